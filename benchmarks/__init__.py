@@ -1,0 +1,1 @@
+"""Measure how fast the house is, as ratios in one run against a stated limit."""

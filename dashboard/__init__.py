@@ -1,0 +1,1 @@
+"""Show the city to the people who run it and the people it serves."""

@@ -1,0 +1,1 @@
+"""Do what happens because time passes: one readable table of scheduled jobs."""

@@ -1,0 +1,56 @@
+"""Tables of who may come in: accounts, API keys and the read-only keys of wall screens. Secrets only as hashes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Text, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.tables import Base, Code
+
+ROLES = (
+    "resident", "grid_worker", "grid_head", "village", "dispatcher", "duty_leader", "team", "county", "city",
+    "leader", "auditor", "admin", "system",
+)  # fmt: skip
+
+
+class Account(Base):
+    """A person's way in: a role inside the subtree of one area."""
+
+    __tablename__ = "account"
+    __table_args__ = (CheckConstraint(f"role in {ROLES}", name="role"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    login: Mapped[str] = mapped_column(Text, unique=True)
+    password_hash: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    area_code: Mapped[Code] = mapped_column(ForeignKey("area.code"))
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
+    disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class ApiKey(Base):
+    """A bearer key of the HTTP door, stored as the SHA-256 of the key; bound to one `source` name."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(Text, unique=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class WallKey(Base):
+    """A revocable read-only key that opens the wall of one area without a login."""
+
+    __tablename__ = "wall_key"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    area_code: Mapped[Code] = mapped_column(ForeignKey("area.code"))
+    sha256: Mapped[str] = mapped_column(Text, unique=True)
+    note: Mapped[str] = mapped_column(Text, server_default="")
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
