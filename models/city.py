@@ -9,7 +9,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables import Base, Code, Json
 
-MICRO_KINDS = ("block", "building", "hamlet", "enterprise", "school", "rental", "commerce", "outbound", "other")
+MICRO_KINDS = (
+    "block",
+    "building",
+    "hamlet",
+    "enterprise",
+    "school",
+    "rental",
+    "commerce",
+    "outbound",
+    "other",
+)
 
 
 class Area(Base):

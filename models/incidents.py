@@ -68,7 +68,10 @@ class Incident(Base):
             name="state",
         ),
         CheckConstraint("(lon is null) = (lat is null)", name="point"),
-        CheckConstraint("(ended_at is null) = (state not in ('closed', 'archived', 'rejected', 'void', 'merged'))", name="ended"),
+        CheckConstraint(
+            "(ended_at is null) = (state not in ('closed', 'archived', 'rejected', 'void', 'merged'))",
+            name="ended",
+        ),
         # Open work by area; what is due next; what a place had lately; a day's reports and ends.
         Index("ix_incident_open", "area_code", postgresql_where=text("ended_at is null")),
         Index("ix_incident_due", "due_at", postgresql_where=text("due_at is not null")),
@@ -161,7 +164,11 @@ class Assignment(Base):
             postgresql_where=text("role = 'lead' and state in ('sent', 'picked_up', 'on_site')"),
         ),
         Index("ix_assignment_incident", "incident_id"),
-        Index("ix_assignment_team_live", "team_id", postgresql_where=text("state in ('sent', 'picked_up', 'on_site')")),
+        Index(
+            "ix_assignment_team_live",
+            "team_id",
+            postgresql_where=text("state in ('sent', 'picked_up', 'on_site')"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -11,7 +11,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.tables import Base, Code
 
 TEAM_STATES = ("available", "assigned", "on_the_way", "on_scene", "resting", "off_duty")
-DUTY_ROLES = ("grid_head", "grid_worker", "liaison", "dispatcher", "duty_leader", "team_member", "team_leader", "leader")
+DUTY_ROLES = (
+    "grid_head",
+    "grid_worker",
+    "liaison",
+    "dispatcher",
+    "duty_leader",
+    "team_member",
+    "team_leader",
+    "leader",
+)
 DUTY_KINDS = ("full_time", "part_time", "professional", "")
 
 
@@ -71,7 +80,9 @@ class Duty(Base):
     __table_args__ = (
         CheckConstraint(f"role in {DUTY_ROLES}", name="role"),
         CheckConstraint(f"kind in {DUTY_KINDS}", name="kind"),
-        CheckConstraint("(kind = 'professional') = (cardinality(themes) = 1)", name="professional_has_one_theme"),
+        CheckConstraint(
+            "(kind = 'professional') = (cardinality(themes) = 1)", name="professional_has_one_theme"
+        ),
         Index("ix_duty_area_role", "area_code", "role"),
     )
 

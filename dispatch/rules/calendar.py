@@ -17,7 +17,13 @@ DAY_S = 24 * HOUR_S
 FIRST_DAY = date(2015, 1, 1)
 LAST_DAY = date(2050, 12, 31)
 
-_UNITS = {"m": (60, False), "uh": (HOUR_S, False), "ud": (DAY_S, False), "wh": (HOUR_S, True), "wd": (0, True)}
+_UNITS = {
+    "m": (60, False),
+    "uh": (HOUR_S, False),
+    "ud": (DAY_S, False),
+    "wh": (HOUR_S, True),
+    "wd": (0, True),
+}
 _LIMIT = re.compile(r"(\d{1,4})(m|uh|ud|wh|wd)")
 
 
@@ -156,5 +162,3 @@ def light(begin: datetime, due: datetime, now: datetime) -> str:
     if (now - begin) * 5 >= (due - begin) * 4:
         return "yellow"
     return "green"
-
-

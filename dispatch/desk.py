@@ -1,0 +1,349 @@
+"""The Desk: the one door for every change. It gathers, lets the law decide, and applies a whole batch at once.
+
+A batch is one transaction and one nudge to the screens. A refused command never takes its neighbours with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from hashlib import blake2b
+from types import TracebackType
+from typing import Literal
+
+import psycopg
+import redis
+
+from dispatch import store
+from dispatch.rules import policy as policies
+from dispatch.rules.chain import (
+    SYSTEM,
+    Around,
+    Change,
+    Command,
+    Event,
+    Incident,
+    Report,
+    decide,
+    evolve,
+    open_report,
+    place_of,
+    places_around,
+    route,
+)
+from dispatch.rules.policy import Policy
+from dispatch.rules.refusals import Refusal
+from dispatch.rules.routing import Roster
+from dispatch.store import Held, Ids
+from models.servers import psycopg_dsn
+
+CHANGED_CHANNEL = "gridwhistle:changed"
+BATCH_LIMIT = 2_000  # commands or reports in one transaction
+ROSTER_AGE_S = 1.0  # how old the loads that routing looks at may be
+POLICY_AGE_S = 5.0
+DUPLICATE_DAYS = 30
+KEY_SPACE = 10**16  # receipts are sixteen decimal digits
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to one report or command: done, a duplicate of what was done before, or refused with its reason."""
+
+    status: Literal["done", "duplicate", "refused"]
+    incident_id: int | None = None
+    refusal: Refusal | None = None
+
+
+class Desk:
+    """Apply commands and reports to the city; one per thread, with a connection of its own.
+
+    Errors of the database are raised as `psycopg.Error` after the whole batch was rolled back; the connection is
+    opened anew at the next call.
+    """
+
+    def __init__(self, database_url: str, stream: redis.Redis | None = None) -> None:
+        self._dsn = psycopg_dsn(database_url)
+        self._stream = stream
+        self._connection: psycopg.Connection | None = None
+        self._incident_ids = Ids("incident_block")
+        self._assignment_ids = Ids("assignment_block")
+        self._roster = Roster(())
+        self._roster_at = -ROSTER_AGE_S
+        self._policies: dict[int, Policy] = {}
+        self._current = 0
+        self._policy_at = -POLICY_AGE_S
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def report(self, reports: Sequence[Report], now: datetime) -> list[Outcome]:
+        """Open an incident for each report, and route it where the policy says so; one transaction for all.
+
+        A report whose source and source id were seen before answers `duplicate` with the incident it became.
+        """
+        _bounded(len(reports))
+        if not reports:
+            return []
+        try:
+            with self._begin() as connection, connection.cursor() as cursor:
+                outcomes = self._report(cursor, reports, now)
+        except psycopg.Error:
+            self._forget()
+            raise
+        self._nudge(outcomes)
+        return outcomes
+
+    def act(self, commands: Sequence[Command], now: datetime) -> list[Outcome]:
+        """Decide and apply commands in their order; each sees what those before it have changed."""
+        _bounded(len(commands))
+        if not commands:
+            return []
+        try:
+            with self._begin() as connection, connection.cursor() as cursor:
+                outcomes = self._act(cursor, commands, now)
+        except psycopg.Error:
+            self._forget()
+            raise
+        self._nudge(outcomes)
+        return outcomes
+
+    def policy(self, version: int | None = None) -> Policy:
+        """Return a version of the policy, or the one in force."""
+        try:
+            with self._begin() as connection, connection.cursor() as cursor:
+                return self._policy(cursor, version)
+        except psycopg.Error:
+            self._forget()
+            raise
+
+    def roster(self) -> Roster:
+        """Return the teams as they are now, for offers."""
+        try:
+            with self._begin() as connection, connection.cursor() as cursor:
+                return self._teams(cursor)
+        except psycopg.Error:
+            self._forget()
+            raise
+
+    def _report(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> list[Outcome]:
+        law = self._policy(cursor, None)
+        roster = self._teams(cursor)
+        # The first of equal numbers opens the incident, its repeats in the same batch are duplicates of it.
+        ids: dict[int, int] = {}
+        for report in reports:
+            if report.number not in ids:
+                ids[report.number] = self._incident_ids.take(cursor)
+        claimed = store.claim(cursor, list(ids), list(ids.values()))
+        known = (
+            store.receipts(cursor, [n for n in ids if n not in claimed]) if len(claimed) < len(ids) else {}
+        )
+        around = Around(roster, lambda: self._assignment_ids.take(cursor))
+        seen = self._suspects(cursor, [r for r in reports if r.number in claimed], now)
+        held: list[Held] = []
+        events: list[Event] = []
+        loads: dict[int, int] = {}
+        outcomes: list[Outcome] = []
+        unused: list[int] = []
+        opened: dict[int, Report] = {}
+        for report in reports:
+            number = report.number
+            if number not in claimed or number in opened:
+                outcomes.append(_repeat(report, opened.get(number), ids[number], known.get(number)))
+                continue
+            opened[number] = report
+            at = report.reported_at if report.imported else now
+            around.suspects = seen.get(number, 0)
+            change = open_report(report, law, around, at)
+            if isinstance(change, Refusal):
+                outcomes.append(Outcome("refused", None, change))
+                unused.append(number)
+                continue
+            incident = Incident(ids[number])
+            one = Held(incident, received_at=now)
+            cause = f"{report.source}:{report.source_id}"
+            events.append(_happen(incident, at, "report", report.source, cause, law.version, change))
+            routed = route(incident, law, around, at)
+            if routed is not None:
+                events.append(_happen(incident, at, "route", SYSTEM.id, cause, law.version, routed))
+                team = routed.assignments[0].team_id
+                loads[team] = loads.get(team, 0) + 1
+            held.append(one)
+            outcomes.append(Outcome("done", incident.id))
+        if unused:
+            cursor.execute("delete from receipt where key = any(%s)", (unused,))
+        if held:
+            store.write(cursor, held, events, loads)
+        return outcomes
+
+    def _act(self, cursor: store.Cursor, commands: Sequence[Command], now: datetime) -> list[Outcome]:
+        keys = [_command_key(c) for c in commands]
+        held = store.load(cursor, (c.incident_id for c in commands))
+        # After the rows are locked: whoever pressed first has left its receipt by now.
+        known = store.receipts(cursor, keys)
+        around = Around(self._teams(cursor), lambda: self._assignment_ids.take(cursor))
+        before = {key: store.live_by_team(h.incident) for key, h in held.items()}
+        outcomes: list[Outcome] = []
+        events: list[Event] = []
+        changed: dict[int, Held] = {}
+        fresh: dict[int, int] = {}
+        for command, key in zip(commands, keys, strict=True):
+            mine = held.get(command.incident_id)
+            if mine is None:
+                outcomes.append(Outcome("refused", None, Refusal("unknown_incident")))
+                continue
+            incident = mine.incident
+            if key in known or key in fresh:
+                outcomes.append(Outcome("duplicate", incident.id))
+                continue
+            law = self._policy(cursor, incident.policy_version)
+            at = command.args["closed_at"] if command.verb == "conclude" else now
+            change = decide(incident, command, law, around, at)
+            if isinstance(change, Refusal):
+                outcomes.append(Outcome("refused", incident.id, change))
+                continue
+            events.append(
+                _happen(incident, at, command.verb, command.actor.id, command.id, law.version, change)
+            )
+            changed[incident.id] = mine
+            fresh[key] = incident.id
+            outcomes.append(Outcome("done", incident.id))
+        if changed:
+            store.claim(cursor, list(fresh), list(fresh.values()))
+            loads: dict[int, int] = {}
+            for incident_id, h in changed.items():
+                after = store.live_by_team(h.incident)
+                for team in after.keys() | before[incident_id].keys():
+                    loads[team] = loads.get(team, 0) + after.get(team, 0) - before[incident_id].get(team, 0)
+            store.write(cursor, list(changed.values()), events, loads)
+        return outcomes
+
+    def _suspects(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> dict[int, int]:
+        """Return number -> how many like it were reported within about 100 m in the last thirty days."""
+        around: dict[int, tuple[int, ...]] = {}
+        for report in reports:
+            if report.located == "point" and report.lon is not None and report.lat is not None:
+                around[report.number] = places_around(report.category, report.lon, report.lat)
+        if not around:
+            return {}
+        cells = list({cell for four in around.values() for cell in four})
+        counts = store.suspects(cursor, cells, now - timedelta(days=DUPLICATE_DAYS))
+        found: dict[int, int] = {}
+        for report in reports:
+            if report.number not in around:
+                continue
+            total = sum(counts.get(cell, 0) for cell in around[report.number])
+            if total:
+                found[report.number] = total
+            own = place_of(report.category, report.lon, report.lat)
+            assert own is not None
+            counts[own] = counts.get(own, 0) + 1
+        return found
+
+    def _policy(self, cursor: store.Cursor, version: int | None) -> Policy:
+        if version is not None and version in self._policies:
+            return self._policies[version]
+        if version is None and self._current and time.monotonic() - self._policy_at < POLICY_AGE_S:
+            return self._policies[self._current]
+        if version is None:
+            row = cursor.execute(
+                "select max(version) from policy_version where valid_from <= %s", (date.today(),)
+            ).fetchone()
+            if row is None or row[0] is None:
+                raise LookupError("the database holds no policy: load a city first (python -m models demo)")
+            version = self._current = int(row[0])
+            self._policy_at = time.monotonic()
+        if version not in self._policies:
+            row = cursor.execute("select files from policy_version where version = %s", (version,)).fetchone()
+            if row is None:
+                raise LookupError(f"the database holds no policy version {version}")
+            self._policies[version] = policies.parse(version, row[0])
+        return self._policies[version]
+
+    def _teams(self, cursor: store.Cursor) -> Roster:
+        if time.monotonic() - self._roster_at >= ROSTER_AGE_S:
+            self._roster = Roster(store.teams(cursor))
+            self._roster_at = time.monotonic()
+        return self._roster
+
+    def _begin(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._dsn, connect_timeout=5)
+            self._connection.execute("set lock_timeout = '10s'")
+            self._connection.commit()
+        return _Transaction(self._connection)  # type: ignore[return-value]
+
+    def _forget(self) -> None:
+        """Drop what a failed batch may have left wrong: the loads counted up, and a connection that broke."""
+        self._roster_at = -ROSTER_AGE_S
+        if self._connection is not None and (self._connection.closed or self._connection.broken):
+            self.close()
+
+    def _nudge(self, outcomes: Sequence[Outcome]) -> None:
+        if self._stream is None or not any(o.status == "done" for o in outcomes):
+            return
+        try:
+            self._stream.publish(CHANGED_CHANNEL, len(outcomes))
+        except redis.RedisError:
+            # Screens also look by themselves every second; a lost nudge costs that second, never a change.
+            pass
+
+
+class _Transaction:
+    """Commit at the end of the block, roll back on any error, and keep the connection open."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> psycopg.Connection:
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._connection.commit()
+        elif not self._connection.closed:
+            self._connection.rollback()
+
+
+def _happen(
+    incident: Incident, at: datetime, verb: str, actor: str, cause: str, policy: int, change: Change
+) -> Event:  # fmt: skip
+    event = Event(incident.id, incident.seq + 1, at, verb, actor, cause, policy, change)
+    evolve(incident, event)
+    return event
+
+
+def _repeat(
+    report: Report, opened: Report | None, own_id: int, known: tuple[int, str | None, str | None] | None
+) -> Outcome:
+    """Answer a report whose number is taken: by itself, or in one case of many millions by another."""
+    if opened is not None:
+        same = (opened.source, opened.source_id) == (report.source, report.source_id)
+        return Outcome("duplicate", own_id) if same else Outcome("refused", None, Refusal("number_taken"))
+    if known is not None and known[1:] == (report.source, report.source_id):
+        return Outcome("duplicate", known[0])
+    return Outcome("refused", None, Refusal("number_taken"))
+
+
+def _command_key(command: Command) -> int:
+    digest = blake2b(f"{command.incident_id}\0{command.verb}\0{command.id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % KEY_SPACE
+
+
+def _bounded(size: int) -> None:
+    if size > BATCH_LIMIT:
+        raise ValueError(f"a batch holds at most {BATCH_LIMIT}, not {size}")

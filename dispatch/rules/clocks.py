@@ -1,0 +1,102 @@
+"""Run the clocks that stand beside an incident: start, meet, pause, resume, breach, and read their light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from dispatch.rules.calendar import Calendar, Limit
+
+ClockState = Literal["running", "paused", "met", "breached"]
+
+KINDS = ("accept", "dispatch", "pick_up", "arrive", "dispose", "verify", "close")
+OF_INCIDENT = ("accept", "dispatch", "verify", "close")
+OF_ASSIGNMENT = ("pick_up", "arrive", "dispose")
+# A promise that the source of an imported incident made: a fixed instant, in no unit of ours.
+BY_SOURCE = "source"
+
+
+@dataclass(slots=True, frozen=True)
+class Clock:
+    """Hold one clock: its limit as text, when it began, when it is due, what is left while paused, when it ended.
+
+    `breached` with no `ended` is past its limit and still awaited; with `ended` it came late. `left` is in seconds
+    of the limit's own kind of time. All instants are aware datetimes in UTC.
+    """
+
+    state: ClockState
+    limit: str
+    since: datetime
+    due: datetime | None
+    left: float | None = None
+    ended: datetime | None = None
+
+    @property
+    def awaited(self) -> bool:
+        """Tell whether what the clock waits for has not come."""
+        return self.ended is None
+
+
+def start(limit: Limit, begin: datetime, calendar: Calendar) -> Clock:
+    """Start a clock at `begin`."""
+    return Clock("running", str(limit), begin, calendar.due(begin, limit))
+
+
+def promised(begin: datetime, due: datetime) -> Clock:
+    """Start a clock whose end the source of the incident has set."""
+    return Clock("running", BY_SOURCE, begin, due)
+
+
+def meet(clock: Clock, at: datetime) -> Clock:
+    """End a clock because what it waited for came; exactly at the limit is on time."""
+    if clock.ended is not None:
+        return clock
+    late = clock.state == "breached" or (clock.due is not None and at > clock.due)
+    return replace(clock, state="breached" if late else "met", ended=at, left=None)
+
+
+def breach(clock: Clock) -> Clock:
+    """Note that a running clock has passed its limit."""
+    return replace(clock, state="breached")
+
+
+def pause(clock: Clock, at: datetime, calendar: Calendar) -> Clock:
+    """Stop a clock and keep what is left of it; a clock that waits for nothing stays as it is."""
+    if clock.ended is not None or clock.due is None:
+        return clock
+    left = calendar.elapsed(at, clock.due, _working(clock))
+    return replace(clock, state="paused", due=None, left=left)
+
+
+def resume(clock: Clock, at: datetime, calendar: Calendar) -> Clock:
+    """Let a paused clock run what was left of it from `at`."""
+    if clock.state != "paused" or clock.left is None:
+        return clock
+    due = calendar.after(at, clock.left, _working(clock))
+    return replace(clock, state="running" if clock.left >= 0 else "breached", due=due, left=None)
+
+
+def nearest(clocks: Iterable[Clock]) -> datetime | None:
+    """Return the earliest limit that still runs unbroken, or None."""
+    return min((c.due for c in clocks if c.state == "running" and c.due is not None), default=None)
+
+
+def overdue_since(clocks: Iterable[Clock]) -> datetime | None:
+    """Return the earliest limit that was passed and is still awaited, or None."""
+    return min(
+        (c.due for c in clocks if c.state == "breached" and c.ended is None and c.due is not None),
+        default=None,
+    )
+
+
+def on_time(clock: Clock | None) -> bool | None:
+    """Return the verdict of an ended clock, None where there was no limit or it is still awaited."""
+    if clock is None or clock.ended is None:
+        return None
+    return clock.state == "met"
+
+
+def _working(clock: Clock) -> bool:
+    return clock.limit != BY_SOURCE and Limit.parse(clock.limit).working

@@ -1,0 +1,228 @@
+"""Read the city's policy from its files' texts into one frozen value, or say in which file and key it is wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Any, TypeVar
+
+from dispatch.rules.calendar import Calendar, Limit
+
+FILES = ("event_types.csv", "themes.csv", "trades.csv", "calendar.csv", "limits.toml")
+MODES = ("one_grid", "joint", "whistle", "all_net")
+SEVERITIES = (1, 2, 3, 4)
+TRADE_LEVELS = ("village", "town", "county", "city")
+
+T = TypeVar("T")
+
+
+class PolicyError(ValueError):
+    """The policy cannot be read: names the file, the key and the reason."""
+
+    def __init__(self, file: str, key: str, reason: str) -> None:
+        super().__init__(f"{file}: {key}: {reason}")
+        self.file, self.key, self.reason = file, key, reason
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One kind of incident: who leads, how grave, how it is handled, and its limits."""
+
+    code: str
+    name: str
+    name_en: str
+    theme: str
+    lead: str
+    assist: tuple[str, ...]
+    severity: int
+    mode: str
+    accept: Limit
+    arrive: Limit | None
+    dispose: Limit
+    verify: Limit
+    keywords: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Hold one version of the city's law in figures; frozen onto each incident by its version number."""
+
+    version: int
+    calendar: Calendar
+    types: Mapping[str, EventType]
+    themes: Mapping[str, tuple[str, str]]
+    trades: Mapping[str, tuple[str, str, str]]
+    fallback: str
+    dispatch: Mapping[int, Limit]
+    pick_up: Mapping[int, Limit]
+    close: Mapping[int, Limit]
+    answer: Limit
+    report_in: Limit
+    grace: Limit
+    straight: frozenset[str]
+
+
+def parse(version: int, files: Mapping[str, str]) -> Policy:
+    """Build a Policy from file name -> text; raise PolicyError at the first thing that is wrong."""
+    for name in FILES:
+        if name not in files:
+            raise PolicyError(name, "file", "is missing")
+    limits = _toml(files["limits.toml"])
+    themes = {
+        r["code"]: (r["name"], r["name_en"])
+        for _, r in _rows("themes.csv", files, ("code", "name", "name_en"))
+    }
+    trades = _trades(files)
+    types = dict(
+        _event_type(line, row, themes, trades) for line, row in _rows("event_types.csv", files, _TYPE_COLUMNS)
+    )
+    if not types:
+        raise PolicyError("event_types.csv", "rows", "expected at least one event type")
+    fallback = _key(limits, "fallback", str)
+    if fallback not in types:
+        raise PolicyError("limits.toml", "fallback", f"no event type {fallback!r}")
+    intake = _key(limits, "intake", dict)
+    straight = frozenset(str(mode) for mode in intake.get("straight", ()))
+    if not straight <= set(MODES):
+        raise PolicyError("limits.toml", "intake.straight", f"expected some of {', '.join(MODES)}")
+    whistle = _key(limits, "whistle", dict)
+    return Policy(
+        version=version,
+        calendar=_calendar(limits, files),
+        types=types,
+        themes=themes,
+        trades=trades,
+        fallback=fallback,
+        dispatch=_by_severity(limits, "dispatch"),
+        pick_up=_by_severity(limits, "pick_up"),
+        close=_by_severity(limits, "close"),
+        answer=_limit("limits.toml", "whistle.answer", whistle.get("answer")),
+        report_in=_limit("limits.toml", "whistle.report_in", whistle.get("report_in")),
+        grace=_limit("limits.toml", "whistle.grace", whistle.get("grace")),
+        straight=straight,
+    )
+
+
+_TYPE_COLUMNS = (
+    "code", "name", "name_en", "theme", "lead", "assist", "severity", "mode",
+    "accept", "arrive", "dispose", "verify", "basis", "keywords",
+)  # fmt: skip
+
+
+def _event_type(
+    line: int, row: Mapping[str, str], themes: Mapping[str, Any], trades: Mapping[str, Any]
+) -> tuple[str, EventType]:
+    file = "event_types.csv"
+
+    def at(column: str) -> str:
+        return f"line {line}, {column}"
+
+    if not row["code"].isdigit() or not 1 <= len(row["code"]) <= 8:
+        raise PolicyError(file, at("code"), f"expected 1 to 8 digits, not {row['code']!r}")
+    if row["theme"] not in themes:
+        raise PolicyError(file, at("theme"), f"no theme {row['theme']!r}")
+    assist = tuple(row["assist"].split())
+    for trade in (row["lead"], *assist):
+        if trade not in trades:
+            raise PolicyError(file, at("lead, assist"), f"no trade {trade!r}")
+    if row["severity"] not in ("1", "2", "3", "4"):
+        raise PolicyError(file, at("severity"), f"expected 1 to 4, not {row['severity']!r}")
+    if row["mode"] not in MODES:
+        raise PolicyError(file, at("mode"), f"expected one of {', '.join(MODES)}, not {row['mode']!r}")
+    return row["code"], EventType(
+        code=row["code"],
+        name=row["name"],
+        name_en=row["name_en"],
+        theme=row["theme"],
+        lead=row["lead"],
+        assist=assist,
+        severity=int(row["severity"]),
+        mode=row["mode"],
+        accept=_limit(file, at("accept"), row["accept"]),
+        arrive=_limit(file, at("arrive"), row["arrive"]) if row["arrive"] else None,
+        dispose=_limit(file, at("dispose"), row["dispose"]),
+        verify=_limit(file, at("verify"), row["verify"]),
+        keywords=tuple(word for word in row["keywords"].split("|") if word),
+    )
+
+
+def _trades(files: Mapping[str, str]) -> dict[str, tuple[str, str, str]]:
+    trades = {}
+    for line, row in _rows("trades.csv", files, ("trade", "name", "name_en", "level")):
+        if row["level"] not in TRADE_LEVELS:
+            raise PolicyError(
+                "trades.csv", f"line {line}, level", f"expected one of {', '.join(TRADE_LEVELS)}"
+            )
+        trades[row["trade"]] = (row["name"], row["name_en"], row["level"])
+    return trades
+
+
+def _calendar(limits: Mapping[str, Any], files: Mapping[str, str]) -> Calendar:
+    days: dict[str, set[date]] = {"holiday": set(), "workday": set()}
+    for line, row in _rows("calendar.csv", files, ("date", "kind")):
+        if row["kind"] not in days:
+            raise PolicyError("calendar.csv", f"line {line}, kind", "expected holiday or workday")
+        days[row["kind"]].add(_convert("calendar.csv", f"line {line}, date", row["date"], date.fromisoformat))
+    sessions = _key(limits, "sessions", list)
+    try:
+        return Calendar(
+            zone=_key(limits, "zone", str),
+            sessions=tuple((time.fromisoformat(a), time.fromisoformat(b)) for a, b in sessions),
+            holidays=frozenset(days["holiday"]),
+            workdays=frozenset(days["workday"]),
+        )
+    except (ValueError, KeyError, TypeError) as fault:
+        raise PolicyError("limits.toml", "zone, sessions", str(fault)) from fault
+
+
+def _rows(name: str, files: Mapping[str, str], columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    reader = csv.DictReader(io.StringIO(files[name]))
+    missing = [column for column in columns if column not in (reader.fieldnames or ())]
+    if missing:
+        raise PolicyError(name, "header", f"missing column {', '.join(missing)}")
+    rows = []
+    seen: set[str] = set()
+    for row in reader:
+        line = reader.line_num
+        if any(row[column] is None for column in columns):
+            raise PolicyError(name, f"line {line}", "has fewer fields than the header")
+        key = row[columns[0]]
+        if key in seen:
+            raise PolicyError(name, f"line {line}, {columns[0]}", f"{key!r} stands twice")
+        seen.add(key)
+        rows.append((line, {column: row[column].strip() for column in columns}))
+    return rows
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise PolicyError("limits.toml", "text", str(fault)) from fault
+
+
+def _key(table: Mapping[str, Any], key: str, kind: type[T]) -> T:
+    value = table.get(key)
+    if not isinstance(value, kind):
+        raise PolicyError("limits.toml", key, f"expected {kind.__name__}, not {value!r}")
+    return value
+
+
+def _by_severity(limits: Mapping[str, Any], key: str) -> dict[int, Limit]:
+    table = _key(limits, key, dict)
+    return {s: _limit("limits.toml", f"{key}.{s}", table.get(str(s))) for s in SEVERITIES}
+
+
+def _limit(file: str, key: str, text: object) -> Limit:
+    return _convert(file, key, str(text or ""), Limit.parse)
+
+
+def _convert(file: str, key: str, text: str, read: Callable[[str], T]) -> T:
+    try:
+        return read(text)
+    except ValueError as fault:
+        raise PolicyError(file, key, str(fault)) from fault

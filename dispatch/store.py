@@ -1,0 +1,341 @@
+"""Read what a decision needs and write what it changed: the Desk's two hands on the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import psycopg
+
+from dispatch.rules import clocks
+from dispatch.rules.chain import LIVE, Assignment, Change, Event, Incident
+from dispatch.rules.clocks import Clock
+from dispatch.rules.links import GENESIS, link
+from dispatch.rules.routing import Team
+from models.incidents import ID_BLOCK
+
+Cursor = psycopg.Cursor[Any]
+
+_INCIDENT = (
+    "id", "number", "source", "source_id", "category", "severity", "mode", "text", "address", "area_code", "lon",
+    "lat", "located", "place", "reported_at", "received_at", "state", "level", "holder", "held_since", "awaits",
+    "paused_why", "segment", "clocks", "due_at", "overdue_since", "disposed_at", "disposed_on_time", "ended_at",
+    "closed_on_time", "rating", "facts", "policy_version", "seq", "head", "last_verb", "last_actor", "last_at",
+)  # fmt: skip
+_CHANGING = (
+    "category", "severity", "mode", "area_code", "state", "level", "holder", "held_since", "awaits", "paused_why",
+    "segment", "clocks", "due_at", "overdue_since", "disposed_at", "disposed_on_time", "ended_at", "closed_on_time",
+    "rating", "facts", "seq", "head", "last_verb", "last_actor", "last_at",
+)  # fmt: skip
+_LOADED = (
+    "id", "number", "source", "source_id", "category", "severity", "mode", "text", "address", "area_code", "lon",
+    "lat", "located", "place", "reported_at", "state", "level", "holder", "held_since", "awaits", "paused_why",
+    "segment", "disposed_at", "disposed_on_time", "ended_at", "closed_on_time", "rating", "policy_version", "seq",
+    "last_verb", "last_actor", "last_at",
+)  # fmt: skip
+
+_encoder = msgspec.json.Encoder()
+_encode = _encoder.encode
+_clock_map = msgspec.json.Decoder(dict[str, Clock])
+_change = msgspec.json.Decoder(Change)
+_facts = msgspec.json.Decoder(dict[str, Any])
+
+
+class Held:
+    """An incident in hand: its state, the hash of its last event, and what of it the database already knows."""
+
+    __slots__ = ("head", "incident", "known_parts", "known_segment", "known_seq", "received_at")
+
+    def __init__(
+        self, incident: Incident, head: bytes = GENESIS, received_at: datetime | None = None
+    ) -> None:
+        self.incident = incident
+        self.head = head
+        self.received_at = received_at
+        self.known_seq = incident.seq
+        self.known_segment = incident.segment
+        self.known_parts = frozenset(incident.parts)
+
+
+class Ids:
+    """Hand out ids of one sequence, a block of a thousand at a time."""
+
+    def __init__(self, sequence: str) -> None:
+        self._sequence = sequence
+        self._free: Iterator[int] = iter(())
+
+    def take(self, cursor: Cursor) -> int:
+        """Return the next id; asks the database only when the block is used up."""
+        for one in self._free:
+            return one
+        row = cursor.execute(f"select nextval('{self._sequence}')").fetchone()
+        assert row is not None
+        self._free = iter(range(row[0] * ID_BLOCK, (row[0] + 1) * ID_BLOCK))
+        return next(self._free)
+
+
+def claim(cursor: Cursor, keys: Sequence[int], incident_ids: Sequence[int]) -> set[int]:
+    """Claim receipts; return the keys that were free and are now ours until the transaction ends."""
+    cursor.execute(
+        "insert into receipt (key, incident_id) select * from unnest(%s::bigint[], %s::bigint[])"
+        " on conflict do nothing returning key",
+        (list(keys), list(incident_ids)),
+    )
+    return {row[0] for row in cursor.fetchall()}
+
+
+def receipts(cursor: Cursor, keys: Sequence[int]) -> dict[int, tuple[int, str | None, str | None]]:
+    """Return key -> (incident id, source, source id) of receipts that exist; a command's has no incident of its own."""
+    cursor.execute(
+        "select r.key, r.incident_id, i.source, i.source_id from receipt r"
+        " left join incident i on i.id = r.incident_id and i.number = r.key where r.key = any(%s)",
+        (list(keys),),
+    )
+    return {
+        key: (incident_id, source, source_id) for key, incident_id, source, source_id in cursor.fetchall()
+    }
+
+
+def suspects(cursor: Cursor, places: Sequence[int], since: datetime) -> dict[int, int]:
+    """Return how many incidents each place (category and cell) has had since a time; places without any are left out."""
+    cursor.execute(
+        "select p, n from unnest(%s::bigint[]) p,"
+        " lateral (select count(*) n from incident where place = p and reported_at >= %s) c where n > 0",
+        (list(places), since),
+    )
+    return dict(cursor.fetchall())
+
+
+def load(cursor: Cursor, ids: Iterable[int]) -> dict[int, Held]:
+    """Read and lock incidents with their assignments, in the order of ids so that two desks cannot deadlock."""
+    wanted = sorted(set(ids))
+    cursor.execute(
+        f"select {', '.join(_LOADED)}, clocks::text, facts::text, head, received_at from incident"
+        " where id = any(%s) order by id for update",
+        (wanted,),
+    )
+    found: dict[int, Incident] = {}
+    heads: dict[int, tuple[bytes, datetime]] = {}
+    for row in cursor.fetchall():
+        *plain, own, facts, head, received = row
+        incident = Incident(**dict(zip(_LOADED, plain, strict=True)))
+        incident.clocks = _clock_map.decode(own)
+        incident.facts = _facts.decode(facts)
+        found[incident.id] = incident
+        heads[incident.id] = (bytes(head), received)
+    cursor.execute(
+        "select id, team_id, role, kind, state, sent_at, ended_at, clocks::text, incident_id from assignment"
+        " where incident_id = any(%s) order by id",
+        (wanted,),
+    )
+    for row in cursor.fetchall():
+        *plain, own, incident_id = row
+        found[incident_id].parts[plain[0]] = Assignment(*plain, _clock_map.decode(own))
+    return {key: Held(found[key], *heads[key]) for key in found}
+
+
+def events_of(cursor: Cursor, incident_id: int) -> list[Event]:
+    """Read the events of one incident, oldest first."""
+    cursor.execute(
+        "select incident_id, seq, at, verb, actor, cause, policy_version, data::text from event"
+        " where incident_id = %s order by seq",
+        (incident_id,),
+    )
+    return [Event(*row[:7], _change.decode(row[7])) for row in cursor.fetchall()]
+
+
+def teams(cursor: Cursor) -> list[Team]:
+    """Read every team with its load and state."""
+    cursor.execute("select id, name, trade, area_code, capacity, load, state, lon, lat, name_en from team")
+    return [Team(*row) for row in cursor.fetchall()]
+
+
+def write(cursor: Cursor, held: Sequence[Held], events: Sequence[Event], loads: dict[int, int]) -> None:
+    """Write a batch: new incidents and all events by COPY, changed ones by update, team loads as the very last."""
+    by_id = {h.incident.id: h for h in held}
+    event_rows = _event_rows(events, by_id)
+    new = [h for h in held if h.known_seq == 0]
+    old = [h for h in held if h.known_seq > 0]
+    if new:
+        _copy(cursor, "incident", _INCIDENT, _incident_rows(new))
+    if old:
+        _update(cursor, old)
+    _copy(
+        cursor,
+        "event",
+        ("incident_id", "seq", "at", "verb", "actor", "cause", "policy_version", "data", "hash"),
+        event_rows,
+    )
+    _write_parts(cursor, new, old)
+    _write_segments(cursor, new, old)
+    _write_loads(cursor, loads)
+
+
+def _event_rows(events: Sequence[Event], held: dict[int, Held]) -> list[str]:
+    """Write events as COPY lines, linking each to the one before."""
+    rows = []
+    for e in events:
+        owner = held[e.incident_id]
+        data = written(e.change)
+        owner.head = link(
+            owner.head, e.incident_id, e.seq, e.at, e.verb, e.actor, e.cause, e.policy_version, data
+        )
+        rows.append(
+            f"{e.incident_id}\t{e.seq}\t{e.at}\t{e.verb}\t{_escaped(e.actor)}\t{_escaped(e.cause)}"
+            f"\t{e.policy_version}\t{_escaped(data)}\t\\\\x{owner.head.hex()}\n"
+        )
+    return rows
+
+
+def written(change: Change) -> str:
+    """Return a change as JSON, empty parts left out."""
+    parts: dict[str, Any] = {}
+    if change.to is not None:
+        parts["to"] = change.to
+    if change.holder is not None:
+        parts["holder"] = change.holder
+    if change.clocks:
+        parts["clocks"] = change.clocks
+    if change.assignments:
+        parts["assignments"] = change.assignments
+    if change.facts:
+        parts["facts"] = change.facts
+    if change.said:
+        parts["said"] = change.said
+    if change.opened:
+        parts["opened"] = change.opened
+    return _encode(parts).decode()
+
+
+def _incident_rows(held: Sequence[Held]) -> list[str]:
+    rows = []
+    for h in held:
+        i = h.incident
+        running = i.running()
+        rows.append(
+            f"{i.id}\t{i.number}\t{_escaped(i.source)}\t{_escaped(i.source_id)}\t{i.category}\t{i.severity}\t{i.mode}"
+            f"\t{_escaped(i.text)}\t{_escaped(i.address)}\t{i.area_code}\t{_null(i.lon)}\t{_null(i.lat)}\t{i.located}"
+            f"\t{_null(i.place)}\t{i.reported_at}\t{h.received_at}\t{i.state}\t{i.level}\t{i.holder}\t{i.held_since}"
+            f"\t{_null(i.awaits)}\t{_text(i.paused_why)}\t{i.segment}\t{_json(i.clocks)}"
+            f"\t{_null(clocks.nearest(running))}\t{_null(clocks.overdue_since(running))}\t{_null(i.disposed_at)}"
+            f"\t{_null(i.disposed_on_time)}\t{_null(i.ended_at)}\t{_null(i.closed_on_time)}\t{_null(i.rating)}"
+            f"\t{_json(i.facts)}\t{i.policy_version}\t{i.seq}\t\\\\x{h.head.hex()}\t{i.last_verb}"
+            f"\t{_escaped(i.last_actor)}\t{i.last_at}\n"
+        )
+    return rows
+
+
+def _update(cursor: Cursor, held: Sequence[Held]) -> None:
+    rows = []
+    for h in held:
+        i = h.incident
+        running = i.running()
+        rows.append(
+            (
+                i.category, i.severity, i.mode, i.area_code, i.state, i.level, i.holder, i.held_since, i.awaits,
+                i.paused_why, i.segment, _encode(i.clocks).decode(), clocks.nearest(running),
+                clocks.overdue_since(running), i.disposed_at, i.disposed_on_time, i.ended_at, i.closed_on_time,
+                i.rating, _encode(i.facts).decode(), i.seq, h.head, i.last_verb, i.last_actor, i.last_at,
+                i.id, h.known_seq,
+            )
+        )  # fmt: skip
+    columns = ", ".join(f"{name} = %s" for name in _CHANGING)
+    cursor.executemany(f"update incident set {columns} where id = %s and seq = %s", rows)
+
+
+def _write_parts(cursor: Cursor, new: Sequence[Held], old: Sequence[Held]) -> None:
+    fresh = [(h, p) for h in (*new, *old) for p in h.incident.parts.values() if p.id not in h.known_parts]
+    moved = [p for h in old for p in h.incident.parts.values() if p.id in h.known_parts]
+    if moved:
+        # Before the new ones: a lead must have let go before the next takes hold (one live lead, by the index).
+        cursor.executemany(
+            "update assignment set state = %s, ended_at = %s, clocks = %s where id = %s",
+            [(p.state, p.ended_at, _encode(p.clocks).decode(), p.id) for p in moved],
+        )
+    if fresh:
+        _copy(
+            cursor,
+            "assignment",
+            ("id", "incident_id", "team_id", "role", "kind", "state", "sent_at", "ended_at", "clocks"),
+            [
+                f"{p.id}\t{h.incident.id}\t{p.team_id}\t{p.role}\t{p.kind}\t{p.state}\t{p.sent_at}"
+                f"\t{_null(p.ended_at)}\t{_json(p.clocks)}\n"
+                for h, p in fresh
+            ],
+        )
+
+
+def _write_segments(cursor: Cursor, new: Sequence[Held], old: Sequence[Held]) -> None:
+    rows = []
+    ended = []
+    for h in (*new, *old):
+        i = h.incident
+        for s in i.past:
+            if s.seq <= h.known_segment:
+                ended.append((s.ended_at, i.id, s.seq))
+            else:
+                rows.append(
+                    f"{i.id}\t{s.seq}\t{s.holder}\t{_null(s.awaits)}\t{_text(s.paused_why)}\t{s.began_at}\t{s.ended_at}\n"
+                )
+        if i.ended_at is None and i.segment > h.known_segment:
+            rows.append(
+                f"{i.id}\t{i.segment}\t{i.holder}\t{_null(i.awaits)}\t{_text(i.paused_why)}\t{i.held_since}\t\\N\n"
+            )
+    if ended:
+        cursor.executemany("update segment set ended_at = %s where incident_id = %s and seq = %s", ended)
+    if rows:
+        _copy(
+            cursor,
+            "segment",
+            ("incident_id", "seq", "holder", "awaits", "paused_why", "began_at", "ended_at"),
+            rows,
+        )
+
+
+def _write_loads(cursor: Cursor, loads: dict[int, int]) -> None:
+    changed = sorted((team, by) for team, by in loads.items() if by)
+    if changed:
+        # Rows are taken in the order of ids: two desks wait for each other, never in a circle.
+        cursor.execute(
+            "with due as (select t.id, d.by from team t join unnest(%s::int[], %s::int[]) d(id, by) on d.id = t.id"
+            " order by t.id for update of t)"
+            " update team set load = greatest(0, load + due.by) from due where team.id = due.id",
+            ([team for team, _ in changed], [by for _, by in changed]),
+        )
+
+
+def live_by_team(incident: Incident) -> dict[int, int]:
+    """Return how many live assignments of the incident each team holds."""
+    counts: dict[int, int] = {}
+    for part in incident.parts.values():
+        if part.state in LIVE:
+            counts[part.team_id] = counts.get(part.team_id, 0) + 1
+    return counts
+
+
+def _copy(cursor: Cursor, table: str, columns: Sequence[str], rows: Sequence[str]) -> None:
+    with cursor.copy(f"copy {table} ({', '.join(columns)}) from stdin") as copy:
+        copy.write("".join(rows))
+
+
+def _null(value: object) -> object:
+    return r"\N" if value is None else value
+
+
+def _text(value: str | None) -> str:
+    return r"\N" if value is None else _escaped(value)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return _escaped(_encode(value).decode()) if value else "{}"
+
+
+def _escaped(text: str) -> str:
+    """Escape a text for COPY; most need nothing, so look before replacing."""
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    if "\n" in text or "\t" in text or "\r" in text:
+        text = text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    return text
