@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg.errors
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from models import servers
@@ -34,12 +35,17 @@ def upgrade(database_url: str, revision: str = "head") -> None:
     """Apply all migrations up to `revision`, one process at a time.
 
     A lock that stays taken is waited for `LOCK_ATTEMPTS` times; after that SQLAlchemy's error is raised. Each
-    migration is one transaction, so a failed one leaves nothing behind.
+    migration is one transaction, so a failed one leaves nothing behind. Raises ServersError for a database that
+    is newer than this program.
     """
     for attempt in range(1, LOCK_ATTEMPTS + 1):
         try:
             command.upgrade(config(database_url), revision)
             return
+        except CommandError as error:
+            raise servers.ServersError(
+                f"The database cannot be brought to this program's schema: {error}"
+            ) from error
         except DBAPIError as error:
             if attempt == LOCK_ATTEMPTS or not isinstance(error.orig, psycopg.errors.LockNotAvailable):
                 raise

@@ -24,7 +24,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -117,7 +116,9 @@ def start(data_dir: Path | None = None) -> Servers:
     Takes about two seconds on an empty folder, up to `READY_TIMEOUT_S` after a crash; raises ServersError.
     """
     folder = _data_dir(data_dir)
-    _start_in(_settle(folder), database=not os.environ.get("DATABASE_URL"), stream=not os.environ.get("REDIS_URL"))
+    _start_in(
+        _settle(folder), database=not os.environ.get("DATABASE_URL"), stream=not os.environ.get("REDIS_URL")
+    )
     return addresses(folder)
 
 
@@ -150,7 +151,9 @@ def database_answers(database_url: str) -> bool:
 def stream_answers(redis_url: str) -> bool:
     """Tell whether the stream server has loaded its data and answers within `PROBE_TIMEOUT_S`."""
     _reap()
-    client = redis.Redis.from_url(redis_url, socket_timeout=PROBE_TIMEOUT_S, socket_connect_timeout=PROBE_TIMEOUT_S)
+    client = redis.Redis.from_url(
+        redis_url, socket_timeout=PROBE_TIMEOUT_S, socket_connect_timeout=PROBE_TIMEOUT_S
+    )
     try:
         return bool(client.ping())
     except (redis.RedisError, OSError):
@@ -177,9 +180,6 @@ def temporary() -> Iterator[Servers]:
         yield Servers(_database_url(home, DATABASE), _redis_url(home))
     finally:
         _stop_in(home)
-        for folder in (home / "postgres", home / "valkey"):
-            if _socket_dir(folder) != folder:
-                shutil.rmtree(_socket_dir(folder), ignore_errors=True)
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -215,7 +215,10 @@ def _settle(folder: Path) -> Path:
             shutil.rmtree(home.with_suffix(".old"), ignore_errors=True)
             home.rename(home.with_suffix(".old"))
         mark.write_text(f"{home}\n")
-        print(f"{folder} is inside a private folder, closed to PostgreSQL's account: data is kept in {home}", flush=True)
+        print(
+            f"{folder} is inside a private folder, closed to PostgreSQL's account: data is kept in {home}",
+            flush=True,
+        )
     home.mkdir(parents=True, exist_ok=True)
     return home
 
@@ -231,7 +234,8 @@ def _open_to_all(path: Path) -> bool:
 
 
 def _socket_dir(folder: Path) -> Path:
-    if len(os.fsencode(folder / _POSTGRES_SOCKET)) <= SOCKET_PATH_LIMIT_BYTES:
+    # A comma would separate two hosts in an address.
+    if len(os.fsencode(folder / _POSTGRES_SOCKET)) <= SOCKET_PATH_LIMIT_BYTES and "," not in str(folder):
         return folder
     return Path("/tmp") / f"gridwhistle-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
 
@@ -266,21 +270,34 @@ def _account(home: Path) -> pwd.struct_passwd:
     owner = data.stat().st_uid if data.exists() else None
     if me.pw_uid:
         if owner not in (None, me.pw_uid):
-            raise ServersError(f"{data} belongs to another user: start as that user or as root, or set DATA_DIR")
+            raise ServersError(
+                f"{data} belongs to another user: start as that user or as root, or set DATA_DIR"
+            )
         return me
     if owner:
         with suppress(KeyError):
             return pwd.getpwuid(owner)
     with suppress(KeyError):
         return pwd.getpwnam(ACCOUNT)
-    command = ["useradd", "--system", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin", ACCOUNT]
+    command = [
+        "useradd",
+        "--system",
+        "--no-create-home",
+        "--home-dir",
+        "/",
+        "--shell",
+        "/usr/sbin/nologin",
+        ACCOUNT,
+    ]
     with suppress(OSError):
         if subprocess.run(command, capture_output=True, timeout=READY_TIMEOUT_S).returncode == 0:
             print(f"PostgreSQL refuses to run as root: made the system account {ACCOUNT} for it", flush=True)
     for name in (ACCOUNT, FALLBACK_ACCOUNT):
         with suppress(KeyError):
             return pwd.getpwnam(name)
-    raise ServersError("PostgreSQL refuses to run as root and no account can be made for it: start as a plain user")
+    raise ServersError(
+        "PostgreSQL refuses to run as root and no account can be made for it: start as a plain user"
+    )
 
 
 def _own(path: Path, account: pwd.struct_passwd) -> None:
@@ -306,7 +323,9 @@ def _folder(path: Path, account: pwd.struct_passwd) -> Path:
 def _package(name: str) -> Path:
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:
-        raise ServersError(f"the package {name} is not installed: run `make install`, or set DATABASE_URL and REDIS_URL")
+        raise ServersError(
+            f"the package {name} is not installed: run `make install`, or set DATABASE_URL and REDIS_URL"
+        )
     return Path(found.origin).resolve().parent
 
 
@@ -372,6 +391,9 @@ def _stop_in(home: Path) -> None:
         _end(home / "valkey", _valkey_pid(home), signal.SIGTERM)
         # SIGINT is PostgreSQL's "fast": sessions are ended, everything committed is kept, no recovery is needed.
         _end(home / "postgres", _postgres_pid(home), signal.SIGINT)
+        for folder in (home / "valkey", home / "postgres"):
+            if _socket_dir(folder) != folder:
+                shutil.rmtree(_socket_dir(folder), ignore_errors=True)
 
 
 @contextmanager
@@ -389,17 +411,9 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
-def tethered(command: list[str], death_signal: signal.Signals, user: str | None = None) -> list[str]:
-    """Wrap a command so that it runs as `user` and gets `death_signal` when the calling thread's process dies.
-
-    The kernel watches the thread that starts the command, so a command started off the main thread is not bound.
-    """
-    bound = int(death_signal) if threading.current_thread() is threading.main_thread() else 0
-    script = [sys.executable, "-I", "-S", tether.__file__]
-    return [*script, str(bound), str(os.getpid()), user or tether.SAME_USER, *command]
-
-
-def _launch(command: list[str], folder: Path, account: pwd.struct_passwd, death_signal: signal.Signals) -> None:
+def _launch(
+    command: list[str], folder: Path, account: pwd.struct_passwd, death_signal: signal.Signals
+) -> None:
     log = folder.with_suffix(".log")
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
         log.replace(log.with_suffix(".log.old"))
@@ -407,7 +421,7 @@ def _launch(command: list[str], folder: Path, account: pwd.struct_passwd, death_
     with log.open("ab") as output:
         _own(log, account)
         _started[folder] = subprocess.Popen(
-            tethered(command, death_signal, user),
+            tether.wrap(command, death_signal, user),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -433,7 +447,9 @@ def _await(
         if child is None or child.poll() is not None:
             reason = _tail(folder) if launched else ""
             if launched and not any(each in reason for each in not_yet):
-                raise ServersError(f"{name} ended while starting; the end of {folder.with_suffix('.log')}:\n{reason}")
+                raise ServersError(
+                    f"{name} ended while starting; the end of {folder.with_suffix('.log')}:\n{reason}"
+                )
             if running() is None:
                 launch()
                 launched = True
@@ -464,11 +480,10 @@ def _end(folder: Path, pid: int | None, ask: signal.Signals) -> None:
             os.kill(pid, number)
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
-            if child is not None and child.pid == pid:
-                gone = child.poll() is not None
-            else:
-                gone = not _command_of(pid)
-            if gone:
+            if child is not None:
+                # Until it is reaped, it would keep its number and look alive to some.
+                child.poll()
+            if not _command_of(pid):
                 return
             time.sleep(POLL_S)
     raise ServersError(f"the server in {folder} (process {pid}) does not end, not even when killed")
@@ -481,7 +496,9 @@ def _command_of(pid: int) -> str:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             return ""
-    found = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, timeout=10)
+    found = subprocess.run(
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, timeout=10
+    )
     return found.stdout
 
 
@@ -513,8 +530,10 @@ def _start_postgres(home: Path, account: pwd.struct_passwd) -> None:
     sockets = _socket_dir(folder) if _socket_dir(folder) == folder else _folder(_socket_dir(folder), account)
 
     def launch() -> None:
-        settings = {**_POSTGRES_SETTINGS, "unix_socket_directories": _postgres_quoted(f'"{sockets}"')}
-        (folder / _POSTGRES_CONFIG).write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+        settings = {**_POSTGRES_SETTINGS, "unix_socket_directories": _postgres_quoted(sockets)}
+        (folder / _POSTGRES_CONFIG).write_text(
+            "".join(f"{name} = {value}\n" for name, value in settings.items())
+        )
         # A number left by a killed server may meanwhile be any process of this account, which would look like it.
         stale = folder / "postmaster.pid"
         with suppress(OSError, ValueError):
@@ -543,12 +562,20 @@ def _initialise(home: Path, account: pwd.struct_passwd) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     _folder(fresh, account)
     # The built-in C.UTF-8 sorts by code point, alike on every machine, and needs no locale of the system's.
-    command = [str(_postgres_program("initdb")), "-D", str(fresh), "-U", SUPERUSER, "--encoding=UTF8", "--locale=C"]
+    command = [
+        str(_postgres_program("initdb")),
+        "-D",
+        str(fresh),
+        "-U",
+        SUPERUSER,
+        "--encoding=UTF8",
+        "--locale=C",
+    ]
     command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     # No password: the socket stands in a folder that only this account, and root, may enter.
     command += ["--auth=trust", "--text-search-config=simple"]
     done = subprocess.run(
-        tethered(command, signal.SIGKILL, account.pw_name if os.geteuid() == 0 else None),
+        tether.wrap(command, signal.SIGKILL, account.pw_name if os.geteuid() == 0 else None),
         env=_environment(),
         cwd="/",
         stdin=subprocess.DEVNULL,
@@ -564,8 +591,10 @@ def _initialise(home: Path, account: pwd.struct_passwd) -> None:
     fresh.rename(home / "postgres")
 
 
-def _postgres_quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+def _postgres_quoted(folder: Path) -> str:
+    """Quote one folder as an item of a list, and the list as a setting."""
+    item = '"' + str(folder).replace('"', '""') + '"'
+    return "'" + item.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 # --- Valkey -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import os
 import pwd
 import signal
 import sys
+import threading
 
 # From <sys/prctl.h>: have the kernel send a signal to this process when its parent dies.
 PR_SET_PDEATHSIG = 1
@@ -19,6 +20,15 @@ CANNOT_RUN = 126
 ENDED_BY_SIGNAL = 128
 # Stands in the place of a user's name for "stay who you are".
 SAME_USER = "-"
+
+
+def wrap(command: list[str], death_signal: signal.Signals, user: str | None = None) -> list[str]:
+    """Wrap a command so that it runs as `user` and gets `death_signal` when the calling process dies.
+
+    What the kernel watches is the thread that starts the command, so only one started from the main thread is bound.
+    """
+    bound = int(death_signal) if threading.current_thread() is threading.main_thread() else 0
+    return [sys.executable, "-I", "-S", __file__, str(bound), str(os.getpid()), user or SAME_USER, *command]
 
 
 def main(arguments: list[str]) -> int:

@@ -19,7 +19,7 @@ _url = context.config.attributes.get("database_url") or servers.addresses().data
 if context.is_offline_mode():
     context.configure(
         url=_url,
-        target_metadata=tables.Base.metadata,
+        target_metadata=tables.load_all(),
         literal_binds=True,
         transaction_per_migration=True,
     )
@@ -37,7 +37,7 @@ else:
         _connection.commit()
         context.configure(
             connection=_connection,
-            target_metadata=tables.Base.metadata,
+            target_metadata=tables.load_all(),
             compare_type=True,
             compare_server_default=True,
             transaction_per_migration=True,

@@ -1,0 +1,44 @@
+"""Answers `python -m dispatch COMMAND`: one line here a command, imported only when it is the one called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """Name a subcommand and the module that offers `add_arguments(parser)` and `run(args) -> int` for it."""
+
+    name: str
+    help: str
+    module: str
+
+
+COMMANDS = (
+    Command(
+        "up",
+        "start the servers and everything else, and keep it running (what `make run` does)",
+        "dispatch.supervisor",
+    ),
+    Command("migrate", "bring the database to the newest schema", "models.migrate"),
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command that `arguments` begin with; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dispatch", description="Run a part of Gridwhistle.")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    modules = {}
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(command.name, help=command.help, description=command.help)
+        if command.name in arguments[:1]:
+            modules[command.name] = importlib.import_module(command.module)
+            modules[command.name].add_arguments(subparser)
+    args = parser.parse_args(arguments)
+    return int(modules[args.command].run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
