@@ -267,15 +267,16 @@ def _split(
     """Return the parts below and above a chord between two edges, the lower edge number first."""
     (low, p), (high, q) = start, end
     between = _bend(ring, start, end, rng) if rng else []
-    one = _without_repeats([p, *ring[low + 1 : high + 1], q, *reversed(between)])
-    two = _without_repeats([q, *ring[high + 1 :], *ring[: low + 1], p, *between])
+    one = [p, *ring[low + 1 : high + 1], q, *reversed(between)]
+    two = [q, *ring[high + 1 :], *ring[: low + 1], p, *between]
+    if p in (ring[low], ring[low + 1]) or q in (ring[high], ring[high + 1 - len(ring)]):
+        # The chord ends in a corner, which is then in a part twice.
+        one, two = _without_repeats(one), _without_repeats(two)
     return (one, two) if along[low + 1] < at else (two, one)
 
 
 def _without_repeats(ring: Ring) -> Ring:
-    if ring[0] == ring[-1] or any(a == b for a, b in zip(ring, ring[1:], strict=False)):
-        return [point for i, point in enumerate(ring) if point != ring[i - 1]]
-    return ring
+    return [point for i, point in enumerate(ring) if point != ring[i - 1]]
 
 
 def _bend(ring: Ring, start: tuple[int, Point], end: tuple[int, Point], rng: Random) -> Ring:
