@@ -16,6 +16,7 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 FIRST_DAY = date(2015, 1, 1)
 LAST_DAY = date(2050, 12, 31)
+DUE_MEMORY = 4_096  # answers of `Calendar.due` kept
 
 _UNITS = {
     "m": (60, False),
@@ -33,6 +34,10 @@ class Limit:
 
     amount: int
     unit: str
+    text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", f"{self.amount}{self.unit}")
 
     @classmethod
     def parse(cls, text: str) -> Limit:
@@ -48,7 +53,7 @@ class Limit:
         return self.unit in ("wh", "wd")
 
     def __str__(self) -> str:
-        return f"{self.amount}{self.unit}"
+        return self.text
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Calendar:
     _spans: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
     _before: list[int] = field(init=False, repr=False, compare=False)
     _day_s: int = field(init=False, repr=False, compare=False)
+    _due: dict[tuple[datetime, str, int], datetime] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         spans = tuple((_second_of(a), _second_of(b)) for a, b in self.sessions)
@@ -81,6 +87,7 @@ class Calendar:
         put(self, "_spans", spans)
         put(self, "_day_s", day_s)
         put(self, "_before", before)
+        put(self, "_due", {})
 
     def is_working(self, day: date) -> bool:
         """Tell whether `day` is a working day."""
@@ -133,7 +140,14 @@ class Calendar:
 
     def due(self, begin: datetime, limit: Limit) -> datetime:
         """Return, in UTC, the last instant that is still on time for `limit` begun at `begin`."""
-        return self.after(begin, self.seconds(limit), limit.working)
+        # A batch begins hundreds of equal limits at one instant: remember the last few thousand answers.
+        key = (begin, limit.unit, limit.amount)
+        due = self._due.get(key)
+        if due is None:
+            if len(self._due) >= DUE_MEMORY:
+                self._due.clear()
+            due = self._due[key] = self.after(begin, self.seconds(limit), limit.working)
+        return due
 
     def _position(self, instant: datetime) -> float:
         local = instant.astimezone(self._zone)

@@ -41,7 +41,7 @@ class Clock:
 
 def start(limit: Limit, begin: datetime, calendar: Calendar) -> Clock:
     """Start a clock at `begin`."""
-    return Clock("running", str(limit), begin, calendar.due(begin, limit))
+    return Clock("running", limit.text, begin, calendar.due(begin, limit))
 
 
 def promised(begin: datetime, due: datetime) -> Clock:
@@ -54,7 +54,7 @@ def meet(clock: Clock, at: datetime) -> Clock:
     if clock.ended is not None:
         return clock
     late = clock.state == "breached" or (clock.due is not None and at > clock.due)
-    return replace(clock, state="breached" if late else "met", ended=at, left=None)
+    return Clock("breached" if late else "met", clock.limit, clock.since, clock.due, None, at)
 
 
 def breach(clock: Clock) -> Clock:
@@ -80,15 +80,24 @@ def resume(clock: Clock, at: datetime, calendar: Calendar) -> Clock:
 
 def nearest(clocks: Iterable[Clock]) -> datetime | None:
     """Return the earliest limit that still runs unbroken, or None."""
-    return min((c.due for c in clocks if c.state == "running" and c.due is not None), default=None)
+    first = None
+    for clock in clocks:
+        if clock.state == "running" and clock.due is not None and (first is None or clock.due < first):
+            first = clock.due
+    return first
 
 
 def overdue_since(clocks: Iterable[Clock]) -> datetime | None:
     """Return the earliest limit that was passed and is still awaited, or None."""
-    return min(
-        (c.due for c in clocks if c.state == "breached" and c.ended is None and c.due is not None),
-        default=None,
-    )
+    first = None
+    for clock in clocks:
+        if (
+            clock.state == "breached"
+            and clock.ended is None
+            and (first is None or (clock.due or first) < first)
+        ):
+            first = clock.due
+    return first
 
 
 def on_time(clock: Clock | None) -> bool | None:
