@@ -132,7 +132,7 @@ def load(cursor: Cursor, ids: Iterable[int]) -> dict[int, Held]:
     )
     for row in cursor.fetchall():
         *plain, own, incident_id = row
-        found[incident_id].parts[plain[0]] = Assignment(*plain, _clock_map.decode(own))
+        found[incident_id].parts[plain[0]] = Assignment(*plain, _clock_map.decode(own))  # type: ignore[call-arg]
     return {key: Held(found[key], *heads[key]) for key in found}
 
 
@@ -143,7 +143,7 @@ def events_of(cursor: Cursor, incident_id: int) -> list[Event]:
         " where incident_id = %s order by seq",
         (incident_id,),
     )
-    return [Event(*row[:7], _change.decode(row[7])) for row in cursor.fetchall()]
+    return [Event(*row[:7], _change.decode(row[7])) for row in cursor.fetchall()]  # type: ignore[call-arg]
 
 
 def teams(cursor: Cursor) -> list[Team]:

@@ -75,6 +75,7 @@ class Incident(Base):
         # Open work by area; what is due next; what a place had lately; a day's reports and ends.
         Index("ix_incident_open", "area_code", postgresql_where=text("ended_at is null")),
         Index("ix_incident_due", "due_at", postgresql_where=text("due_at is not null")),
+        Index("ix_incident_overdue", "overdue_since", postgresql_where=text("overdue_since is not null")),
         Index("ix_incident_place", "place", "reported_at", postgresql_where=text("place is not null")),
         Index("ix_incident_reported", "reported_at"),
         Index("ix_incident_ended", "ended_at", postgresql_where=text("ended_at is not null")),

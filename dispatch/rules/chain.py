@@ -370,7 +370,7 @@ def route(incident: Incident, policy: Policy, around: Around, now: datetime) -> 
     kind = policy.types[incident.category]
     if incident.state != "reported" or kind.mode not in policy.straight:
         return None
-    team = choose(around.roster, kind.lead, incident.area_code, incident.lon, incident.lat)
+    team = choose(around.roster, policy.trade_for(kind), incident.area_code, incident.lon, incident.lat)
     if team is None:
         return None
     change = Change(to="dispatched")
@@ -655,6 +655,7 @@ def _dispose(
         "disposer": c.actor.id,
         "disposer_team": change.assignments[0].team_id,
     }
+    _settled(c, change)
     change.holder = f"centre/{centre_of(i.area_code)}"
     _start(change, i, "verify", policy, now)
     _recount(i, around)
@@ -671,8 +672,15 @@ def _solve(
         "disposer": c.actor.id,
         "solved_in_grid": True,
     }
+    _settled(c, change)
     _start(change, i, "verify", policy, now)
     return None
+
+
+def _settled(command: Command, change: Change) -> None:
+    """Keep whether a dispute was settled, where the one who disposed of it says so."""
+    if "settled" in command.args:
+        change.facts["settled"] = bool(command.args["settled"])
 
 
 def _verify(

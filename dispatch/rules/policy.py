@@ -64,6 +64,11 @@ class Policy:
     report_in: Limit
     grace: Limit
     straight: frozenset[str]
+    grid_trade: str
+
+    def trade_for(self, kind: EventType) -> str:
+        """Return the trade that takes the lead: small matters stay with the people of the grid."""
+        return self.grid_trade if kind.mode == "one_grid" and self.grid_trade else kind.lead
 
 
 def parse(version: int, files: Mapping[str, str]) -> Policy:
@@ -89,6 +94,9 @@ def parse(version: int, files: Mapping[str, str]) -> Policy:
     straight = frozenset(str(mode) for mode in intake.get("straight", ()))
     if not straight <= set(MODES):
         raise PolicyError("limits.toml", "intake.straight", f"expected some of {', '.join(MODES)}")
+    grid_trade = str(intake.get("grid_trade", ""))
+    if grid_trade and grid_trade not in trades:
+        raise PolicyError("limits.toml", "intake.grid_trade", f"no trade {grid_trade!r}")
     whistle = _key(limits, "whistle", dict)
     return Policy(
         version=version,
@@ -104,6 +112,7 @@ def parse(version: int, files: Mapping[str, str]) -> Policy:
         report_in=_limit("limits.toml", "whistle.report_in", whistle.get("report_in")),
         grace=_limit("limits.toml", "whistle.grace", whistle.get("grace")),
         straight=straight,
+        grid_trade=grid_trade,
     )
 
 

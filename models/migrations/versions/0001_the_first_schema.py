@@ -183,6 +183,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at is null"),
     )
     op.create_index(
+        "ix_incident_overdue",
+        "incident",
+        ["overdue_since"],
+        unique=False,
+        postgresql_where=sa.text("overdue_since is not null"),
+    )
+    op.create_index(
         "ix_incident_place",
         "incident",
         ["place", "reported_at"],
@@ -431,6 +438,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_organisation_area_code"), table_name="organisation")
     op.drop_table("organisation")
     op.drop_index("ix_incident_reported", table_name="incident")
+    op.drop_index("ix_incident_overdue", table_name="incident")
     op.drop_index("ix_incident_place", table_name="incident", postgresql_where=sa.text("place is not null"))
     op.drop_index("ix_incident_open", table_name="incident", postgresql_where=sa.text("ended_at is null"))
     op.drop_index(

@@ -1,0 +1,263 @@
+"""Give the demo city a past: a year of incidents, each walked through the same law on a virtual clock.
+
+Every incident is led from its report to its end, or to the present, by the behaviour in `dispatch.world`, decided
+and folded by the rules that the Desk applies, and written by the Desk's own hand. What a receipt already shows is
+skipped, so a run that was cut short goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import psycopg
+import shapely
+
+from dispatch import store
+from dispatch.messages import number_of
+from dispatch.rules import clocks, escalation
+from dispatch.rules import policy as policies
+from dispatch.rules.chain import (
+    SYSTEM,
+    Around,
+    Change,
+    Command,
+    Event,
+    Incident,
+    Report,
+    decide,
+    evolve,
+    open_report,
+    route,
+)
+from dispatch.rules.policy import Policy
+from dispatch.rules.refusals import Refusal
+from dispatch.rules.routing import Roster
+from dispatch.store import Held, Ids
+from dispatch.world import Happening, Spot, World, next_act
+from models.servers import addresses, psycopg_dsn
+
+SEED = 20261
+PER_DAY = 329  # reports: about 120,000 a year
+DAYS = 365
+CHUNK = 1_000  # incidents in one transaction
+SOURCES = (("field_app", 0.55), ("resident_app", 0.25), ("hotline", 0.15), ("sensor", 0.05))
+SWEEP_LAG = timedelta(seconds=3)  # how long after a limit the sweep of clocks notes it
+# Steps after which an incident that still turns in circles is left as it is.
+STEPS_LIMIT = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--days", type=int, default=DAYS, help="how many days back (default: %(default)s)")
+    parser.add_argument("--per-day", type=int, default=PER_DAY, help="reports a day (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="the world's seed (default: %(default)s)")
+    parser.add_argument("--quiet", action="store_true", help="print no progress bar, only the end")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the history of the demo city; return the exit code."""
+    if args.days < 1 or args.per_day < 1:
+        print("--days and --per-day: expected whole numbers above 0", file=sys.stderr)
+        return 2
+    started = time.monotonic()
+    written = 0
+    for done, total, written in write(addresses().database_url, args.days, args.per_day, args.seed):
+        if not args.quiet:
+            _bar(done, total, written, started)
+    if not args.quiet:
+        print()
+    print(f"history: {written:,} incidents over {args.days} days in {time.monotonic() - started:.0f} s")
+    return 0
+
+
+def write(database_url: str, days: int, per_day: int, seed: int) -> Iterator[tuple[int, int, int]]:
+    """Write the history day by day up to this moment; yield (days done, days in all, incidents written)."""
+    with psycopg.connect(psycopg_dsn(database_url)) as connection:
+        cursor = connection.cursor()
+        law = _law(cursor)
+        until = datetime.now(UTC)
+        begin = law.calendar.midnight(until) - timedelta(days=days)
+        world = World(spots(cursor), law, seed)
+        roster = Roster(store.teams(cursor))
+        ids, part_ids = Ids("incident_block"), Ids("assignment_block")
+        around = Around(roster, lambda: part_ids.take(cursor))
+        connection.commit()
+        written = 0
+        pending: list[Happening] = []
+        for day in range(days + 1):
+            first = begin + timedelta(days=day)
+            rnd = Random(f"{seed}/{law.calendar.local(first):%Y-%m-%d}")
+            pending += [
+                h for h in world.happenings(first, first + timedelta(days=1), per_day, rnd) if h.at < until
+            ]
+            last = day == days
+            while len(pending) >= CHUNK or (last and pending):
+                chunk, pending = pending[:CHUNK], pending[CHUNK:]
+                written += _write_chunk(cursor, chunk, ids, law, around, until, seed)
+                connection.commit()
+            yield day, days, written
+
+
+def _write_chunk(
+    cursor: store.Cursor,
+    chunk: Sequence[Happening],
+    ids: Ids,
+    law: Policy,
+    around: Around,
+    until: datetime,
+    seed: int,
+) -> int:
+    reports = [_report(h, seed) for h in chunk]
+    named = {r.number: ids.take(cursor) for r in reports}
+    claimed = store.claim(cursor, list(named), list(named.values()))
+    held: list[Held] = []
+    events: list[Event] = []
+    loads: dict[int, int] = {}
+    for report in reports:
+        if report.number not in claimed:
+            continue
+        incident = Incident(named[report.number])
+        lived = live_through(incident, report, law, around, until, seed)
+        if lived:
+            one = Held(incident, received_at=report.reported_at)
+            one.known_seq, one.known_segment, one.known_parts = 0, 0, frozenset()
+            held.append(one)
+            events += lived
+            for team, count in store.live_by_team(incident).items():
+                loads[team] = loads.get(team, 0) + count
+    if held:
+        store.write(cursor, held, events, loads)
+    return len(held)
+
+
+def live_through(
+    incident: Incident, report: Report, law: Policy, around: Around, until: datetime, seed: int
+) -> list[Event]:
+    """Walk a fresh incident from its report through every act that falls before `until`; return its events."""
+    events: list[Event] = []
+
+    def happen(at: datetime, verb: str, actor: str, cause: str, change: Change) -> None:
+        event = Event(incident.id, incident.seq + 1, at, verb, actor, cause, law.version, change)
+        evolve(incident, event)
+        events.append(event)
+
+    cause = f"{report.source}:{report.source_id}"
+    opened = open_report(report, law, around, report.reported_at)
+    if isinstance(opened, Refusal):
+        return []
+    happen(report.reported_at, "report", report.source, cause, opened)
+    routed = route(incident, law, around, report.reported_at)
+    if routed is not None:
+        happen(report.reported_at, "route", SYSTEM.id, cause, routed)
+    for step in range(STEPS_LIMIT):
+        act = next_act(incident, law, around.roster, seed)
+        by = min(act.at if act is not None else until, until)
+        _time_passes(incident, law, around, by, happen)
+        if act is None or act.at >= until:
+            break
+        # An escalation on the way does not undo what people were about to do.
+        at = max(act.at, incident.last_at)
+        command = Command(act.verb, incident.id, act.actor, f"history/{incident.number}/{step}", act.args)
+        change = decide(incident, command, law, around, at)
+        if isinstance(change, Refusal):
+            raise AssertionError(
+                f"the world asked for what the law refuses: {act.verb}: {change.words('en')}"
+            )
+        happen(at, act.verb, act.actor.id, command.id, change)
+    # Walking a past incident must not weigh on the choice of teams for others.
+    for team_id, count in store.live_by_team(incident).items():
+        if (team := around.roster.team(team_id)) is not None:
+            team.load -= count
+    return events
+
+
+def _time_passes(incident: Incident, law: Policy, around: Around, by: datetime, happen: object) -> None:
+    """Note every limit passed and every escalation due before `by`, in the order of time."""
+    assert callable(happen)
+    for _ in range(STEPS_LIMIT):
+        running = incident.running()
+        due = clocks.nearest(running)
+        step = escalation.next_step(incident.severity, incident.level, clocks.overdue_since(running))
+        breach_at = due + SWEEP_LAG if due is not None else None
+        if breach_at is not None and breach_at <= by and (step is None or breach_at <= step[0]):
+            kind = _kind_due(incident, due)
+            command = Command("breach", incident.id, SYSTEM, "sweep", {"clock": kind})
+        elif step is not None and step[0] <= by:
+            breach_at = max(step[0], incident.last_at)
+            command = Command("escalate", incident.id, SYSTEM, "ladder", {"reason": "silence"})
+        else:
+            return
+        change = decide(incident, command, law, around, breach_at)
+        if isinstance(change, Refusal):
+            raise AssertionError(f"time asked for what the law refuses: {command.verb}: {change.words('en')}")
+        happen(max(breach_at, incident.last_at), command.verb, SYSTEM.id, command.id, change)
+
+
+def _kind_due(incident: Incident, due: datetime | None) -> str:
+    for kind, clock in incident.clocks.items():
+        if clock.state == "running" and clock.due == due:
+            return kind
+    lead = incident.lead
+    if lead is not None:
+        for kind, clock in lead.clocks.items():
+            if clock.state == "running" and clock.due == due:
+                return kind
+    raise AssertionError("the nearest limit belongs to no clock")
+
+
+def _report(happening: Happening, seed: int) -> Report:
+    rnd = Random(f"{seed}/{happening.at.timestamp()}")
+    source = rnd.choices([s for s, _ in SOURCES], [w for _, w in SOURCES])[0]
+    source_id = f"{happening.at:%Y%m%d%H%M%S%f}"
+    return Report(
+        number=number_of(source, source_id),
+        source=source,
+        source_id=source_id,
+        category=happening.kind.code,
+        text=happening.text,
+        address=happening.spot.name,
+        area_code=happening.spot.code,
+        lon=happening.lon,
+        lat=happening.lat,
+        located="point",
+        reported_at=happening.at,
+    )
+
+
+def spots(cursor: store.Cursor) -> list[Spot]:
+    """Read the micro grids that have a place on the map, each with a point inside its cell."""
+    cursor.execute(
+        "select a.code, v.name || a.name, s.wkb from area a join area_shape s using (code)"
+        " join area v on v.code = left(a.code, 12) where a.level = 6 order by a.code"
+    )
+    rows = cursor.fetchall()
+    inside = shapely.get_coordinates(shapely.point_on_surface(shapely.from_wkb([bytes(r[2]) for r in rows])))
+    return [
+        Spot(code, name, float(x), float(y)) for (code, name, _), (x, y) in zip(rows, inside, strict=True)
+    ]
+
+
+def _law(cursor: store.Cursor) -> Policy:
+    cursor.execute("select version, files from policy_version order by version desc limit 1")
+    row = cursor.fetchone()
+    if row is None:
+        raise LookupError("the database holds no policy: load the demo city first (python -m models demo)")
+    return policies.parse(row[0], row[1])
+
+
+def _bar(done: int, total: int, written: int, started: float) -> None:
+    share = done / total
+    filled = int(share * 30)
+    left = (time.monotonic() - started) / share * (1 - share) if share else 0.0
+    if sys.stdout.isatty() or done % 30 == 0:
+        end = "" if sys.stdout.isatty() else "\n"
+        print(
+            f"\rhistory [{'#' * filled}{'.' * (30 - filled)}] {share:4.0%}  {written:,} incidents, {left:3.0f} s left",
+            end=end,
+            flush=True,
+        )

@@ -1,0 +1,247 @@
+"""Behave like a city: what gets reported, and how the people who answer for it act, from a seed and nothing else.
+
+The same behaviour makes the demo city's year of history on a virtual clock and its life on the real one. Every
+draw comes from a `random.Random` that the caller seeds, so a world can be run again to the last event.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import accumulate
+from random import Random
+from typing import Any
+
+from dispatch.rules import clocks
+from dispatch.rules.areas import centre_of
+from dispatch.rules.calendar import Limit
+from dispatch.rules.chain import ENDED, SYSTEM, Actor, Incident
+from dispatch.rules.policy import EventType, Policy
+from dispatch.rules.routing import Roster, choose
+
+# Share of reports by theme 01..10; the order of magnitude of published town centres' months.
+THEME_WEIGHTS = {
+    "01": 5, "02": 9, "03": 3, "04": 4.5, "05": 10, "06": 11, "07": 1.5, "08": 4, "09": 33, "10": 19,
+}  # fmt: skip
+# Graver is rarer, whatever the theme.
+SEVERITY_WEIGHTS = {1: 0.12, 2: 0.45, 3: 1.0, 4: 1.6}
+HOUR_WEIGHTS = (
+    0.25, 0.18, 0.14, 0.12, 0.14, 0.3, 0.7, 1.3, 1.9, 2.0, 1.8, 1.4, 1.1, 1.0, 1.5, 1.8, 1.7, 1.5, 1.3, 1.25,
+    1.1, 0.9, 0.6, 0.4,
+)  # fmt: skip
+WEEKEND = 0.8  # of a weekday's reports
+STORM_MONTHS = (4, 5, 6, 7, 8, 9)
+STORM_SHARE = 0.11  # of the days of the flood season
+STORM_THEME, STORM_FACTOR, STORM_VOLUME = "08", 14.0, 1.5
+# Fire weather: late autumn to spring; floods: the rainy season.
+SEASONS = {
+    "07": {1: 2.0, 2: 2.2, 3: 2.2, 4: 1.8, 10: 1.5, 11: 2.0, 12: 2.2},
+    "08": {5: 1.8, 6: 2.2, 7: 1.8, 8: 1.8},
+}
+
+# How long an act takes, as a share of its limit: a log-normal with this median and spread leaves 1 in 33 late.
+MEDIAN_SHARE, SPREAD = 0.33, 0.59
+SILENT = 0.012  # of the acts: nobody answers until someone above does
+REJECTED, RETURNED, REWORKED, UNSETTLED, RATED = 0.02, 0.015, 0.03, 0.012, 0.25
+RATINGS = ((5, 0.7), (4, 0.265), (3, 0.02), (2, 0.01), (1, 0.005))
+
+_TEXTS = (
+    "{place}{name}，请尽快处理",
+    "群众反映{place}{name}",
+    "巡查发现{place}{name}",
+    "{place}附近{name}，影响出行",
+    "{name}，位置在{place}，麻烦派人看看",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place where things happen: a micro grid with a point inside it, degrees WGS84."""
+
+    code: str
+    name: str
+    lon: float
+    lat: float
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that is about to be reported."""
+
+    at: datetime
+    spot: Spot
+    kind: EventType
+    text: str
+    lon: float
+    lat: float
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What somebody does next: when, who, which verb, with what."""
+
+    at: datetime
+    verb: str
+    actor: Actor
+    args: dict[str, Any]
+
+
+class World:
+    """Draw happenings for one city: where its people are, what its season brings."""
+
+    def __init__(self, spots: Sequence[Spot], policy: Policy, seed: int) -> None:
+        if not spots:
+            raise ValueError("a world needs at least one spot")
+        self._spots = spots
+        self._policy = policy
+        self._seed = seed
+        self._kinds = list(policy.types.values())
+        # Some towns are livelier than their number of grids says.
+        weights = []
+        for spot in spots:
+            weights.append(0.6 + Random(f"{seed}/{centre_of(spot.code)}").random())
+        self._where = list(accumulate(weights))
+        self._what: dict[tuple[int, bool], list[float]] = {}
+
+    def stormy(self, day: datetime) -> bool:
+        """Tell whether it storms on the local day of an instant; storms last one to three days."""
+        local = self._policy.calendar.local(day)
+        if local.month not in STORM_MONTHS:
+            return False
+        for back in range(3):
+            draw = Random(f"{self._seed}/storm/{local.toordinal() - back}")
+            if draw.random() < STORM_SHARE / 2 and back < draw.choice((1, 2, 2, 3)):
+                return True
+        return False
+
+    def rate(self, at: datetime, per_day: float) -> float:
+        """Return reports an hour around an instant, given the average of a day."""
+        local = self._policy.calendar.local(at)
+        hour = HOUR_WEIGHTS[local.hour] / sum(HOUR_WEIGHTS) * per_day
+        week = WEEKEND if local.weekday() >= 5 else (7 - 2 * WEEKEND) / 5
+        return hour * week * (STORM_VOLUME if self.stormy(at) else 1.0)
+
+    def happenings(self, begin: datetime, end: datetime, per_day: float, rnd: Random) -> list[Happening]:
+        """Draw what is reported in [begin, end), in the order of time, hour by hour."""
+        found: list[Happening] = []
+        hour = begin
+        while hour < end:
+            until = min(hour + timedelta(hours=1), end)
+            mean = self.rate(hour, per_day) * (until - hour).total_seconds() / 3600
+            for _ in range(_poisson(mean, rnd)):
+                found.append(self.happening(hour + (until - hour) * rnd.random(), rnd))
+            hour = until
+        found.sort(key=lambda h: h.at)
+        return found
+
+    def happening(self, at: datetime, rnd: Random) -> Happening:
+        """Draw one happening at an instant."""
+        month, storm = self._policy.calendar.local(at).month, self.stormy(at)
+        if (month, storm) not in self._what:
+            self._what[month, storm] = list(accumulate(self._weight(k, month, storm) for k in self._kinds))
+        kind = self._kinds[_draw(self._what[month, storm], rnd)]
+        spot = self._spots[_draw(self._where, rnd)]
+        # A few metres around the cell's point: cells are larger than that.
+        lon, lat = spot.lon + rnd.uniform(-2e-5, 2e-5), spot.lat + rnd.uniform(-2e-5, 2e-5)
+        text = rnd.choice(_TEXTS).format(place=spot.name, name=kind.name)
+        return Happening(at, spot, kind, text, round(lon, 6), round(lat, 6))
+
+    def _weight(self, kind: EventType, month: int, storm: bool) -> float:
+        weight = THEME_WEIGHTS.get(kind.theme, 5.0) * SEVERITY_WEIGHTS[kind.severity]
+        weight /= sum(SEVERITY_WEIGHTS[k.severity] for k in self._kinds if k.theme == kind.theme)
+        weight *= SEASONS.get(kind.theme, {}).get(month, 1.0)
+        return weight * (STORM_FACTOR if storm and kind.theme == STORM_THEME else 1.0)
+
+
+def next_act(incident: Incident, policy: Policy, roster: Roster, seed: int) -> Act | None:
+    """Return what is done next with an incident, or None when nothing more is.
+
+    The draw depends on the seed, the incident and how many events it has: asked again, it answers the same.
+    """
+    rnd = Random(f"{seed}/{incident.number}/{incident.seq}")
+    kind = policy.types[incident.category]
+    centre = centre_of(incident.area_code)
+    desk = Actor(f"dispatcher/{centre}", "dispatcher", centre)
+    part = incident.lead
+    team = Actor(f"team/{part.team_id}", "team", centre, part.team_id) if part is not None else desk
+    worker = Actor(f"worker/{incident.area_code}", "grid_worker", incident.area_code)
+    pace = _pace(incident.holder, seed)
+    # The world answers what the last real step left open: notes, breaches and escalations do not restart it.
+    since = incident.held_since
+
+    def within(clock: clocks.Clock | None, fallback: str = "60m") -> datetime:
+        limit = Limit.parse(
+            clock.limit if clock is not None and clock.limit != clocks.BY_SOURCE else fallback
+        )
+        share = MEDIAN_SHARE * pace * math.exp(rnd.gauss(0.0, SPREAD))
+        if rnd.random() < SILENT:
+            share += rnd.uniform(1.5, 4.0)
+        seconds = max(5.0, policy.calendar.seconds(limit) * share)
+        return policy.calendar.after(since, seconds, limit.working)
+
+    match incident.state:
+        case "reported" | "checking":
+            at = within(incident.clocks.get("accept"))
+            if rnd.random() < REJECTED:
+                return Act(at, "reject", desk, {"reason": "经核实，反映情况不属实"})
+            return Act(at, "accept", desk, {})
+        case "accepted":
+            trade = policy.trade_for(kind)
+            chosen = choose(roster, trade, incident.area_code, incident.lon, incident.lat)
+            if chosen is None:
+                return None
+            return Act(within(incident.clocks.get("dispatch")), "dispatch", desk, {"team_id": chosen.id})
+        case "dispatched" if part is not None:
+            at = within(part.clocks.get("pick_up"))
+            if rnd.random() < RETURNED and not incident.facts.get("returns"):
+                return Act(at, "decline", team, {"reason": "不属于本单位职责范围"})
+            return Act(at, "pick_up", team, {})
+        case "in_hand" if part is not None and part.state == "picked_up" and "arrive" in part.clocks:
+            return Act(within(part.clocks["arrive"]), "arrive", team, {})
+        case "in_hand" if part is not None:
+            args: dict[str, Any] = {"result": f"{kind.name}已现场处置完毕"}
+            if kind.theme == "02":
+                args["settled"] = rnd.random() >= UNSETTLED
+                args["result"] = "调解成功" if args["settled"] else "双方未达成一致，已告知诉讼途径"
+            return Act(within(part.clocks.get("dispose"), str(kind.dispose)), "dispose", team, args)
+        case "disposed":
+            at = within(incident.clocks.get("verify"))
+            if rnd.random() < REWORKED and not incident.facts.get("reworks"):
+                return Act(at, "rework", worker, {"reason": "现场仍有问题，未达到结案标准"})
+            return Act(at, "verify", worker, {})
+        case "verified":
+            lead = Actor(f"duty/{centre}", "duty_leader", centre)
+            return Act(within(None, "2wh"), "close", lead, {"standard": True})
+        case "closed" if incident.rating is None and rnd.random() < RATED:
+            at = since + timedelta(hours=rnd.uniform(2, 60))
+            rating = rnd.choices([r for r, _ in RATINGS], [w for _, w in RATINGS])[0]
+            return Act(max(at, incident.last_at), "rate", SYSTEM, {"rating": rating})
+    return None
+
+
+def is_over(incident: Incident) -> bool:
+    """Tell whether an incident has ended."""
+    return incident.state in ENDED
+
+
+@lru_cache(maxsize=4_096)
+def _pace(holder: str, seed: int) -> float:
+    """Return how slow a holder is, about 1: some teams are always a little late, and stay so."""
+    return 0.72 + 0.7 * Random(f"{seed}/{holder}").random()
+
+
+def _draw(cumulative: list[float], rnd: Random) -> int:
+    return bisect(cumulative, rnd.random() * cumulative[-1], hi=len(cumulative) - 1)
+
+
+def _poisson(mean: float, rnd: Random) -> int:
+    """Draw a Poisson number by counting unit-rate arrivals; means here stay below a few hundred."""
+    count, passed = 0, rnd.expovariate(1.0)
+    while passed < mean:
+        count += 1
+        passed += rnd.expovariate(1.0)
+    return count
