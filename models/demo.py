@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
-from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
@@ -39,7 +39,16 @@ _KINDS = {"社区": "community", "村": "rural", "农林场": "rural", "园区":
 _LAND = {"community": 0.4, "rural": 1.0, "park": 0.5}
 _SECTOR_LAND = 0.3
 _UNEVEN = (0.7, 1.3)
-_SECTOR_KINDS = ("enterprise", "school", "commerce", "enterprise", "other", "school", "commerce", "enterprise")
+_SECTOR_KINDS = (
+    "enterprise",
+    "school",
+    "commerce",
+    "enterprise",
+    "other",
+    "school",
+    "commerce",
+    "enterprise",
+)
 # Kinds of a community's cells and the part that each makes, as running sums.
 _COMMUNITY_KINDS, _COMMUNITY_PARTS = ("block", "building", "rental"), (55, 80, 100)
 _KIND_NAMES = {
@@ -64,7 +73,7 @@ _COMMON = 18  # the first so many surnames are four times as frequent
 _GIVEN = (
     "伟 芳 敏 静 丽 强 磊 军 洋 勇 艳 杰 娟 涛 明 超 霞 平 刚 桂英 志强 建华 国栋 秀兰 海燕 永康 少梅 文辉 金凤 锦荣 "
     "家豪 雪梅 伟民 玉珍 子健 晓彤 汉文 美玲 俊贤 惠芬 启明 丽华 卓然 燕玲 耀辉 素芬 德胜 春燕 柏林 细妹 思远 月娥"
-).split()
+)
 
 
 class Plan(NamedTuple):
@@ -82,7 +91,14 @@ def load_demo(database_url: str) -> dict[str, int]:
 
     Raises CityError where the database already holds a city.
     """
-    return store(database_url, build())
+    collecting = gc.isenabled()
+    # A hundred thousand rows that all stay: collecting garbage among them finds none and takes a fifth of the time.
+    gc.disable()
+    try:
+        return store(database_url, build())
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def build() -> City:
@@ -94,7 +110,16 @@ def build() -> City:
 
     def above(code: str, level: Level, row: dict[str, str], kind: str, parent: str) -> AreaRow:
         return AreaRow(
-            code, level, row["name"], english[code], kind, parent, "", float(row["lon"]), float(row["lat"]), "NBS2023"
+            code,
+            level,
+            row["name"],
+            english[code],
+            kind,
+            parent,
+            "",
+            float(row["lon"]),
+            float(row["lat"]),
+            "NBS2023",
         )
 
     top = AreaRow(
@@ -123,7 +148,7 @@ def build() -> City:
     trades = parsed_policy(policy).trades
     city.organisations, city.teams = establish(city.areas, trades)
     city.teams = _spread(city.teams, {each.code: each for each in city.areas if each.level <= Level.VILLAGE})
-    _Staff(city, trades, Random(city.code)).hire(settings["headcounts"])
+    _Staff(city, Random(city.code)).hire(settings["headcounts"])
     return city
 
 
@@ -135,7 +160,10 @@ def _table(name: str) -> list[dict[str, str]]:
 def _outlines(*names: str) -> Iterator[tuple[str, Ring]]:
     for name in names:
         for feature in json.loads((FOLDER / name).read_text(encoding="utf-8"))["features"]:
-            yield feature["properties"]["code"], geometry.counter_clockwise(feature["geometry"]["coordinates"][0])
+            yield (
+                feature["properties"]["code"],
+                geometry.counter_clockwise(feature["geometry"]["coordinates"][0]),
+            )
 
 
 def _plans(towns: dict[str, AreaRow]) -> Iterator[Plan]:
@@ -222,7 +250,16 @@ def _add_micro(city: City, village: AreaRow, stem: str, serial: int, kind: str, 
         name = f"{village.name}外出人员微网格"
         city.areas.append(
             AreaRow(
-                code, Level.MICRO, name, "Outbound workers", kind, parent, village.focus, None, None, "generated"
+                code,
+                Level.MICRO,
+                name,
+                "Outbound workers",
+                kind,
+                parent,
+                village.focus,
+                None,
+                None,
+                "generated",
             )
         )
         return
@@ -280,7 +317,7 @@ def _nearest(villages: Sequence[AreaRow], at: Point, how_many: int = 5) -> list[
 class _Staff:
     """Hires invented people into a city and writes their duties, numbering both as they come."""
 
-    def __init__(self, city: City, trades: dict[str, tuple[str, str, str]] | object, rng: Random) -> None:
+    def __init__(self, city: City, rng: Random) -> None:
         self.city = city
         self.rng = rng
         self.homes: dict[str, OrganisationRow] = {
@@ -303,7 +340,9 @@ class _Staff:
                 self._centre(area)
         villages = [each for each in areas if each.level == Level.VILLAGE]
         communities = [each for each in villages if each.kind == "community"]
-        full = dict(zip((v.code for v in communities), _even(headcounts["full_time"], len(communities)), strict=True))
+        full = dict(
+            zip((v.code for v in communities), _even(headcounts["full_time"], len(communities)), strict=True)
+        )
         micros = [sum(each.level == Level.MICRO for each in self.below[v.code]) for v in villages]
         for village, workers in zip(villages, _proportional(headcounts["part_time"], micros), strict=True):
             self._village(village, full.get(village.code, 0), workers)
@@ -371,17 +410,24 @@ class _Staff:
         return number
 
     def _duty(
-        self, person: int, role: str, area: str, kind: str = "", team_id: int | None = None, themes: str = "{}"
+        self,
+        person: int,
+        role: str,
+        area: str,
+        kind: str = "",
+        team_id: int | None = None,
+        themes: str = "{}",
     ) -> None:
         duties = self.city.duties
         duties.append(DutyRow(len(duties) + 1, person, role, kind, area, team_id, themes, SINCE))
 
     def _names(self) -> Iterator[str]:
+        given = _GIVEN.split()
         surnames = _SURNAMES + 3 * _SURNAMES[:_COMMON]
         while True:
             # Drawn in blocks, because one draw at a time costs more than everything else about a person.
             firsts = self.rng.choices(surnames, k=1_000)
-            lasts = self.rng.choices(_GIVEN, k=1_000)
+            lasts = self.rng.choices(given, k=1_000)
             yield from map(str.__add__, firsts, lasts)
 
 

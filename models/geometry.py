@@ -34,7 +34,9 @@ _WAVE = 0.09
 _MIN_POINTS = 3
 
 
-def partition(ring: Ring, weights: Sequence[float], rng: Random, heart: Point | None = None, wavy: bool = False) -> list[Ring]:
+def partition(
+    ring: Ring, weights: Sequence[float], rng: Random, heart: Point | None = None, wavy: bool = False
+) -> list[Ring]:
     """Divide `ring` into one cell for each weight, in order, with areas about proportional to the weights.
 
     Neighbours in order are neighbours on the map. The first cells lie towards `heart` where it is given, else
@@ -142,17 +144,14 @@ def _cut(ring: Ring, share: float, rng: Random, heart: Point | None, wavy: bool)
     for turn in _OTHER_TURNS_RAD:
         # Degrees of longitude are shorter than degrees of latitude; angles are measured on the ground.
         dx, dy = cos(angle + turn) * squeeze, sin(angle + turn)
-        if heart is None:
-            # From north-west to south-east, as grids are numbered.
-            flip = dx - dy < 0
-        else:
-            flip = (heart[0] - centre[0]) * dx + (heart[1] - centre[1]) * dy > 0
-        if flip:
+        # Towards the heart; else from north-west to south-east, as grids are numbered.
+        east, north = (heart[0] - centre[0], heart[1] - centre[1]) if heart else (-1, 1)
+        if east * dx + north * dy > 0:
             dx, dy = -dx, -dy
         along = [x * dx + y * dy for x, y in ring]
         at = _offset(ring, along, dx, dy, share)
         crossings = _crossings(ring, along, at)
-        if len(crossings) == 2:  # noqa: PLR2004 (the line enters once and leaves once)
+        if len(crossings) == 2:
             (_, low, start), (_, high, end) = sorted(crossings, key=_edge)
             return _split(ring, along, at, (low, start), (high, end), rng if wavy else None)
         for (_, edge, point), (_, other, far) in zip(crossings[::2], crossings[1::2], strict=True):
@@ -171,7 +170,7 @@ def _edge(crossing: tuple[float, int, Point]) -> int:
 
 
 def _long_axis(ring: Ring) -> tuple[float, Point, float]:
-    """Return the direction of the longer axis (radians, on the ground), the centre, and a degree's squeeze east-west."""
+    """Return the longer axis (radians, on the ground), the centre, and how short a degree of longitude is."""
     x0, y0 = ring[0]
     squeeze = cos(radians(y0))
     doubled = sx = sy = sxx = syy = sxy = 0.0
@@ -253,7 +252,7 @@ def _crossings(ring: Ring, along: list[float], at: float) -> list[tuple[float, i
                 point = (ax + part * (bx - ax), ay + part * (by - ay))
             found.append((0.0, edge, point))
         a = b
-    if len(found) > 2:  # noqa: PLR2004
+    if len(found) > 2:
         # Only a line that leaves and comes back needs its crossings in order along it.
         (_, _, first), (_, _, second) = found[0], found[1]
         ux, uy = second[0] - first[0], second[1] - first[1]
@@ -262,7 +261,12 @@ def _crossings(ring: Ring, along: list[float], at: float) -> list[tuple[float, i
 
 
 def _split(
-    ring: Ring, along: list[float], at: float, start: tuple[int, Point], end: tuple[int, Point], rng: Random | None
+    ring: Ring,
+    along: list[float],
+    at: float,
+    start: tuple[int, Point],
+    end: tuple[int, Point],
+    rng: Random | None,
 ) -> tuple[Ring, Ring]:
     """Return the parts below and above a chord between two edges, the lower edge number first."""
     (low, p), (high, q) = start, end
@@ -288,7 +292,8 @@ def _bend(ring: Ring, start: tuple[int, Point], end: tuple[int, Point], rng: Ran
     spots = (0.22 + 0.1 * rng.random(), 0.45 + 0.1 * rng.random(), 0.68 + 0.1 * rng.random())
     swings = (swing, swing * (rng.random() - 0.5), -swing)
     points = [
-        (p[0] + s * dx - w * dy / squeeze, p[1] + s * dy + w * dx * squeeze) for s, w in zip(spots, swings, strict=True)
+        (p[0] + s * dx - w * dy / squeeze, p[1] + s * dy + w * dx * squeeze)
+        for s, w in zip(spots, swings, strict=True)
     ]
     path = [p, *points, q]
     count = len(ring)
@@ -303,7 +308,9 @@ def _bend(ring: Ring, start: tuple[int, Point], end: tuple[int, Point], rng: Ran
             elif i == high and j == len(path) - 2:
                 if _turn(c, d, a) <= 0.15 * hypot(d[0] - c[0], d[1] - c[1]) * hypot(b[0] - a[0], b[1] - a[1]):
                     return []
-            elif (_turn(a, b, c) > 0) != (_turn(a, b, d) > 0) and (_turn(c, d, a) > 0) != (_turn(c, d, b) > 0):
+            elif (_turn(a, b, c) > 0) != (_turn(a, b, d) > 0) and (_turn(c, d, a) > 0) != (
+                _turn(c, d, b) > 0
+            ):
                 return []
     return points
 

@@ -17,7 +17,7 @@ def calendar_csv(first_year: int = FIRST_YEAR) -> str:
     Only days that differ from the plain week are listed: weekdays off (`holiday`) and weekend days on (`workday`).
     """
     # Imported here: loading a city must not pay for a package that only this command needs.
-    from chinese_calendar.constants import Holiday, holidays, workdays  # noqa: PLC0415
+    from chinese_calendar.constants import Holiday, holidays, workdays
 
     days: list[tuple[date, str, str]] = []
     for day, name in holidays.items():
