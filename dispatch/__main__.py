@@ -22,6 +22,8 @@ COMMANDS = (
         "start the servers and everything else, and keep it running (what `make run` does)",
         "dispatch.supervisor",
     ),
+    Command("history", "give the demo city its year of history", "dispatch.history"),
+    Command("life", "let the demo city live: invented people report and act", "dispatch.life"),
     Command("migrate", "bring the database to the newest schema", "models.migrate"),
 )
 

@@ -6,12 +6,12 @@ A batch is one transaction and one nudge to the screens. A refused command never
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from types import TracebackType
-from typing import Literal
+from typing import Literal, TypeVar
 
 import psycopg
 import redis
@@ -45,6 +45,8 @@ ROSTER_AGE_S = 1.0  # how old the loads that routing looks at may be
 POLICY_AGE_S = 5.0
 DUPLICATE_DAYS = 30
 KEY_SPACE = 10**16  # receipts are sixteen decimal digits
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +124,28 @@ class Desk:
 
     def policy(self, version: int | None = None) -> Policy:
         """Return a version of the policy, or the one in force."""
-        try:
-            with self._begin() as connection, connection.cursor() as cursor:
-                return self._policy(cursor, version)
-        except psycopg.Error:
-            self._forget()
-            raise
+        return self._ask(lambda cursor: self._policy(cursor, version))
 
     def roster(self) -> Roster:
         """Return the teams as they are now, for offers."""
+        return self._ask(self._teams)
+
+    def clocks_due(self, now: datetime, limit: int) -> list[tuple[int, str, datetime]]:
+        """Return (incident id, clock, due) of at most `limit` limits passed and not yet noted, oldest first."""
+        return self._ask(lambda cursor: store.clocks_due(cursor, now, limit))
+
+    def overdue(self, limit: int) -> list[tuple[int, int, int, datetime]]:
+        """Return (incident id, severity, level, overdue since) of at most `limit` open incidents past a limit."""
+        return self._ask(lambda cursor: store.overdue(cursor, limit))
+
+    def recount_loads(self) -> int:
+        """Set every team's load to its live assignments; return how many were wrong."""
+        return self._ask(store.recount_loads)
+
+    def _ask(self, question: Callable[[store.Cursor], T]) -> T:
         try:
             with self._begin() as connection, connection.cursor() as cursor:
-                return self._teams(cursor)
+                return question(cursor)
         except psycopg.Error:
             self._forget()
             raise

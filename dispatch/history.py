@@ -8,6 +8,7 @@ skipped, so a run that was cut short goes on where it stopped.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     if args.days < 1 or args.per_day < 1:
         print("--days and --per-day: expected whole numbers above 0", file=sys.stderr)
         return 2
+    # Millions of short-lived objects and no cycles among them: collecting would cost a third of the time.
+    gc.disable()
     started = time.monotonic()
     written = 0
     for done, total, written in write(addresses().database_url, args.days, args.per_day, args.seed):

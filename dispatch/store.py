@@ -108,12 +108,12 @@ def suspects(cursor: Cursor, places: Sequence[int], since: datetime) -> dict[int
     return dict(cursor.fetchall())
 
 
-def load(cursor: Cursor, ids: Iterable[int]) -> dict[int, Held]:
+def load(cursor: Cursor, ids: Iterable[int], *, lock: bool = True) -> dict[int, Held]:
     """Read and lock incidents with their assignments, in the order of ids so that two desks cannot deadlock."""
     wanted = sorted(set(ids))
     cursor.execute(
         f"select {', '.join(_LOADED)}, clocks::text, facts::text, head, received_at from incident"
-        " where id = any(%s) order by id for update",
+        f" where id = any(%s) order by id{' for update' if lock else ''}",
         (wanted,),
     )
     found: dict[int, Incident] = {}
@@ -144,6 +144,42 @@ def events_of(cursor: Cursor, incident_id: int) -> list[Event]:
         (incident_id,),
     )
     return [Event(*row[:7], _change.decode(row[7])) for row in cursor.fetchall()]  # type: ignore[call-arg]
+
+
+def clocks_due(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, str, datetime]]:
+    """Return (incident id, clock, due) of running clocks whose limit lies before `now`, oldest first.
+
+    An incident with several limits passed comes with each of them.
+    """
+    cursor.execute(
+        "with late as (select id, due_at, clocks from incident where due_at < %s order by due_at limit %s),"
+        " every as (select id, due_at, clocks from late union all select l.id, l.due_at, a.clocks from late l"
+        " join assignment a on a.incident_id = l.id and a.role = 'lead' and a.state in ('sent', 'picked_up', 'on_site'))"
+        " select id, kind, (clock ->> 'due')::timestamptz from every, jsonb_each(clocks) as c(kind, clock)"
+        " where clock ->> 'state' = 'running' and (clock ->> 'due')::timestamptz < %s order by due_at, 3",
+        (now, limit, now),
+    )
+    return cursor.fetchall()
+
+
+def overdue(cursor: Cursor, limit: int) -> list[tuple[int, int, int, datetime]]:
+    """Return (incident id, severity, level, overdue since) of open incidents that could still go up, oldest first."""
+    cursor.execute(
+        "select id, severity, level, overdue_since from incident where overdue_since is not null and level > 1"
+        " and (severity <= 2 or level > 2) order by overdue_since limit %s",
+        (limit,),
+    )
+    return cursor.fetchall()
+
+
+def recount_loads(cursor: Cursor) -> int:
+    """Set each team's load to its live assignments; return how many teams were wrong."""
+    cursor.execute(
+        "with held as (select t.id, (select count(*) from assignment a where a.team_id = t.id"
+        " and a.state in ('sent', 'picked_up', 'on_site')) n from team t order by t.id for update)"
+        " update team set load = held.n from held where held.id = team.id and team.load <> held.n"
+    )
+    return cursor.rowcount
 
 
 def teams(cursor: Cursor) -> list[Team]:

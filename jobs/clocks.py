@@ -1,0 +1,53 @@
+"""Note every limit that has passed, and raise what stays silent: gather what is due, let the law decide, apply."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from dispatch.desk import Desk
+from dispatch.rules import escalation
+from dispatch.rules.chain import SYSTEM, Command
+
+SWEEP_LIMIT = 2_000  # incidents in one transaction; what is left over comes with the next
+ROUNDS_LIMIT = 10  # transactions in one run
+
+
+def sweep(desk: Desk, now: datetime) -> int:
+    """Note all limits passed by `now`, the longest passed first; return how many were noted."""
+    noted = 0
+    for _ in range(ROUNDS_LIMIT):
+        due = desk.clocks_due(now, SWEEP_LIMIT)
+        if not due:
+            break
+        commands = [
+            Command("breach", incident_id, SYSTEM, f"sweep/{at.timestamp()}", {"clock": kind})
+            for incident_id, kind, at in due
+        ]
+        done = sum(outcome.status == "done" for outcome in desk.act(commands, now))
+        noted += done
+        if not done:
+            break
+    return noted
+
+
+def escalate(desk: Desk, now: datetime) -> int:
+    """Raise every incident whose silence has lasted as the ladder says; one step each, whatever time was missed."""
+    commands = []
+    for incident_id, severity, level, since in desk.overdue(SWEEP_LIMIT):
+        step = escalation.next_step(severity, level, since)
+        if step is not None and step[0] <= now:
+            commands.append(
+                Command(
+                    "escalate",
+                    incident_id,
+                    SYSTEM,
+                    f"ladder/{level}/{since.timestamp()}",
+                    {"reason": "silence"},
+                )
+            )
+    return sum(outcome.status == "done" for outcome in desk.act(commands, now))
+
+
+def stale(at: datetime | None, now: datetime, every: timedelta) -> bool:
+    """Tell whether a job that should run `every` so often has been silent for three of its turns."""
+    return at is None or now - at > 3 * every
