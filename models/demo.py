@@ -27,6 +27,7 @@ from models.loading import (
     establish,
     parsed_policy,
     policy_files,
+    refuse_second,
     store,
 )
 
@@ -91,6 +92,7 @@ def load_demo(database_url: str) -> dict[str, int]:
 
     Raises CityError where the database already holds a city.
     """
+    refuse_second(database_url)
     collecting = gc.isenabled()
     # A hundred thousand rows that all stay: collecting garbage among them finds none and takes a fifth of the time.
     gc.disable()

@@ -26,7 +26,9 @@ _TURN_RAD = 0.16
 _MIDDLE, _MIDDLE_JITTER = 0.5, 0.09
 # Turns tried, in this order, when the line of a cut would leave a concave polygon and come back.
 _OTHER_TURNS_RAD = (0.0, 0.3, -0.3, 0.6, -0.6, 0.95, -0.95, 1.3, -1.3, 1.57)
-_NEWTON_STEPS = 3
+_NEWTON_STEPS = 4
+# How near a part's share of the area comes to the share wanted.
+_CLOSE = 2e-3
 # A cut this close to a corner (share of the edge) goes through the corner: no tiny edges.
 _SNAP = 1e-6
 # A wavy cut leaves the chord by up to this share of its length.
@@ -207,6 +209,7 @@ def _offset(ring: Ring, along: list[float], dx: float, dy: float, share: float) 
         whole += (a + b) * (w - v)
         a, v = b, w
     wanted = share * whole / 2
+    enough = _CLOSE * whole / 2
     low, high = low - base, high - base
     at = low + share * (high - low)
     for _ in range(_NEWTON_STEPS):
@@ -225,12 +228,14 @@ def _offset(ring: Ring, along: list[float], dx: float, dy: float, share: float) 
                 part = rise * (at - b) / (a - b)
                 below += (b - at) / 2 * part
                 width -= part
+        if abs(below - wanted) < enough:
+            break
         if below > wanted:
             high = at
         else:
             low = at
         step = at - (below - wanted) / width if width else at
-        at = step if low < step < high else (low + high) / 2
+        at = step if low <= step <= high else (low + high) / 2
     return at + base
 
 

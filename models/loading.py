@@ -250,12 +250,7 @@ def store(database_url: str, city: City) -> dict[str, int]:
         cursor.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT))
         # Two that load at once: the second waits here, then finds the first one's city.
         cursor.execute("LOCK TABLE area IN SHARE ROW EXCLUSIVE MODE")
-        held = _holds(connection)
-        if held is not None:
-            raise CityError(
-                f"This database already holds a city ({held}). A city is loaded once, into an empty database;"
-                " give an empty one or remove this one first."
-            )
+        _refuse_second(connection)
         cursor.execute(
             "INSERT INTO policy_version (version, valid_from, files, digest, note) VALUES (1, %s, %s, %s, %s)",
             (
@@ -289,7 +284,9 @@ def store(database_url: str, city: City) -> dict[str, int]:
                 "INSERT INTO wall_key (area_code, sha256, note) VALUES (%s, %s, '演示 demo')",
                 (city.code, secret),
             )
-        # Without figures the planner would read whole tables until the first automatic analysis.
+        # Without figures the planner would read whole tables until the first automatic analysis; rough ones,
+        # from a tenth of the usual sample, do until then.
+        cursor.execute("SET LOCAL default_statistics_target = 10")
         cursor.execute("ANALYZE area, organisation, team, person, duty, area_shape, category")
     return counts
 
@@ -356,6 +353,21 @@ def _broken_chains(rows: Iterable[tuple[str, int, str | None]]) -> int:
         return sound[code]
 
     return sum(not reaches_city(code) for code, (level, _) in above.items() if level == Level.MICRO)
+
+
+def refuse_second(database_url: str) -> None:
+    """Raise CityError where the database already holds a city, before any work is spent on another."""
+    with psycopg.connect(psycopg_dsn(database_url)) as connection:
+        _refuse_second(connection)
+
+
+def _refuse_second(connection: psycopg.Connection[Any]) -> None:
+    held = _holds(connection)
+    if held is not None:
+        raise CityError(
+            f"This database already holds a city ({held}). A city is loaded once, into an empty database;"
+            " give an empty one or remove this one first."
+        )
 
 
 def _holds(connection: psycopg.Connection[Any]) -> str | None:
