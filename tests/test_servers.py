@@ -243,13 +243,14 @@ input()
     eventually(lambda: not any(map(running, pids)), "the servers end")
 
 
-def test_temporary_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_leaves_nothing(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@nowhere.example/none")
-    before = set(Path(tempfile.gettempdir()).glob("gridwhistle-*"))
+    monkeypatch.setattr(tempfile, "tempdir", str(data_dir.parent))
     with servers.temporary() as pair:
         assert servers.alive(pair)
+        assert any(data_dir.parent.iterdir())
     assert not servers.alive(pair)
-    assert set(Path(tempfile.gettempdir()).glob("gridwhistle-*")) == before
+    assert not any(data_dir.parent.iterdir())
 
 
 def test_migrations_may_run_twice_and_the_template_is_copied(database: str) -> None:
