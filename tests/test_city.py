@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 from collections import Counter, defaultdict
 from datetime import date
 from typing import Any
@@ -159,6 +160,13 @@ def test_cells_nest_and_cover_their_parents(city: City) -> None:
         assert shapely.union_all(cells).symmetric_difference(whole).area < 1e-6 * whole.area, code
         outside = max(cell.difference(whole).area for cell in cells)
         assert outside < 1e-6 * whole.area, code
+
+
+def test_hardly_a_cell_is_a_sliver(city: City) -> None:
+    """Of twenty thousand cells fewer than one in five hundred is thinner than a rectangle of one to fifteen."""
+    cells = [shapely.from_wkb(row.wkb) for row in city.shapes if len(row.code) >= len("445302001010")]
+    thin = [cell for cell in cells if 4 * math.pi * cell.area / cell.length**2 < 4 * math.pi * 15 / 32**2]
+    assert len(thin) < len(cells) / 500
 
 
 def test_points_lie_inside_their_cells(city: City) -> None:
