@@ -235,8 +235,7 @@ def _report(happening: Happening, seed: int) -> Report:
 def spots(cursor: store.Cursor) -> list[Spot]:
     """Read the micro grids that have a place on the map, each with a point inside its cell."""
     cursor.execute(
-        "select a.code, v.name || a.name, s.wkb from area a join area_shape s using (code)"
-        " join area v on v.code = left(a.code, 12) where a.level = 6 order by a.code"
+        "select a.code, a.name, s.wkb from area a join area_shape s using (code) where a.level = 6 order by a.code"
     )
     rows = cursor.fetchall()
     inside = shapely.get_coordinates(shapely.point_on_surface(shapely.from_wkb([bytes(r[2]) for r in rows])))

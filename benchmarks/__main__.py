@@ -1,0 +1,34 @@
+"""Answer `python -m benchmarks NAME [--json]`: measure one thing with servers of its own and leave nothing behind."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+BENCHMARKS = {
+    "pipeline": "40,000 incidents from the stream to rows, against reading and copying alone",
+    "start": "cold start to the first live wall of the demo city",
+    "screens": "live command screens at 50 incidents a second",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark that `arguments` name; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure how fast the house is, as ratios in one run."
+    )
+    names = parser.add_subparsers(dest="name", metavar="NAME", required=True)
+    modules = {}
+    for name, help_text in BENCHMARKS.items():
+        one = names.add_parser(name, help=help_text, description=help_text)
+        one.add_argument("--json", action="store_true", help="print one JSON object on the last line")
+        if name in arguments[:1]:
+            modules[name] = importlib.import_module(f"benchmarks.{name}")
+            modules[name].add_arguments(one)
+    args = parser.parse_args(arguments)
+    return int(modules[args.name].run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
