@@ -234,7 +234,9 @@ class Preparer:
 class Dispatcher:
     """Read, prepare, commit, acknowledge, until told to stop; any number of them share the work of one stream."""
 
-    def __init__(self, servers: Servers, name: str | None = None, batch: int = BATCH, overlap: bool = True) -> None:
+    def __init__(
+        self, servers: Servers, name: str | None = None, batch: int = BATCH, overlap: bool = True
+    ) -> None:
         self.name = name or f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(2)}"
         self.tally = Tally()
         self._servers = servers
@@ -425,7 +427,9 @@ class Dispatcher:
             args: dict[str, Any] = {"closed_at": ending.closed_at}
             if ending.note:
                 args["note"] = ending.note
-            commands.append(Command("conclude", found[0], SYSTEM, f"{ending.source}:{ending.source_id}", args))
+            commands.append(
+                Command("conclude", found[0], SYSTEM, f"{ending.source}:{ending.source_id}", args)
+            )
             places.append(at)
         results = _bisected(lambda some: self._desk.act(some, now), commands)
         for at, result in zip(places, results, strict=True):
@@ -491,12 +495,16 @@ class Dispatcher:
             for at, problem in problems.items():
                 key = (ids or acknowledged)[at]
                 buried.add(key)
-                pairs = [part for pair in letters.written(raws[at], problem, key, now).items() for part in pair]
+                pairs = [
+                    part for pair in letters.written(raws[at], problem, key, now).items() for part in pair
+                ]
                 steps.eval(_BURY, 2, STREAM, DEAD_STREAM, GROUP, key, *pairs)
                 if at in refused_numbers:
                     said = {"state": "refused", "field": problem.field, "reason": problem.reason}
                     said |= {"zh": problem.zh, "en": problem.en}
-                    steps.set(f"{RECEIVED}{refused_numbers[at]}", msgspec.json.encode(said), ex=REFUSED_KEPT_S)
+                    steps.set(
+                        f"{RECEIVED}{refused_numbers[at]}", msgspec.json.encode(said), ex=REFUSED_KEPT_S
+                    )
             if plain := [key for key in acknowledged if key not in buried]:
                 steps.xack(STREAM, GROUP, *plain)
             steps.execute()
@@ -637,7 +645,9 @@ def _bisected(step: Callable[[list[Any]], list[Outcome]], batch: list[Any]) -> l
 
 def _is_systemic(fault: Exception) -> bool:
     if isinstance(fault, psycopg.Error):
-        return not (fault.sqlstate or "").startswith(_OF_THE_DATA) and not isinstance(fault, psycopg.DataError)
+        return not (fault.sqlstate or "").startswith(_OF_THE_DATA) and not isinstance(
+            fault, psycopg.DataError
+        )
     # KeyError and IndexError are mistakes of ours, a bare LookupError is the Desk missing the policy.
     return type(fault) is LookupError or isinstance(fault, PolicyError)
 
@@ -684,6 +694,21 @@ def lag(stream: redis.Redis) -> int:
             # Null where entries were deleted in between; then what was read says nothing about what was not.
             return int(group["pending"]) + int(group.get("lag") or 0)
     return int(stream.xlen(STREAM))
+
+
+def settled(stream: redis.Redis, last: bytes) -> bool:
+    """Tell whether every message up to the stream id `last` has been read and acknowledged."""
+    try:
+        groups = stream.xinfo_groups(STREAM)
+    except redis.ResponseError:
+        return False
+    for group in groups:
+        if group["name"] == GROUP.encode() and _order(group["last-delivered-id"]) >= _order(last):
+            if not group["pending"]:
+                return True
+            lowest = stream.xpending(STREAM, GROUP)["min"]
+            return lowest is None or _order(lowest) > _order(last)
+    return False
 
 
 def living(stream: redis.Redis) -> dict[str, dict[str, str]]:

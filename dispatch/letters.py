@@ -179,7 +179,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("list", "show", "replay"))
     parser.add_argument("ids", nargs="*", metavar="ID", help="ids of letters, as `list` prints them")
     parser.add_argument("--all", action="store_true", help="replay every letter that was not replayed yet")
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="mend a field first")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="mend a field first"
+    )
     parser.add_argument("--with", dest="file", type=Path, help="replay this file's content instead")
     parser.add_argument("--limit", type=int, default=SHOWN_LIMIT, help=f"letters to list ({SHOWN_LIMIT})")
     parser.add_argument("--json", action="store_true", help="print JSON, one object a letter")

@@ -32,7 +32,10 @@ GCJ02_ROUNDS: Final = 3  # each shrinks the error about a thousandfold; two alre
 REASONS: Final[dict[str, tuple[str, str]]] = {
     "outside_city": ("该点不在本市范围内", "The point lies outside this city"),
     "unknown_area": ("没有这个网格或区划代码", "There is no area with this code"),
-    "unknown_address": ("地址中没有认出本市的镇街或村(社区)", "The address names no town or village of this city"),
+    "unknown_address": (
+        "地址中没有认出本市的镇街或村(社区)",
+        "The address names no town or village of this city",
+    ),
     "ambiguous_address": (
         "地址中的村(社区)名在多个镇街重复,请写明镇街",
         "The address names a village that several towns have: name the town too",
@@ -40,7 +43,8 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: setting four frozen fields takes longer than finding the place.
+@dataclass(slots=True)
 class Place:
     """Say where a report lies: area code, WGS84 degrees or None, and how it was located.
 
@@ -71,10 +75,19 @@ class Locator:
     def __init__(self, areas: Iterable[AreaRow], default_points: Iterable[tuple[float, float]] = ()) -> None:
         rows = list(areas)
         self._codes = frozenset(row.code for row in rows)
-        self._defaults = {_same(lon, lat) for lon, lat in default_points}
+        with_outlines = any(row.wkb is not None for row in rows)
+        known = set(default_points)
         for row in rows:
-            if row.lon is not None and row.lat is not None and level_of(row.code) <= CENTRE_LEVEL:
-                self._defaults.add(_same(row.lon, row.lat))
+            # Without outlines the centres are only means of what was reported: no source sends them as a default.
+            if (
+                with_outlines
+                and row.lon is not None
+                and row.lat is not None
+                and level_of(row.code) <= CENTRE_LEVEL
+            ):
+                known.add((row.lon, row.lat))
+        pairs = np.array(sorted(known), dtype=np.float64).reshape(-1, 2)
+        self._defaults = _packed(pairs[:, 0], pairs[:, 1])
         shaped = [row for row in rows if row.wkb is not None]
         above = {up for row in shaped for up in ancestors(row.code)[1:]}
         self._leaves = _Outlines([row for row in shaped if row.code not in above])
@@ -92,17 +105,24 @@ class Locator:
 
     def locate(self, messages: Sequence[ReportMessage]) -> list[Place | Problem]:
         """Return for each message its place, or the Problem outside_city, unknown_area or …_address."""
-        pointed = [i for i, each in enumerate(messages) if each.lon is not None]
-        lon = np.array([messages[i].lon for i in pointed], dtype=np.float64)
-        lat = np.array([messages[i].lat for i in pointed], dtype=np.float64)
-        shifted = np.array([messages[i].datum == "gcj02" for i in pointed], dtype=np.bool_)
-        if shifted.any():
+        pointed = [each for each in messages if each.lon is not None]
+        lon = np.array([each.lon for each in pointed], dtype=np.float64)
+        lat = np.array([each.lat for each in pointed], dtype=np.float64)
+        if shifted := [i for i, each in enumerate(pointed) if each.datum == "gcj02"]:
             lon[shifted], lat[shifted] = wgs84_of_gcj02(lon[shifted], lat[shifted])
-        found: list[Place | Problem | None] = [None] * len(messages)
-        points = zip(pointed, lon.tolist(), lat.tolist(), self.areas_of(lon, lat), strict=True)
-        for i, x, y, hit in points:
-            found[i] = self._of_point(messages[i], x, y, hit)
-        return [each or self._of_words(messages[i]) for i, each in enumerate(found)]
+        vague = np.isin(_packed(lon, lat), self._defaults).tolist()
+        points = zip(lon.tolist(), lat.tolist(), self.areas_of(lon, lat), vague, strict=True)
+        found: list[Place | Problem] = []
+        for message in messages:
+            if message.lon is None:
+                found.append(self._of_words(message))
+                continue
+            x, y, hit, is_default = next(points)
+            if hit is not None and message.area is None and not is_default and not message.approximate:
+                found.append(Place(hit, x, y, "point"))
+            else:
+                found.append(self._of_point(message, x, y, hit, is_default or message.approximate))
+        return found
 
     def areas_of(self, lon: Floats, lat: Floats) -> list[str | None]:
         """Return for each WGS84 point (two arrays of the same length) the code of the deepest area around it.
@@ -115,13 +135,17 @@ class Locator:
         missed = np.flatnonzero(hits < 0)
         codes: list[str | None] = [self._leaves.codes[hit] if hit >= 0 else None for hit in hits.tolist()]
         if len(missed):
-            for i, hit in zip(missed.tolist(), self._parents.hits(lon[missed], lat[missed]).tolist(), strict=True):
+            for i, hit in zip(
+                missed.tolist(), self._parents.hits(lon[missed], lat[missed]).tolist(), strict=True
+            ):
                 if hit >= 0:
                     codes[i] = self._parents.codes[hit]
         return codes
 
-    def _of_point(self, message: ReportMessage, lon: float, lat: float, hit: str | None) -> Place | Problem | None:
-        if message.approximate or _same(lon, lat) in self._defaults:
+    def _of_point(
+        self, message: ReportMessage, lon: float, lat: float, hit: str | None, vague: bool
+    ) -> Place | Problem:
+        if vague:
             if message.area is not None or message.address:
                 by_words = self._of_words(message)
                 if isinstance(by_words, Place) or hit is None:
@@ -213,7 +237,9 @@ class _Names:
         return winners[0]
 
 
-_SUFFIX = re.compile(r"(?:社区居民委员会|居民委员会|村民委员会|社区居委会|社区|居委会|村委会|街道办事处|街道)$")
+_SUFFIX = re.compile(
+    r"(?:社区居民委员会|居民委员会|村民委员会|社区居委会|社区|居委会|村委会|街道办事处|街道)$"
+)
 
 
 def _spellings(row: AreaRow) -> Iterator[str]:
@@ -224,8 +250,11 @@ def _spellings(row: AreaRow) -> Iterator[str]:
         yield row.name_en.casefold()
 
 
-def _same(lon: float, lat: float) -> tuple[float, float]:
-    return round(lon, SAME_POINT_DECIMALS), round(lat, SAME_POINT_DECIMALS)
+def _packed(lon: Floats, lat: Floats) -> npt.NDArray[np.int64]:
+    """Return one number for each point, equal for points that agree to `SAME_POINT_DECIMALS`."""
+    scale = 10**SAME_POINT_DECIMALS
+    x, y = np.rint((lon + 180) * scale).astype(np.int64), np.rint((lat + 90) * scale).astype(np.int64)
+    return np.asarray(x * (181 * scale) + y)
 
 
 def _refuse(field: str, reason: str) -> Problem:
