@@ -25,7 +25,11 @@ COMMANDS = (
     Command("history", "give the demo city its year of history", "dispatch.history"),
     Command("life", "let the demo city live: invented people report and act", "dispatch.life"),
     Command("run", "dispatch: take messages from the stream to the Desk, until stopped", "dispatch.intake"),
-    Command("replay", "send a CSV of a city's past requests through the stream and compare verdicts", "dispatch.replay"),
+    Command(
+        "replay",
+        "send a CSV of a city's past requests through the stream and compare verdicts",
+        "dispatch.replay",
+    ),
     Command("dead-letters", "list, show, mend and replay refused messages", "dispatch.letters"),
     Command("migrate", "bring the database to the newest schema", "models.migrate"),
 )
