@@ -59,10 +59,21 @@ def _demo(args: argparse.Namespace) -> int:
 
     address = _database()
     if args.if_empty and not is_empty(address):
-        print("The database already holds a city; left as it is.")
-        return 0
+        return _left_as_it_is()
     began = perf_counter()
-    _print_counts(load_demo(address), perf_counter() - began)
+    try:
+        counts = load_demo(address)
+    except CityError:
+        # Another process was a moment earlier.
+        if args.if_empty and not is_empty(address):
+            return _left_as_it_is()
+        raise
+    _print_counts(counts, perf_counter() - began)
+    return 0
+
+
+def _left_as_it_is() -> int:
+    print("The database already holds a city; left as it is.")
     return 0
 
 
