@@ -111,7 +111,7 @@ def prepare(servers: Servers) -> str:
 
 
 def mixed_messages(database_url: str, count: int) -> list[bytes]:
-    """Draw valid reports as a city sends them: all types, most with a point, some with a code, some only with a text."""
+    """Draw valid reports as a city sends them: all types, most with a point, some with a code, some without a type."""
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         row = connection.execute("select version, files from policy_version").fetchone()
         assert row is not None
@@ -217,7 +217,8 @@ def written_rows(database_url: str) -> dict[str, dict[str, str]]:
 def columns_of(connection: psycopg.Connection[Any], table: str) -> str:
     """Return the columns of a table that are not filled in by the database."""
     rows = connection.execute(
-        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and attname <> 'tx' order by attnum",
+        "select attname from pg_attribute"
+        " where attrelid = %s::regclass and attnum > 0 and attname <> 'tx' order by attnum",
         (table,),
     )
     return ", ".join(row[0] for row in rows)

@@ -1,1 +1,1 @@
-"""Dispatch the city's incidents: the law (`rules`), the Desk that applies it, the intake, and the processes around them."""
+"""Dispatch the city's incidents: the law (`rules`), the Desk that applies it, the intake, the processes around them."""

@@ -2,13 +2,14 @@
 
 Every incident is led from its report to its end, or to the present, by the behaviour in `dispatch.world`, decided
 and folded by the rules that the Desk applies, and written by the Desk's own hand. What a receipt already shows is
-skipped, so a run that was cut short goes on where it stopped.
+skipped, and a run that was cut short goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import psycopg
+import redis
 import shapely
 
 from dispatch import store
@@ -50,6 +52,10 @@ SOURCES = (("field_app", 0.55), ("resident_app", 0.25), ("hotline", 0.15), ("sen
 SWEEP_LAG = timedelta(seconds=3)  # how long after a limit the sweep of clocks notes it
 # Steps after which an incident that still turns in circles is left as it is.
 STEPS_LIMIT = 60
+# Where a run that is cut short leaves how far it came: until when, and how many days are done.
+MARK = "gridwhistle:history"
+STREAM_TIMEOUT_S = 10.0
+NICENESS = 10  # the city of today goes first
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,49 +67,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the history of the demo city; return the exit code."""
+    """Write the history of the demo city, unless it is there already; return the exit code."""
     if args.days < 1 or args.per_day < 1:
         print("--days and --per-day: expected whole numbers above 0", file=sys.stderr)
         return 2
     # Millions of short-lived objects and no cycles among them: collecting would cost a third of the time.
     gc.disable()
+    os.nice(NICENESS)
+    where = addresses()
+    stream = redis.Redis.from_url(where.redis_url, socket_timeout=STREAM_TIMEOUT_S, decode_responses=True)
+    mark = {str(k): str(v) for k, v in stream.hgetall(MARK).items()}
+    until = datetime.fromisoformat(mark["until"]) if "until" in mark else datetime.now(UTC)
+    first = int(mark.get("days_done", 0))
+    if first > args.days:
+        print("history: it is there already")
+        return 0
+    stream.hset(MARK, "until", until.isoformat())
     started = time.monotonic()
     written = 0
-    for done, total, written in write(addresses().database_url, args.days, args.per_day, args.seed):
+    for done, incidents in write(where.database_url, until, args.days, args.per_day, args.seed, first):
+        written += incidents
+        stream.hset(MARK, "days_done", str(done))
         if not args.quiet:
-            _bar(done, total, written, started)
+            _bar(done - first, args.days + 1 - first, written, started)
     if not args.quiet:
         print()
     print(f"history: {written:,} incidents over {args.days} days in {time.monotonic() - started:.0f} s")
     return 0
 
 
-def write(database_url: str, days: int, per_day: int, seed: int) -> Iterator[tuple[int, int, int]]:
-    """Write the history day by day up to this moment; yield (days done, days in all, incidents written)."""
+def write(
+    database_url: str, until: datetime, days: int, per_day: int, seed: int, first: int = 0
+) -> Iterator[tuple[int, int]]:
+    """Write the `days` before `until` and its own day so far, the newest first: it is what screens show.
+
+    Yield (days done, incidents written) after each day is committed; `first` days are passed over as done.
+    """
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         cursor = connection.cursor()
         law = _law(cursor)
-        until = datetime.now(UTC)
-        begin = law.calendar.midnight(until) - timedelta(days=days)
+        today = law.calendar.midnight(until)
         world = World(spots(cursor), law, seed)
-        roster = Roster(store.teams(cursor))
         ids, part_ids = Ids("incident_block"), Ids("assignment_block")
-        around = Around(roster, lambda: part_ids.take(cursor))
+        around = Around(Roster(store.teams(cursor)), lambda: part_ids.take(cursor))
         connection.commit()
-        written = 0
-        pending: list[Happening] = []
-        for day in range(days + 1):
-            first = begin + timedelta(days=day)
-            rnd = Random(f"{seed}/{law.calendar.local(first):%Y-%m-%d}")
-            pending += [
-                h for h in world.happenings(first, first + timedelta(days=1), per_day, rnd) if h.at < until
+        for back in range(first, days + 1):
+            begin = today - timedelta(days=back)
+            rnd = Random(f"{seed}/{law.calendar.local(begin):%Y-%m-%d}")
+            found = [
+                h for h in world.happenings(begin, begin + timedelta(days=1), per_day, rnd) if h.at < until
             ]
-            last = day == days
-            while len(pending) >= CHUNK or (last and pending):
-                chunk, pending = pending[:CHUNK], pending[CHUNK:]
-                written += _write_chunk(cursor, chunk, ids, law, around, until, seed)
+            written = 0
+            for chunk in range(0, len(found), CHUNK):
+                written += _write_chunk(cursor, found[chunk : chunk + CHUNK], ids, law, around, until, seed)
                 connection.commit()
-            yield day, days, written
+            yield back + 1, written
 
 
 def _write_chunk(
@@ -256,7 +274,7 @@ def _bar(done: int, total: int, written: int, started: float) -> None:
     share = done / total
     filled = int(share * 30)
     left = (time.monotonic() - started) / share * (1 - share) if share else 0.0
-    if sys.stdout.isatty() or done % 30 == 0:
+    if sys.stdout.isatty() or done % 40 == 0 or done == total:
         end = "" if sys.stdout.isatty() else "\n"
         print(
             f"\rhistory [{'#' * filled}{'.' * (30 - filled)}] {share:4.0%}  {written:,} incidents, {left:3.0f} s left",

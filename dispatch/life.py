@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import logging
+import os
 import signal
 import time
 from datetime import UTC, datetime, timedelta

@@ -44,10 +44,15 @@ COLOURS = (36, 32, 33, 35, 34, 96, 92, 93)
 
 @dataclass(frozen=True)
 class Child:
-    """Name a process to keep running, and its command."""
+    """Name a process to keep running, and its command; one that is done `once` it ends with code 0 stays ended.
+
+    A `late` child waits until people can come in.
+    """
 
     name: str
     command: tuple[str, ...]
+    once: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ def plan(data_dir: Path, port: int, demo: bool) -> Plan:
         Child("dashboard", (*python, "dashboard")),
     ]
     if demo:
-        children.insert(2, Child("life", (*python, "dispatch", "life")))
+        children.append(Child("life", (*python, "dispatch", "life"), late=True))
+        children.append(Child("history", (*python, "dispatch", "history"), once=True, late=True))
     load = (*python, "models", "demo", "--if-empty") if demo else None
     return Plan(data_dir, port, demo, load, tuple(children))
 
@@ -226,6 +232,7 @@ class _Running:
     pump: threading.Thread | None = None
     began: float = 0.0
     backoff: _Backoff = field(default_factory=_Backoff)
+    done: bool = False
 
 
 class _Run:
@@ -327,7 +334,8 @@ class _Run:
         next_watch = next_health = 0.0
         while not self._signals:
             for each in self._running:
-                self._tend(each)
+                if welcomed or not each.child.late:
+                    self._tend(each)
             now = time.monotonic()
             if now >= next_watch:
                 self._watch_servers()
@@ -368,12 +376,15 @@ class _Run:
 
     def _tend(self, each: _Running) -> None:
         if each.process is None:
-            if time.monotonic() >= each.backoff.due:
+            if not each.done and time.monotonic() >= each.backoff.due:
                 self._spawn(each)
             return
         code = self._ended(each)
         if code is not None:
             each.process = None
+            each.done = each.child.once and code == 0
+            if each.done:
+                return
             pause_s = each.backoff.next(time.monotonic() - each.began)
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
             self._say(f"{each.child.name} {how}; starting it again in {pause_s:g} s")

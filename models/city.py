@@ -30,7 +30,8 @@ class Area(Base):
         CheckConstraint("level between 1 and 6", name="level"),
         CheckConstraint("(level = 1) = (parent is null)", name="only_city_is_root"),
         CheckConstraint(
-            "length(code) = case level when 1 then 6 when 2 then 6 when 3 then 9 when 4 then 12 when 5 then 14 else 17 end",
+            "length(code) = case level when 1 then 6 when 2 then 6 when 3 then 9 when 4 then 12"
+            " when 5 then 14 else 17 end",
             name="code_length",
         ),
     )
