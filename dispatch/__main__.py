@@ -31,6 +31,7 @@ COMMANDS = (
         "dispatch.replay",
     ),
     Command("dead-letters", "list, show, mend and replay refused messages", "dispatch.letters"),
+    Command("audit", "verify that every event is as it was written", "dispatch.audit"),
     Command("migrate", "bring the database to the newest schema", "models.migrate"),
 )
 
