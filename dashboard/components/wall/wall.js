@@ -1,0 +1,566 @@
+// The wall of one area: mounted once, fed by server-sent events, aged by the browser's own clock.
+
+const BARS_MIN = 45, ANSWER_MIN = 10, REPORT_MIN = 30;
+const LETTERS = "ABCD";
+const SLOTS = { reds: 5, whistles: 4, raised: 2, ticker: 3, parts: 5, rank: 6 };
+const STEPS = [0, 2, 4, 6]; // break points of the ramp, in per cent
+const SILENT_MS = 20000; // no word from the server for so long: connect anew
+const RETRY_FIRST_MS = 1000, RETRY_LONGEST_MS = 30000;
+const VIEW_BACK_MS = 120000; // a moved map goes back by itself
+const ROOM = 308; // for type and place of a red row, in 1080p pixels
+const ZONE = "Asia/Shanghai";
+const NOW = { OPEN: 0, RED: 1, YELLOW: 2, REPORTED: 3, CLOSED: 4, DISPOSED: 5, ON_TIME: 6, MEDIATED: 7, SETTLED: 8, RATED: 9, PLEASED: 10 };
+
+const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const esc = (text) => String(text ?? "").replace(/[&<>"']/g, (c) => ENTITIES[c]);
+const num = (n) => Number(n).toLocaleString("en-US");
+const pad = (n) => String(n).padStart(2, "0");
+
+const clockForm = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const hhmmss = (ms) => clockForm.format(ms);
+const hhmm = (ms) => hhmmss(ms).slice(0, 5);
+
+/** A length of time as 04:12 or 1:12:05; from ten hours and from two days on in words, which are shorter. */
+function span(ms, words) {
+  const s = Math.floor(Math.abs(ms) / 1000), h = Math.floor(s / 3600);
+  if (h >= 48) return `${Math.floor(h / 24)} ${words.d}`;
+  if (h >= 10) return `${h} ${words.h}`;
+  return h ? `${h}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}` : `${pad(Math.floor(s / 60))}:${pad(s % 60)}`;
+}
+
+const signed = (n, digits = 0) => (n > 0 ? "+" : n < 0 ? "−" : "±") + Math.abs(n).toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+const rampOf = ([red, open]) => (!red || !open ? 0 : 1 + [2, 4, 6].filter((step) => (red / open) * 100 > step).length);
+
+let plotlyLoading = null;
+function loadPlotly(url) {
+  if (window.Plotly) return Promise.resolve(window.Plotly);
+  plotlyLoading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = url;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => { plotlyLoading = null; reject(new Error("plotly")); };
+    document.head.append(script);
+  });
+  return plotlyLoading;
+}
+
+class Wall {
+  constructor(host, data) {
+    this.host = host;
+    this.data = data;
+    this.area = data.area;
+    this.tiles = {};
+    this.n = null;
+    this.at = 0; // data time, ms of the server's clock
+    this.skew = 0; // server's clock minus the browser's
+    this.heard = Date.now();
+    this.retry = RETRY_FIRST_MS;
+    this.map = new WallMap(this);
+    this.style = document.createElement("style");
+    this.style.textContent = "html{font-size:calc(min(100vw / 192, 100vh / 108)) !important}html,body{overflow:hidden !important}";
+    document.head.append(this.style);
+    host.innerHTML = this.frame();
+    this.root = host.firstElementChild;
+    this.boxes = new Map();
+    for (const tile of this.root.querySelectorAll("[data-tile]")) {
+      this.boxes.set(tile.dataset.tile, { tile, body: tile.querySelector("[data-body]"), beat: tile.querySelector(".beat"), small: tile.querySelector("[data-small]"), title: tile.querySelector("[data-title]"), shown: "" });
+    }
+    this.onClick = (event) => this.clicked(event.target.closest?.("[data-go]"));
+    this.onKey = (event) => { if (event.key === "Enter") this.clicked(event.target.closest?.("[data-go]")); };
+    this.onPop = () => this.open(new URLSearchParams(location.search).get("area") || this.data.area, false);
+    this.onResize = () => this.map.fit();
+    this.root.addEventListener("click", this.onClick);
+    this.root.addEventListener("keydown", this.onKey);
+    window.addEventListener("popstate", this.onPop);
+    window.addEventListener("resize", this.onResize);
+    this.timer = setInterval(() => this.second(), 1000);
+    this.connect();
+    this.second();
+  }
+
+  t(text) { return this.data.words[text] ?? text; }
+
+  /** Take new properties from a rerun of the page without losing the picture. */
+  update(data) {
+    const moved = data.area !== this.data.area || data.lang !== this.data.lang || data.key !== this.data.key;
+    this.data = data;
+    if (moved) this.open(data.area, false, true);
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    clearTimeout(this.again);
+    this.source?.close();
+    window.removeEventListener("popstate", this.onPop);
+    window.removeEventListener("resize", this.onResize);
+    this.map.drop();
+    this.style.remove();
+    this.host.innerHTML = "";
+  }
+
+  query(extra = {}) {
+    const query = new URLSearchParams(extra);
+    query.set("lang", this.data.lang);
+    if (this.data.key) query.set("key", this.data.key);
+    return query.toString();
+  }
+
+  connect() {
+    clearTimeout(this.again);
+    this.source?.close();
+    this.n = null;
+    this.heard = Date.now();
+    const source = (this.source = new EventSource(`/live/${encodeURIComponent(this.area)}?${this.query()}`));
+    source.onmessage = (event) => { if (source === this.source) this.hear(event.data); };
+    source.onerror = () => {
+      // A broken line heals by itself; a refusal (no key, no city yet) is asked again later, less and less often.
+      if (source === this.source && source.readyState === EventSource.CLOSED) this.later();
+    };
+  }
+
+  later() {
+    clearTimeout(this.again);
+    this.again = setTimeout(() => this.connect(), this.retry * (0.75 + Math.random() / 2));
+    this.heard = Date.now() + this.retry;
+    this.retry = Math.min(this.retry * 2, RETRY_LONGEST_MS);
+  }
+
+  hear(text) {
+    let message;
+    try { message = JSON.parse(text); } catch { return this.connect(); }
+    this.heard = Date.now();
+    this.retry = RETRY_FIRST_MS;
+    this.skew = message.now - this.heard;
+    this.at = message.at;
+    if (message.tiles) {
+      if (!message.full && message.n !== this.n + 1) return this.connect();
+      this.n = message.n;
+      if (message.full) this.tiles = {};
+      Object.assign(this.tiles, message.tiles);
+      for (const name of Object.keys(message.tiles)) this.draw(name);
+      if (message.tiles.reds || message.tiles.whistles || message.tiles.map || message.tiles.head) this.map.draw();
+    }
+    this.ages();
+    this.count();
+  }
+
+  open(area, push, keep = false) {
+    if (area === this.area && !keep) return;
+    this.area = area;
+    if (push) {
+      const url = new URL(location.href);
+      url.searchParams.set("area", area);
+      history.pushState(history.state, "", url);
+    }
+    this.connect();
+  }
+
+  clicked(element) { if (element) this.open(element.dataset.go, true); }
+
+  now() { return Date.now() + this.skew; }
+
+  second() {
+    const now = this.now();
+    const date = this.root.querySelector(".date"), clock = this.root.querySelector(".clock");
+    const locale = this.data.lang === "zh" ? "zh-CN" : "en-GB";
+    clock.textContent = hhmmss(now);
+    date.textContent = new Intl.DateTimeFormat(locale, { timeZone: ZONE, month: this.data.lang === "zh" ? "long" : "short", day: "numeric" }).format(now) + " " + new Intl.DateTimeFormat(locale, { timeZone: ZONE, weekday: "short" }).format(now);
+    if (Date.now() - this.heard > SILENT_MS) this.later();
+    this.ages();
+    this.count();
+    this.map.idle();
+  }
+
+  /** Say at every tile how old it is; one that is past its period loses its colours. */
+  ages() {
+    const now = this.now(), periods = this.tiles.head?.periods;
+    for (const [name, part] of this.boxes) {
+      const tile = this.tiles[name], own = Array.isArray(tile) ? undefined : tile?.at, at = own ?? this.at;
+      if (!part.beat) continue;
+      if (!at || !periods) { part.beat.innerHTML = `<i class="lt n"></i> ${esc(this.t("waiting for data"))}`; continue; }
+      const age = Math.max(0, now - at), stale = age > (own ? periods.minute : periods.live);
+      part.tile.classList.toggle("stale", stale);
+      const s = Math.floor(age / 1000), m = Math.floor(s / 60), h = Math.floor(m / 60);
+      const text = stale
+        ? `${this.t("stopped for")} ${h ? `${h} ${this.t("h")} ` : ""}${m ? `${m % 60} ${this.t("min")} ` : ""}${h ? "" : `${s % 60} ${this.t("s")}`}`
+        : s < 60 ? `${s} ${this.t("s")}` : `${m} ${this.t("min")}`;
+      part.beat.innerHTML = stale
+        ? `<i class="lt n" role="img" aria-label="${esc(this.t("stopped"))}"></i> <b>${esc(text)}</b> ${hhmmss(at)}`
+        : `${hhmmss(at)} <i class="lt g" role="img" aria-label="${esc(this.t("heartbeat normal"))}"></i> ${esc(text)}`;
+    }
+  }
+
+  /** Let countdowns and bars run. */
+  count() {
+    const now = this.now(), words = { d: this.t("d"), h: this.t("h") };
+    for (const element of this.root.querySelectorAll("[data-due]")) {
+      const due = Number(element.dataset.due), over = now > due;
+      const word = over ? element.dataset.over : element.dataset.left;
+      element.innerHTML = `<i>${esc(word)}</i>${span(now - due, words)}`;
+    }
+    for (const row of this.root.querySelectorAll("[data-sent]")) {
+      const sent = Number(row.dataset.sent), due = Number(row.dataset.limit), from = Number(row.dataset.from);
+      const light = now > due ? "r" : now - from >= (due - from) * 0.8 ? "y" : "g";
+      const bar = row.querySelector("s");
+      bar.className = light;
+      bar.style.width = `${Math.min(100, ((now - sent) / 60000 / BARS_MIN) * 100).toFixed(1)}%`;
+      row.querySelector(".t").classList.toggle("red", light === "r");
+      row.querySelector(".t").classList.toggle("yel", light === "y");
+    }
+  }
+
+  frame() {
+    const t = (text) => esc(this.t(text));
+    const tile = (name, title, body, small = "") =>
+      `<section class="tile tile-${name}" data-tile="${name}"><h2><span data-title>${title}</span> <small data-small>${small}</small><span class="beat"></span></h2>${body}</section>`;
+    return `<main class="gw-wall" data-theme="dark"><div class="stage">
+<header><svg class="mark" viewBox="0 0 36 36" aria-hidden="true"><g fill="none" stroke="var(--ink-2)" stroke-width="2"><path d="M2 2h32v32H2zM2 13h32M2 23h32M13 2v32M23 2v32"/></g><path d="M13 13h10v10H13z" fill="var(--ink)"/></svg><h1>${t("Gridwhistle")}</h1><span class="unit"></span><nav class="crumbs"></nav><span class="scale"></span>
+<span class="push"></span><span class="tag demo" hidden>${t("Demo data")}</span><span class="date"></span><span class="clock">--:--:--</span></header>
+<section class="col left">${tile("six", t("Today at a glance"), '<ul class="six" data-body></ul>')}${tile("rank", t("On-time disposal"), '<ol class="rank" data-body></ol>', t("this month"))}${tile("duty", t("Forces"), '<ul class="duty" data-body></ul>', "")}</section>
+<section class="col centre">${tile("map", t("Overdue rate"), `<div class="plot"></div><div class="over" aria-hidden="true"></div>
+<div class="legend keys"><span><i class="key r">1</i>${t("Red light")}</span><span><i class="key y">5</i>${t("Near its limit")}</span><span><i class="key w">A</i>${t("Whistle to be answered")}</span><span class="dim">${t("Numbers as in the lists")}</span></div>
+<div class="legend scale-ramp"><div class="ramp"><i class="m0">0</i>${STEPS.slice(1).map((step, n) => `<i class="m${n + 1}">≤${step}%</i>`).join("")}<i class="m4">&gt;${STEPS.at(-1)}%</i></div></div><span class="tag schem" hidden>${t("Schematic, not for drawing boundaries")}</span>`)}${tile("parts", "", '<ul class="five" data-body></ul>', t("overdue, open, rate"))}</section>
+<section class="col right">${tile("reds", t("Red and near limit"), '<ol class="reds" data-body></ol>')}${tile("whistles", t("Whistles to report in"), '<ol class="wl" data-body></ol>')}${tile("raised", t("Escalated and supervised"), '<ol class="esc" data-body></ol>')}</section>
+<section class="tile ten wide" data-tile="ten"><div class="hd"><h2>${t("Ten areas of work")}</h2><small>${t("today, against the same day last week")}</small><span class="beat"></span></div><ul data-body></ul></section>
+<section class="tile tick wide" data-tile="ticker"><h2>${t("Latest")}</h2><ul data-body></ul><span class="beat"></span></section>
+</div></main>`;
+  }
+
+  draw(name) {
+    const value = this.tiles[name], part = this.boxes.get(name);
+    if (name === "head") return this.head(value);
+    if (name === "map") return undefined;
+    const html = this[name](value, part);
+    // A tile that looks the same is left alone: nothing flickers, a focused row keeps its focus.
+    if (part.shown !== html) { part.shown = html; part.body.innerHTML = html; }
+    return undefined;
+  }
+
+  head(head) {
+    const q = (selector) => this.root.querySelector(selector);
+    q(".unit").textContent = head.unit;
+    q(".crumbs").innerHTML = head.crumbs.map(([code, name]) => `<a tabindex="0" data-go="${esc(code)}">${esc(name)}</a>`).join("<i>／</i>");
+    q(".scale").innerHTML = head.cells.map(([n, word]) => `<b>${num(n)}</b> ${esc(word)}`).join("　");
+    q(".demo").hidden = !head.demo;
+    q(".schem").hidden = !head.schematic;
+    this.boxes.get("parts").title.textContent = head.parts;
+    this.boxes.get("map").small.textContent = this.t("overdue／open, by {level}").replace("{level}", head.by);
+    document.title = `${this.t("Gridwhistle")} · ${head.unit}`;
+  }
+
+  light(kind) {
+    const names = { r: this.t("red light, past its limit"), y: this.t("yellow light, near its limit"), g: this.t("green light, in time") };
+    return `<i class="lt ${kind}" role="img" aria-label="${esc(names[kind])}"></i>`;
+  }
+
+  empty(text, kind = "g") { return `<li class="empty">${kind ? this.light(kind) : ""}${esc(this.t(text))}</li>`; }
+
+  six({ now, then }) {
+    const t = (text) => esc(this.t(text)), unit = t("cases");
+    const last = (value, diff) => `<div class="d">${t("same day last week")} ${value}${diff === null ? "" : `<b>${diff}</b>`}</div>`;
+    const plain = (label, a, b, extra = "") => `<li><div class="k">${label}</div><div class="v">${num(a)}<u>${unit}</u>${extra}</div>${last(num(b), signed(a - b))}</li>`;
+    const rate = (label, good, base, word = "") => {
+      const a = now[base] ? (now[good] / now[base]) * 100 : null, b = then[base] ? (then[good] / then[base]) * 100 : null;
+      const value = a === null ? `<div class="v none">${t("no data")}</div>` : `<div class="v">${a === 100 ? "100" : a.toFixed(1)}<u>%</u><small>${num(now[good])}<i>${num(now[base])}</i></small></div>`;
+      return `<li><div class="k">${label}</div>${value}${last(b === null ? t("no data") : `${b.toFixed(1)}%`, a === null || b === null ? null : signed(a - b, 1))}</li>`;
+    };
+    const red = now[NOW.RED];
+    return `<li><div class="k">${t("Overdue and open")}</div><div class="v ${red ? "red" : ""}">${red ? this.light("r") : this.light("g")}${num(red)}<u>${unit}</u><small>${t("open")}<i class="bare">${num(now[NOW.OPEN])}</i></small></div>${last(num(then[NOW.RED]), signed(red - then[NOW.RED]))}</li>`
+      + plain(t("Reported today"), now[NOW.REPORTED], then[NOW.REPORTED]) + plain(t("Closed today"), now[NOW.CLOSED], then[NOW.CLOSED])
+      + rate(t("Disposed on time"), NOW.ON_TIME, NOW.DISPOSED) + rate(t("Disputes settled"), NOW.SETTLED, NOW.MEDIATED) + rate(t("Residents satisfied"), NOW.PLEASED, NOW.RATED);
+  }
+
+  rank(rank, part) {
+    part.title.textContent = this.t("{who}, on-time disposal").replace("{who}", rank.who);
+    if (!rank.rows.length) return this.empty("no data yet", "");
+    const half = rank.rows.length > 3 ? Math.ceil(rank.rows.length / 2) : 3;
+    return rank.rows.map(([place, code, name, good, base], n) =>
+      `<li class="${n === half && rank.all > rank.rows.length ? "cut" : ""}" tabindex="0" data-go="${esc(code)}"><span class="n">${place}</span><span class="nm">${esc(name)}</span><span class="p">${((good / base) * 100).toFixed(1)}%</span><span class="f">${num(good)}／${num(base)}</span></li>`).join("");
+  }
+
+  duty({ teams, workers }) {
+    const one = (label, value, of) => `<li><div class="k">${esc(this.t(label))}</div><div class="v">${num(value)}${of === undefined ? "" : `<i>／${num(of)}</i>`}</div></li>`;
+    return one("Teams ready", teams[0], teams[1]) + one("Full-time", workers[0]) + one("Part-time", workers[1]) + one("Professional", workers[2]);
+  }
+
+  parts(rows) {
+    return rows.map(([code, name, red, yellow, open]) => {
+      const light = red ? "r" : yellow ? "y" : "g";
+      return `<li tabindex="0" data-go="${esc(code)}"><div class="a"><b>${esc(name)}</b><span class="o">${this.light(light)} ${num(red || yellow)}</span></div><div class="b"><span>${esc(this.t("open"))} ${num(open)}</span><span>${open ? `${((red / open) * 100).toFixed(red / open < 0.1 ? 1 : 0)}%` : ""}</span></div></li>`;
+    }).join("");
+  }
+
+  /** Names are never cut: where town and village do not fit beside the type, the town stands alone, or none. */
+  place(row) {
+    const whole = row.place.join(this.data.lang === "zh" ? "" : ", ");
+    if (this.data.lang !== "zh") return whole;
+    return [whole, row.place[0]].find((text) => row.type.length * 24 + text.length * 22 <= ROOM) ?? "";
+  }
+
+  reds(list, part) {
+    part.small.innerHTML = `${this.light("r")} ${esc(this.t("overdue"))} ${num(list.red)}　${this.light("y")} ${esc(this.t("near limit"))} ${num(list.yellow)}`;
+    if (!list.rows.length) return this.empty("nothing overdue, nothing near its limit");
+    return list.rows.map((row, n) => {
+      const red = row.light === "red", after = row.up ? this.t(row.up === 1 ? "already with the city" : "already with the county") : `${this.t("limit")} ${this.when(row.due)}`;
+      return `<li class="${red ? "hot" : ""}" ${this.towards(row)}><span class="key ${red ? "r" : "y"}">${n + 1}</span><div class="w"><div class="l1">${this.severity(row.sev)}<b>${esc(row.type)}</b><span>${esc(this.place(row))}</span></div><div class="l2"><i>${esc(row.step)}</i>${esc(row.holder)}</div></div><div class="t"><div class="x ${red ? "red" : "yel"}" data-due="${row.due}" data-over="${esc(this.t("over"))}" data-left="${esc(this.t("left"))}"></div><div class="y">${esc(after)}</div></div></li>`;
+    }).join("") + "<li class='blank'></li>".repeat(SLOTS.reds - list.rows.length);
+  }
+
+  when(ms) {
+    if (!ms) return "";
+    const day = (at) => new Intl.DateTimeFormat("en-CA", { timeZone: ZONE }).format(at);
+    return day(ms) === day(this.now()) ? hhmm(ms) : `${Number(day(ms).slice(5, 7))}-${Number(day(ms).slice(8))} ${hhmm(ms)}`;
+  }
+
+  severity(n) { return `<span class="sev s${n}">${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][n]))}</span>`; }
+
+  towards(row) {
+    const below = this.tiles.head?.shown.find(([code]) => row.area.startsWith(code));
+    return below ? `tabindex="0" data-go="${esc(below[0])}"` : "";
+  }
+
+  whistles(list, part) {
+    part.small.innerHTML = `${esc(this.t("in all"))} ${num(list.all)}${list.over ? `　${this.light("r")} ${esc(this.t("past limit"))} ${num(list.over)}` : ""}`;
+    if (!list.rows.length) return this.empty("no whistle waits");
+    const at = (minute) => `${((minute / BARS_MIN) * 100).toFixed(1)}%`;
+    return `<li class="ax"><span></span><span></span><div class="axis"><i style="left:${at(ANSWER_MIN)}">${ANSWER_MIN}</i><i style="left:${at(REPORT_MIN)}">${REPORT_MIN}</i><i style="left:96%">${BARS_MIN}</i></div><span>${esc(this.t("minutes"))}</span></li>`
+      + list.rows.map((row, n) => {
+        const limit = row.answer ?? row.arrive;
+        return `<li data-sent="${row.sent}" data-from="${row.sent}" data-limit="${limit}" ${this.towards(row)}><span class="key w">${LETTERS[n]}</span><div class="w"><div class="l1"><i>${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</i><b>${esc(row.type)}</b></div><div class="l2">${esc(row.place[0])} → ${esc(row.to.startsWith(row.place[0]) ? row.to.slice(row.place[0].length) : row.to)}</div></div><div class="bar"><s></s><em class="ten"></em><em></em></div><div class="t" data-due="${limit}" data-over="${esc(this.t("over (short)"))}" data-left="${esc(this.t("left"))}"></div></li>`;
+      }).join("") + "<li class='blank'></li>".repeat(SLOTS.whistles - list.rows.length);
+  }
+
+  raised(list, part) {
+    part.small.textContent = `${this.t("escalated today")} ${list.escalated}　${this.t("supervised")} ${list.supervised}`;
+    if (!list.rows.length) return this.empty("none today", "");
+    return list.rows.map((row) => `<li ${this.towards(row)}><span class="h">${hhmm(row.at)}</span><span class="w">${esc(row.what)}　${esc(row.place[0])} ${esc(row.type)}</span><span class="o">${esc(row.holder)}</span></li>`).join("")
+      + "<li class='blank'></li>".repeat(SLOTS.raised - list.rows.length);
+  }
+
+  ten(rows) {
+    return rows.map(([name, today, then, red, yellow]) => {
+      const kind = red ? "r" : yellow ? "y" : "g";
+      const word = red ? `${this.t("overdue")} ${num(red)}` : yellow ? `${this.t("near limit")} ${num(yellow)}` : this.t("none overdue");
+      return `<li><div class="k">${esc(name)}</div><div class="v">${num(today)}<i>${signed(today - then)}</i></div><div class="o">${this.light(kind)}${esc(word)}${red && yellow ? `<span class="also">${this.light("y")}${num(yellow)}</span>` : ""}</div></li>`;
+    }).join("");
+  }
+
+  ticker(rows) {
+    if (!rows.length) return this.empty("nothing has happened today yet", "");
+    return rows.map((row) => `<li><i>${hhmmss(row.at)}</i><span>${esc(row.place[0])} ${esc(row.type)}　${esc(row.what)}</span></li>`).join("");
+  }
+}
+
+/** The map: fills by Plotly, marks and names as elements above it, so that they look as in the lists. */
+class WallMap {
+  constructor(wall) {
+    this.wall = wall;
+    this.code = null;
+    this.serial = 0;
+    this.view = null;
+    this.moved = 0;
+    this.pen = document.createElement("canvas").getContext("2d");
+  }
+
+  get box() { return this.wall.root.querySelector(".plot"); }
+
+  colour(name) { return getComputedStyle(this.wall.root).getPropertyValue(name).trim(); }
+
+  drop() {
+    if (this.plotted) window.Plotly?.purge(this.plotted);
+    this.plotted = null;
+  }
+
+  async draw() {
+    const head = this.wall.tiles.head;
+    if (!head) return;
+    if (this.code !== head.code) {
+      this.code = head.code;
+      await this.begin(head);
+    } else if (this.plotted && this.codes) {
+      const z = this.values();
+      if (z.join() !== this.z) {
+        this.z = z.join();
+        window.Plotly.restyle(this.plotted, { z: [z] }, [0]);
+      }
+    }
+    this.marks();
+  }
+
+  values() {
+    const rates = new Map(this.wall.tiles.head.shown.map(([code], n) => [code, this.wall.tiles.map?.[n] ?? [0, 0]]));
+    return this.codes.map((code) => rampOf(rates.get(code) ?? [0, 0]));
+  }
+
+  async fetched(level) {
+    const answer = await fetch(`/shapes/${encodeURIComponent(this.code)}.geojson?${this.wall.query({ level })}`);
+    if (!answer.ok) throw new Error(`shapes: ${answer.status}`);
+    return answer.json();
+  }
+
+  async begin(head) {
+    const serial = ++this.serial;
+    try {
+      const [Plotly, shapes, outlines] = await Promise.all([
+        loadPlotly(this.wall.data.plotly), this.fetched(head.map_level), head.level === 1 ? this.fetched(2) : null,
+      ]);
+      if (serial !== this.serial) return;
+      this.drop();
+      this.codes = shapes.features.map((feature) => feature.id);
+      this.names = new Map(head.shown.map(([code, name]) => [code, name]));
+      this.bounds = boundsOf(shapes);
+      const box = this.box, z = this.values();
+      this.z = z.join();
+      if (!this.codes.length) {
+        box.innerHTML = `<p class="nothing">${esc(this.wall.t("no smaller areas with a position"))}</p>`;
+        return;
+      }
+      box.innerHTML = "";
+      const ramp = [0, 1, 2, 3, 4].map((n) => this.colour(`--m${n}`));
+      const layers = outlines ? [{ sourcetype: "geojson", source: outlines, type: "line", color: this.colour("--m-county"), line: { width: this.px(0.2) } }] : [];
+      this.view = this.fitted();
+      await Plotly.newPlot(box, [{
+        type: "choroplethmap", geojson: shapes, featureidkey: "id", locations: this.codes, z, zmin: -0.5, zmax: 4.5,
+        colorscale: ramp.flatMap((colour, n) => [[n / 5, colour], [(n + 1) / 5, colour]]), showscale: false,
+        text: this.codes.map((code) => this.names.get(code) ?? code), hovertemplate: "%{text}<extra></extra>",
+        marker: { opacity: 1, line: { color: this.colour("--m-line"), width: this.px(0.12) } },
+      }], {
+        map: { style: { version: 8, sources: {}, layers: [{ id: "bg", type: "background", paint: { "background-color": this.colour("--tile") } }] }, center: this.view.center, zoom: this.view.zoom, layers },
+        uirevision: head.code, margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", autosize: true, dragmode: "pan",
+        hoverlabel: { bgcolor: this.colour("--tile-2"), bordercolor: this.colour("--line-2"), font: { color: this.colour("--ink"), size: this.px(2), family: "sans-serif" } },
+      }, { displayModeBar: false, scrollZoom: true, doubleClick: "reset", responsive: false });
+      if (serial !== this.serial) return;
+      this.plotted = box;
+      box.on("plotly_click", (event) => this.wall.open(event.points[0].location, true));
+      const follow = (change) => {
+        const center = change["map.center"] ?? this.view.center, zoom = change["map.zoom"] ?? this.view.zoom;
+        this.view = { center, zoom };
+        this.moved = Date.now();
+        this.marks();
+      };
+      box.on("plotly_relayouting", follow);
+      box.on("plotly_relayout", follow);
+      this.marks();
+    } catch (error) {
+      if (serial !== this.serial) return;
+      this.code = null; // tried again with the next change
+      this.box.innerHTML = `<p class="nothing">${esc(this.wall.t("the map cannot be drawn here"))}</p>`;
+    }
+  }
+
+  px(rem) { return rem * parseFloat(getComputedStyle(document.documentElement).fontSize); }
+
+  fitted() {
+    const { west, east, south, north } = this.bounds, box = this.box;
+    const width = box.clientWidth - this.px(1), height = box.clientHeight - this.px(2);
+    const x = (lon) => lon / 360, y = mercator;
+    const zoom = Math.log2(Math.min(width / (x(east) - x(west)), height / (y(south) - y(north))) / 512);
+    const middle = (y(south) + y(north)) / 2;
+    return { center: { lon: (west + east) / 2, lat: (Math.atan(Math.sinh(Math.PI * (1 - 2 * middle))) * 180) / Math.PI }, zoom };
+  }
+
+  async fit() {
+    clearTimeout(this.fitting);
+    this.fitting = setTimeout(async () => {
+      if (!this.plotted || !this.bounds) return;
+      this.view = this.fitted();
+      window.Plotly.Plots.resize(this.plotted);
+      await window.Plotly.relayout(this.plotted, { "map.center": this.view.center, "map.zoom": this.view.zoom });
+      this.moved = 0;
+      this.marks();
+    }, 200);
+  }
+
+  idle() { if (this.moved && Date.now() - this.moved > VIEW_BACK_MS) { this.moved = 0; this.fit(); } }
+
+  at(lon, lat) {
+    const box = this.box, size = 512 * 2 ** this.view.zoom;
+    return [box.clientWidth / 2 + ((lon - this.view.center.lon) / 360) * size, box.clientHeight / 2 + (mercator(lat) - mercator(this.view.center.lat)) * size];
+  }
+
+  /** Place marks and names; a name that would touch something already placed tries other sides, then gives way. */
+  marks() {
+    const over = this.wall.root.querySelector(".over"), { head, reds, whistles, map } = this.wall.tiles;
+    if (!this.view || !head || !this.plotted) { over.innerHTML = ""; return; }
+    const rem = this.px(1), taken = [], html = [], box = this.box, done = new Set();
+    const free = (r) => r[0] >= 0 && r[1] >= 0 && r[2] <= box.clientWidth && r[3] <= box.clientHeight && !taken.some((o) => r[0] < o[2] && r[2] > o[0] && r[1] < o[3] && r[3] > o[1]);
+    for (const legend of this.wall.root.querySelectorAll(".tile-map .legend, .tile-map .schem")) {
+      const a = legend.getBoundingClientRect(), b = box.getBoundingClientRect();
+      taken.push([a.left - b.left, a.top - b.top, a.right - b.left, a.bottom - b.top]);
+    }
+    const marks = [
+      ...(reds?.rows ?? []).map((row, n) => [row, n + 1, row.light === "red" ? "r" : "y"]),
+      ...(whistles?.rows ?? []).map((row, n) => [row, LETTERS[n], "w"]),
+    ].filter(([row]) => row.lon !== null && row.lat !== null);
+    const placed = marks.map(([row, text, kind]) => {
+      let [x, y] = this.at(row.lon, row.lat);
+      const half = 1.5 * rem, spot = (x, y) => [x - half, y - half, x + half, y + half];
+      for (const [dx, dy] of [[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1], [2, 0], [-2, 0], [0, 2], [0, -2]]) {
+        if (free(spot(x + dx * 2 * half, y + dy * 2 * half))) { x += dx * 2 * half; y += dy * 2 * half; break; }
+      }
+      taken.push(spot(x, y));
+      html.push(`<i class="key ${kind}" style="left:${x.toFixed(1)}px;top:${y.toFixed(1)}px">${esc(text)}</i>`);
+      return [row, x, y];
+    });
+    const write = (text, x, y, size, kind, spots) => {
+      this.pen.font = `${size * rem}px sans-serif`;
+      const w = this.pen.measureText(text).width, h = size * rem * 1.2;
+      for (const [dx, dy] of spots) {
+        const cx = x + dx * (w / 2 + 2 * rem), cy = y + dy * (h / 2 + 1.7 * rem);
+        const rect = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2];
+        if (free(rect)) {
+          taken.push(rect);
+          html.push(`<b class="name ${kind}" style="left:${cx.toFixed(1)}px;top:${cy.toFixed(1)}px">${esc(text)}</b>`);
+          return;
+        }
+      }
+    };
+    for (const [row, x, y] of placed) {
+      const own = head.shown.find(([code]) => row.area.startsWith(code));
+      if (!own || done.has(own[0])) continue;
+      done.add(own[0]);
+      write(own[1], x, y, 2, "marked", [[1, 0], [-1, 0], [0, 1], [0, -1]]);
+    }
+    const near = [[0, 0], [0, 0.7], [0, -0.7]];
+    const named = head.shown.map((each, n) => [each, rampOf(map?.[n] ?? [0, 0])]).filter(([each]) => each[2] !== null && !done.has(each[0]));
+    const label = ([, name, lon, lat]) => write(name, ...this.at(lon, lat), 1.8, "", near);
+    const worst = named.filter(([, step]) => step >= 2).sort((a, b) => b[1] - a[1]);
+    if (head.level > 1) worst.forEach(([each]) => label(each));
+    for (const [name, lon, lat] of head.outlines) write(name, ...this.at(lon, lat), 2.2, "county", [...near, [0, 1.4], [0, -1.4], [0.6, 0], [-0.6, 0], [0.6, 1], [-0.6, -1]]);
+    if (head.level === 1) worst.forEach(([each]) => label(each));
+    if (head.level > 1 && named.length <= 60) named.filter(([, step]) => step < 2).forEach(([each]) => label(each));
+    over.innerHTML = html.join("");
+  }
+}
+
+const mercator = (lat) => (1 - Math.asinh(Math.tan((lat * Math.PI) / 180)) / Math.PI) / 2;
+
+function boundsOf(shapes) {
+  const found = { west: 180, east: -180, south: 90, north: -90 };
+  const walk = (part) => {
+    if (typeof part[0] === "number") {
+      found.west = Math.min(found.west, part[0]); found.east = Math.max(found.east, part[0]);
+      found.south = Math.min(found.south, part[1]); found.north = Math.max(found.north, part[1]);
+    } else part.forEach(walk);
+  };
+  shapes.features.forEach((feature) => walk(feature.geometry.coordinates));
+  return found;
+}
+
+const mounted = new WeakMap();
+
+export default function (component) {
+  const host = component.parentElement.querySelector(".gw-host") ?? component.parentElement;
+  const known = mounted.get(host);
+  if (known) {
+    clearTimeout(known.leaving);
+    known.wall.update(component.data);
+  } else {
+    mounted.set(host, { wall: new Wall(host, component.data), leaving: 0 });
+  }
+  return () => {
+    const entry = mounted.get(host);
+    // A rerun may unmount and mount in one breath; only a wall that stays away is taken down.
+    if (entry) entry.leaving = setTimeout(() => { mounted.delete(host); entry.wall.stop(); }, 300);
+  };
+}

@@ -1,0 +1,580 @@
+"""The one door through which screens reach what is remembered: plain rows in, plain dataclasses out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import msgspec
+import psycopg
+import redis
+from psycopg.rows import class_row
+
+from dispatch import store
+from dispatch.desk import Desk, Outcome
+from dispatch.rules import policy as policies
+from dispatch.rules.areas import Level, level_of, prefix_of
+from dispatch.rules.chain import Command, Event, Incident, replay
+from dispatch.rules.clocks import Clock
+from dispatch.rules.policy import Policy
+from dispatch.rules.routing import Offer, Roster, offers
+from models.servers import addresses, psycopg_dsn
+
+# More changes than this since the last look are read as a whole new picture instead.
+CHANGES_LIMIT = 20_000
+PAGE_ROWS = 100
+CONNECTIONS = 8  # kept open between uses; more are opened when needed and closed after
+STATEMENT_TIMEOUT_S = 20
+# How long after its end an incident may still be rated.
+RATING_DAYS = 10
+RAISING = ("escalate", "supervise")
+_LIVE = "('sent', 'picked_up', 'on_site')"
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """One area of the city; a place without a position has no `lon` and `lat` (degrees, WGS84)."""
+
+    code: str
+    level: int
+    name: str
+    name_en: str | None
+    parent: str | None
+    kind: str
+    lon: float | None
+    lat: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A team that can be sent, with how many incidents it holds now."""
+
+    id: int
+    name: str
+    name_en: str
+    trade: str
+    area_code: str
+    capacity: int
+    load: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """An event type's names and its area of work (01..10)."""
+
+    code: str
+    name: str
+    name_en: str
+    theme: str
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Who and what is where: changes rarely, so screens read it once a minute."""
+
+    areas: dict[str, Area]
+    teams: dict[int, Team]
+    types: dict[str, Type]
+    themes: dict[str, tuple[str, str]]
+    # Grid workers on the roster today: (area code, kind) -> people.
+    workers: dict[tuple[str, str], int]
+    schematic: bool
+
+
+@dataclass(slots=True)
+class Part:
+    """A live assignment as the wall needs it."""
+
+    team_id: int
+    role: str
+    kind: str
+    sent_at: datetime
+    clocks: dict[str, Clock]
+
+
+@dataclass(slots=True)
+class LiveRow:
+    """What the live picture keeps of an incident. `parts` are its live assignments."""
+
+    id: int
+    number: int
+    category: str
+    severity: int
+    area_code: str
+    state: str
+    level: int
+    holder: str
+    awaits: str | None
+    due_at: datetime | None
+    overdue_since: datetime | None
+    reported_at: datetime
+    disposed_at: datetime | None
+    disposed_on_time: bool | None
+    ended_at: datetime | None
+    rating: int | None
+    last_verb: str
+    last_at: datetime
+    lon: float | None
+    lat: float | None
+    settled: bool
+    clocks: dict[str, Clock] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An escalation or a supervision of an incident, at the instant it happened; `level` is where it went."""
+
+    incident_id: int
+    seq: int
+    verb: str
+    at: datetime
+    level: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastRow:
+    """What last week's same day needs of an incident; `late` are the spans in which some limit was passed."""
+
+    category: str
+    area_code: str
+    reported_at: datetime
+    disposed_at: datetime | None
+    disposed_on_time: bool | None
+    ended_at: datetime | None
+    state: str
+    settled: bool
+    rating: int | None
+    rated_at: datetime | None
+    late: list[tuple[datetime, datetime | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent look at the city; `cursor` is where following its events goes on."""
+
+    cursor: int
+    rows: list[LiveRow]
+    raised: list[Raised]
+    past: list[PastRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The present rows of incidents that changed since the last cursor, and what was raised meanwhile."""
+
+    cursor: int
+    rows: list[LiveRow]
+    raised: list[Raised]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a list of incidents shows; empty parts do not filter. `light` is red or yellow, as now."""
+
+    area: str = ""
+    state: str = ""  # a state's name, or "open" for all that have not ended
+    light: str = ""
+    theme: str = ""
+    text: str = ""  # words of the text or address, or a number
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """One line of the incident list."""
+
+    id: int
+    number: int
+    category: str
+    severity: int
+    area_code: str
+    state: str
+    holder: str
+    awaits: str | None
+    text: str
+    reported_at: datetime
+    due_at: datetime | None
+    overdue_since: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """A stretch of responsibility; the open one has no end."""
+
+    seq: int
+    holder: str
+    awaits: str | None
+    paused_why: str | None
+    began_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One incident whole: its fold, its events oldest first, its segments, and teams that could go, best first."""
+
+    incident: Incident
+    events: list[Event]
+    segments: list[SegmentRow]
+    offers: list[Offer]
+
+
+_clocks = msgspec.json.Decoder(dict[str, Clock])
+_parts = msgspec.json.Decoder(list[Part] | None)
+_LIVE_COLUMNS = (
+    "i.id, i.number, i.category, i.severity, i.area_code, i.state, i.level, i.holder, i.awaits, i.due_at,"
+    " i.overdue_since, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.rating, i.last_verb,"
+    " i.last_at, i.lon, i.lat, coalesce(i.facts->>'settled', 'true') = 'true', i.clocks::text,"
+    " (select json_agg(json_build_object('team_id', a.team_id, 'role', a.role, 'kind', a.kind, 'sent_at', a.sent_at,"
+    f" 'clocks', a.clocks))::text from assignment a where a.incident_id = i.id and a.state in {_LIVE})"
+)
+_PAST = (
+    "select i.category, i.area_code, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.state,"
+    " coalesce(i.facts->>'settled', 'true') = 'true', i.rating,"
+    " case when i.last_verb = 'rate' then i.last_at end, i.clocks::text,"
+    " (select json_agg(json_build_object('clocks', a.clocks, 'ended_at', a.ended_at))::text"
+    "  from assignment a where a.incident_id = i.id)"
+    " from incident i where i.reported_at < %(end)s and (i.ended_at is null or i.ended_at >= %(begin)s)"
+)
+
+
+@dataclass(slots=True)
+class _PastPart:
+    clocks: dict[str, Clock]
+    ended_at: datetime | None
+
+
+_past_parts = msgspec.json.Decoder(list[_PastPart] | None)
+
+
+class Reads:
+    """Read the city; safe to share between threads. Every method raises `psycopg.Error` when the database does."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._dsn = psycopg_dsn(database_url)
+        self._free: SimpleQueue[psycopg.Connection] = SimpleQueue()
+        self._policies: dict[int, Policy] = {}
+
+    # ---- for the live picture ----
+
+    def directory(self, areas: dict[str, Area] | None = None) -> Directory:
+        """Read areas (unless they are given), teams, types, areas of work and the roster's head counts."""
+        with self._look() as connection:
+            by_code = areas or {
+                area.code: area
+                for area in connection.cursor(row_factory=class_row(Area)).execute(
+                    "select code, level, name, name_en, parent, kind, lon, lat from area order by code"
+                )
+            }
+            teams = connection.cursor(row_factory=class_row(Team)).execute(
+                "select id, name, name_en, trade, area_code, capacity, load, state from team"
+            )
+            by_id = {team.id: team for team in teams}
+            types = connection.cursor(row_factory=class_row(Type)).execute(
+                "select code, name, name_en, theme from category"
+            )
+            by_type = {each.code: each for each in types}
+            workers = connection.execute(
+                "select area_code, kind, count(distinct person_id) from duty"
+                " where kind <> '' and since <= current_date and (until is null or until >= current_date)"
+                " group by 1, 2"
+            ).fetchall()
+            schematic = connection.execute(
+                "select exists (select from area_shape where schematic)"
+            ).fetchone()
+            themes = self._law(connection).themes
+        return Directory(
+            by_code, by_id, by_type, dict(themes), {(area, kind): n for area, kind, n in workers},
+            bool(schematic and schematic[0]),
+        )  # fmt: skip
+
+    def snapshot(self, midnight: datetime, days_back: int = 7) -> Snapshot:
+        """Read, in one consistent look, what is open, what happened since `midnight`, and the same day back then."""
+        with self._look(repeatable=True) as connection:
+            cursor = _scalar(connection, "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+            rows = self._live(
+                connection,
+                "i.ended_at is null or i.ended_at >= %(since)s or i.reported_at >= %(since)s"
+                " or (i.ended_at >= %(rated)s and i.rating is not null and i.last_at >= %(since)s)",
+                {"since": midnight, "rated": midnight - timedelta(days=RATING_DAYS)},
+            )
+            raised = connection.execute(
+                "select e.incident_id, e.seq, e.verb, e.at, (e.data->'facts'->>'level')::int from event e"
+                " where e.incident_id = any(%s) and e.verb = any(%s) and e.at >= %s",
+                ([row.id for row in rows], list(RAISING), midnight),
+            ).fetchall()
+            begin = midnight - timedelta(days=days_back)
+            past = connection.execute(_PAST, {"begin": begin, "end": begin + timedelta(days=1)}).fetchall()
+        return Snapshot(cursor, rows, [Raised(*each) for each in raised], [_past_row(row) for row in past])
+
+    def changes(self, cursor: int) -> Changes | None:
+        """Read what changed since `cursor`; None when that is too much to follow: take a snapshot.
+
+        Events are ordered by their transactions: all below the oldest one still running are there to see, so none
+        is missed, and one that is seen twice folds to the same.
+        """
+        with self._look() as connection:
+            upto = _scalar(connection, "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+            if upto == cursor:
+                return Changes(cursor, [], [])
+            events = connection.execute(
+                "select incident_id, seq, verb, at, case when verb = any(%s) then (data->'facts'->>'level')::int end"
+                " from event where tx >= %s::text::xid8 and tx < %s::text::xid8 limit %s",
+                (list(RAISING), cursor, upto, CHANGES_LIMIT + 1),
+            ).fetchall()
+            if len(events) > CHANGES_LIMIT:
+                return None
+            ids = list({event[0] for event in events})
+            rows = self._live(connection, "i.id = any(%(ids)s)", {"ids": ids}) if ids else []
+        return Changes(upto, rows, [Raised(*each) for each in events if each[2] in RAISING])
+
+    def disposals(self, since: datetime) -> dict[str, tuple[int, int]]:
+        """Return area code -> (disposed on time, disposed with a limit) since an instant, where there were any."""
+        with self._look() as connection:
+            rows = connection.execute(
+                "select area_code, count(*) filter (where disposed_on_time), count(*) from incident"
+                " where disposed_at >= %s and disposed_on_time is not null group by 1",
+                (since,),
+            ).fetchall()
+        return {area: (good, base) for area, good, base in rows}
+
+    def shapes(self, area_code: str, level: int) -> list[tuple[Area, bytes]]:
+        """Return the areas of one level inside an area with their outlines as WKB, ordered by code."""
+        with self._look() as connection:
+            rows = connection.execute(
+                "select a.code, a.level, a.name, a.name_en, a.parent, a.kind, a.lon, a.lat, s.wkb"
+                " from area a join area_shape s on s.code = a.code"
+                " where a.level = %s and a.code like %s order by a.code",
+                (level, prefix_of(area_code) + "%"),
+            ).fetchall()
+        return [(Area(*row[:8]), bytes(row[8])) for row in rows]
+
+    def wall_keys(self) -> dict[str, str]:
+        """Return the SHA-256 (hex) of every wall key in force -> the area it opens."""
+        with self._look() as connection:
+            rows = connection.execute(
+                "select sha256, area_code from wall_key where revoked_at is null"
+            ).fetchall()
+        return dict(rows)
+
+    # ---- for pages ----
+
+    def incidents(
+        self, wanted: Filter, now: datetime, after: tuple[datetime, int] | None = None
+    ) -> list[ListRow]:
+        """Return up to `PAGE_ROWS` incidents, newest first, those after the row with (reported_at, id) `after`."""
+        where, values = _conditions(wanted, now)
+        if after is not None:
+            where.append("(i.reported_at, i.id) < (%(at)s, %(id)s)")
+            values |= {"at": after[0], "id": after[1]}
+        with self._look() as connection:
+            return (
+                connection.cursor(row_factory=class_row(ListRow))
+                .execute(
+                    "select i.id, i.number, i.category, i.severity, i.area_code, i.state, i.holder, i.awaits, i.text,"
+                    " i.reported_at, i.due_at, i.overdue_since, i.ended_at from incident i"
+                    " join category c on c.code = i.category"
+                    f" where {' and '.join(where) or 'true'} order by i.reported_at desc, i.id desc limit %(rows)s",
+                    values | {"rows": PAGE_ROWS},
+                )
+                .fetchall()
+            )
+
+    def detail(self, incident_id: int) -> Detail | None:
+        """Return one incident whole, or None when there is no such one."""
+        with self._look() as connection, connection.cursor() as cursor:
+            events = store.events_of(cursor, incident_id)
+            if not events:
+                return None
+            incident = replay(events)
+            segments = [
+                SegmentRow(*row)
+                for row in cursor.execute(
+                    "select seq, holder, awaits, paused_why, began_at, ended_at from segment"
+                    " where incident_id = %s order by seq",
+                    (incident_id,),
+                )
+            ]
+            law = self._law(connection, incident.policy_version)
+            kind = law.types.get(incident.category)
+            ranked = (
+                offers(Roster(store.teams(cursor)), kind.lead, incident.area_code, incident.lon, incident.lat)
+                if kind
+                else []
+            )
+        return Detail(incident, events, segments, ranked)
+
+    def act(self, commands: Sequence[Command], now: datetime, redis_url: str | None = None) -> list[Outcome]:
+        """Hand commands to the Desk and return its answers; screens are told when the stream's address is given."""
+        stream = redis.Redis.from_url(redis_url, socket_timeout=1) if redis_url else None
+        try:
+            with Desk(self._url, stream) as desk:
+                return desk.act(commands, now)
+        finally:
+            if stream is not None:
+                stream.close()
+
+    def policy(self) -> Policy:
+        """Return the policy in force."""
+        with self._look() as connection:
+            return self._law(connection)
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        while True:
+            try:
+                self._free.get_nowait().close()
+            except Empty:
+                return
+
+    def _live(self, connection: psycopg.Connection, where: str, values: dict[str, Any]) -> list[LiveRow]:
+        rows = connection.execute(f"select {_LIVE_COLUMNS} from incident i where {where}", values).fetchall()
+        return [_live_row(*row) for row in rows]
+
+    def _law(self, connection: psycopg.Connection, version: int | None = None) -> Policy:
+        if version is None:
+            version = _scalar(
+                connection,
+                "select coalesce(max(version), 0) from policy_version where valid_from <= current_date",
+            )
+        if version not in self._policies:
+            row = connection.execute(
+                "select files from policy_version where version = %s", (version,)
+            ).fetchone()
+            if row is None:
+                raise LookupError("the database holds no policy: load a city first")
+            self._policies[version] = policies.parse(version, row[0])
+        return self._policies[version]
+
+    @contextmanager
+    def _look(self, repeatable: bool = False) -> Iterator[psycopg.Connection]:
+        """Lend a connection for reading; one that broke is not used again."""
+        try:
+            connection = self._free.get_nowait()
+        except Empty:
+            connection = psycopg.connect(
+                self._dsn, connect_timeout=5, options=f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
+            )
+            connection.read_only = True
+        try:
+            level = (
+                psycopg.IsolationLevel.REPEATABLE_READ
+                if repeatable
+                else psycopg.IsolationLevel.READ_COMMITTED
+            )
+            connection.isolation_level = level
+            yield connection
+            connection.rollback()
+        except BaseException as fault:
+            connection.close()
+            if isinstance(fault, psycopg.OperationalError):
+                # The server went away: the idle connections are as broken as this one.
+                self.close()
+            raise
+        if self._free.qsize() < CONNECTIONS:
+            self._free.put(connection)
+        else:
+            connection.close()
+
+
+@cache
+def reads() -> Reads:
+    """Return the door to the database that the environment or the data folder names; one for the process."""
+    return Reads(addresses().database_url)
+
+
+def digest(key: str) -> str:
+    """Return the form in which a key is remembered: its SHA-256 in hex."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any]]:
+    where: list[str] = []
+    values: dict[str, Any] = {}
+    if wanted.area and level_of(wanted.area) is not Level.CITY:
+        where.append("i.area_code like %(area)s")
+        values["area"] = prefix_of(wanted.area) + "%"
+    if wanted.state == "open":
+        where.append("i.ended_at is null")
+    elif wanted.state:
+        where.append("i.state = %(state)s")
+        values["state"] = wanted.state
+    if wanted.light == "red":
+        where.append("i.ended_at is null and (i.overdue_since is not null or i.due_at < %(now)s)")
+        values["now"] = now
+    elif wanted.light == "yellow":
+        # The awaited clock stands on the incident or on its live lead assignment; yellow from 80 % of its way.
+        where.append(
+            "i.ended_at is null and i.overdue_since is null and (i.due_at is null or i.due_at >= %(now)s) and exists ("
+            " select 1 from (select i.clocks->i.awaits c union all select a.clocks->i.awaits from assignment a"
+            f"  where a.incident_id = i.id and a.role = 'lead' and a.state in {_LIVE}) w"
+            " where w.c->>'state' = 'running' and (w.c->>'due') is not null"
+            " and (%(now)s - (w.c->>'since')::timestamptz) * 5"
+            "  >= ((w.c->>'due')::timestamptz - (w.c->>'since')::timestamptz) * 4)"
+        )
+        values["now"] = now
+    if wanted.theme:
+        where.append("c.theme = %(theme)s")
+        values["theme"] = wanted.theme
+    if text := wanted.text.strip():
+        if text.isdigit():
+            where.append("(i.number = %(number)s or i.id = %(number)s)")
+            values["number"] = min(int(text), 2**63 - 1)
+        else:
+            where.append("(i.text ilike %(text)s or i.address ilike %(text)s or c.name ilike %(text)s)")
+            escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            values["text"] = f"%{escaped}%"
+    return where, values
+
+
+def _live_row(*row: Any) -> LiveRow:
+    build: Any = LiveRow
+    made: LiveRow = build(*row[:-2], _clocks.decode(row[-2]), _parts.decode(row[-1] or b"null") or [])
+    return made
+
+
+def _past_row(row: Sequence[Any]) -> PastRow:
+    own, parts = row[-2:]
+    ended: datetime | None = row[5]
+    late: list[tuple[datetime, datetime | None]] = []
+    for clock in _clocks.decode(own).values():
+        _add_late(late, clock, ended)
+    for part in _past_parts.decode(parts or b"null") or ():
+        for clock in part.clocks.values():
+            _add_late(late, clock, part.ended_at or ended)
+    build: Any = PastRow
+    made: PastRow = build(*row[:-2], _merged(late))
+    return made
+
+
+def _add_late(late: list[tuple[datetime, datetime | None]], clock: Clock, ended: datetime | None) -> None:
+    until = clock.ended or ended
+    if clock.due is not None and (until is None or until > clock.due):
+        late.append((clock.due, until))
+
+
+def _merged(spans: list[tuple[datetime, datetime | None]]) -> list[tuple[datetime, datetime | None]]:
+    """Return the union of spans, in order; a span without an end goes on."""
+    merged: list[tuple[datetime, datetime | None]] = []
+    for begin, end in sorted(spans, key=lambda span: span[0]):
+        if merged and (merged[-1][1] is None or begin <= merged[-1][1]):
+            last = merged[-1][1]
+            merged[-1] = (merged[-1][0], None if last is None or end is None else max(last, end))
+        else:
+            merged.append((begin, end))
+    return merged
+
+
+def _scalar(connection: psycopg.Connection, query: str) -> int:
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,46 @@
+"""Turns the English of the code into the reader's language, from gettext catalogues compiled at first use."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from pathlib import Path
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+FOLDER = Path(__file__).parent / "locale"
+DEFAULT = "zh"
+LANGUAGES = ("zh", "en")
+
+Translate = Callable[[str], str]
+
+
+def chosen(wish: str | None) -> str:
+    """Return the language to use for a wish such as `en`, `zh-CN` or None; Chinese where it is not known."""
+    short = (wish or "")[:2].lower()
+    return short if short in LANGUAGES else DEFAULT
+
+
+@cache
+def translator(lang: str) -> Translate:
+    """Return the function that translates a sentence of the code into `zh` or `en`.
+
+    A sentence without a translation is returned as it stands, in English.
+    """
+    path = FOLDER / f"{lang}.po"
+    if not path.exists():
+        return NullTranslations().gettext
+    with path.open("rb") as file:
+        catalogue = read_po(file)
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return GNUTranslations(compiled).gettext
+
+
+def pick(lang: str, zh: str, en: str | None) -> str:
+    """Return the name in the language; one that has no English name keeps its Chinese one."""
+    return zh if lang == "zh" or not en else en
