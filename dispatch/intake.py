@@ -407,7 +407,25 @@ class Dispatcher:
         return True
 
     def _report(self, reports: list[Report], now: datetime) -> list[Outcome | Exception]:
-        return _bisected(lambda some: self._desk.report(some, now), reports)
+        results = _bisected(lambda some: self._desk.report(some, now), reports)
+        refused: dict[int, tuple[Report, Outcome]] = {}
+        again: list[int] = []
+        for at, (report, result) in enumerate(zip(reports, results, strict=True)):
+            if not isinstance(result, Outcome):
+                continue
+            if result.status == "refused":
+                refused.setdefault(report.number, (report, result))
+            elif result.status == "duplicate" and report.number in refused:
+                # Its likeness in this batch became no incident: a copy is refused like it, a mended one gets its turn.
+                first, answer = refused[report.number]
+                if report == first:
+                    results[at] = answer
+                else:
+                    again.append(at)
+        if again:
+            for at, result in zip(again, self._report([reports[at] for at in again], now), strict=True):
+                results[at] = result
+        return results
 
     def _conclude(self, batch: Batch, now: datetime, tally: Tally) -> None:
         numbers = [number_of(each.source, each.source_id) for each in batch.endings]
