@@ -176,19 +176,21 @@ class Door:
         if problems:
             shown = {"problems": problems[:PROBLEMS_SHOWN], "problem_count": len(problems)}
             raise Refused(400, problems[0]["reason"], more=problems[0] | shown)
-        await self._put(ready)
+        await self._put(ready, source)
         self._received.labels(source).inc(len(ready))
         numbers = [show_number(number) for number, _ in ready]
         # An object is answered with its number, a list with its numbers in the same order.
         one = {} if body.lstrip()[:1] == b"[" else {"number": numbers[0]}
         return JSONResponse({"state": "received", "numbers": numbers} | one, 202)
 
-    async def _put(self, ready: list[tuple[int, bytes]]) -> None:
+    async def _put(self, ready: list[tuple[int, bytes]], source: str) -> None:
+        said = msgspec.json.encode({"state": "received", "source": source})
+
         async def put() -> None:
             async with self._redis().pipeline(transaction=True) as steps:
                 for number, raw in ready:
                     steps.xadd(STREAM, {FIELD: raw})
-                    steps.set(f"{RECEIVED}{number}", b'{"state":"received"}', ex=RECEIVED_KEPT_S)
+                    steps.set(f"{RECEIVED}{number}", said, ex=RECEIVED_KEPT_S)
                 await steps.execute()
 
         await _soon(put())
@@ -237,9 +239,9 @@ class Door:
         if found is not None:
             return JSONResponse(found)
         said = await _soon(self._redis().get(f"{RECEIVED}{number}"))
-        if said is None:
+        state = msgspec.json.decode(said) if said is not None else {}
+        if state.pop("source", None) != source:
             raise Refused(404, "unknown")
-        state = msgspec.json.decode(said)
         return JSONResponse(
             {"number": show_number(number)} | state, 202 if state["state"] == "received" else 200
         )

@@ -95,7 +95,8 @@ class Batch:
     endings: list[OutcomeMessage] = field(default_factory=list)
     ending_at: list[int] = field(default_factory=list)
     problems: dict[int, Problem] = field(default_factory=dict)
-    refused_numbers: dict[int, int] = field(default_factory=dict)
+    # Number and source of what was refused after it could be read.
+    refused_numbers: dict[int, tuple[int, str]] = field(default_factory=dict)
     suggested: dict[int, tuple[str, ...]] = field(default_factory=dict)
     # Left pending: their fault may pass, and their deliveries are counted.
     held_back: set[int] = field(default_factory=set)
@@ -161,7 +162,7 @@ class Preparer:
             number = number_of(message.source, message.source_id)
             if isinstance(place, Problem):
                 batch.problems[at] = place
-                batch.refused_numbers[at] = number
+                batch.refused_numbers[at] = (number, message.source)
                 continue
             category = message.category
             if category is None:
@@ -394,7 +395,7 @@ class Dispatcher:
                 tally.duplicates += 1
             else:
                 self._refuse(batch, at, result, _FIELD_OF_REFUSAL)
-                batch.refused_numbers[at] = report.number
+                batch.refused_numbers[at] = (report.number, report.source)
         if batch.endings:
             self._conclude(batch, now, tally)
         tally.refused += len(batch.problems)
@@ -501,7 +502,7 @@ class Dispatcher:
         acknowledged: list[bytes],
         raws: list[bytes],
         problems: dict[int, Problem],
-        refused_numbers: dict[int, int],
+        refused_numbers: dict[int, tuple[int, str]],
         ids: list[bytes] | None = None,
     ) -> None:
         """Acknowledge, each refused message in one step with its dead letter: neither happens without the other."""
