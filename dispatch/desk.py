@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from types import TracebackType
 from typing import Literal, TypeVar
@@ -44,6 +45,9 @@ BATCH_LIMIT = 2_000  # commands or reports in one transaction
 ROSTER_AGE_S = 1.0  # how old the loads that routing looks at may be
 POLICY_AGE_S = 5.0
 DUPLICATE_DAYS = 30
+# An act that waited for another one's lock, or comes from a machine whose clock is behind, may lie this much before
+# the last step: it counts as done right after it. What lies further back is refused.
+BEHIND = timedelta(minutes=10)
 KEY_SPACE = 10**16  # receipts are sixteen decimal digits
 
 T = TypeVar("T")
@@ -61,8 +65,8 @@ class Outcome:
 class Desk:
     """Apply commands and reports to the city; one per thread, with a connection of its own.
 
-    Errors of the database are raised as `psycopg.Error` after the whole batch was rolled back; the connection is
-    opened anew at the next call.
+    Errors of the database are raised as `psycopg.Error` after the whole batch was rolled back; a connection that
+    broke is opened anew at the next call.
     """
 
     def __init__(self, database_url: str, stream: redis.Redis | None = None) -> None:
@@ -102,7 +106,7 @@ class Desk:
         try:
             with self._begin() as connection, connection.cursor() as cursor:
                 outcomes = self._report(cursor, reports, now)
-        except psycopg.Error:
+        except Exception:
             self._forget()
             raise
         self._nudge(outcomes)
@@ -116,7 +120,7 @@ class Desk:
         try:
             with self._begin() as connection, connection.cursor() as cursor:
                 outcomes = self._act(cursor, commands, now)
-        except psycopg.Error:
+        except Exception:
             self._forget()
             raise
         self._nudge(outcomes)
@@ -134,9 +138,9 @@ class Desk:
         """Return (incident id, clock, due) of at most `limit` limits passed and not yet noted, oldest first."""
         return self._ask(lambda cursor: store.clocks_due(cursor, now, limit))
 
-    def overdue(self, limit: int) -> list[tuple[int, int, int, datetime]]:
-        """Return (incident id, severity, level, overdue since) of at most `limit` open incidents past a limit."""
-        return self._ask(lambda cursor: store.overdue(cursor, limit))
+    def overdue(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
+        """Return (incident id, severity, level, overdue since) of at most `limit` incidents that go up by `now`."""
+        return self._ask(lambda cursor: store.overdue(cursor, now, limit))
 
     def recount_loads(self) -> int:
         """Set every team's load to its live assignments; return how many were wrong."""
@@ -155,34 +159,34 @@ class Desk:
         roster = self._teams(cursor)
         # The first of equal numbers opens the incident, its repeats in the same batch are duplicates of it.
         ids: dict[int, int] = {}
+        firsts: list[Report] = []
         for report in reports:
             if report.number not in ids:
                 ids[report.number] = self._incident_ids.take(cursor)
+                firsts.append(report)
         claimed = store.claim(cursor, list(ids), list(ids.values()))
         known = (
             store.receipts(cursor, [n for n in ids if n not in claimed]) if len(claimed) < len(ids) else {}
         )
         around = Around(roster, lambda: self._assignment_ids.take(cursor))
-        seen = self._suspects(cursor, [r for r in reports if r.number in claimed], now)
+        seen = self._suspects(cursor, [r for r in firsts if r.number in claimed], now)
         held: list[Held] = []
         events: list[Event] = []
         loads: dict[int, int] = {}
         outcomes: list[Outcome] = []
-        unused: list[int] = []
         opened: dict[int, Report] = {}
         for report in reports:
             number = report.number
             if number not in claimed or number in opened:
                 outcomes.append(_repeat(report, opened.get(number), ids[number], known.get(number)))
                 continue
-            opened[number] = report
             at = report.reported_at if report.imported else now
             around.suspects = seen.get(number, 0)
             change = open_report(report, law, around, at)
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", None, change))
-                unused.append(number)
                 continue
+            opened[number] = report
             incident = Incident(ids[number])
             one = Held(incident, received_at=now)
             cause = f"{report.source}:{report.source_id}"
@@ -194,8 +198,9 @@ class Desk:
                 loads[team] = loads.get(team, 0) + 1
             held.append(one)
             outcomes.append(Outcome("done", incident.id))
-        if unused:
-            cursor.execute("delete from receipt where key = any(%s)", (unused,))
+        if len(opened) < len(claimed):
+            # What was refused may come again, mended.
+            cursor.execute("delete from receipt where key = any(%s)", (list(claimed - opened.keys()),))
         if held:
             store.write(cursor, held, events, loads)
         return outcomes
@@ -221,7 +226,7 @@ class Desk:
                 outcomes.append(Outcome("duplicate", incident.id))
                 continue
             law = self._policy(cursor, incident.policy_version)
-            at = command.args["closed_at"] if command.verb == "conclude" else now
+            at = _moment(command, incident, now)
             change = decide(incident, command, law, around, at)
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", incident.id, change))
@@ -270,12 +275,7 @@ class Desk:
         if version is None and self._current and time.monotonic() - self._policy_at < POLICY_AGE_S:
             return self._policies[self._current]
         if version is None:
-            row = cursor.execute(
-                "select max(version) from policy_version where valid_from <= %s", (date.today(),)
-            ).fetchone()
-            if row is None or row[0] is None:
-                raise LookupError("the database holds no policy: load a city first (python -m models demo)")
-            version = self._current = int(row[0])
+            version = self._current = self._in_force(cursor)
             self._policy_at = time.monotonic()
         if version not in self._policies:
             row = cursor.execute("select files from policy_version where version = %s", (version,)).fetchone()
@@ -283,6 +283,21 @@ class Desk:
                 raise LookupError(f"the database holds no policy version {version}")
             self._policies[version] = policies.parse(version, row[0])
         return self._policies[version]
+
+    def _in_force(self, cursor: store.Cursor) -> int:
+        """Return the newest version whose day has come, by the city's own date and not the server's."""
+        now = datetime.now(UTC)
+        rows = cursor.execute(
+            "select version, valid_from from policy_version order by version desc"
+        ).fetchall()
+        for version, valid_from in rows:
+            # Midnight comes to the whole world within a day: only around it a version's own zone is needed.
+            if valid_from < now.date() or (
+                valid_from <= now.date() + timedelta(days=1)
+                and valid_from <= self._policy(cursor, version).calendar.local(now).date()
+            ):
+                return int(version)
+        raise LookupError("the database holds no policy in force: load a city first (python -m models demo)")
 
     def _teams(self, cursor: store.Cursor) -> Roster:
         if time.monotonic() - self._roster_at >= ROSTER_AGE_S:
@@ -306,11 +321,9 @@ class Desk:
     def _nudge(self, outcomes: Sequence[Outcome]) -> None:
         if self._stream is None or not any(o.status == "done" for o in outcomes):
             return
-        try:
+        # Screens also look by themselves every second; a lost nudge costs that second, never a change.
+        with suppress(redis.RedisError):
             self._stream.publish(CHANGED_CHANNEL, len(outcomes))
-        except redis.RedisError:
-            # Screens also look by themselves every second; a lost nudge costs that second, never a change.
-            pass
 
 
 class _Transaction:
@@ -329,6 +342,16 @@ class _Transaction:
             self._connection.commit()
         elif not self._connection.closed:
             self._connection.rollback()
+
+
+def _moment(command: Command, incident: Incident, now: datetime) -> datetime:
+    """Return when a command counts as done: time on an incident never runs backwards."""
+    last = incident.last_at
+    if command.verb == "conclude":
+        closed_at = command.args.get("closed_at")
+        if isinstance(closed_at, datetime) and closed_at.tzinfo is not None:
+            return max(closed_at, last)
+    return last if now < last <= now + BEHIND else now
 
 
 def _happen(

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from dispatch.rules import clocks
+from dispatch.rules import clocks, escalation
 from dispatch.rules.chain import LIVE, Assignment, Change, Event, Incident
 from dispatch.rules.clocks import Clock
 from dispatch.rules.links import GENESIS, link
@@ -79,8 +79,9 @@ class Ids:
 def claim(cursor: Cursor, keys: Sequence[int], incident_ids: Sequence[int]) -> set[int]:
     """Claim receipts; return the keys that were free and are now ours until the transaction ends."""
     cursor.execute(
-        "insert into receipt (key, incident_id) select * from unnest(%s::bigint[], %s::bigint[])"
-        " on conflict do nothing returning key",
+        # In the order of keys: two desks that are given the same reports wait for each other, never in a circle.
+        "insert into receipt (key, incident_id) select * from unnest(%s::bigint[], %s::bigint[]) r(key, incident_id)"
+        " order by key on conflict do nothing returning key",
         (_array(keys), _array(incident_ids)),
     )
     return {row[0] for row in cursor.fetchall()}
@@ -99,7 +100,7 @@ def receipts(cursor: Cursor, keys: Sequence[int]) -> dict[int, tuple[int, str | 
 
 
 def suspects(cursor: Cursor, places: Sequence[int], since: datetime) -> dict[int, int]:
-    """Return how many incidents each place (category and cell) has had since a time; places without any are left out."""
+    """Return how many incidents each place (category and cell) has had since a time; those without are left out."""
     cursor.execute(
         "select p, n from unnest(%s::bigint[]) p,"
         " lateral (select count(*) n from incident where place = p and reported_at >= %s) c where n > 0",
@@ -126,13 +127,15 @@ def load(cursor: Cursor, ids: Iterable[int], *, lock: bool = True) -> dict[int, 
         found[incident.id] = incident
         heads[incident.id] = (bytes(head), received)
     cursor.execute(
-        "select id, team_id, role, kind, state, sent_at, ended_at, clocks::text, incident_id from assignment"
+        "select id, team_id, role, kind, state, sent_at, ended_at, clocks::text, facts::text, incident_id from assignment"
         " where incident_id = any(%s) order by id",
         (wanted,),
     )
     for row in cursor.fetchall():
-        *plain, own, incident_id = row
-        found[incident_id].parts[plain[0]] = Assignment(*plain, _clock_map.decode(own))  # type: ignore[call-arg]
+        *plain, own, facts, incident_id = row
+        found[incident_id].parts[plain[0]] = Assignment(
+            *plain, _clock_map.decode(own), _facts.decode(facts)
+        )  # type: ignore[call-arg]
     return {key: Held(found[key], *heads[key]) for key in found}
 
 
@@ -146,37 +149,45 @@ def events_of(cursor: Cursor, incident_id: int) -> list[Event]:
     return [Event(*row[:7], _change.decode(row[7])) for row in cursor.fetchall()]  # type: ignore[call-arg]
 
 
-def clocks_due(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, str, datetime]]:
-    """Return (incident id, clock, due) of running clocks whose limit lies before `now`, oldest first.
+def clocks_due(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int | None, str, datetime]]:
+    """Return (incident id, assignment id or None, clock, due) of running clocks whose limit lies before `now`.
 
-    An incident with several limits passed comes with each of them.
+    Oldest first; an incident with several limits passed comes with each; `limit` bounds the limits, not the incidents.
     """
     cursor.execute(
         "with late as (select id, due_at, clocks from incident where due_at < %s order by due_at limit %s),"
-        " every as (select id, due_at, clocks from late union all select l.id, l.due_at, a.clocks from late l"
-        " join assignment a on a.incident_id = l.id and a.role = 'lead' and a.state in ('sent', 'picked_up', 'on_site'))"
-        " select id, kind, (clock ->> 'due')::timestamptz from every, jsonb_each(clocks) as c(kind, clock)"
-        " where clock ->> 'state' = 'running' and (clock ->> 'due')::timestamptz < %s order by due_at, 3",
-        (now, limit, now),
+        " every as (select id, null::bigint as part, due_at, clocks from late"
+        " union all select l.id, a.id, l.due_at, a.clocks from late l"
+        " join assignment a on a.incident_id = l.id and a.state in ('review', 'sent', 'picked_up', 'on_site'))"
+        " select id, part, kind, (clock ->> 'due')::timestamptz from every, jsonb_each(clocks) as c(kind, clock)"
+        " where clock ->> 'state' = 'running' and (clock ->> 'due')::timestamptz < %s order by due_at, 4 limit %s",
+        (now, limit, now, limit),
     )
     return cursor.fetchall()
 
 
-def overdue(cursor: Cursor, limit: int) -> list[tuple[int, int, int, datetime]]:
-    """Return (incident id, severity, level, overdue since) of open incidents that could still go up, oldest first."""
+def overdue(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
+    """Return (incident id, severity, level, overdue since) of open incidents that go up by `now`, gravest first.
+
+    Those whose time has not come stay out: a thousand small matters must not hide a grave one behind them.
+    """
+    county, city = escalation.cutoffs(now)
     cursor.execute(
         "select id, severity, level, overdue_since from incident where overdue_since is not null and level > 1"
-        " and (severity <= 2 or level > 2) order by overdue_since limit %s",
-        (limit,),
+        " and overdue_since <= (case when level > 2 then %s::timestamptz[] else %s::timestamptz[] end)[severity]"
+        " order by severity, overdue_since limit %s",
+        (county, city, limit),
     )
     return cursor.fetchall()
 
 
 def recount_loads(cursor: Cursor) -> int:
     """Set each team's load to its live assignments; return how many teams were wrong."""
+    # Lock first and count in a second statement: one statement would count what was there before it waited.
+    cursor.execute("select from team order by id for no key update")
     cursor.execute(
         "with held as (select t.id, (select count(*) from assignment a where a.team_id = t.id"
-        " and a.state in ('sent', 'picked_up', 'on_site')) n from team t order by t.id for update)"
+        " and a.state in ('sent', 'picked_up', 'on_site')) n from team t)"
         " update team set load = held.n from held where held.id = team.id and team.load <> held.n"
     )
     return cursor.rowcount
@@ -239,6 +250,10 @@ def written(change: Change) -> str:
         parts["assignments"] = change.assignments
     if change.facts:
         parts["facts"] = change.facts
+    if change.fields:
+        parts["fields"] = change.fields
+    if change.paused is not None:
+        parts["paused"] = change.paused
     if change.said:
         parts["said"] = change.said
     if change.opened:
@@ -294,8 +309,12 @@ def _write_parts(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: 
     if moved:
         # Before the new ones: a lead must have let go before the next takes hold (one live lead, by the index).
         cursor.executemany(
-            "update assignment set state = %s, ended_at = %s, clocks = %s where id = %s",
-            [(p.state, p.ended_at, _encode(p.clocks).decode(), p.id) for p in moved],
+            "update assignment set role = %s, state = %s, sent_at = %s, ended_at = %s, clocks = %s, facts = %s"
+            " where id = %s",
+            [
+                (p.role, p.state, p.sent_at, p.ended_at, _encode(p.clocks).decode(), _encode(p.facts).decode(), p.id)
+                for p in moved
+            ],
         )
     if fresh:
         _copy(
@@ -341,10 +360,11 @@ def _write_segments(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pe
 def _write_loads(cursor: Cursor, loads: dict[int, int]) -> None:
     changed = sorted((team, by) for team, by in loads.items() if by)
     if changed:
-        # Rows are taken in the order of ids: two desks wait for each other, never in a circle.
+        # Rows are taken in the order of ids: two desks wait for each other, never in a circle. The key is left out:
+        # the other desk's new assignments hold on to it, by their foreign key, until that desk has our rows too.
         cursor.execute(
             "with due as (select t.id, d.by from team t join unnest(%s::int[], %s::int[]) d(id, by) on d.id = t.id"
-            " order by t.id for update of t)"
+            " order by t.id for no key update of t)"
             " update team set load = greatest(0, load + due.by) from due where team.id = due.id",
             ([team for team, _ in changed], [by for _, by in changed]),
         )

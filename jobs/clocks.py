@@ -20,7 +20,8 @@ def sweep(desk: Desk, now: datetime) -> int:
         if not due:
             break
         commands = [
-            Command("breach", incident_id, SYSTEM, f"sweep/{at.timestamp()}", {"clock": kind})
+            # Two clocks of one incident may fall due at the same instant: the kind tells them apart.
+            Command("breach", incident_id, SYSTEM, f"sweep/{kind}/{at.timestamp()}", {"clock": kind})
             for incident_id, kind, at in due
         ]
         done = sum(outcome.status == "done" for outcome in desk.act(commands, now))
@@ -33,7 +34,7 @@ def sweep(desk: Desk, now: datetime) -> int:
 def escalate(desk: Desk, now: datetime) -> int:
     """Raise every incident whose silence has lasted as the ladder says; one step each, whatever time was missed."""
     commands = []
-    for incident_id, severity, level, since in desk.overdue(SWEEP_LIMIT):
+    for incident_id, severity, level, since in desk.overdue(now, SWEEP_LIMIT):
         step = escalation.next_step(severity, level, since)
         if step is not None and step[0] <= now:
             commands.append(

@@ -42,8 +42,8 @@ def prefix_of(code: str) -> str:
 
 
 def contains(outer: str, inner: str) -> bool:
-    """Tell whether `inner` lies in the subtree of `outer`; an area contains itself."""
-    return inner.startswith(prefix_of(outer))
+    """Tell whether `inner` lies in the subtree of `outer`; an area contains itself, no area contains nothing."""
+    return outer != "" and inner.startswith(prefix_of(outer))
 
 
 def parent_of(code: str) -> str | None:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
+SECOND_US = 1_000_000
 FIRST_DAY = date(2015, 1, 1)
 LAST_DAY = date(2050, 12, 31)
 DUE_MEMORY = 4_096  # answers of `Calendar.due` kept
@@ -25,7 +26,8 @@ _UNITS = {
     "wh": (HOUR_S, True),
     "wd": (0, True),
 }
-_LIMIT = re.compile(r"(\d{1,4})(m|uh|ud|wh|wd)")
+_LIMIT = re.compile(r"([0-9]{1,4})(m|uh|ud|wh|wd)(/2)?")
+HALVED_FLOOR_S = 180  # wartime halves every limit, but to no less than three minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,11 @@ class Limit:
 
     amount: int
     unit: str
+    half: bool = False
     text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", f"{self.amount}{self.unit}")
+        object.__setattr__(self, "text", f"{self.amount}{self.unit}{'/2' if self.half else ''}")
 
     @classmethod
     def parse(cls, text: str) -> Limit:
@@ -45,7 +48,12 @@ class Limit:
         found = _LIMIT.fullmatch(text.strip())
         if found is None or int(found[1]) == 0:
             raise ValueError(f"expected a number above 0 and one of m, uh, ud, wh, wd, not {text!r}")
-        return cls(int(found[1]), found[2])
+        return cls(int(found[1]), found[2], found[3] is not None)
+
+    @property
+    def halved(self) -> Limit:
+        """Return half of the limit, as wartime promises."""
+        return Limit(self.amount, self.unit, True)
 
     @property
     def working(self) -> bool:
@@ -72,20 +80,24 @@ class Calendar:
     _spans: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
     _before: list[int] = field(init=False, repr=False, compare=False)
     _day_s: int = field(init=False, repr=False, compare=False)
-    _due: dict[tuple[datetime, str, int], datetime] = field(init=False, repr=False, compare=False)
+    _due: dict[tuple[datetime, str], datetime] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        spans = tuple((_second_of(a), _second_of(b)) for a, b in self.sessions)
-        if not spans or any(a >= b for a, b in spans) or list(spans) != sorted(spans):
-            raise ValueError("sessions: expected at least one, in order, each ending after it begins")
-        day_s = sum(b - a for a, b in spans)
+        spans = tuple((_micros_of(a), _micros_of(b)) for a, b in self.sessions)
+        edges = [edge for span in spans for edge in span]
+        if not spans or edges != sorted(edges) or any(a == b for a, b in spans):
+            raise ValueError(
+                "sessions: expected at least one, in order and apart, each ending after it begins"
+            )
+        # Counted in whole microseconds: fractions of a second would push a limit met at noon past the lunch break.
+        day = sum(b - a for a, b in spans)
         before = [0]
         for ordinal in range(FIRST_DAY.toordinal(), LAST_DAY.toordinal() + 1):
-            before.append(before[-1] + (day_s if self.is_working(date.fromordinal(ordinal)) else 0))
+            before.append(before[-1] + (day if self.is_working(date.fromordinal(ordinal)) else 0))
         put = object.__setattr__
         put(self, "_zone", ZoneInfo(self.zone))
         put(self, "_spans", spans)
-        put(self, "_day_s", day_s)
+        put(self, "_day_s", day // SECOND_US)
         put(self, "_before", before)
         put(self, "_due", {})
 
@@ -98,7 +110,8 @@ class Calendar:
     def seconds(self, limit: Limit) -> int:
         """Return how many seconds, of its own kind of time, a limit lasts."""
         each, _ = _UNITS[limit.unit]
-        return limit.amount * (each or self._day_s)
+        whole = limit.amount * (each or self._day_s)
+        return max(HALVED_FLOOR_S, whole // 2) if limit.half else whole
 
     def local(self, instant: datetime) -> datetime:
         """Return `instant` on the city's own clock."""
@@ -110,20 +123,22 @@ class Calendar:
 
     def worked(self, begin: datetime, end: datetime) -> float:
         """Return the working seconds between two instants, negative when `end` comes first."""
-        return self._position(end) - self._position(begin)
+        return (self._position(end) - self._position(begin)) / SECOND_US
 
     def elapsed(self, begin: datetime, end: datetime, working: bool) -> float:
         """Return the seconds between two instants, of working time or around the clock."""
         return self.worked(begin, end) if working else (end - begin).total_seconds()
 
     def after(self, begin: datetime, seconds: float, working: bool) -> datetime:
-        """Return, in UTC, the first instant at which `seconds` have run since `begin`.
+        """Return, in UTC, the first instant at which `seconds` have run since `begin`; negative ones lead back.
 
         Working time that is used up exactly at the end of a session ends there, not at the next morning.
         """
         if not working:
             return (begin + timedelta(seconds=seconds)).astimezone(UTC)
-        target = self._position(begin) + seconds
+        target = self._position(begin) + round(seconds * SECOND_US)
+        if target < 0:
+            raise ValueError(f"working time before {FIRST_DAY} is not known")
         # Of all days whose count reaches the target take the first: a target met at 18:00 stays on that day.
         index = bisect_left(self._before, target) - 1
         if index >= len(self._before) - 1:
@@ -133,15 +148,16 @@ class Calendar:
         day = date.fromordinal(FIRST_DAY.toordinal() + index)
         for first, last in self._spans:
             if rest <= last - first:
-                moment = datetime.combine(day, time(), self._zone) + timedelta(seconds=first + rest)
-                return max(moment.astimezone(UTC), begin)
+                moment = datetime.combine(day, time(), self._zone) + timedelta(microseconds=first + rest)
+                # No time to run leaves the begin, also at night, and not the evening before it.
+                return (max(moment, begin) if seconds >= 0 else moment).astimezone(UTC)
             rest -= last - first
         raise AssertionError("a day's sessions are shorter than the day's count")
 
     def due(self, begin: datetime, limit: Limit) -> datetime:
         """Return, in UTC, the last instant that is still on time for `limit` begun at `begin`."""
         # A batch begins hundreds of equal limits at one instant: remember the last few thousand answers.
-        key = (begin, limit.unit, limit.amount)
+        key = (begin, limit.text)
         due = self._due.get(key)
         if due is None:
             if len(self._due) >= DUE_MEMORY:
@@ -149,7 +165,7 @@ class Calendar:
             due = self._due[key] = self.after(begin, self.seconds(limit), limit.working)
         return due
 
-    def _position(self, instant: datetime) -> float:
+    def _position(self, instant: datetime) -> int:
         local = instant.astimezone(self._zone)
         index = local.toordinal() - FIRST_DAY.toordinal()
         if not 0 <= index < len(self._before) - 1:
@@ -157,22 +173,13 @@ class Calendar:
         done = self._before[index]
         if self._before[index + 1] == done:
             return done
-        second = local.hour * 3600 + local.minute * 60 + local.second + local.microsecond / 1e6
+        moment = (local.hour * 3600 + local.minute * 60 + local.second) * SECOND_US + local.microsecond
         for first, last in self._spans:
-            if second <= first:
+            if moment <= first:
                 break
-            done += min(second, last) - first  # type: ignore[assignment]
+            done += min(moment, last) - first
         return done
 
 
-def _second_of(moment: time) -> int:
-    return moment.hour * 3600 + moment.minute * 60 + moment.second
-
-
-def light(begin: datetime, due: datetime, now: datetime) -> str:
-    """Return green to 80 % of the way from `begin` to `due`, yellow to 100 % and exactly at it, red after."""
-    if now > due:
-        return "red"
-    if (now - begin) * 5 >= (due - begin) * 4:
-        return "yellow"
-    return "green"
+def _micros_of(moment: time) -> int:
+    return (moment.hour * 3600 + moment.minute * 60 + moment.second) * SECOND_US

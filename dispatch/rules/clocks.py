@@ -23,7 +23,8 @@ class Clock:
     """Hold one clock: its limit as text, when it began, when it is due, what is left while paused, when it ended.
 
     `breached` with no `ended` is past its limit and still awaited; with `ended` it came late. `left` is in seconds
-    of the limit's own kind of time. All instants are aware datetimes in UTC.
+    of the limit's own kind of time. After a pause `since` moves on as `due` does: between them lies the limit, no
+    more. All instants are aware datetimes in UTC.
     """
 
     state: ClockState
@@ -50,10 +51,13 @@ def promised(begin: datetime, due: datetime) -> Clock:
 
 
 def meet(clock: Clock, at: datetime) -> Clock:
-    """End a clock because what it waited for came; exactly at the limit is on time."""
+    """End a clock because what it waited for came; exactly at the limit is on time.
+
+    Judged by the limit alone: what another system ended in time is in time, though we had noted a breach meanwhile.
+    """
     if clock.ended is not None:
         return clock
-    late = clock.state == "breached" or (clock.due is not None and at > clock.due)
+    late = at > clock.due if clock.due is not None else clock.left is not None and clock.left < 0
     return Clock("breached" if late else "met", clock.limit, clock.since, clock.due, None, at)
 
 
@@ -71,11 +75,36 @@ def pause(clock: Clock, at: datetime, calendar: Calendar) -> Clock:
 
 
 def resume(clock: Clock, at: datetime, calendar: Calendar) -> Clock:
-    """Let a paused clock run what was left of it from `at`."""
+    """Let a paused clock run what was left of it from `at`; one that was late already is as late as it was."""
     if clock.state != "paused" or clock.left is None:
         return clock
-    due = calendar.after(at, clock.left, _working(clock))
-    return replace(clock, state="running" if clock.left >= 0 else "breached", due=due, left=None)
+    working = _working(clock)
+    due = calendar.after(at, clock.left, working)
+    since = clock.since
+    if clock.limit != BY_SOURCE:
+        used = calendar.seconds(Limit.parse(clock.limit)) - clock.left
+        since = calendar.after(at, -used, working)
+    return replace(clock, state="running" if clock.left >= 0 else "breached", since=since, due=due, left=None)
+
+
+def yellow_from(clock: Clock, calendar: Calendar) -> datetime | None:
+    """Return when 80 % of a clock's limit will have run, in the limit's own kind of time; None while it is paused."""
+    if clock.due is None:
+        return None
+    if clock.limit == BY_SOURCE:
+        return clock.since + (clock.due - clock.since) * 4 / 5
+    limit = Limit.parse(clock.limit)
+    return calendar.after(clock.since, calendar.seconds(limit) * 4 / 5, limit.working)
+
+
+def light(clock: Clock, now: datetime, calendar: Calendar) -> Literal["green", "yellow", "red"]:
+    """Return green to 80 % of the limit, yellow to 100 % and exactly at it, red after; paused clocks are green."""
+    if clock.ended is not None or clock.due is None:
+        return "red" if clock.state == "breached" else "green"
+    if clock.state == "breached" or now > clock.due:
+        return "red"
+    near = yellow_from(clock, calendar)
+    return "yellow" if near is not None and now >= near else "green"
 
 
 def nearest(clocks: Iterable[Clock]) -> datetime | None:

@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 from dispatch.rules.calendar import Calendar, Limit
 
 FILES = ("event_types.csv", "themes.csv", "trades.csv", "calendar.csv", "limits.toml")
+# No promise is longer than this many days, working days counted as days and eight working hours as one.
+LONGEST_DAYS = 1_000
+PER_DAY = {"m": 1_440, "uh": 24, "ud": 1, "wh": 8, "wd": 1}
 MODES = ("one_grid", "joint", "whistle", "all_net")
 SEVERITIES = (1, 2, 3, 4)
 TRADE_LEVELS = ("village", "town", "county", "city")
@@ -60,6 +63,7 @@ class Policy:
     dispatch: Mapping[int, Limit]
     pick_up: Mapping[int, Limit]
     close: Mapping[int, Limit]
+    review: Limit
     answer: Limit
     report_in: Limit
     grace: Limit
@@ -91,7 +95,8 @@ def parse(version: int, files: Mapping[str, str]) -> Policy:
     if fallback not in types:
         raise PolicyError("limits.toml", "fallback", f"no event type {fallback!r}")
     intake = _key(limits, "intake", dict)
-    straight = frozenset(str(mode) for mode in intake.get("straight", ()))
+    modes = intake.get("straight", [])
+    straight = frozenset(str(mode) for mode in modes) if isinstance(modes, list) else frozenset({""})
     if not straight <= set(MODES):
         raise PolicyError("limits.toml", "intake.straight", f"expected some of {', '.join(MODES)}")
     grid_trade = str(intake.get("grid_trade", ""))
@@ -108,6 +113,7 @@ def parse(version: int, files: Mapping[str, str]) -> Policy:
         dispatch=_by_severity(limits, "dispatch"),
         pick_up=_by_severity(limits, "pick_up"),
         close=_by_severity(limits, "close"),
+        review=_limit("limits.toml", "whistle.review", whistle.get("review")),
         answer=_limit("limits.toml", "whistle.answer", whistle.get("answer")),
         report_in=_limit("limits.toml", "whistle.report_in", whistle.get("report_in")),
         grace=_limit("limits.toml", "whistle.grace", whistle.get("grace")),
@@ -184,27 +190,37 @@ def _calendar(limits: Mapping[str, Any], files: Mapping[str, str]) -> Calendar:
             holidays=frozenset(days["holiday"]),
             workdays=frozenset(days["workday"]),
         )
-    except (ValueError, KeyError, TypeError) as fault:
+    except (ValueError, KeyError, TypeError, OSError) as fault:
+        # A folder of zones is no zone: an OSError.
         raise PolicyError("limits.toml", "zone, sessions", str(fault)) from fault
 
 
 def _rows(name: str, files: Mapping[str, str], columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(files[name]))
+    reader = csv.DictReader(io.StringIO(files[name], newline=""))
     missing = [column for column in columns if column not in (reader.fieldnames or ())]
     if missing:
         raise PolicyError(name, "header", f"missing column {', '.join(missing)}")
-    rows = []
+    rows: list[tuple[int, dict[str, str]]] = []
     seen: set[str] = set()
-    for row in reader:
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as fault:
+            raise PolicyError(name, f"line {reader.line_num}", str(fault)) from fault
+        if row is None:
+            return rows
         line = reader.line_num
-        if any(row[column] is None for column in columns):
+        if None in row.values():
             raise PolicyError(name, f"line {line}", "has fewer fields than the header")
-        key = row[columns[0]]
+        if None in row:
+            raise PolicyError(name, f"line {line}", "has more fields than the header")
+        key = row[columns[0]].strip()
+        if not key:
+            raise PolicyError(name, f"line {line}, {columns[0]}", "is empty")
         if key in seen:
             raise PolicyError(name, f"line {line}, {columns[0]}", f"{key!r} stands twice")
         seen.add(key)
         rows.append((line, {column: row[column].strip() for column in columns}))
-    return rows
 
 
 def _toml(text: str) -> dict[str, Any]:
@@ -227,7 +243,10 @@ def _by_severity(limits: Mapping[str, Any], key: str) -> dict[int, Limit]:
 
 
 def _limit(file: str, key: str, text: object) -> Limit:
-    return _convert(file, key, str(text or ""), Limit.parse)
+    limit = _convert(file, key, str(text or ""), Limit.parse)
+    if limit.amount > LONGEST_DAYS * PER_DAY[limit.unit]:
+        raise PolicyError(file, key, f"{limit} is longer than {LONGEST_DAYS} days")
+    return limit
 
 
 def _convert(file: str, key: str, text: str, read: Callable[[str], T]) -> T:

@@ -31,6 +31,55 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "编号与另一件相同，请换一个来源编号",
         "The number is taken by another report; use another source id",
     ),
+    "at_top": ("已在市级，无法再提级", "It is with the city already: there is no higher level"),
+    "suspended": ("已挂起（{why}），先恢复再办", "It is suspended ({why}): resume it first"),
+    "not_suspended": ("这个件没有挂起", "This incident is not suspended"),
+    "until": (
+        "挂起须有结束时间：现在之后、90 天之内",
+        "A suspension needs an end: after now and within 90 days",
+    ),
+    "two_photos": (
+        "一格解决须有处置前后两张照片",
+        "A matter solved in one grid needs two photos, before and after",
+    ),
+    "major": (
+        "重大事项须有指挥长和至少两支队伍",
+        "A major matter needs a named commander and at least two units",
+    ),
+    "not_near": (
+        "签到位置距事发地 {metres} 米，超过 {limit} 米，请写明原因",
+        "The position is {metres} m from the incident, more than {limit} m: give a reason",
+    ),
+    "no_position": ("没有签到位置，请写明原因", "There is no position: give a reason"),
+    "whistle_kind": (
+        "哨别须为攻坚哨、执法哨或应急哨",
+        "The kind of whistle is hard, joint or emergency",
+    ),
+    "no_team": ("没有可派的 {trade} 队伍", "There is no {trade} team that could be sent"),
+    "has_part": ("{team} 已在办这个件", "{team} already has a part in this incident"),
+    "no_part": ("{team} 没有在办这个件", "{team} has no assisting part in this incident"),
+    "too_many": ("协办队伍最多 {limit} 支", "There are at most {limit} assisting teams"),
+    "not_blower": ("由吹哨人销哨、评哨", "The one who blew the whistle ends and rates it"),
+    "extended_twice": ("最多批准两次延期", "At most two extensions are granted"),
+    "extension_late": ("已经超时，不能再延期", "It is past its limit: no extension any more"),
+    "not_asked": ("没有待批的延期申请", "No extension was asked for"),
+    "limit": ("延期时长不合规：{why}", "The extension is not a limit: {why}"),
+    "no_other": (
+        "并入的件不存在、已结束或就是它自己",
+        "The incident to merge into is unknown, ended or the same",
+    ),
+    "recoded": ("改类只能一次，原类别 {category}", "The type is changed once only; it was {category}"),
+    "reopen": (
+        "评价不满意且在结案后十天内，群众可要求重新办理",
+        "A resident may reopen within ten days of closing, when dissatisfied",
+    ),
+    "appealed": ("这个件已申诉过一次", "This incident was appealed once already"),
+    "not_appealed": ("这个件没有待审的申诉", "There is no appeal to judge"),
+    "own_appeal": (
+        "两名审理人须不同，且不是申诉人",
+        "Two different reviewers judge, neither of them the appellant",
+    ),
+    "at_bottom": ("已在镇街级，无法再下交", "It is with the town already: there is no lower level"),
     "no_clock": ("没有正在计时的“{clock}”", "No {clock} clock is running"),
 }
 
@@ -42,6 +91,15 @@ FIELDS: dict[str, tuple[str, str]] = {
     "rating": ("评分", "a rating"),
     "note": ("备注", "a note"),
     "clock": ("时钟", "a clock"),
+    "real": ("是否属实", "whether it is real"),
+    "into": ("并入哪个件", "the incident to merge into"),
+    "merged": ("被并的件", "the merged incident"),
+    "category": ("事项类别", "an event type"),
+    "commander": ("指挥长", "a commander"),
+    "whistle_kind": ("哨别", "the kind of whistle"),
+    "limit": ("延期时长", "the extension"),
+    "granted": ("是否准许", "whether it is granted"),
+    "until": ("结束时间", "the end"),
     "closed_at": ("结束时间", "the end time"),
 }
 

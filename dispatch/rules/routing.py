@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import cos, hypot, radians
+from math import cos, hypot, inf, radians
 
 from dispatch.rules.areas import ancestors
 
@@ -74,7 +74,7 @@ def choose(roster: Roster, trade: str, area_code: str, lon: float | None, lat: f
     ready = [t for t in teams if t.state in READY]
     if not ready:
         return None
-    return min(ready, key=lambda t: (t.load / t.capacity, distance_km(t, lon, lat) or 0.0, t.id))
+    return min(ready, key=lambda t: (_fullness(t), _order(distance_km(t, lon, lat)), t.id))
 
 
 def offers(roster: Roster, trade: str, area_code: str, lon: float | None, lat: float | None) -> list[Offer]:
@@ -92,7 +92,7 @@ def offers(roster: Roster, trade: str, area_code: str, lon: float | None, lat: f
             if team.state not in READY:
                 shortfalls.append("not_ready")
             km = distance_km(team, lon, lat)
-            key = (team.state not in READY, depth, team.load / team.capacity, km or 0.0, team.id)
+            key = (team.state not in READY, depth, _fullness(team), _order(km), team.id)
             ranked.append((key, Offer(team, km, tuple(reasons), tuple(shortfalls))))
     ranked.sort(key=lambda pair: pair[0])
     return [offer for _, offer in ranked]
@@ -103,3 +103,12 @@ def distance_km(team: Team, lon: float | None, lat: float | None) -> float | Non
     if team.lon is None or team.lat is None or lon is None or lat is None:
         return None
     return hypot((team.lon - lon) * cos(radians(lat)), team.lat - lat) * KM_PER_DEGREE
+
+
+def _fullness(team: Team) -> float:
+    return team.load / team.capacity if team.capacity > 0 else inf
+
+
+def _order(km: float | None) -> float:
+    # Nobody is the nearest because nobody knows where they are.
+    return inf if km is None else km
