@@ -19,21 +19,9 @@ import redis
 
 from dispatch import store
 from dispatch.rules import policy as policies
-from dispatch.rules.chain import (
-    SYSTEM,
-    Around,
-    Change,
-    Command,
-    Event,
-    Incident,
-    Report,
-    decide,
-    evolve,
-    open_report,
-    place_of,
-    places_around,
-    route,
-)
+from dispatch.rules.chain import decide, evolve, open_report, route
+from dispatch.rules.incident import SYSTEM, Around, Change, Command, Event, Incident, Report
+from dispatch.rules.places import place_of, places_around
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.routing import Roster
@@ -44,6 +32,7 @@ CHANGED_CHANNEL = "gridwhistle:changed"
 BATCH_LIMIT = 2_000  # commands or reports in one transaction
 ROSTER_AGE_S = 1.0  # how old the loads that routing looks at may be
 POLICY_AGE_S = 5.0
+WARTIME_AGE_S = 1.0
 DUPLICATE_DAYS = 30
 # An act that waited for another one's lock, or comes from a machine whose clock is behind, may lie this much before
 # the last step: it counts as done right after it. What lies further back is refused.
@@ -80,6 +69,8 @@ class Desk:
         self._policies: dict[int, Policy] = {}
         self._current = 0
         self._policy_at = -POLICY_AGE_S
+        self._areas_in_wartime: tuple[str, ...] = ()
+        self._wartime_at = -WARTIME_AGE_S
 
     def __enter__(self) -> Desk:
         return self
@@ -134,8 +125,8 @@ class Desk:
         """Return the teams as they are now, for offers."""
         return self._ask(self._teams)
 
-    def clocks_due(self, now: datetime, limit: int) -> list[tuple[int, str, datetime]]:
-        """Return (incident id, clock, due) of at most `limit` limits passed and not yet noted, oldest first."""
+    def clocks_due(self, now: datetime, limit: int) -> list[tuple[int, int | None, str, datetime]]:
+        """Return (incident id, assignment id or None, clock, due) of at most `limit` passed limits, oldest first."""
         return self._ask(lambda cursor: store.clocks_due(cursor, now, limit))
 
     def overdue(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
@@ -168,7 +159,7 @@ class Desk:
         known = (
             store.receipts(cursor, [n for n in ids if n not in claimed]) if len(claimed) < len(ids) else {}
         )
-        around = Around(roster, lambda: self._assignment_ids.take(cursor))
+        around = Around(roster, lambda: self._assignment_ids.take(cursor), wartime=self._wartime(cursor, now))
         seen = self._suspects(cursor, [r for r in firsts if r.number in claimed], now)
         held: list[Held] = []
         events: list[Event] = []
@@ -194,8 +185,8 @@ class Desk:
             routed = route(incident, law, around, at)
             if routed is not None:
                 events.append(_happen(incident, at, "route", SYSTEM.id, cause, law.version, routed))
-                team = routed.assignments[0].team_id
-                loads[team] = loads.get(team, 0) + 1
+                for part in routed.assignments:
+                    loads[part.team_id] = loads.get(part.team_id, 0) + 1
             held.append(one)
             outcomes.append(Outcome("done", incident.id))
         if len(opened) < len(claimed):
@@ -207,7 +198,8 @@ class Desk:
 
     def _act(self, cursor: store.Cursor, commands: Sequence[Command], now: datetime) -> list[Outcome]:
         keys = [_command_key(c) for c in commands]
-        held = store.load(cursor, (c.incident_id for c in commands))
+        # The incident that another is merged into is locked with it: both change, or neither.
+        held = store.load(cursor, [c.incident_id for c in commands] + [_into(c) for c in commands])
         # After the rows are locked: whoever pressed first has left its receipt by now.
         known = store.receipts(cursor, keys)
         around = Around(self._teams(cursor), lambda: self._assignment_ids.take(cursor))
@@ -227,6 +219,8 @@ class Desk:
                 continue
             law = self._policy(cursor, incident.policy_version)
             at = _moment(command, incident, now)
+            other = held.get(_into(command))
+            around.other = other.incident if other is not None else None
             change = decide(incident, command, law, around, at)
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", incident.id, change))
@@ -236,6 +230,9 @@ class Desk:
             )
             changed[incident.id] = mine
             fresh[key] = incident.id
+            if command.verb == "merge" and other is not None:
+                events.append(self._absorb(cursor, other.incident, command, incident.number, around, now))
+                changed[other.incident.id] = other
             outcomes.append(Outcome("done", incident.id))
         if changed:
             store.claim(cursor, list(fresh), list(fresh.values()))
@@ -246,6 +243,24 @@ class Desk:
                     loads[team] = loads.get(team, 0) + after.get(team, 0) - before[incident_id].get(team, 0)
             store.write(cursor, list(changed.values()), events, loads)
         return outcomes
+
+    def _absorb(
+        self, cursor: store.Cursor, main: Incident, merge: Command, number: int, around: Around, now: datetime
+    ) -> Event:
+        """Let the incident that stays know which one was merged into it."""
+        command = Command("absorb", main.id, SYSTEM, merge.id, {"merged": number})
+        law = self._policy(cursor, main.policy_version)
+        at = _moment(command, main, now)
+        change = decide(main, command, law, around, at)
+        if isinstance(change, Refusal):
+            raise AssertionError(f"an open incident takes in what is merged into it: {change.words('en')}")
+        return _happen(main, at, command.verb, SYSTEM.id, command.id, law.version, change)
+
+    def _wartime(self, cursor: store.Cursor, now: datetime) -> tuple[str, ...]:
+        if time.monotonic() - self._wartime_at >= WARTIME_AGE_S:
+            self._areas_in_wartime = store.wartime(cursor, now)
+            self._wartime_at = time.monotonic()
+        return self._areas_in_wartime
 
     def _suspects(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> dict[int, int]:
         """Return number -> how many like it were reported within about 100 m in the last thirty days."""
@@ -342,6 +357,12 @@ class _Transaction:
             self._connection.commit()
         elif not self._connection.closed:
             self._connection.rollback()
+
+
+def _into(command: Command) -> int:
+    """Return the id of the incident that a command merges another into, or 0."""
+    into = command.args.get("into")
+    return into if type(into) is int else 0
 
 
 def _moment(command: Command, incident: Incident, now: datetime) -> datetime:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import psycopg
 import redis
@@ -24,19 +25,8 @@ from dispatch import store
 from dispatch.messages import number_of
 from dispatch.rules import clocks, escalation
 from dispatch.rules import policy as policies
-from dispatch.rules.chain import (
-    SYSTEM,
-    Around,
-    Change,
-    Command,
-    Event,
-    Incident,
-    Report,
-    decide,
-    evolve,
-    open_report,
-    route,
-)
+from dispatch.rules.chain import decide, evolve, open_report, route
+from dispatch.rules.incident import LIVE, SYSTEM, Around, Change, Command, Event, Incident, Report
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.routing import Roster
@@ -206,8 +196,7 @@ def _time_passes(incident: Incident, law: Policy, around: Around, by: datetime, 
         step = escalation.next_step(incident.severity, incident.level, clocks.overdue_since(running))
         breach_at = due + SWEEP_LAG if due is not None else None
         if breach_at is not None and breach_at <= by and (step is None or breach_at <= step[0]):
-            kind = _kind_due(incident, due)
-            command = Command("breach", incident.id, SYSTEM, "sweep", {"clock": kind})
+            command = Command("breach", incident.id, SYSTEM, "sweep", _clock_due(incident, due))
         elif step is not None and step[0] <= by:
             breach_at = max(step[0], incident.last_at)
             command = Command("escalate", incident.id, SYSTEM, "ladder", {"reason": "silence"})
@@ -219,15 +208,16 @@ def _time_passes(incident: Incident, law: Policy, around: Around, by: datetime, 
         happen(max(breach_at, incident.last_at), command.verb, SYSTEM.id, command.id, change)
 
 
-def _kind_due(incident: Incident, due: datetime | None) -> str:
+def _clock_due(incident: Incident, due: datetime | None) -> dict[str, Any]:
+    """Return which clock falls due: what a sweep names in its command."""
     for kind, clock in incident.clocks.items():
         if clock.state == "running" and clock.due == due:
-            return kind
-    lead = incident.lead
-    if lead is not None:
-        for kind, clock in lead.clocks.items():
-            if clock.state == "running" and clock.due == due:
-                return kind
+            return {"clock": kind}
+    for part in incident.parts.values():
+        if part.state in LIVE or part.state == "review":
+            for kind, clock in part.clocks.items():
+                if clock.state == "running" and clock.due == due:
+                    return {"clock": kind, "assignment_id": part.id}
     raise AssertionError("the nearest limit belongs to no clock")
 
 

@@ -51,9 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--speed", type=float, default=1.0, help="how much faster people act (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=SEED, help="the world's seed (default: %(default)s)")
-    parser.add_argument(
-        "--door", default="http://127.0.0.1:8501", help="address of the web app (default: %(default)s)"
-    )
+    door = f"http://127.0.0.1:{os.environ.get('PORT', '8501')}"
+    parser.add_argument("--door", default=door, help="address of the web app (default: %(default)s)")
     parser.add_argument("--key", default="demo", help="bearer key of the HTTP door (default: the demo key)")
 
 

@@ -10,8 +10,8 @@ import msgspec
 import psycopg
 
 from dispatch.rules import clocks, escalation
-from dispatch.rules.chain import LIVE, Assignment, Change, Event, Incident
 from dispatch.rules.clocks import Clock
+from dispatch.rules.incident import LIVE, Assignment, Change, Event, Incident
 from dispatch.rules.links import GENESIS, link
 from dispatch.rules.routing import Team
 from models.incidents import ID_BLOCK
@@ -127,15 +127,13 @@ def load(cursor: Cursor, ids: Iterable[int], *, lock: bool = True) -> dict[int, 
         found[incident.id] = incident
         heads[incident.id] = (bytes(head), received)
     cursor.execute(
-        "select id, team_id, role, kind, state, sent_at, ended_at, clocks::text, facts::text, incident_id from assignment"
-        " where incident_id = any(%s) order by id",
+        "select id, team_id, role, kind, state, sent_at, ended_at, clocks::text, facts::text, incident_id"
+        " from assignment where incident_id = any(%s) order by id",
         (wanted,),
     )
     for row in cursor.fetchall():
         *plain, own, facts, incident_id = row
-        found[incident_id].parts[plain[0]] = Assignment(
-            *plain, _clock_map.decode(own), _facts.decode(facts)
-        )  # type: ignore[call-arg]
+        found[incident_id].parts[plain[0]] = Assignment(*plain, _clock_map.decode(own), _facts.decode(facts))  # type: ignore[call-arg]
     return {key: Held(found[key], *heads[key]) for key in found}
 
 
@@ -179,6 +177,15 @@ def overdue(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int, i
         (county, city, limit),
     )
     return cursor.fetchall()
+
+
+def wartime(cursor: Cursor, now: datetime) -> tuple[str, ...]:
+    """Return the codes of the areas that are in wartime."""
+    cursor.execute(
+        "select distinct area_code from wartime where since <= %s and until > %s and ended_at is null",
+        (now, now),
+    )
+    return tuple(row[0] for row in cursor.fetchall())
 
 
 def recount_loads(cursor: Cursor) -> int:
@@ -306,13 +313,22 @@ def _update(cursor: Cursor, held: Sequence[Held]) -> None:
 def _write_parts(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: _Pen) -> None:
     fresh = [(h, p) for h in (*new, *old) for p in h.incident.parts.values() if p.id not in h.known_parts]
     moved = [p for h in old for p in h.incident.parts.values() if p.id in h.known_parts]
+    moved.sort(key=lambda p: p.state in LIVE)
     if moved:
         # Before the new ones: a lead must have let go before the next takes hold (one live lead, by the index).
         cursor.executemany(
             "update assignment set role = %s, state = %s, sent_at = %s, ended_at = %s, clocks = %s, facts = %s"
             " where id = %s",
             [
-                (p.role, p.state, p.sent_at, p.ended_at, _encode(p.clocks).decode(), _encode(p.facts).decode(), p.id)
+                (
+                    p.role,
+                    p.state,
+                    p.sent_at,
+                    p.ended_at,
+                    _encode(p.clocks).decode(),
+                    _encode(p.facts).decode(),
+                    p.id,
+                )
                 for p in moved
             ],
         )
@@ -320,10 +336,21 @@ def _write_parts(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: 
         _copy(
             cursor,
             "assignment",
-            ("id", "incident_id", "team_id", "role", "kind", "state", "sent_at", "ended_at", "clocks"),
+            (
+                "id",
+                "incident_id",
+                "team_id",
+                "role",
+                "kind",
+                "state",
+                "sent_at",
+                "ended_at",
+                "clocks",
+                "facts",
+            ),
             [
                 f"{p.id}\t{h.incident.id}\t{p.team_id}\t{p.role}\t{p.kind}\t{p.state}\t{pen.at(p.sent_at)}"
-                f"\t{pen.at(p.ended_at)}\t{pen.clocks(p.clocks)}\n"
+                f"\t{pen.at(p.ended_at)}\t{pen.clocks(p.clocks)}\t{_json(p.facts)}\n"
                 for h, p in fresh
             ],
         )

@@ -19,7 +19,8 @@ from typing import Any
 from dispatch.rules import clocks
 from dispatch.rules.areas import centre_of
 from dispatch.rules.calendar import Limit
-from dispatch.rules.chain import ENDED, SYSTEM, Actor, Incident
+from dispatch.rules.incident import SYSTEM, Actor, Assignment, Incident
+from dispatch.rules.law import ENDED
 from dispatch.rules.policy import EventType, Policy
 from dispatch.rules.routing import Roster, choose
 
@@ -160,28 +161,35 @@ class World:
 def next_act(incident: Incident, policy: Policy, roster: Roster, seed: int) -> Act | None:
     """Return what is done next with an incident, or None when nothing more is.
 
-    The draw depends on the seed, the incident and how many events it has: asked again, it answers the same.
+    The draw depends on the seed, the incident and its segment of responsibility: asked again, it answers the same,
+    and what happens beside it (a limit that passes, a note) does not make anybody think anew.
     """
-    rnd = Random(f"{seed}/{incident.number}/{incident.seq}")
+    act = _lead_act(incident, policy, roster, seed)
+    for part in incident.parts.values():
+        if part.role == "assist" and part.state in ("sent", "picked_up") and incident.state in _WITH_TEAM:
+            helping = _assist_act(incident, part, policy, seed)
+            if act is None or helping.at < act.at:
+                act = helping
+    return act
+
+
+_WITH_TEAM = frozenset({"dispatched", "in_hand"})
+
+
+def _lead_act(incident: Incident, policy: Policy, roster: Roster, seed: int) -> Act | None:
+    rnd = Random(f"{seed}/{incident.number}/{incident.segment}")
     kind = policy.types[incident.category]
     centre = centre_of(incident.area_code)
     desk = Actor(f"dispatcher/{centre}", "dispatcher", centre)
+    lead = Actor(f"duty/{centre}", "duty_leader", centre)
     part = incident.lead
     team = Actor(f"team/{part.team_id}", "team", centre, part.team_id) if part is not None else desk
     worker = Actor(f"worker/{incident.area_code}", "grid_worker", incident.area_code)
     pace = _pace(incident.holder, seed)
-    # The world answers what the last real step left open: notes, breaches and escalations do not restart it.
     since = incident.held_since
 
     def within(clock: clocks.Clock | None, fallback: str = "60m") -> datetime:
-        limit = Limit.parse(
-            clock.limit if clock is not None and clock.limit != clocks.BY_SOURCE else fallback
-        )
-        share = MEDIAN_SHARE * pace * math.exp(rnd.gauss(0.0, SPREAD))
-        if rnd.random() < SILENT:
-            share += rnd.uniform(1.5, 4.0)
-        seconds = max(5.0, policy.calendar.seconds(limit) * share)
-        return policy.calendar.after(since, seconds, limit.working)
+        return _drawn(clock, fallback, since, pace, policy, rnd)
 
     match incident.state:
         case "reported" | "checking":
@@ -201,12 +209,17 @@ def next_act(incident: Incident, policy: Policy, roster: Roster, seed: int) -> A
                 return Act(at, "decline", team, {"reason": "不属于本单位职责范围"})
             return Act(at, "pick_up", team, {})
         case "in_hand" if part is not None and part.state == "picked_up" and "arrive" in part.clocks:
-            return Act(within(part.clocks["arrive"]), "arrive", team, {})
+            args: dict[str, Any] = {"reason": "现场无信号，人工签到"}
+            if incident.lon is not None and incident.lat is not None:
+                args = {"position": [incident.lon + rnd.uniform(-1e-3, 1e-3), incident.lat]}
+            return Act(within(part.clocks["arrive"]), "arrive", team, args)
         case "in_hand" if part is not None:
-            args: dict[str, Any] = {"result": f"{kind.name}已现场处置完毕"}
+            args = {"result": f"{kind.name}已现场处置完毕"}
             if kind.theme == "02":
                 args["settled"] = rnd.random() >= UNSETTLED
                 args["result"] = "调解成功" if args["settled"] else "双方未达成一致，已告知诉讼途径"
+            if incident.mode == "one_grid":
+                args["photos"] = [f"demo/{incident.number}/{when}.jpg" for when in ("before", "after")]
             return Act(within(part.clocks.get("dispose"), str(kind.dispose)), "dispose", team, args)
         case "disposed":
             at = within(incident.clocks.get("verify"))
@@ -214,13 +227,37 @@ def next_act(incident: Incident, policy: Policy, roster: Roster, seed: int) -> A
                 return Act(at, "rework", worker, {"reason": "现场仍有问题，未达到结案标准"})
             return Act(at, "verify", worker, {})
         case "verified":
-            lead = Actor(f"duty/{centre}", "duty_leader", centre)
             return Act(within(None, "2wh"), "close", lead, {"standard": True})
         case "closed" if incident.rating is None and rnd.random() < RATED:
             at = since + timedelta(hours=rnd.uniform(2, 60))
             rating = rnd.choices([r for r, _ in RATINGS], [w for _, w in RATINGS])[0]
             return Act(max(at, incident.last_at), "rate", SYSTEM, {"rating": rating})
     return None
+
+
+def _assist_act(incident: Incident, part: Assignment, policy: Policy, seed: int) -> Act:
+    """Return what an assisting unit does next: it picks up, and some time later has done its part."""
+    rnd = Random(f"{seed}/{incident.number}/{part.id}/{part.state}")
+    team = Actor(f"team/{part.team_id}", "team", centre_of(incident.area_code), part.team_id)
+    pace = _pace(f"team/{part.team_id}", seed)
+    if part.state == "sent":
+        at = _drawn(part.clocks.get("pick_up"), "60m", part.sent_at, pace, policy, rnd)
+        return Act(at, "pick_up", team, {"assignment_id": part.id})
+    picked_up = part.clocks["pick_up"].ended or part.sent_at if "pick_up" in part.clocks else part.sent_at
+    at = _drawn(part.clocks.get("arrive") or part.clocks.get("dispose"), "4uh", picked_up, pace, policy, rnd)
+    return Act(at, "dispose", team, {"assignment_id": part.id, "result": "已协助处置"})
+
+
+def _drawn(
+    clock: clocks.Clock | None, fallback: str, since: datetime, pace: float, policy: Policy, rnd: Random
+) -> datetime:
+    """Draw when an act comes that a clock waits for: a share of its limit, rarely far beyond it."""
+    limit = Limit.parse(clock.limit if clock is not None and clock.limit != clocks.BY_SOURCE else fallback)
+    share = MEDIAN_SHARE * pace * math.exp(rnd.gauss(0.0, SPREAD))
+    if rnd.random() < SILENT:
+        share += rnd.uniform(1.5, 4.0)
+    seconds = max(5.0, policy.calendar.seconds(limit) * share)
+    return policy.calendar.after(since, seconds, limit.working)
 
 
 def is_over(incident: Incident) -> bool:

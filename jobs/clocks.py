@@ -20,9 +20,15 @@ def sweep(desk: Desk, now: datetime) -> int:
         if not due:
             break
         commands = [
-            # Two clocks of one incident may fall due at the same instant: the kind tells them apart.
-            Command("breach", incident_id, SYSTEM, f"sweep/{kind}/{at.timestamp()}", {"clock": kind})
-            for incident_id, kind, at in due
+            # Two clocks of one incident may fall due at the same instant: assignment and kind tell them apart.
+            Command(
+                "breach",
+                incident_id,
+                SYSTEM,
+                f"sweep/{part}/{kind}/{at.timestamp()}",
+                {"clock": kind, "assignment_id": part} if part is not None else {"clock": kind},
+            )
+            for incident_id, part, kind, at in due
         ]
         done = sum(outcome.status == "done" for outcome in desk.act(commands, now))
         noted += done

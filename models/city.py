@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, SmallInteger, Text, func
+from sqlalchemy import (
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables import Base, Code, Json
@@ -89,3 +99,27 @@ class Category(Base):
     severity: Mapped[int] = mapped_column(SmallInteger)
     mode: Mapped[str] = mapped_column(Text)
     retired: Mapped[bool] = mapped_column(server_default="false")
+
+
+class Wartime(Base):
+    """A stretch of wartime in one area: limits are halved for what is opened in it, until its end."""
+
+    __tablename__ = "wartime"
+    __table_args__ = (
+        CheckConstraint("level between 1 and 4", name="level"),
+        CheckConstraint("until > since", name="order"),
+        CheckConstraint("approved_by <> declared_by", name="two_persons"),
+        Index("ix_wartime_open", "area_code", postgresql_where=text("ended_at is null")),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    area_code: Mapped[Code] = mapped_column(ForeignKey("area.code"))
+    level: Mapped[int] = mapped_column(SmallInteger)  # 1 red, 2 orange, 3 yellow, 4 blue
+    theme: Mapped[str] = mapped_column(Text)  # flood | forest_fire | epidemic | event
+    reason: Mapped[str] = mapped_column(Text)
+    commander: Mapped[str] = mapped_column(Text)
+    declared_by: Mapped[str] = mapped_column(Text)
+    approved_by: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

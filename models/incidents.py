@@ -155,7 +155,7 @@ class Assignment(Base):
         CheckConstraint("role in ('lead', 'assist')", name="role"),
         CheckConstraint("kind in ('ordinary', 'whistle')", name="kind"),
         CheckConstraint(
-            "state in ('sent', 'picked_up', 'on_site', 'done', 'declined', 'recalled')",
+            "state in ('review', 'refused', 'sent', 'picked_up', 'on_site', 'done', 'ended', 'declined', 'recalled')",
             name="state",
         ),
         Index(
@@ -181,6 +181,7 @@ class Assignment(Base):
     sent_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     clocks: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
 
 
 class Segment(Base):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import cos, hypot, inf, radians
+from math import cos, hypot, radians
 
 from dispatch.rules.areas import ancestors
+from dispatch.rules.weights import FORMER, Weights
 
 KM_PER_DEGREE = 111.195  # of latitude, on a sphere of 6,371 km
 # States in which a team can be given one more incident.
@@ -40,11 +41,12 @@ class Offer:
 
 
 class Roster:
-    """Find teams by trade and area; built once a batch from the teams as they are now."""
+    """Find teams by trade and area; built once a batch from the teams as they are now, and weighed by `weights`."""
 
-    __slots__ = ("_at", "_by_id", "_cache")
+    __slots__ = ("_at", "_by_id", "_cache", "weights")
 
-    def __init__(self, teams: Iterable[Team]) -> None:
+    def __init__(self, teams: Iterable[Team], weights: Weights = FORMER) -> None:
+        self.weights = weights
         self._by_id: dict[int, Team] = {}
         self._at: dict[tuple[str, str], list[Team]] = {}
         self._cache: dict[tuple[str, str], list[Team]] = {}
@@ -67,14 +69,18 @@ class Roster:
 
 
 def choose(roster: Roster, trade: str, area_code: str, lon: float | None, lat: float | None) -> Team | None:
-    """Return the team to send: ready, then least loaded for its capacity, then nearest, then lowest id."""
+    """Return the team to send from the nearest area that has any: ready, with room, at the least cost in minutes.
+
+    The cost is that of `dispatch.rules.assignment` without what only a roster knows; equals go by the lowest id.
+    """
     teams = roster.nearest(trade, area_code)
     if len(teams) == 1:
         return teams[0] if teams[0].state in READY else None
     ready = [t for t in teams if t.state in READY]
     if not ready:
         return None
-    return min(ready, key=lambda t: (_fullness(t), _order(distance_km(t, lon, lat)), t.id))
+    weights = roster.weights
+    return min(ready, key=lambda t: (t.load >= t.capacity, minutes(t, lon, lat, weights), t.id))
 
 
 def offers(roster: Roster, trade: str, area_code: str, lon: float | None, lat: float | None) -> list[Offer]:
@@ -92,7 +98,8 @@ def offers(roster: Roster, trade: str, area_code: str, lon: float | None, lat: f
             if team.state not in READY:
                 shortfalls.append("not_ready")
             km = distance_km(team, lon, lat)
-            key = (team.state not in READY, depth, _fullness(team), _order(km), team.id)
+            cost = minutes(team, lon, lat, roster.weights)
+            key = (team.state not in READY, depth, team.load >= team.capacity, cost, team.id)
             ranked.append((key, Offer(team, km, tuple(reasons), tuple(shortfalls))))
     ranked.sort(key=lambda pair: pair[0])
     return [offer for _, offer in ranked]
@@ -105,10 +112,10 @@ def distance_km(team: Team, lon: float | None, lat: float | None) -> float | Non
     return hypot((team.lon - lon) * cos(radians(lat)), team.lat - lat) * KM_PER_DEGREE
 
 
-def _fullness(team: Team) -> float:
-    return team.load / team.capacity if team.capacity > 0 else inf
-
-
-def _order(km: float | None) -> float:
+def minutes(team: Team, lon: float | None, lat: float | None, weights: Weights) -> float:
+    """Return what speaks against a team in minutes: what it holds, what it is doing, and the way from its station."""
+    fullness = team.load / team.capacity if team.capacity > 0 else float(team.load + 1)
+    km = distance_km(team, lon, lat)
     # Nobody is the nearest because nobody knows where they are.
-    return inf if km is None else km
+    way = weights.unknown_place if km is None else weights.km * km
+    return weights.load * fullness + weights.state[team.state] + way

@@ -102,6 +102,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code", name=op.f("pk_area_shape")),
     )
     op.create_table(
+        "wartime",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("area_code", sa.Text(collation="C"), nullable=False),
+        sa.Column("level", sa.SmallInteger(), nullable=False),
+        sa.Column("theme", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("commander", sa.Text(), nullable=False),
+        sa.Column("declared_by", sa.Text(), nullable=False),
+        sa.Column("approved_by", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("level between 1 and 4", name=op.f("ck_wartime_level")),
+        sa.CheckConstraint("until > since", name=op.f("ck_wartime_order")),
+        sa.CheckConstraint("approved_by <> declared_by", name=op.f("ck_wartime_two_persons")),
+        sa.ForeignKeyConstraint(["area_code"], ["area.code"], name=op.f("fk_wartime_area_code")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_wartime")),
+    )
+    op.create_index(
+        "ix_wartime_open",
+        "wartime",
+        ["area_code"],
+        unique=False,
+        postgresql_where=sa.text("ended_at is null"),
+    )
+    op.create_table(
         "incident",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
@@ -322,10 +348,11 @@ def upgrade() -> None:
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("clocks", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("facts", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.CheckConstraint("kind in ('ordinary', 'whistle')", name=op.f("ck_assignment_kind")),
         sa.CheckConstraint("role in ('lead', 'assist')", name=op.f("ck_assignment_role")),
         sa.CheckConstraint(
-            "state in ('sent', 'picked_up', 'on_site', 'done', 'declined', 'recalled')",
+            "state in ('review', 'refused', 'sent', 'picked_up', 'on_site', 'done', 'ended', 'declined', 'recalled')",
             name=op.f("ck_assignment_state"),
         ),
         sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name=op.f("fk_assignment_incident_id")),
@@ -406,6 +433,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take this step back."""
+    op.drop_table("wartime")
     op.execute("drop sequence incident_block")
     op.execute("drop sequence assignment_block")
     op.drop_index(op.f("ix_duty_team_id"), table_name="duty")
