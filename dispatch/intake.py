@@ -519,11 +519,10 @@ class Dispatcher:
                 ]
                 steps.eval(_BURY, 2, STREAM, DEAD_STREAM, GROUP, key, *pairs)
                 if at in refused_numbers:
-                    said = {"state": "refused", "field": problem.field, "reason": problem.reason}
-                    said |= {"zh": problem.zh, "en": problem.en}
-                    steps.set(
-                        f"{RECEIVED}{refused_numbers[at]}", msgspec.json.encode(said), ex=REFUSED_KEPT_S
-                    )
+                    number, source = refused_numbers[at]
+                    said = {"state": "refused", "source": source, "field": problem.field}
+                    said |= {"reason": problem.reason, "zh": problem.zh, "en": problem.en}
+                    steps.set(f"{RECEIVED}{number}", msgspec.json.encode(said), ex=REFUSED_KEPT_S)
             if plain := [key for key in acknowledged if key not in buried]:
                 steps.xack(STREAM, GROUP, *plain)
             steps.execute()
