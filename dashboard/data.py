@@ -20,8 +20,9 @@ from dispatch import store
 from dispatch.desk import Desk, Outcome
 from dispatch.rules import policy as policies
 from dispatch.rules.areas import Level, level_of, prefix_of
+from dispatch.rules.calendar import Calendar
 from dispatch.rules.chain import Command, Event, Incident, replay
-from dispatch.rules.clocks import Clock
+from dispatch.rules.clocks import Clock, light
 from dispatch.rules.policy import Policy
 from dispatch.rules.routing import Offer, Roster, offers
 from models.servers import addresses, psycopg_dsn
@@ -29,6 +30,7 @@ from models.servers import addresses, psycopg_dsn
 # More changes than this since the last look are read as a whole new picture instead.
 CHANGES_LIMIT = 20_000
 PAGE_ROWS = 100
+YELLOW_ROWS, YELLOW_LOOKS = 1_000, 20  # rows read at a time for those near their limit, and how often
 CONNECTIONS = 8  # kept open between uses; more are opened when needed and closed after
 STATEMENT_TIMEOUT_S = 20
 # How long after its end an incident may still be rated.
@@ -86,6 +88,7 @@ class Directory:
     # Grid workers on the roster today: (area code, kind) -> people.
     workers: dict[tuple[str, str], int]
     schematic: bool
+    calendar: Calendar
 
 
 @dataclass(slots=True)
@@ -203,6 +206,15 @@ class ListRow:
     due_at: datetime | None
     overdue_since: datetime | None
     ended_at: datetime | None
+    awaited: Clock | None
+
+    def light(self, now: datetime, calendar: Calendar) -> str:
+        """Return red, yellow or green as of `now`, and nothing for an incident that has ended."""
+        if self.ended_at is not None:
+            return ""
+        if self.overdue_since is not None or (self.due_at is not None and now > self.due_at):
+            return "red"
+        return "green" if self.awaited is None else light(self.awaited, now, calendar)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +239,7 @@ class Detail:
     offers: list[Offer]
 
 
+_clock = msgspec.json.Decoder(Clock)
 _clocks = msgspec.json.Decoder(dict[str, Clock])
 _parts = msgspec.json.Decoder(list[Part] | None)
 _LIVE_COLUMNS = (
@@ -291,11 +304,10 @@ class Reads:
             schematic = connection.execute(
                 "select exists (select from area_shape where schematic)"
             ).fetchone()
-            themes = self._law(connection).themes
-        return Directory(
-            by_code, by_id, by_type, dict(themes), {(area, kind): n for area, kind, n in workers},
-            bool(schematic and schematic[0]),
-        )  # fmt: skip
+            law = self._law(connection)
+        heads = {(area, kind): n for area, kind, n in workers}
+        outlined = bool(schematic and schematic[0])
+        return Directory(by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar)
 
     def snapshot(self, midnight: datetime, days_back: int = 7) -> Snapshot:
         """Read, in one consistent look, what is open, what happened since `midnight`, and the same day back then."""
@@ -372,22 +384,18 @@ class Reads:
         self, wanted: Filter, now: datetime, after: tuple[datetime, int] | None = None
     ) -> list[ListRow]:
         """Return up to `PAGE_ROWS` incidents, newest first, those after the row with (reported_at, id) `after`."""
-        where, values = _conditions(wanted, now)
-        if after is not None:
-            where.append("(i.reported_at, i.id) < (%(at)s, %(id)s)")
-            values |= {"at": after[0], "id": after[1]}
         with self._look() as connection:
-            return (
-                connection.cursor(row_factory=class_row(ListRow))
-                .execute(
-                    "select i.id, i.number, i.category, i.severity, i.area_code, i.state, i.holder, i.awaits, i.text,"
-                    " i.reported_at, i.due_at, i.overdue_since, i.ended_at from incident i"
-                    " join category c on c.code = i.category"
-                    f" where {' and '.join(where) or 'true'} order by i.reported_at desc, i.id desc limit %(rows)s",
-                    values | {"rows": PAGE_ROWS},
-                )
-                .fetchall()
-            )
+            if wanted.light != "yellow":
+                return self._page(connection, wanted, now, after, PAGE_ROWS)
+            calendar = self._law(connection).calendar
+            found: list[ListRow] = []
+            for _ in range(YELLOW_LOOKS):
+                rows = self._page(connection, wanted, now, after, YELLOW_ROWS)
+                found += [row for row in rows if row.light(now, calendar) == "yellow"]
+                if len(rows) < YELLOW_ROWS or len(found) >= PAGE_ROWS:
+                    break
+                after = (rows[-1].reported_at, rows[-1].id)
+            return found[:PAGE_ROWS]
 
     def detail(self, incident_id: int) -> Detail | None:
         """Return one incident whole, or None when there is no such one."""
@@ -435,6 +443,29 @@ class Reads:
                 self._free.get_nowait().close()
             except Empty:
                 return
+
+    def _page(
+        self,
+        connection: psycopg.Connection,
+        wanted: Filter,
+        now: datetime,
+        after: tuple[datetime, int] | None,
+        limit: int,
+    ) -> list[ListRow]:
+        where, values = _conditions(wanted, now)
+        if after is not None:
+            where.append("(i.reported_at, i.id) < (%(at)s, %(id)s)")
+            values |= {"at": after[0], "id": after[1]}
+        rows = connection.execute(
+            "select i.id, i.number, i.category, i.severity, i.area_code, i.state, i.holder, i.awaits, i.text,"
+            " i.reported_at, i.due_at, i.overdue_since, i.ended_at, coalesce(i.clocks->i.awaits,"
+            " (select a.clocks->i.awaits from assignment a where a.incident_id = i.id and a.role = 'lead'"
+            f"  and a.state in {_LIVE}))::text"
+            " from incident i join category c on c.code = i.category"
+            f" where {' and '.join(where) or 'true'} order by i.reported_at desc, i.id desc limit %(rows)s",
+            values | {"rows": limit},
+        ).fetchall()
+        return [_list_row(*row) for row in rows]
 
     def _live(self, connection: psycopg.Connection, where: str, values: dict[str, Any]) -> list[LiveRow]:
         rows = connection.execute(f"select {_LIVE_COLUMNS} from incident i where {where}", values).fetchall()
@@ -512,15 +543,8 @@ def _conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any
         where.append("i.ended_at is null and (i.overdue_since is not null or i.due_at < %(now)s)")
         values["now"] = now
     elif wanted.light == "yellow":
-        # The awaited clock stands on the incident or on its live lead assignment; yellow from 80 % of its way.
-        where.append(
-            "i.ended_at is null and i.overdue_since is null and (i.due_at is null or i.due_at >= %(now)s) and exists ("
-            " select 1 from (select i.clocks->i.awaits c union all select a.clocks->i.awaits from assignment a"
-            f"  where a.incident_id = i.id and a.role = 'lead' and a.state in {_LIVE}) w"
-            " where w.c->>'state' = 'running' and (w.c->>'due') is not null"
-            " and (%(now)s - (w.c->>'since')::timestamptz) * 5"
-            "  >= ((w.c->>'due')::timestamptz - (w.c->>'since')::timestamptz) * 4)"
-        )
+        # How far a clock has run only the calendar knows: the rows are looked through for it.
+        where.append("i.due_at >= %(now)s and i.ended_at is null and i.overdue_since is null")
         values["now"] = now
     if wanted.theme:
         where.append("c.theme = %(theme)s")
@@ -539,6 +563,12 @@ def _conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any
 def _live_row(*row: Any) -> LiveRow:
     build: Any = LiveRow
     made: LiveRow = build(*row[:-2], _clocks.decode(row[-2]), _parts.decode(row[-1] or b"null") or [])
+    return made
+
+
+def _list_row(*row: Any) -> ListRow:
+    build: Any = ListRow
+    made: ListRow = build(*row[:-1], _clock.decode(row[-1]) if row[-1] else None)
     return made
 
 

@@ -20,11 +20,23 @@ import psycopg
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from dashboard.data import Area, Changes, Directory, LiveRow, Part, PastRow, Raised, Reads, Snapshot
-from dashboard.words import pick, translator
+from dashboard.data import (
+    Area,
+    Changes,
+    Directory,
+    LiveRow,
+    Part,
+    PastRow,
+    Raised,
+    Reads,
+    Snapshot,
+)
+from dashboard.words import clock_name, pick, translator
 from dispatch.rules.areas import Level, ancestors, centre_of, level_of, parent_of
+from dispatch.rules.calendar import Calendar
 from dispatch.rules.chain import ENDED, STATES, STEPS
-from dispatch.rules.clocks import Clock
+from dispatch.rules.clocks import Clock, yellow_from
+from dispatch.rules.escalation import next_step
 
 ZONE = ZoneInfo("Asia/Shanghai")
 CHANNEL = "gridwhistle:changed"
@@ -39,6 +51,7 @@ LIVE_PERIOD_MS, MINUTE_PERIOD_MS = 15_000, 150_000
 RED_ROWS, WHISTLE_ROWS, RAISED_ROWS, HAPPENINGS, RANK_ROWS = 5, 4, 2, 3, 3
 RANK_BASE = 5  # a rate over fewer cases is not ranked
 SATISFIED = 4  # of 5
+BRIEF = 8  # characters that the name of a type may have on a wall before it is cut at a stop
 GRACE = timedelta(minutes=15)  # after the 30 minutes of a whistle, before the county is called
 CHANNELS_LIMIT = 5_000
 THEMES = tuple(f"{n:02}" for n in range(1, 11))
@@ -215,7 +228,7 @@ class Picture:
         light, whistle, turn = "green", None, None
         if row.ended_at is None:
             marks.append(OPEN)
-            light, turn = light_of(row, self.now)
+            light, turn = light_of(row, self.now, self.directory.calendar)
             if light != "green":
                 marks.append(RED if light == "red" else YELLOW)
                 if theme is not None:
@@ -251,17 +264,17 @@ def midnight(now: datetime) -> datetime:
     return now.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
-def light_of(row: LiveRow, now: datetime) -> tuple[str, datetime | None]:
+def light_of(row: LiveRow, now: datetime, calendar: Calendar) -> tuple[str, datetime | None]:
     """Return an open incident's light and when it next changes by itself.
 
-    Red: some limit is passed. Yellow: 80 % of the way to the limit of what is awaited now. Else green.
+    Red: some limit is passed. Yellow: 80 % of the limit of what is awaited now has run. Else green.
     """
     if row.overdue_since is not None or (row.due_at is not None and now > row.due_at):
         return "red", None
     turn = row.due_at
     clock = _awaited(row)
-    if clock is not None and clock.due is not None and clock.state == "running":
-        near = clock.since + (clock.due - clock.since) * 4 / 5
+    near = yellow_from(clock, calendar) if clock is not None and clock.awaited else None
+    if near is not None:
         if now >= near:
             return "yellow", turn
         turn = near if turn is None else min(turn, near)
@@ -559,10 +572,15 @@ class _Teller:
 
     def reds(self) -> dict[str, Any]:
         rows = [
-            self.line(row) | {"light": light, "due": _ms(_limit_of(row))}
+            self.line(row) | {"light": light, "due": _ms(_limit_of(row)), "next": self.next_up(row)}
             for row, light in self.picture.reds(self.code)
         ]
         return {"red": self.counts[RED], "yellow": self.counts[YELLOW], "rows": rows}
+
+    def next_up(self, row: LiveRow) -> list[int | None] | None:
+        """Return when and to which level (2 county, 1 city) an incident goes up next if nothing happens."""
+        up = next_step(row.severity, row.level, _limit_of(row))
+        return None if up is None else [_ms(up[0]), up[1]]
 
     def whistles(self) -> dict[str, Any]:
         rows = []
@@ -617,14 +635,13 @@ class _Teller:
         if point is None or point.lon is None:
             point = self.picture.directory.areas.get(codes[0][:12])
         lon, lat = (row.lon, row.lat) if row.lon is not None else (point and point.lon, point and point.lat)
-        step = STEPS.get(row.awaits or "")
         raised = min(row.level, 3) if row.level < level_of(centre_of(row.area_code)) else 0
         return {
             "id": str(row.id),
             "sev": row.severity,
             "type": _brief(self.lang, kind.name, kind.name_en) if kind is not None else row.category,
             "place": [self.name(c) for c in reversed(place)],
-            "step": (step.zh if self.lang == "zh" else step.en) if step is not None else "",
+            "step": clock_name(row.awaits, self.lang) if row.awaits else "",
             "holder": self.holder(row.holder),
             "up": raised,
             "area": row.area_code,
@@ -657,11 +674,15 @@ class _Teller:
 
 
 def _brief(lang: str, zh: str, en: str) -> str:
-    """Return the short name of an event type: its first words, up to a bracket or a stop."""
+    """Return the short name of an event type: without brackets, and a long one only up to its first stop."""
     name = pick(lang, zh, en)
-    for stop in ("(", "（", "、", "/", "，", ",") if lang == "zh" else (" (", ", "):
-        name = name.partition(stop)[0]
-    return name.strip()
+    for bracket in ("(", "（"):
+        name = name.partition(bracket)[0].strip()
+    if lang == "zh" and len(name) > BRIEF:
+        for stop in ("、", "/"):
+            first = name.partition(stop)[0]
+            name = first if len(first) > BRIEF // 2 - 1 else name
+    return name
 
 
 # ---- From the tiles to the clients -----------------------------------------------------------------------------

@@ -44,3 +44,18 @@ def translator(lang: str) -> Translate:
 def pick(lang: str, zh: str, en: str | None) -> str:
     """Return the name in the language; one that has no English name keeps its Chinese one."""
     return zh if lang == "zh" or not en else en
+
+
+def clock_name(kind: str, lang: str) -> str:
+    """Return what a clock waits for, as a noun."""
+    _ = translator(lang)
+    names = {
+        "accept": _("acceptance"),
+        "dispatch": _("dispatch"),
+        "pick_up": _("pick-up"),
+        "arrive": _("arrival"),
+        "dispose": _("disposal"),
+        "verify": _("check"),
+        "close": _("closing"),
+    }
+    return names.get(kind, kind)

@@ -1,7 +1,406 @@
-"""The incident list and detail."""
+"""Incidents: a list that filters from the address bar, one incident whole, and the steps the law allows now."""
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+import streamlit as st
+
+from dashboard.data import PAGE_ROWS, Detail, Directory, Filter, ListRow, Reads, reads
+from dashboard.words import Translate, chosen, clock_name, pick, translator
+from dispatch.rules.areas import Level, ancestors, at_level, centre_of, level_of
+from dispatch.rules.calendar import Calendar
+from dispatch.rules.chain import ASSIGNMENT_STATES, STATES, STEPS, Actor, Command, Incident, Step, lawful
+from dispatch.rules.clocks import Clock, light
+from dispatch.rules.routing import Offer
+from models.servers import addresses
+
+ZONE = ZoneInfo("Asia/Shanghai")
+KEPT = ("area", "state", "light", "theme", "text")
+# Marks that say a light by its shape; the same three shapes as on the wall.
+SHAPES = {"red": "■", "yellow": "▲", "green": "●"}
+TEXT_LIMIT = 500
+CITY_CODE_DIGITS = 4
+
 
 def page() -> None:
-    """Show the incidents."""
+    """Show the list, and beside it the incident that `?id=` names."""
+    lang = chosen(st.query_params.get("lang"))
+    _ = translator(lang)
+    st.html("<style>.stMainBlockContainer{padding-top:4rem;padding-bottom:1rem}</style>")
+    try:
+        directory = _directory()
+        wanted = _filters(directory, lang, _)
+        now = datetime.now(UTC)
+        left, right = st.columns([7, 7], gap="medium")
+        with left:
+            _list(reads(), directory, wanted, now, lang, _)
+        with right:
+            _detail(reads(), directory, now, lang, _)
+    except psycopg.Error:
+        st.error(_("The database does not answer. What you see may be old; try again in a moment."))
+
+
+@st.cache_resource(ttl=60, show_spinner=False)
+def _directory() -> Directory:
+    return reads().directory()
+
+
+def _filters(directory: Directory, lang: str, _: Translate) -> Filter:
+    """Show the filters, which live in the address bar, so that they survive a refresh and can be shared."""
+    query = st.query_params
+    counties = sorted(c for c, a in directory.areas.items() if a.level in (Level.CITY, Level.COUNTY))
+    towns = sorted(c for c, a in directory.areas.items() if a.level == Level.TOWN)
+    states = {"": _("Any state"), "open": _("All open")} | {
+        k: v[0 if lang == "zh" else 1] for k, v in STATES.items()
+    }
+    lights = {"": _("Any light"), "red": f"■ {_('Red light')}", "yellow": f"▲ {_('Near its limit')}"}
+    themes = {"": _("Any area of work")} | {
+        k: v[0 if lang == "zh" else 1] for k, v in directory.themes.items()
+    }
+
+    def place(code: str) -> str:
+        if code == "":
+            return _("The whole city")
+        names = [c for c in reversed(ancestors(code)) if level_of(c) is not Level.CITY or code == c]
+        return " ".join(_name(directory, c, lang) for c in names)
+
+    places = ["", *sorted({*counties[1:], *towns, *_known(directory, query.get("area", ""))})]
+    boxes = st.columns([3, 2, 2, 2, 3])
+    values = {
+        "area": boxes[0].selectbox(_("Area"), places, _index(places, "area"), format_func=place),
+        "state": boxes[1].selectbox(
+            _("State"), list(states), _index(list(states), "state"), format_func=states.__getitem__
+        ),
+        "light": boxes[2].selectbox(
+            _("Light"), list(lights), _index(list(lights), "light"), format_func=lights.__getitem__
+        ),
+        "theme": boxes[3].selectbox(
+            _("Area of work"), list(themes), _index(list(themes), "theme"), format_func=themes.__getitem__
+        ),
+        "text": boxes[4].text_input(_("Words or number"), query.get("text", ""), max_chars=60),
+    }
+    plain = {name: str(value or "") for name, value in values.items()}
+    if any(plain[name] != query.get(name, "") for name in KEPT):
+        for name in KEPT:
+            _keep(name, plain[name])
+        _keep("after", "")
+    return Filter(**plain)
+
+
+def _list(door: Reads, directory: Directory, wanted: Filter, now: datetime, lang: str, _: Translate) -> None:
+    rows = door.incidents(wanted, now, _after(st.query_params.get("after", "")))
+    if not rows:
+        st.info(_("No incident matches these filters."))
+        return
+    columns = {
+        "light": st.column_config.TextColumn("", width=36),
+        "type": st.column_config.TextColumn(_("Type"), width=150),
+        "place": st.column_config.TextColumn(_("Place"), width=150),
+        "state": st.column_config.TextColumn(_("State"), width=80),
+        "due": st.column_config.TextColumn(_("Limit"), width=100),
+        "reported": st.column_config.TextColumn(_("Reported"), width=100),
+        "number": st.column_config.TextColumn(_("Number"), width=150),
+    }
+    chosen_rows = st.dataframe(
+        [_line(row, directory, now, lang) for row in rows],
+        column_config=columns,
+        hide_index=True,
+        height=620,
+        on_select="rerun",
+        selection_mode="single-row",
+        # A list of other rows is another list: a selection by position must not move to another incident.
+        key=f"list-{hash((wanted, rows[0].id, rows[-1].id, len(rows)))}",
+    )
+    picked = chosen_rows["selection"]["rows"]
+    if picked and picked[0] < len(rows):
+        _keep("id", str(rows[picked[0]].id))
+    back, on, told = st.columns([2, 2, 4])
+    if st.query_params.get("after") and back.button(_("Back to the newest")):
+        _keep("after", "")
+        st.rerun()
+    if len(rows) == PAGE_ROWS and on.button(_("Older")):
+        _keep("after", f"{rows[-1].reported_at.timestamp():.6f}_{rows[-1].id}")
+        st.rerun()
+    told.caption(_("{n} shown, as of {at}").format(n=len(rows), at=f"{now.astimezone(ZONE):%H:%M:%S}"))
+
+
+def _line(row: ListRow, directory: Directory, now: datetime, lang: str) -> dict[str, str]:
+    kind = directory.types.get(row.category)
+    limit = row.overdue_since or row.due_at
+    return {
+        "light": SHAPES.get(row.light(now, directory.calendar), ""),
+        "type": pick(lang, kind.name, kind.name_en) if kind is not None else row.category,
+        "place": _place(directory, row.area_code, lang),
+        "state": STATES[row.state][0 if lang == "zh" else 1],
+        "due": _time(limit) if limit is not None and row.ended_at is None else "",
+        "reported": _time(row.reported_at),
+        "number": f"{row.number:016d}",
+    }
+
+
+def _detail(door: Reads, directory: Directory, now: datetime, lang: str, _: Translate) -> None:
+    wish = st.query_params.get("id", "")
+    if not wish.isdigit() or len(wish) > 18:
+        st.info(_("Select an incident to see its whole way."))
+        return
+    detail = door.detail(int(wish))
+    if detail is None:
+        st.warning(_("There is no such incident."))
+        return
+    incident = detail.incident
+    kind = directory.types.get(incident.category)
+    name = pick(lang, kind.name, kind.name_en) if kind is not None else incident.category
+    severity = _(("", "extreme", "urgent", "pressing", "ordinary")[incident.severity])
+    st.subheader(f"{name}　{_place(directory, incident.area_code, lang)}")
+    st.markdown(
+        f":gray-badge[{STATES[incident.state][0 if lang == 'zh' else 1]}] :gray-badge[{severity}]"
+        f" :gray-badge[{_('Number')} {incident.number:016d}]"
+    )
+    st.text(incident.text)
+    st.caption(
+        f"{_('Reported')} {_time(incident.reported_at)}　{_('With')} {_holder(directory, incident.holder, lang, _)}"
+    )
+    _steps(door, directory, detail, now, lang, _)
+    st.markdown(f"**{_('Clocks')}**")
+    _table(_clock_rows(directory, incident, now, lang, _), _("No clock has run."))
+    st.markdown(f"**{_('Timeline')}**")
+    _table(
+        [
+            {
+                _("Time"): _time(event.at),
+                _("Step"): _verb(event.verb, lang),
+                _("By"): event.actor,
+                _("Said"): "; ".join(
+                    f"{v}" for k, v in event.change.said.items() if k not in ("standard", "photos")
+                ),
+            }
+            for event in detail.events
+        ],
+        "",
+    )
+    st.markdown(f"**{_('Who held it')}**")
+    _table(
+        [
+            {
+                _("Holder"): _holder(directory, each.holder, lang, _),
+                _("Awaited"): clock_name(each.awaits, lang) if each.awaits else "",
+                _("From"): _time(each.began_at),
+                _("To"): _time(each.ended_at) if each.ended_at else _("now"),
+                _("Minutes"): str(round(((each.ended_at or now) - each.began_at).total_seconds() / 60)),
+            }
+            for each in detail.segments
+        ],
+        "",
+    )
+    st.markdown(f"**{_('Assignments')}**")
+    _table(
+        [
+            {
+                _("Team"): _team(directory, part.team_id, lang),
+                _("Kind"): _("whistle") if part.kind == "whistle" else _("ordinary assignment"),
+                _("State"): ASSIGNMENT_STATES[part.state][0 if lang == "zh" else 1],
+                _("Sent"): _time(part.sent_at),
+                _("Ended"): _time(part.ended_at) if part.ended_at else "",
+            }
+            for part in incident.parts.values()
+        ],
+        _("Nobody has been sent yet."),
+    )
+
+
+def _steps(door: Reads, directory: Directory, detail: Detail, now: datetime, lang: str, _: Translate) -> None:
+    """Offer the steps that the law allows now to whoever the viewer acts for."""
+    incident = detail.incident
+    if os.environ.get("DEMO", "1") == "0":
+        return
+    actors = _actors(incident, _)
+    who = st.selectbox(
+        _("Acting as (demo)"), list(actors), index=_natural(incident), format_func=lambda role: actors[role][0],
+        key=f"role-{incident.id}-{incident.seq}",
+    )  # fmt: skip
+    actor = actors[who][1]
+    steps = lawful(incident, actor)
+    if not steps:
+        st.caption(_("This role has no step to take now."))
+    refusal = st.session_state.pop(f"refused-{incident.id}", None)
+    if refusal:
+        st.error(refusal)
+    with st.container(horizontal=True):
+        for n, step in enumerate(steps):
+            words = step.zh if lang == "zh" else step.en[:1].upper() + step.en[1:]
+            key = f"{step.verb}-{incident.id}-{incident.seq}"
+            if not step.needs:
+                if st.button(words, key=key, type="primary" if n == 0 else "secondary"):
+                    _take(door, incident, step, actor, {}, now, lang)
+                continue
+            with st.popover(words):
+                args = {need: _ask(need, detail, directory, key, lang, _) for need in step.needs}
+                if st.button(_("Confirm: {verb}").format(verb=words), key=key, type="primary"):
+                    _take(door, incident, step, actor, args, now, lang)
+
+
+def _ask(need: str, detail: Detail, directory: Directory, key: str, lang: str, _: Translate) -> Any:
+    """Show the input for what a step needs, and return what is in it."""
+    match need:
+        case "team_id":
+            offered: dict[int, Offer] = {offer.team.id: offer for offer in detail.offers}
+
+            def words(team_id: int) -> str:
+                offer = offered[team_id]
+                km = f" · {offer.km:.1f} km" if offer.km is not None else ""
+                return f"{_team(directory, team_id, lang)} · {offer.team.load}/{offer.team.capacity}{km}"
+
+            if not offered:
+                st.caption(_("No team of this trade serves here; supervise or escalate."))
+            return st.selectbox(_("Team"), list(offered), format_func=words, key=f"{key}-team")
+        case "standard":
+            return st.checkbox(_("The closing standard is met"), key=f"{key}-standard")
+        case "rating":
+            return st.select_slider(_("Rating"), [1, 2, 3, 4, 5], 5, key=f"{key}-rating")
+    labels = {"reason": _("Reason"), "result": _("Result"), "note": _("Note")}
+    return st.text_input(labels.get(need, need), max_chars=TEXT_LIMIT, key=f"{key}-{need}")
+
+
+def _take(
+    door: Reads, incident: Incident, step: Step, actor: Actor, args: dict[str, Any], now: datetime, lang: str
+) -> None:
+    """Hand one step to the Desk and show its answer; a repeated press has the same id, and so is one action."""
+    command = Command(step.verb, incident.id, actor, f"page-{actor.id}-{incident.seq}", args)
+    outcome = door.act([command], now, addresses().redis_url)[0]
+    if outcome.refusal is not None:
+        st.session_state[f"refused-{incident.id}"] = outcome.refusal.words(lang)
+    st.rerun()
+
+
+def _actors(incident: Incident, _: Translate) -> dict[str, tuple[str, Actor]]:
+    """Return who the demo's viewer may act as: role -> (words, actor)."""
+    town = centre_of(incident.area_code)
+    village = at_level(incident.area_code, Level.VILLAGE) or incident.area_code
+    county = at_level(incident.area_code, Level.COUNTY) or town
+    city = ancestors(incident.area_code)[-1]
+    lead = incident.lead
+    roles = {
+        "dispatcher": (_("Dispatcher of the town"), Actor(f"dispatcher@{town}", "dispatcher", town)),
+        "grid_worker": (_("Grid worker"), Actor(f"grid_worker@{village}", "grid_worker", village)),
+        "county": (_("County centre"), Actor(f"county@{county}", "county", county)),
+        "city": (_("City centre"), Actor(f"city@{city}", "city", city)),
+        "resident": (_("Resident"), Actor(f"resident@{village}", "resident", village)),
+    }
+    if lead is not None:
+        team = Actor(f"team@{lead.team_id}", "team", incident.area_code, lead.team_id)
+        roles["team"] = (_("The team it is with"), team)
+    return roles
+
+
+def _natural(incident: Incident) -> int:
+    """Return the position of the role whose turn it is."""
+    roles = ["dispatcher", "grid_worker", "county", "city", "resident", "team"]
+    if incident.state in ("dispatched", "in_hand") and incident.lead is not None:
+        return roles.index("team")
+    return roles.index("resident") if incident.state == "closed" else 0
+
+
+def _clock_rows(
+    directory: Directory, incident: Incident, now: datetime, lang: str, _: Translate
+) -> list[dict[str, str]]:
+    rows = [
+        _clock_row(kind, "", clock, now, directory.calendar, lang, _)
+        for kind, clock in incident.clocks.items()
+    ]
+    for part in incident.parts.values():
+        who = _team(directory, part.team_id, lang)
+        rows += [
+            _clock_row(kind, who, clock, now, directory.calendar, lang, _)
+            for kind, clock in part.clocks.items()
+        ]
+    return rows
+
+
+def _clock_row(
+    kind: str, who: str, clock: Clock, now: datetime, calendar: Calendar, lang: str, _: Translate
+) -> dict[str, str]:
+    words = {
+        "running": _("running"),
+        "paused": _("paused"),
+        "met": _("met in time"),
+        "breached": _("past its limit"),
+    }
+    shape = SHAPES[light(clock, now, calendar)] if clock.awaited and clock.due is not None else ""
+    return {
+        "": shape,
+        _("Clock"): clock_name(kind, lang),
+        _("Limit"): clock.limit,
+        _("Since"): _time(clock.since),
+        _("Due"): _time(clock.due) if clock.due else "",
+        _("State"): words[clock.state] + (f" {_time(clock.ended)}" if clock.ended else ""),
+        _("Whose"): who,
+    }
+
+
+def _table(rows: list[dict[str, str]], empty: str) -> None:
+    if rows:
+        st.dataframe(rows, hide_index=True, height="content")
+    elif empty:
+        st.caption(empty)
+
+
+def _verb(verb: str, lang: str) -> str:
+    step = STEPS.get(verb)
+    return verb if step is None else (step.zh if lang == "zh" else step.en)
+
+
+def _name(directory: Directory, code: str, lang: str) -> str:
+    area = directory.areas.get(code)
+    return code if area is None else pick(lang, area.name, area.name_en)
+
+
+def _place(directory: Directory, code: str, lang: str) -> str:
+    codes = [c for c in reversed(ancestors(code)) if level_of(c) in (Level.TOWN, Level.VILLAGE)]
+    return ("" if lang == "zh" else ", ").join(_name(directory, c, lang) for c in codes or [code])
+
+
+def _team(directory: Directory, team_id: int, lang: str) -> str:
+    team = directory.teams.get(team_id)
+    return str(team_id) if team is None else pick(lang, team.name, team.name_en)
+
+
+def _holder(directory: Directory, holder: str, lang: str, _: Translate) -> str:
+    kind, __, key = holder.partition("/")
+    if kind == "team":
+        return _team(directory, int(key), lang)
+    return _("{place} command centre").format(place=_name(directory, key, lang))
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(ZONE):%m-%d %H:%M}"
+
+
+def _known(directory: Directory, code: str) -> list[str]:
+    return [code] if code in directory.areas else []
+
+
+def _index(options: list[str], name: str) -> int:
+    wish = st.query_params.get(name, "")
+    return options.index(wish) if wish in options else 0
+
+
+def _keep(name: str, value: str) -> None:
+    """Write one value into the address bar, or take it out."""
+    if value:
+        if st.query_params.get(name) != value:
+            st.query_params[name] = value
+    elif name in st.query_params:
+        del st.query_params[name]
+
+
+def _after(text: str) -> tuple[datetime, int] | None:
+    at, found, incident_id = text.partition("_")
+    try:
+        return (datetime.fromtimestamp(float(at), UTC), int(incident_id)) if found else None
+    except (ValueError, OverflowError, OSError):
+        return None

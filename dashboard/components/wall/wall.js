@@ -3,11 +3,12 @@
 const BARS_MIN = 45, ANSWER_MIN = 10, REPORT_MIN = 30;
 const LETTERS = "ABCD";
 const SLOTS = { reds: 5, whistles: 4, raised: 2, ticker: 3, parts: 5, rank: 6 };
-const STEPS = [0, 2, 4, 6]; // break points of the ramp, in per cent
+const STEPS = [0, 2, 5, 10]; // break points of the ramp, in per cent
 const SILENT_MS = 20000; // no word from the server for so long: connect anew
 const RETRY_FIRST_MS = 1000, RETRY_LONGEST_MS = 30000;
 const VIEW_BACK_MS = 120000; // a moved map goes back by itself
 const ROOM = 308; // for type and place of a red row, in 1080p pixels
+const NAMES = 12; // of areas without a mark, the worst first
 const ZONE = "Asia/Shanghai";
 const NOW = { OPEN: 0, RED: 1, YELLOW: 2, REPORTED: 3, CLOSED: 4, DISPOSED: 5, ON_TIME: 6, MEDIATED: 7, SETTLED: 8, RATED: 9, PLEASED: 10 };
 
@@ -20,16 +21,16 @@ const clockForm = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, hour: "2-di
 const hhmmss = (ms) => clockForm.format(ms);
 const hhmm = (ms) => hhmmss(ms).slice(0, 5);
 
-/** A length of time as 04:12 or 1:12:05; from ten hours and from two days on in words, which are shorter. */
-function span(ms, words) {
+/** A length of time as 04:12 or 1:12:05; from two days on in words, and where there is little room from ten hours. */
+function span(ms, words, long) {
   const s = Math.floor(Math.abs(ms) / 1000), h = Math.floor(s / 3600);
-  if (h >= 48) return `${Math.floor(h / 24)} ${words.d}`;
-  if (h >= 10) return `${h} ${words.h}`;
+  if (h >= 48) return `${Math.floor(h / 24)} ${words.d}${long && h % 24 ? ` ${h % 24} ${words.h}` : ""}`;
+  if (h >= 10 && !long) return `${h} ${words.h}`;
   return h ? `${h}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}` : `${pad(Math.floor(s / 60))}:${pad(s % 60)}`;
 }
 
 const signed = (n, digits = 0) => (n > 0 ? "+" : n < 0 ? "−" : "±") + Math.abs(n).toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
-const rampOf = ([red, open]) => (!red || !open ? 0 : 1 + [2, 4, 6].filter((step) => (red / open) * 100 > step).length);
+const rampOf = ([red, open]) => (!red || !open ? 0 : 1 + STEPS.slice(1).filter((step) => (red / open) * 100 > step).length);
 
 let plotlyLoading = null;
 function loadPlotly(url) {
@@ -196,7 +197,11 @@ class Wall {
     for (const element of this.root.querySelectorAll("[data-due]")) {
       const due = Number(element.dataset.due), over = now > due;
       const word = over ? element.dataset.over : element.dataset.left;
-      element.innerHTML = `<i>${esc(word)}</i>${span(now - due, words)}`;
+      element.innerHTML = `<i>${esc(word)}</i>${span(now - due, words, element.dataset.long)}`;
+    }
+    for (const element of this.root.querySelectorAll("[data-up]")) {
+      const to = element.dataset.level === "1" ? this.t("goes up to the city in {time}") : this.t("goes up to the county in {time}");
+      element.textContent = to.replace("{time}", span(Math.max(0, Number(element.dataset.up) - now), words));
     }
     for (const row of this.root.querySelectorAll("[data-sent]")) {
       const sent = Number(row.dataset.sent), due = Number(row.dataset.limit), from = Number(row.dataset.from);
@@ -286,7 +291,7 @@ class Wall {
   parts(rows) {
     return rows.map(([code, name, red, yellow, open]) => {
       const light = red ? "r" : yellow ? "y" : "g";
-      return `<li tabindex="0" data-go="${esc(code)}"><div class="a"><b>${esc(name)}</b><span class="o">${this.light(light)} ${num(red || yellow)}</span></div><div class="b"><span>${esc(this.t("open"))} ${num(open)}</span><span>${open ? `${((red / open) * 100).toFixed(red / open < 0.1 ? 1 : 0)}%` : ""}</span></div></li>`;
+      return `<li tabindex="0" data-go="${esc(code)}"><div class="a"><b>${esc(name)}</b><span class="o">${this.light(light)} ${num(red || yellow)}</span></div><div class="b"><span>${esc(this.t("open"))} ${num(open)}</span><span>${open ? `${((red / open) * 100).toFixed(red / open < 0.1 && open < 1000 ? 1 : 0)}%` : ""}</span></div></li>`;
     }).join("");
   }
 
@@ -301,8 +306,9 @@ class Wall {
     part.small.innerHTML = `${this.light("r")} ${esc(this.t("overdue"))} ${num(list.red)}　${this.light("y")} ${esc(this.t("near limit"))} ${num(list.yellow)}`;
     if (!list.rows.length) return this.empty("nothing overdue, nothing near its limit");
     return list.rows.map((row, n) => {
-      const red = row.light === "red", after = row.up ? this.t(row.up === 1 ? "already with the city" : "already with the county") : `${this.t("limit")} ${this.when(row.due)}`;
-      return `<li class="${red ? "hot" : ""}" ${this.towards(row)}><span class="key ${red ? "r" : "y"}">${n + 1}</span><div class="w"><div class="l1">${this.severity(row.sev)}<b>${esc(row.type)}</b><span>${esc(this.place(row))}</span></div><div class="l2"><i>${esc(row.step)}</i>${esc(row.holder)}</div></div><div class="t"><div class="x ${red ? "red" : "yel"}" data-due="${row.due}" data-over="${esc(this.t("over"))}" data-left="${esc(this.t("left"))}"></div><div class="y">${esc(after)}</div></div></li>`;
+      const red = row.light === "red", after = red && row.next ? "" : row.up ? this.t(row.up === 1 ? "already with the city" : "already with the county") : `${this.t("limit")} ${this.when(row.due)}`;
+      const up = red && row.next ? `data-up="${row.next[0]}" data-level="${row.next[1]}"` : "";
+      return `<li class="${red ? "hot" : ""}" ${this.towards(row)}><span class="key ${red ? "r" : "y"}">${n + 1}</span><div class="w"><div class="l1">${this.severity(row.sev)}<b>${esc(row.type)}</b><span>${esc(this.place(row))}</span></div><div class="l2"><i>${esc(row.step)}</i>${esc(row.holder)}</div></div><div class="t"><div class="x ${red ? "red" : "yel"}" data-due="${row.due}" data-over="${esc(this.t("over"))}" data-left="${esc(this.t("left"))}" data-long="1"></div><div class="y" ${up}>${esc(after)}</div></div></li>`;
     }).join("") + "<li class='blank'></li>".repeat(SLOTS.reds - list.rows.length);
   }
 
@@ -524,11 +530,12 @@ class WallMap {
     const near = [[0, 0], [0, 0.7], [0, -0.7]];
     const named = head.shown.map((each, n) => [each, rampOf(map?.[n] ?? [0, 0])]).filter(([each]) => each[2] !== null && !done.has(each[0]));
     const label = ([, name, lon, lat]) => write(name, ...this.at(lon, lat), 1.8, "", near);
-    const worst = named.filter(([, step]) => step >= 2).sort((a, b) => b[1] - a[1]);
+    const rate = new Map(head.shown.map(([code], n) => [code, (map?.[n]?.[0] ?? 0) / (map?.[n]?.[1] || 1)]));
+    const worst = named.filter(([, step]) => step >= 2).sort((a, b) => rate.get(b[0][0]) - rate.get(a[0][0])).slice(0, NAMES);
     if (head.level > 1) worst.forEach(([each]) => label(each));
     for (const [name, lon, lat] of head.outlines) write(name, ...this.at(lon, lat), 2.2, "county", [...near, [0, 1.4], [0, -1.4], [0.6, 0], [-0.6, 0], [0.6, 1], [-0.6, -1]]);
     if (head.level === 1) worst.forEach(([each]) => label(each));
-    if (head.level > 1 && named.length <= 60) named.filter(([, step]) => step < 2).forEach(([each]) => label(each));
+    if (head.level > 1 && named.length <= 60) named.filter(([each]) => !worst.some(([w]) => w === each)).forEach(([each]) => label(each));
     over.innerHTML = html.join("");
   }
 }
