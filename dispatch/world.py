@@ -44,9 +44,9 @@ SEASONS = {
     "08": {5: 1.8, 6: 2.2, 7: 1.8, 8: 1.8},
 }
 
-# How long an act takes, as a share of its limit: a log-normal with this median and spread leaves 1 in 33 late.
-MEDIAN_SHARE, SPREAD = 0.33, 0.59
-SILENT = 0.012  # of the acts: nobody answers until someone above does
+# How long an act takes, as a share of its limit: a log-normal with this median and spread leaves about 1 in 50 late.
+MEDIAN_SHARE, SPREAD = 0.3, 0.45
+SILENT = 0.006  # of the acts: nobody answers until someone above does
 REJECTED, RETURNED, REWORKED, UNSETTLED, RATED = 0.02, 0.015, 0.03, 0.012, 0.25
 RATINGS = ((5, 0.7), (4, 0.265), (3, 0.02), (2, 0.01), (1, 0.005))
 
@@ -255,7 +255,7 @@ def _drawn(
     limit = Limit.parse(clock.limit if clock is not None and clock.limit != clocks.BY_SOURCE else fallback)
     share = MEDIAN_SHARE * pace * math.exp(rnd.gauss(0.0, SPREAD))
     if rnd.random() < SILENT:
-        share += rnd.uniform(1.5, 4.0)
+        share += rnd.uniform(0.8, 2.0)
     seconds = max(5.0, policy.calendar.seconds(limit) * share)
     return policy.calendar.after(since, seconds, limit.working)
 
