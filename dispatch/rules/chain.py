@@ -78,6 +78,7 @@ def decide(
         for kind, clock in incident.clocks.items():
             if clock.awaited and kind not in change.clocks and clock.state == "breached":
                 change.clocks[kind] = clocks.meet(clock, now)
+        effects.release(incident, change, policy, around, now)
     for name in _SAID:
         if name in command.args:
             change.said[name] = command.args[name]
@@ -266,7 +267,8 @@ def _part(incident: Incident, actor: Actor, step: Step, args: Mapping[str, Any])
     """Return the assignment that a step is about: the one named, the actor's own, the lead, or the latest whistle."""
     if step.part is None:
         return None
-    if (named := args.get("assignment_id")) is not None:
+    # Only the lead is reassigned: with another unit's part in its place there would be two leads.
+    if (named := args.get("assignment_id")) is not None and step.verb != "reassign":
         return incident.parts.get(named)
     if not step.part & LIVE:
         whistles = [p for p in incident.parts.values() if p.kind == "whistle" and p.state in step.part]

@@ -82,7 +82,8 @@ def resume(clock: Clock, at: datetime, calendar: Calendar) -> Clock:
     due = calendar.after(at, clock.left, working)
     since = clock.since
     if clock.limit != BY_SOURCE:
-        used = calendar.seconds(Limit.parse(clock.limit)) - clock.left
+        # After an extension more may be left than the limit was at first.
+        used = max(0.0, calendar.seconds(Limit.parse(clock.limit)) - clock.left)
         since = calendar.after(at, -used, working)
     return replace(clock, state="running" if clock.left >= 0 else "breached", since=since, due=due, left=None)
 
@@ -91,10 +92,8 @@ def yellow_from(clock: Clock, calendar: Calendar) -> datetime | None:
     """Return when 80 % of a clock's limit will have run, in the limit's own kind of time; None while it is paused."""
     if clock.due is None:
         return None
-    if clock.limit == BY_SOURCE:
-        return clock.since + (clock.due - clock.since) * 4 / 5
-    limit = Limit.parse(clock.limit)
-    return calendar.after(clock.since, calendar.seconds(limit) * 4 / 5, limit.working)
+    working = _working(clock)
+    return calendar.after(clock.since, calendar.elapsed(clock.since, clock.due, working) * 4 / 5, working)
 
 
 def light(clock: Clock, now: datetime, calendar: Calendar) -> Literal["green", "yellow", "red"]:

@@ -29,6 +29,7 @@ ON_SITE_M = 300  # how near a check-in must be without a reason
 SAMPLE_ONE_IN = 20  # small matters solved in one grid: 5 % are verified
 PHOTOS_OF_ONE_GRID = 2  # before and after
 EXTENSIONS_LIMIT = 2
+EXTENSION_LIMIT_S = 90 * 86_400  # one extension, in its own kind of time
 SUSPENDED_LIMIT = timedelta(days=90)
 REOPEN_WITHIN = timedelta(days=10)
 DISSATISFIED = 2  # ratings up to this one
@@ -344,7 +345,10 @@ def _arrive(
     position = c.args.get("position")
     if not isinstance(position, list | tuple) or len(position) != 2:
         return Refusal("no_position")
-    away = metres((float(position[0]), float(position[1])), (i.lon, i.lat))
+    try:
+        away = metres((float(position[0]), float(position[1])), (i.lon, i.lat))
+    except (TypeError, ValueError):
+        return Refusal("no_position")
     if not away <= ON_SITE_M:
         return Refusal("not_near", {"metres": round(away) if away == away else "?", "limit": ON_SITE_M})
     return None
@@ -355,6 +359,8 @@ def _ask_extension(
 ) -> Refusal | None:
     try:
         limit = Limit.parse(str(c.args["limit"]))
+        if policy.calendar.seconds(limit) > EXTENSION_LIMIT_S:
+            raise ValueError(f"{limit} is longer than {EXTENSION_LIMIT_S // 86_400} days")
     except ValueError as fault:
         return Refusal("limit", {"why": str(fault)})
     refusal = _no_extension(i, change.assignments[0], now)
@@ -410,8 +416,8 @@ def _dispose(
     i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
 ) -> Refusal | None:
     part = change.assignments[0]
-    _let_go(part, around)
     if part.role == "assist":
+        _let_go(part, around)
         return None
     if i.mode == "all_net" and not i.facts.get("imported"):
         units = {p.team_id for p in i.parts.values() if p.state in LIVE or p.state == "done"}
@@ -420,6 +426,7 @@ def _dispose(
     refusal = _small(i, c, change)
     if refusal is not None:
         return refusal
+    _let_go(part, around)
     # A promise of the source stands beside the incident, a limit of ours beside the assignment.
     clock = part.clocks.get("dispose") or change.clocks.get("dispose")
     change.facts |= {
@@ -530,13 +537,20 @@ def _close(
         return Refusal("standard")
     if i.facts.get("returns") and c.actor.role == "dispatcher":
         return Refusal("returned_not_closed")
-    # Whoever still assists is released; their part ends with the incident.
+    # A small matter that was not drawn has had nobody's eye but the solver's: another hand closes it.
+    if i.facts.get("sampled") is False and _same_hand(i, c.actor):
+        return Refusal("same_hand")
+    return None
+
+
+def release(i: Incident, change: Change, policy: Policy, around: Around, now: datetime) -> None:
+    """Recall whoever still has a part in an incident that ends, by whatever road: no load outlives its incident."""
+    moved = {part.id for part in change.assignments}
     for part in i.parts.values():
-        if part.state in LIVE:
+        if part.state in LIVE and part.id not in moved:
             own = {kind: clocks.pause(clock, now, policy.calendar) for kind, clock in part.clocks.items()}
             change.assignments.append(replace(part, state="recalled", ended_at=now, clocks=own))
             _let_go(part, around)
-    return None
 
 
 def _is_rating(value: object) -> bool:
@@ -575,6 +589,10 @@ def _reopen(
         "extension_asked": None,
     }
     change.holder = _centre(i)
+    # What its source ended may have left limits of ours running: none of the former life may fire in this one.
+    for kind, clock in i.clocks.items():
+        if clock.awaited:
+            change.clocks[kind] = clocks.meet(clock, i.ended_at or now)
     _start(change, i, "dispatch", policy, now)
     if not i.facts.get("imported"):
         change.clocks["close"] = clocks.start(_limit(i, policy.close[i.severity]), now, policy.calendar)

@@ -76,6 +76,8 @@ UNASKED = frozenset({"report", "route"})
 _OPEN = " ".join(state for state in STATES if state not in ENDED)
 _BEFORE = "reported checking accepted"
 _WITH_TEAM = "dispatched in_hand"
+# An assisting team may still be at work when the lead has reported its result; the incident does not wait for it.
+_AT_WORK = "dispatched in_hand disposed verified"
 
 STEPS: dict[str, Step] = {
     step.verb: step
@@ -114,17 +116,17 @@ STEPS: dict[str, Step] = {
         _step("rate_whistle", "评哨", "rate the whistle", "disposed verified closed", None, GRID | CENTRE,
               needs=("rating",), part=frozenset({"ended"}), part_target="ended"),
         # --- in the hands of a team
-        _step("pick_up", "签收", "pick up", "dispatched in_hand", "in_hand", TEAM | GRID | {"system"},
+        _step("pick_up", "签收", "pick up", _AT_WORK, "in_hand", TEAM | GRID | {"system"},
               meets=("pick_up",), part=frozenset({"sent"}), part_target="picked_up"),
-        _step("decline", "退回", "return", _WITH_TEAM, "accepted", TEAM | GRID, needs=("reason",), part=LIVE,
+        _step("decline", "退回", "return", _AT_WORK, "accepted", TEAM | GRID, needs=("reason",), part=LIVE,
               part_target="declined"),
-        _step("arrive", "到场签到", "check in on site", "dispatched in_hand", None, TEAM | GRID, meets=("arrive",),
+        _step("arrive", "到场签到", "check in on site", _AT_WORK, None, TEAM | GRID, meets=("arrive",),
               part=frozenset({"picked_up"}), part_target="on_site"),
         _step("ask_extension", "申请延期", "ask for an extension", "in_hand", None, TEAM | GRID,
               needs=("limit", "reason"), part=frozenset({"picked_up", "on_site"})),
         _step("grant_extension", "批准延期", "grant the extension", "in_hand", None, CENTRE),
         _step("refuse_extension", "不予延期", "refuse the extension", "in_hand", None, CENTRE, needs=("reason",)),
-        _step("dispose", "反馈结果", "report the result", "dispatched in_hand", "disposed", TEAM | GRID,
+        _step("dispose", "反馈结果", "report the result", _AT_WORK, "disposed", TEAM | GRID,
               needs=("result",), meets=("dispose",), part=frozenset({"picked_up", "on_site"}), part_target="done"),
         _step("solve", "一格解决", "solve in the grid", "reported accepted", "disposed", GRID, needs=("result",),
               meets=("accept", "dispatch", "dispose")),
