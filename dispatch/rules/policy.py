@@ -10,8 +10,13 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any, TypeVar
 
+from dispatch.rules import weights as weighing
 from dispatch.rules.calendar import Calendar, Limit
+from dispatch.rules.tables import PolicyError as PolicyError
+from dispatch.rules.weights import Weights
 
+# A version published before a file of `LATER_FILES` existed keeps what was in force without it.
+LATER_FILES = (weighing.FILE,)
 FILES = ("event_types.csv", "themes.csv", "trades.csv", "calendar.csv", "limits.toml")
 # No promise is longer than this many days, working days counted as days and eight working hours as one.
 LONGEST_DAYS = 1_000
@@ -21,14 +26,6 @@ SEVERITIES = (1, 2, 3, 4)
 TRADE_LEVELS = ("village", "town", "county", "city")
 
 T = TypeVar("T")
-
-
-class PolicyError(ValueError):
-    """The policy cannot be read: names the file, the key and the reason."""
-
-    def __init__(self, file: str, key: str, reason: str) -> None:
-        super().__init__(f"{file}: {key}: {reason}")
-        self.file, self.key, self.reason = file, key, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,7 @@ class Policy:
     grace: Limit
     straight: frozenset[str]
     grid_trade: str
+    weights: Weights = weighing.FORMER
 
     def trade_for(self, kind: EventType) -> str:
         """Return the trade that takes the lead: small matters stay with the people of the grid."""
@@ -119,7 +117,18 @@ def parse(version: int, files: Mapping[str, str]) -> Policy:
         grace=_limit("limits.toml", "whistle.grace", whistle.get("grace")),
         straight=straight,
         grid_trade=grid_trade,
+        weights=_weights(files, types, trades),
     )
+
+
+def _weights(files: Mapping[str, str], types: Mapping[str, Any], trades: Mapping[str, Any]) -> Weights:
+    if weighing.FILE not in files:
+        return weighing.FORMER
+    faults: list[PolicyError] = []
+    weights = weighing.read(files[weighing.FILE], types, trades, faults)
+    if faults:
+        raise faults[0]
+    return weights
 
 
 _TYPE_COLUMNS = (
