@@ -1,0 +1,153 @@
+"""Kill the dispatcher, the database and the stream server in the middle of the work: every message once, none lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from dispatch import intake
+from dispatch.letters import DEAD_STREAM, FIELD, STREAM
+from models import loading, migrate, servers
+from models.servers import Servers, psycopg_dsn
+from tests import small_city as town
+
+pytestmark = pytest.mark.processes
+
+MESSAGES = 5_000
+CHUNK = 100
+PATIENCE_S = 150.0
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Start servers of our own, which the test may kill, with the small city; yield their data folder."""
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    # Not pytest's own folder: that is private, and as root the servers run under another account.
+    folder = Path(tempfile.mkdtemp(prefix="gridwhistle-kill-", dir="/tmp"))
+    folder.chmod(0o755)
+    where = servers.start(folder)
+    try:
+        migrate.upgrade(where.database_url)
+        loading.store(where.database_url, town.build())
+        yield folder
+    finally:
+        servers.stop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def dispatching(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run a dispatcher in a process of its own; yield a list whose last member is the living one."""
+    running: list[subprocess.Popen[bytes]] = [launch(folder)]
+    try:
+        yield running
+    finally:
+        running[-1].send_signal(signal.SIGTERM)
+        assert running[-1].wait(30) == 0
+
+
+def launch(folder: Path) -> subprocess.Popen[bytes]:
+    """Start `python -m dispatch run`, small batches, so that a kill falls between many."""
+    environment = os.environ | {"DATA_DIR": str(folder)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "dispatch", "run", "--batch", "50"],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def send(where: Servers) -> None:
+    """Put all messages on the stream; a chunk whose answer is lost is sent again, as a careful source does."""
+    for first in range(0, MESSAGES, CHUNK):
+        raws = [town.raw(serial) for serial in range(first, first + CHUNK)]
+        patiently(lambda raws=raws: put(where, raws))  # type: ignore[misc]
+
+
+def put(where: Servers, raws: list[bytes]) -> bool:
+    """Put messages on the stream in one step."""
+    with redis.Redis.from_url(where.redis_url) as stream, stream.pipeline(transaction=True) as steps:
+        for raw in raws:
+            steps.xadd(STREAM, {FIELD: raw})
+        steps.execute()
+    return True
+
+
+def patiently(step: Callable[[], bool]) -> None:
+    """Do a step until it works; servers may be away meanwhile."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        with suppress(redis.RedisError, psycopg.Error, OSError):
+            if step():
+                return
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def count(where: Servers) -> int:
+    """Return the number of incidents."""
+    with psycopg.connect(psycopg_dsn(where.database_url), connect_timeout=2) as connection:
+        row = connection.execute("SELECT count(*) FROM incident").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def server_pid(where: Servers, which: str) -> int:
+    """Return the process id of a server, asked from itself."""
+    if which == "stream":
+        with redis.Redis.from_url(where.redis_url) as stream:
+            return int(stream.info("server")["process_id"])
+    with psycopg.connect(psycopg_dsn(where.database_url)) as connection:
+        row = connection.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
+        assert row is not None
+        return int(str(row[0]).split()[0])
+
+
+def drained(where: Servers) -> bool:
+    """Tell whether every message is acknowledged."""
+    with redis.Redis.from_url(where.redis_url, protocol=2) as stream:
+        return intake.lag(stream) == 0
+
+
+@pytest.mark.parametrize("victim", ["dispatcher", "database", "stream"])
+def test_every_message_becomes_one_incident_whoever_is_killed(home: Path, victim: str) -> None:
+    where = servers.addresses(home)
+    with dispatching(home) as running:
+        send(where)
+        for share in (0.2, 0.5):
+            patiently(lambda share=share: count(where) >= share * MESSAGES)  # type: ignore[misc]
+            assert count(where) < MESSAGES, "killed too late to show anything"
+            if victim == "dispatcher":
+                running[-1].kill()
+                running[-1].wait()
+                running.append(launch(home))
+            else:
+                os.kill(server_pid(where, victim), signal.SIGKILL)
+                servers.start(home)
+        patiently(lambda: drained(where) and count(where) >= MESSAGES)
+    assert count(where) == MESSAGES
+    with psycopg.connect(psycopg_dsn(where.database_url)) as connection:
+        found = connection.execute(
+            "SELECT count(DISTINCT number), count(DISTINCT source_id) FROM incident"
+        ).fetchone()
+        assert found == (MESSAGES, MESSAGES)
+        unsegmented = (
+            "SELECT count(*) FROM incident i WHERE NOT EXISTS (SELECT FROM event WHERE incident_id = i.id)"
+        )
+        assert connection.execute(unsegmented).fetchone() == (0,)
+    with redis.Redis.from_url(where.redis_url) as stream:
+        assert stream.xlen(DEAD_STREAM) == 0
