@@ -131,11 +131,15 @@ class Desk:
 
     def overdue(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
         """Return (incident id, severity, level, overdue since) of at most `limit` incidents that go up by `now`."""
-        return self._ask(lambda cursor: store.overdue(cursor, now, limit))
+        return self._ask(lambda cursor: store.overdue(cursor, now, limit, self._policy(cursor, None).ladder))
 
     def recount_loads(self) -> int:
         """Set every team's load to its live assignments; return how many were wrong."""
         return self._ask(store.recount_loads)
+
+    def ask(self, question: Callable[[store.Cursor], T]) -> T:
+        """Ask a question, or write what is no part of an incident, in one transaction of its own."""
+        return self._ask(question)
 
     def _ask(self, question: Callable[[store.Cursor], T]) -> T:
         try:
@@ -316,7 +320,7 @@ class Desk:
 
     def _teams(self, cursor: store.Cursor) -> Roster:
         if time.monotonic() - self._roster_at >= ROSTER_AGE_S:
-            self._roster = Roster(store.teams(cursor))
+            self._roster = Roster(store.teams(cursor), self._policy(cursor, None).weights)
             self._roster_at = time.monotonic()
         return self._roster
 

@@ -193,7 +193,9 @@ def _time_passes(incident: Incident, law: Policy, around: Around, by: datetime, 
     for _ in range(STEPS_LIMIT):
         running = incident.running()
         due = clocks.nearest(running)
-        step = escalation.next_step(incident.severity, incident.level, clocks.overdue_since(running))
+        step = escalation.next_step(
+            incident.severity, incident.level, clocks.overdue_since(running), law.ladder
+        )
         breach_at = due + SWEEP_LAG if due is not None else None
         if breach_at is not None and breach_at <= by and (step is None or breach_at <= step[0]):
             command = Command("breach", incident.id, SYSTEM, "sweep", _clock_due(incident, due))

@@ -164,12 +164,14 @@ def clocks_due(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int
     return cursor.fetchall()
 
 
-def overdue(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
+def overdue(
+    cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder = escalation.FORMER
+) -> list[tuple[int, int, int, datetime]]:
     """Return (incident id, severity, level, overdue since) of open incidents that go up by `now`, gravest first.
 
     Those whose time has not come stay out: a thousand small matters must not hide a grave one behind them.
     """
-    county, city = escalation.cutoffs(now)
+    county, city = escalation.cutoffs(now, ladder)
     cursor.execute(
         "select id, severity, level, overdue_since from incident where overdue_since is not null and level > 1"
         " and overdue_since <= (case when level > 2 then %s::timestamptz[] else %s::timestamptz[] end)[severity]"

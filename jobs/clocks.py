@@ -39,9 +39,10 @@ def sweep(desk: Desk, now: datetime) -> int:
 
 def escalate(desk: Desk, now: datetime) -> int:
     """Raise every incident whose silence has lasted as the ladder says; one step each, whatever time was missed."""
+    ladder = desk.policy().ladder
     commands = []
     for incident_id, severity, level, since in desk.overdue(now, SWEEP_LIMIT):
-        step = escalation.next_step(severity, level, since)
+        step = escalation.next_step(severity, level, since, ladder)
         if step is not None and step[0] <= now:
             commands.append(
                 Command(

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any, TypeVar
 
+from dispatch.rules import escalation
 from dispatch.rules import weights as weighing
 from dispatch.rules.calendar import Calendar, Limit
+from dispatch.rules.escalation import Ladder
 from dispatch.rules.tables import PolicyError as PolicyError
 from dispatch.rules.weights import Weights
 
 # A version published before a file of `LATER_FILES` existed keeps what was in force without it.
-LATER_FILES = (weighing.FILE,)
+LATER_FILES = (weighing.FILE, escalation.FILE)
 FILES = ("event_types.csv", "themes.csv", "trades.csv", "calendar.csv", "limits.toml")
 # No promise is longer than this many days, working days counted as days and eight working hours as one.
 LONGEST_DAYS = 1_000
@@ -67,6 +69,7 @@ class Policy:
     straight: frozenset[str]
     grid_trade: str
     weights: Weights = weighing.FORMER
+    ladder: Ladder = escalation.FORMER
 
     def trade_for(self, kind: EventType) -> str:
         """Return the trade that takes the lead: small matters stay with the people of the grid."""
@@ -117,18 +120,24 @@ def parse(version: int, files: Mapping[str, str]) -> Policy:
         grace=_limit("limits.toml", "whistle.grace", whistle.get("grace")),
         straight=straight,
         grid_trade=grid_trade,
-        weights=_weights(files, types, trades),
+        weights=_later(
+            files,
+            weighing.FILE,
+            weighing.FORMER,
+            lambda text, faults: weighing.read(text, types, trades, faults),
+        ),
+        ladder=_later(files, escalation.FILE, escalation.FORMER, escalation.read),
     )
 
 
-def _weights(files: Mapping[str, str], types: Mapping[str, Any], trades: Mapping[str, Any]) -> Weights:
-    if weighing.FILE not in files:
-        return weighing.FORMER
+def _later(files: Mapping[str, str], name: str, former: T, read: Callable[[str, list[PolicyError]], T]) -> T:
+    if name not in files:
+        return former
     faults: list[PolicyError] = []
-    weights = weighing.read(files[weighing.FILE], types, trades, faults)
+    value = read(files[name], faults)
     if faults:
         raise faults[0]
-    return weights
+    return value
 
 
 _TYPE_COLUMNS = (
