@@ -59,6 +59,8 @@ class Team(Base):
     state: Mapped[str] = mapped_column(Text, server_default="available")
     lon: Mapped[float | None]
     lat: Mapped[float | None]
+    # Training of its own, beyond what every team of its trade has: slugs of config/policy/assignment.toml.
+    skills: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 
 
 class Person(Base):
