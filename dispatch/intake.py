@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import hmac
 import logging
 import os
@@ -60,6 +61,7 @@ REFUSED_KEPT_S: Final = 7 * 24 * 3600
 CONTACT_KEY_BYTES: Final = 32
 CONTACT_TOKEN_BYTES: Final = 16
 PENDING_SHOWN: Final = BATCH
+COLLECT_AFTER: Final = (50_000, 50, 100)  # objects, then rounds of the younger generation
 
 # Classes of SQLSTATE that lie in the data of one message: bad value, broken constraint, a limit of the program.
 _OF_THE_DATA: Final = ("22", "23", "54")
@@ -752,6 +754,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Dispatch until SIGTERM or Ctrl-C, then finish the batch in hand; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # A batch makes thousands of objects that all die with it, beside a picture of the city that all stays: searching
+    # both for cycles as often as Python does by default takes a fifth of the time.
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
     dispatcher = Dispatcher(addresses(), args.name, min(max(args.batch, 1), BATCH))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stop())

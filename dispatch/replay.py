@@ -53,6 +53,11 @@ TYPES_LIMIT: Final = 9_000
 AREA_LIMITS: Final = (99, 999, 999)  # counties of a city, towns of a county, villages of a town
 AREA_KINDS: Final = ("", "street", "community")
 OTHER_TYPE: Final = "9999"
+SERVICE: Final = (
+    "服务队",
+    "service team",
+    "city",
+)  # the one team of a city built from a file: name and level
 AS_OF_STEP: Final = timedelta(seconds=1)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
@@ -175,7 +180,7 @@ def mapping(name: str, folder: Path = MAPPINGS) -> Mapping:
     """Read a mapping by its name in `config/replay`, or by its path; raise ReplayError saying what is wrong in it."""
     path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
     if not path.is_file():
-        names = ", ".join(sorted(each.stem for each in folder.glob("*.toml") if each.stem != "limits"))
+        names = ", ".join(sorted(each.stem for each in folder.glob("*.toml")))
         raise ReplayError(f"there is no mapping {name}; there are: {names}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -422,12 +427,12 @@ def city_of(found: Survey, how: Mapping) -> loading.City:
             )
         )
     policy = _policy(found, how)
-    organisations, teams = loading.establish(areas, loading.parsed_policy(policy).trades)
+    organisations, teams = loading.establish(areas, {"service": SERVICE})
     return loading.City(code=code, policy=policy, areas=areas, organisations=organisations, teams=teams)
 
 
 def _policy(found: Survey, how: Mapping) -> dict[str, str]:
-    """Return the policy files of such a city: its own types, one trade, no holidays of ours."""
+    """Return the policy files of such a city: its own types, the shipped limits, no holidays of ours."""
     themes = {name: f"{serial:02d}" for serial, name in enumerate(sorted(set(found.types.values()))[:98], 1)}
     themes.setdefault("Other", "99")
     types = [
@@ -435,13 +440,15 @@ def _policy(found: Survey, how: Mapping) -> dict[str, str]:
         for serial, (name, theme) in enumerate(sorted(found.types.items()), 1)
     ]
     types.append((OTHER_TYPE, "其他", "Other", "99"))
-    limits = (MAPPINGS / "limits.toml").read_text(encoding="utf-8")
-    limits = f'zone = "{how.zone.key}"\nfallback = "{OTHER_TYPE}"\n{limits}'
+    shipped = loading.policy_files()
+    limits = re.sub(r'^zone = ".*"', f'zone = "{how.zone.key}"', shipped["limits.toml"], flags=re.MULTILINE)
+    limits = re.sub(r'^fallback = ".*"', f'fallback = "{OTHER_TYPE}"', limits, flags=re.MULTILINE)
     head = (
         *("code", "name", "name_en", "theme", "lead", "assist", "severity", "mode"),
         *("accept", "arrive", "dispose", "verify", "basis", "keywords"),
     )
-    return {
+    service = _table(["trade", "name", "name_en", "level"], [("service", *SERVICE)])
+    return shipped | {
         "event_types.csv": _table(
             head,
             (
@@ -452,9 +459,8 @@ def _policy(found: Survey, how: Mapping) -> dict[str, str]:
         "themes.csv": _table(
             ["code", "name", "name_en"], ((code, name, name) for name, code in themes.items())
         ),
-        "trades.csv": _table(
-            ["trade", "name", "name_en", "level"], [("service", "服务队", "service team", "city")]
-        ),
+        # The shipped limits name shipped trades, so those stay known; only this one has teams.
+        "trades.csv": shipped["trades.csv"].rstrip("\n") + "\n" + service.split("\n", 1)[1],
         "calendar.csv": _table(["date", "kind", "name"], ()),
         "limits.toml": limits,
     }

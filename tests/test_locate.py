@@ -33,7 +33,14 @@ def locator() -> Locator:
 def report(point: tuple[float, float] | None = None, **changes: Any) -> ReportMessage:
     """Return a report at a point or with other words for its place."""
     lon, lat = point or (None, None)
-    made: dict[str, Any] = {"v": 1, "source": "s", "source_id": "1", "text": "x", "lon": lon, "lat": lat} | changes
+    made: dict[str, Any] = {
+        "v": 1,
+        "source": "s",
+        "source_id": "1",
+        "text": "x",
+        "lon": lon,
+        "lat": lat,
+    } | changes
     return ReportMessage(reported_at=datetime(2026, 1, 1, tzinfo=UTC), **made)
 
 
