@@ -37,6 +37,7 @@ from dispatch.messages import (
     ReportMessage,
     number_of,
 )
+from dispatch.rules import policy as policies
 from models import loading, migrate, servers
 from models.servers import Servers, psycopg_dsn
 
@@ -440,7 +441,8 @@ def _policy(found: Survey, how: Mapping) -> dict[str, str]:
         for serial, (name, theme) in enumerate(sorted(found.types.items()), 1)
     ]
     types.append((OTHER_TYPE, "其他", "Other", "99"))
-    shipped = loading.policy_files()
+    # Only what every policy must have: the other files speak of the shipped types.
+    shipped = {name: text for name, text in loading.policy_files().items() if name in policies.FILES}
     limits = re.sub(r'^zone = ".*"', f'zone = "{how.zone.key}"', shipped["limits.toml"], flags=re.MULTILINE)
     limits = re.sub(r'^fallback = ".*"', f'fallback = "{OTHER_TYPE}"', limits, flags=re.MULTILINE)
     head = (
