@@ -834,10 +834,13 @@ class Live:
                 pause_s = RETRY_FIRST_S
                 await self._go_on()
                 continue
-            except (psycopg.Error, OSError, LookupError) as fault:
-                log.warning("the live picture stands still: %s", fault)
+            except Exception as fault:
+                # Whatever it is, walls must come back by themselves once it is mended.
+                expected = isinstance(fault, (psycopg.Error, OSError, LookupError, ValueError))
+                log.warning("the live picture stands still: %s", fault, exc_info=not expected)
             await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, RETRY_LONGEST_S)
+            # Before the first picture the city is only being loaded: looking often costs little and saves seconds.
+            pause_s = RETRY_FIRST_S if self._picture is None else min(pause_s * 2, RETRY_LONGEST_S)
 
     async def _renew(self) -> None:
         """Read everything anew and send it to everybody."""

@@ -59,3 +59,17 @@ def clock_name(kind: str, lang: str) -> str:
         "close": _("closing"),
     }
     return names.get(kind, kind)
+
+
+def limit_words(limit: str, lang: str) -> str:
+    """Return a limit such as `3wd` in words; one that the source of an incident promised is named so."""
+    _ = translator(lang)
+    amount = limit.rstrip("abcdefghijklmnopqrstuvwxyz")
+    words = {
+        "m": _("{n} minutes"),
+        "uh": _("{n} hours"),
+        "ud": _("{n} days"),
+        "wh": _("{n} working hours"),
+        "wd": _("{n} working days"),
+    }.get(limit[len(amount) :])
+    return words.format(n=amount) if words else _("promised by the source")

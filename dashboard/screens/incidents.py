@@ -11,7 +11,7 @@ import psycopg
 import streamlit as st
 
 from dashboard.data import PAGE_ROWS, Detail, Directory, Filter, ListRow, Reads, reads
-from dashboard.words import Translate, chosen, clock_name, pick, translator
+from dashboard.words import Translate, chosen, clock_name, limit_words, pick, translator
 from dispatch.rules.areas import Level, ancestors, at_level, centre_of, level_of
 from dispatch.rules.calendar import Calendar
 from dispatch.rules.chain import ASSIGNMENT_STATES, STATES, STEPS, Actor, Command, Incident, Step, lawful
@@ -176,7 +176,7 @@ def _detail(door: Reads, directory: Directory, now: datetime, lang: str, _: Tran
                 _("Step"): _verb(event.verb, lang),
                 _("By"): event.actor,
                 _("Said"): "; ".join(
-                    f"{v}" for k, v in event.change.said.items() if k not in ("standard", "photos")
+                    f"{v}" for k, v in event.change.said.items() if k in ("reason", "result", "note", "clock")
                 ),
             }
             for event in detail.events
@@ -334,7 +334,7 @@ def _clock_row(
     return {
         "": shape,
         _("Clock"): clock_name(kind, lang),
-        _("Limit"): clock.limit,
+        _("Limit"): limit_words(clock.limit, lang),
         _("Since"): _time(clock.since),
         _("Due"): _time(clock.due) if clock.due else "",
         _("State"): words[clock.state] + (f" {_time(clock.ended)}" if clock.ended else ""),

@@ -7,7 +7,7 @@ const STEPS = [0, 2, 5, 10]; // break points of the ramp, in per cent
 const SILENT_MS = 20000; // no word from the server for so long: connect anew
 const RETRY_FIRST_MS = 1000, RETRY_LONGEST_MS = 30000;
 const VIEW_BACK_MS = 120000; // a moved map goes back by itself
-const ROOM = 308; // for type and place of a red row, in 1080p pixels
+const ROOM = 270; // for type and place of a red row, in 1080p pixels
 const NAMES = 12; // of areas without a mark, the worst first
 const ZONE = "Asia/Shanghai";
 const NOW = { OPEN: 0, RED: 1, YELLOW: 2, REPORTED: 3, CLOSED: 4, DISPOSED: 5, ON_TIME: 6, MEDIATED: 7, SETTLED: 8, RATED: 9, PLEASED: 10 };
@@ -291,7 +291,7 @@ class Wall {
   parts(rows) {
     return rows.map(([code, name, red, yellow, open]) => {
       const light = red ? "r" : yellow ? "y" : "g";
-      return `<li tabindex="0" data-go="${esc(code)}"><div class="a"><b>${esc(name)}</b><span class="o">${this.light(light)} ${num(red || yellow)}</span></div><div class="b"><span>${esc(this.t("open"))} ${num(open)}</span><span>${open ? `${((red / open) * 100).toFixed(red / open < 0.1 && open < 1000 ? 1 : 0)}%` : ""}</span></div></li>`;
+      return `<li tabindex="0" data-go="${esc(code)}"><div class="a"><b>${esc(name)}</b><span class="o">${this.light(light)} ${num(red || yellow)}</span></div><div class="b"><span>${esc(this.t("open"))} ${num(open)}</span><span>${open ? `${((red / open) * 100).toFixed(red / open < 0.1 ? 1 : 0)}%` : ""}</span></div></li>`;
     }).join("");
   }
 

@@ -1,0 +1,436 @@
+"""Proves the live picture: folding, counting, time, and what each client gets sent."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+import redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from dashboard import live
+from dashboard.data import LiveRow, Reads
+from dashboard.live import Client, Live, Minute, Picture, midnight, tiles
+from dispatch.desk import Desk
+from dispatch.rules.areas import ancestors, prefix_of
+from dispatch.rules.chain import SYSTEM, Actor, Command, Report
+from models.demo import load_demo
+from models.servers import Servers, psycopg_dsn
+
+CITY, OTHER_COUNTY = "445300", "445381"
+_serial = count(1)
+
+
+@pytest.fixture(scope="module")
+def city(servers: Servers, template: str) -> Iterator[str]:
+    """Load the demo city once; tests that write use incidents of their own."""
+    from tests.conftest import _address, _administer
+
+    _administer(servers, f"CREATE DATABASE live_city TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, "live_city")
+    load_demo(url)
+    yield url
+    _administer(servers, "DROP DATABASE live_city WITH (FORCE)")
+
+
+@pytest.fixture
+def door(city: str) -> Iterator[Reads]:
+    reads = Reads(city)
+    yield reads
+    reads.close()
+
+
+class People:
+    """Report and act as the demo's people would."""
+
+    def __init__(self, url: str, stream: redis.Redis | None = None) -> None:
+        self.desk = Desk(url, stream)
+        self.reads = Reads(url)
+
+    def report(self, area: str, category: str = "0104", at: datetime | None = None) -> int:
+        n = next(_serial)
+        at = at or datetime.now(UTC)
+        report = Report(n, "test", str(n), category, "a <b>test</b>", "", area, 112.0, 22.9, "point", at)
+        outcome = self.desk.report([report], at)[0]
+        assert outcome.incident_id is not None, outcome.refusal
+        return outcome.incident_id
+
+    def act(self, verb: str, incident_id: int, actor: Actor, at: datetime | None = None, **args: Any) -> None:
+        command = Command(verb, incident_id, actor, f"c{next(_serial)}", args)
+        outcome = self.desk.act([command], at or datetime.now(UTC))[0]
+        assert outcome.status == "done", outcome.refusal and outcome.refusal.words("en")
+
+
+DISPATCHER = Actor("dispatcher", "dispatcher", CITY)
+
+
+def cell(reads: Reads, prefix: str = "445302001") -> str:
+    areas = reads.directory().areas
+    return next(code for code in sorted(areas) if code.startswith(prefix) and len(code) == 17)
+
+
+def picture_of(reads: Reads, now: datetime | None = None) -> Picture:
+    now = now or datetime.now(UTC)
+    return Picture(reads.directory(), reads.snapshot(midnight(now)), now)
+
+
+def plain(picture: Picture) -> dict[str, list[int]]:
+    return {area: counts for area, counts in picture.counts.items() if any(counts)}
+
+
+def test_folding_the_same_row_again_changes_nothing(city: str, door: Reads) -> None:
+    people = People(city)
+    people.report(cell(door))
+    picture = picture_of(door)
+    before = plain(picture)
+    rows = door.snapshot(picture.midnight).rows
+    for row in rows * 3:
+        picture.fold(row)
+    assert plain(picture) == before
+
+
+def test_counters_equal_what_sql_counts(city: str, door: Reads) -> None:
+    people = People(city)
+    for prefix in ("445302001", "445302002", "445381"):
+        one = people.report(cell(door, prefix))
+        people.report(cell(door, prefix))
+        people.act("reject", one, DISPATCHER, reason="test")
+    picture = picture_of(door)
+    with psycopg.connect(psycopg_dsn(city)) as connection:
+        for area in (CITY, "445302", "445302001", "445381"):
+            inside = (prefix_of(area) + "%", picture.midnight)
+            row = connection.execute(
+                "select count(*) filter (where ended_at is null), count(*) filter (where reported_at >= %s),"
+                " count(*) filter (where ended_at is null and (overdue_since is not null or due_at < now()))"
+                " from incident where area_code like %s",
+                (inside[1], inside[0]),
+            ).fetchone()
+            counts = picture.counts[area]
+            assert row == (counts[live.OPEN], counts[live.REPORTED], counts[live.RED])
+
+
+def test_every_level_is_the_sum_of_the_level_below(city: str, door: Reads) -> None:
+    people = People(city)
+    for prefix in ("445302001", "445303", "445322"):
+        people.report(cell(door, prefix))
+    picture = picture_of(door)
+    minute = Minute.of(picture.directory, {}, picture.now)
+    for area, counts in picture.counts.items():
+        below = minute.children.get(area, [])
+        own = [row for row in door.snapshot(picture.midnight).rows if row.area_code == area]
+        if below and not own:
+            for mark in (live.OPEN, live.REPORTED, live.RED, live.YELLOW):
+                assert counts[mark] == sum(
+                    picture.counts[b.code][mark] for b in below if b.code in picture.counts
+                )
+
+
+def test_an_incident_that_moves_leaves_its_old_area(city: str, door: Reads) -> None:
+    people = People(city)
+    incident_id = people.report(cell(door))
+    picture = picture_of(door)
+    row = next(r for r in door.snapshot(picture.midnight).rows if r.id == incident_id)
+    before = picture.counts["445302"][live.OPEN], picture.counts[OTHER_COUNTY][live.OPEN]
+    row.area_code = cell(door, OTHER_COUNTY)
+    picture.fold(row)
+    after = picture.counts["445302"][live.OPEN], picture.counts[OTHER_COUNTY][live.OPEN]
+    assert after == (before[0] - 1, before[1] + 1)
+
+
+def test_time_alone_turns_a_light_yellow_then_red(city: str, door: Reads) -> None:
+    people = People(city)
+    now = datetime.now(UTC)
+    incident_id = people.report(cell(door), at=now)
+    picture = picture_of(door, now)
+    row = next(r for r in door.snapshot(picture.midnight).rows if r.id == incident_id)
+    assert row.due_at is not None
+    lights = []
+    for share in (0.5, 0.81, 1.0, 1.001):
+        picture.advance(now + (row.due_at - now) * share)
+        kept = picture._kept[incident_id]
+        lights.append(kept.light)
+    assert lights == ["green", "yellow", "yellow", "red"]
+    assert (
+        incident_id in {r.id for r, light in picture.reds(CITY) if light == "red"}
+        or len(picture.reds(CITY)) == 5
+    )
+
+
+def test_following_finds_every_change_and_no_gap(city: str, door: Reads) -> None:
+    people = People(city)
+    picture = picture_of(door)
+    at_first = picture.counts[CITY][live.REPORTED]
+    # A slow transaction that began first commits last: following by number would lose it.
+    with psycopg.connect(psycopg_dsn(city)) as slow:
+        slow.execute("select pg_current_xact_id()")
+        people.report(cell(door))
+        changes = door.changes(picture.cursor)
+        assert changes is not None
+        assert changes.rows == []
+        slow.commit()
+    changes = door.changes(changes.cursor)
+    assert changes is not None
+    for row in changes.rows:
+        picture.fold(row)
+    assert picture.counts[CITY][live.REPORTED] == at_first + 1
+
+
+def test_escalations_and_supervisions_of_today_are_listed_once(city: str, door: Reads) -> None:
+    people = People(city)
+    incident_id = people.report(cell(door))
+    people.act("supervise", incident_id, Actor("county", "county", "445302"), reason="late")
+    picture = picture_of(door)
+    count_before = picture.counts["445302"][live.SUPERVISED]
+    for each in door.snapshot(picture.midnight).raised * 2:
+        picture.raise_(each)
+    assert picture.counts["445302"][live.SUPERVISED] == count_before >= 1
+    assert incident_id in {row.id for row, _ in picture.raised("445302")}
+
+
+def test_last_weeks_day_goes_on_at_the_same_hour(city: str, door: Reads) -> None:
+    people = People(city)
+    now = datetime.now(UTC)
+    begin = midnight(now) - timedelta(days=7)
+    people.report(cell(door), at=begin + timedelta(hours=1))
+    people.report(cell(door), at=begin + timedelta(hours=2))
+    picture = Picture(door.directory(), door.snapshot(midnight(now)), midnight(now))
+    seen = []
+    for hours in (0.5, 1.5, 2.5):
+        picture.advance(midnight(now) + timedelta(hours=hours))
+        seen.append(picture.then[CITY][live.REPORTED])
+    assert [b - seen[0] for b in seen] == [0, 1, 2]
+
+
+def test_tiles_of_every_level_can_be_told_in_both_languages(city: str, door: Reads) -> None:
+    people = People(city)
+    where = cell(door)
+    people.report(where)
+    picture = picture_of(door)
+    minute = Minute.of(picture.directory, {}, picture.now)
+    for area in ancestors(where):
+        for lang in ("zh", "en"):
+            told = tiles(picture, minute, area, lang, True)
+            assert set(told) == set(live.TILES)
+            head = msgspec.json.decode(told["head"])
+            assert head["code"] == area
+            assert head["unit"]
+            if lang == "en" and area == CITY:
+                assert head["unit"].isascii(), head["unit"]
+
+
+# ---- Streams ---------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def running(url: str, redis_url: str | None = None) -> AsyncIterator[Live]:
+    one = Live(Reads(url), redis_url, True)
+    async with one.running():
+        yield one
+
+
+async def hear(messages: AsyncIterator[bytes]) -> dict[str, Any]:
+    """Return the next message that is a picture or a part of one."""
+    while True:
+        text = (await asyncio.wait_for(anext(messages), 10)).decode()
+        for line in text.splitlines():
+            if line.startswith("data: ") and "tiles" in (found := json.loads(line[6:])):
+                return dict(found)
+
+
+def test_a_client_gets_the_whole_first_then_only_what_changed_by_number(
+    city: str, door: Reads, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 60.0)
+
+    async def scene() -> None:
+        async with running(city, stream_url) as one:
+            await asyncio.sleep(0.2)
+            people = People(city, stream)
+            messages = one.stream(CITY, "zh", Client(None))
+            first = await hear(messages)
+            assert first["full"]
+            assert set(first["tiles"]) == set(live.TILES)
+            await asyncio.to_thread(people.report, cell(door))
+            # Without the stream's nudge this would take a minute.
+            then = await hear(messages)
+            assert "full" not in then
+            assert then["n"] == first["n"] + 1
+            assert "rank" not in then["tiles"]
+            assert (
+                then["tiles"]["six"]["now"][live.REPORTED] == first["tiles"]["six"]["now"][live.REPORTED] + 1
+            )
+
+    asyncio.run(scene())
+
+
+def test_a_client_that_is_slow_gets_a_fresh_whole_not_a_queue(city: str, door: Reads) -> None:
+    async def scene() -> None:
+        async with running(city) as one:
+            people = People(city)
+            client = Client(None)
+            messages = one.stream(CITY, "zh", client)
+            first = await hear(messages)
+            for _ in range(3):
+                await asyncio.to_thread(people.report, cell(door))
+                await asyncio.sleep(1.3)
+            later = await hear(messages)
+            assert later["full"]
+            assert later["n"] > first["n"] + 1
+            assert (
+                later["tiles"]["six"]["now"][live.REPORTED] == first["tiles"]["six"]["now"][live.REPORTED] + 3
+            )
+            assert client.slot is None
+
+    asyncio.run(scene())
+
+
+def test_a_county_hears_nothing_of_another_county(city: str, door: Reads) -> None:
+    async def scene() -> None:
+        async with running(city) as one:
+            people = People(city)
+            messages = one.stream(OTHER_COUNTY, "zh", Client(None))
+            await hear(messages)
+            await asyncio.to_thread(people.report, cell(door))
+            heard = []
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2.5):
+                    while True:
+                        heard.append(await hear(messages))
+            assert not [each for each in heard if "six" in each["tiles"]]
+
+    asyncio.run(scene())
+
+
+def test_texts_of_people_never_reach_the_wall(city: str, door: Reads) -> None:
+    people = People(city)
+    people.report(cell(door))
+    picture = picture_of(door)
+    minute = Minute.of(picture.directory, {}, picture.now)
+    told = b"".join(tiles(picture, minute, CITY, "zh", True).values())
+    assert b"<b>" not in told
+
+
+# ---- The doors -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def web(city: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], TestClient]]:
+    """Return a client of the wall's routes, in the demo or out of it."""
+    from dashboard import web as module
+
+    opened: list[TestClient] = []
+
+    def open_(demo: str) -> TestClient:
+        monkeypatch.setenv("DEMO", demo)
+        one = Live(Reads(city), None, demo != "0")
+        walls = module._Walls(Reads(city), one)
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            async with one.running():
+                yield
+
+        async def opens(request: Request) -> Response:
+            refusal, _ = await walls._refused(request, request.path_params["area"])
+            return refusal or Response("open")
+
+        routes = [
+            Route("/live/{area}", walls.stream),
+            Route("/shapes/{file}", walls.shapes),
+            Route("/opens/{area}", opens),
+        ]
+        client = TestClient(Starlette(routes=routes, lifespan=lifespan))
+        client.__enter__()
+        opened.append(client)
+        return client
+
+    yield open_
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+def test_in_the_demo_walls_open_without_a_key(web: Callable[[str], TestClient]) -> None:
+    client = web("1")
+    assert client.get(f"/opens/{CITY}").status_code == 200
+    assert client.get(f"/opens/{CITY}?key=demo").status_code == 200
+    assert client.get(f"/opens/{CITY}?key=wrong").status_code == 403
+
+
+def test_elsewhere_a_wall_needs_a_key_of_its_own_subtree(city: str, web: Callable[[str], TestClient]) -> None:
+    with psycopg.connect(psycopg_dsn(city)) as connection:
+        connection.execute(
+            "insert into wall_key (area_code, sha256) values ('445302', %s) on conflict do nothing",
+            (hashlib.sha256(b"county key").hexdigest(),),
+        )
+        connection.execute(
+            "insert into wall_key (area_code, sha256, revoked_at) values ('445300', %s, now()) on conflict do nothing",
+            (hashlib.sha256(b"old key").hexdigest(),),
+        )
+    client = web("0")
+    for key in ("", "wrong", "old key"):
+        assert client.get("/opens/445302", params={"key": key}).status_code == 403
+    assert client.get("/opens/445302", params={"key": "county key"}).status_code == 200
+    assert client.get("/opens/445302001", params={"key": "county key"}).status_code == 200
+    for outside in (CITY, OTHER_COUNTY):
+        assert client.get(f"/live/{outside}", params={"key": "county key"}).status_code == 403
+        assert client.get(f"/shapes/{outside}.geojson", params={"key": "county key"}).status_code == 403
+
+
+def test_an_unknown_area_is_a_404_and_a_browser_is_sent_to_the_page(web: Callable[[str], TestClient]) -> None:
+    client = web("1")
+    refused = client.get("/live/999999")
+    assert refused.status_code == 404
+    assert "999999" in refused.json()["error"]
+    sent = client.get("/live/445302?lang=en", headers={"Accept": "text/html"}, follow_redirects=False)
+    assert sent.headers["location"] == "/wall?area=445302&embed=true&lang=en"
+
+
+def test_shapes_come_compressed_rounded_and_once(web: Callable[[str], TestClient]) -> None:
+    client = web("1")
+    answer = client.get(f"/shapes/{CITY}.geojson?level=3")
+    assert answer.headers["content-encoding"] == "gzip"
+    features = answer.json()["features"]
+    assert len(features) == 63
+    x, _ = features[0]["geometry"]["coordinates"][0][0]
+    assert round(x, 5) == x
+    again = client.get(f"/shapes/{CITY}.geojson?level=3", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+    bare = client.get(f"/shapes/{CITY}.geojson", headers={"Accept-Encoding": "identity"})
+    assert len(bare.json()["features"]) == 5
+    assert gzip.compress(bare.content)
+
+
+def test_rows_that_time_has_passed_are_not_kept(door: Reads) -> None:
+    picture = picture_of(door)
+    long_ago = picture.now - timedelta(days=30)
+    row = LiveRow(
+        1, 1, "0901", 4, "445302001", "closed", 3, "centre/445302001", None, None, None, long_ago, long_ago, True,
+        long_ago, None, "close", long_ago, None, None, True,
+    )  # fmt: skip
+    before = plain(picture)
+    picture.fold(row)
+    assert plain(picture) == before
+    assert 1 not in picture._kept
+
+
+def test_a_light_is_red_only_after_its_limit(city: str, door: Reads) -> None:
+    people = People(city)
+    now = datetime.now(UTC)
+    incident_id = people.report(cell(door), at=now)
+    people.act("breach", incident_id, SYSTEM, now + timedelta(days=60), clock="accept")
+    picture = picture_of(door, now)
+    assert picture._kept[incident_id].light == "red"

@@ -1,0 +1,172 @@
+"""Proves that every page runs, in both languages, and that one incident can be walked its whole way by buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import data
+from dashboard.data import Filter, Reads
+from dashboard.screens import incidents, wall
+from dashboard.words import LANGUAGES, translator
+from dispatch.desk import Desk
+from dispatch.rules.chain import Report
+from models.demo import load_demo
+from models.servers import Servers
+
+TIMEOUT_S = 60
+
+
+@pytest.fixture(scope="module")
+def city(servers: Servers, template: str) -> Iterator[str]:
+    """Load the demo city once for all pages."""
+    from tests.conftest import _address, _administer
+
+    _administer(servers, f"CREATE DATABASE screens_city TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, "screens_city")
+    load_demo(url)
+    yield url
+    _administer(servers, "DROP DATABASE screens_city WITH (FORCE)")
+
+
+@pytest.fixture
+def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+    """Point the pages at the city."""
+    monkeypatch.setenv("DATABASE_URL", city)
+    monkeypatch.setenv("REDIS_URL", servers.redis_url)
+    monkeypatch.setenv("DEMO", "1")
+    data.reads.cache_clear()
+    incidents._directory.clear()
+    yield data.reads()
+    data.reads().close()
+    data.reads.cache_clear()
+
+
+def report(city: str, source_id: str) -> int:
+    now = datetime.now(UTC)
+    number = int(source_id)
+    one = Report(
+        number, "test", source_id, "0104", "有人<b>聚赌</b>", "", "445302001009", 112.0, 22.9, "point", now
+    )
+    with Desk(city) as desk:
+        outcome = desk.report([one], now)[0]
+    assert outcome.incident_id is not None
+    return outcome.incident_id
+
+
+def open_page(name: str, **query: str) -> AppTest:
+    test = AppTest.from_string(
+        f"from dashboard.screens import {name}\n{name}.page()", default_timeout=TIMEOUT_S
+    )
+    for key, value in query.items():
+        test.query_params[key] = value
+    test.run()
+    assert not test.exception, [each.message for each in test.exception]
+    return test
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("name", ["home", "wall", "incidents"])
+def test_every_page_runs_in_both_languages(door: Reads, name: str, lang: str) -> None:
+    open_page(name, lang=lang)
+
+
+def test_every_sentence_of_the_wall_has_its_chinese() -> None:
+    chinese = translator("zh")
+    missing = [each for each in wall.sentences() if chinese(each) == each]
+    assert not missing
+
+
+def test_an_address_that_makes_no_sense_is_no_fault(door: Reads) -> None:
+    open_page("incidents", id="abc", area="nowhere", after="x_y", state="none", theme="99", light="blue")
+    open_page("incidents", id="999999999", after="1e999_1")
+    open_page("wall", area="<script>", lang="xx")
+
+
+def test_filters_say_what_they_say(city: str, door: Reads) -> None:
+    incident_id = report(city, "5001")
+    now = datetime.now(UTC)
+
+    def found(**wanted: str) -> bool:
+        return incident_id in {row.id for row in door.incidents(Filter(**wanted), now)}
+
+    assert found()
+    assert found(area="445302", state="open", theme="01", text="聚赌")
+    assert found(text="5001")
+    assert not found(area="445381")
+    assert not found(state="closed")
+    assert not found(theme="02")
+    assert not found(light="red")
+    assert not found(light="yellow")
+    assert not found(text="100%")
+
+
+def test_pages_of_the_list_join_without_a_gap(
+    city: str, door: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(6001, 6008):
+        report(city, str(n))
+    now = datetime.now(UTC)
+    whole = [row.id for row in door.incidents(Filter(), now)]
+    monkeypatch.setattr(data, "PAGE_ROWS", 3)
+    joined: list[int] = []
+    after = None
+    while rows := door.incidents(Filter(), now, after):
+        joined += [row.id for row in rows]
+        after = (rows[-1].reported_at, rows[-1].id)
+    assert joined == whole
+
+
+def press(page: AppTest, verb: str, role: str, **typed: object) -> AppTest:
+    """Act as a role: fill in what the verb needs and press its button."""
+    page.selectbox(key=next(b.key for b in page.selectbox if (b.key or "").startswith("role-"))).set_value(
+        role
+    ).run()
+    button = next(b for b in page.button if (b.key or "").startswith(f"{verb}-"))
+    for need, value in typed.items():
+        key = f"{button.key}-{need}"
+        boxes = [*page.text_input, *page.checkbox, *page.selectbox]
+        box = next(b for b in boxes if b.key == key)
+        box.set_value(value)
+    button.click()
+    page.run()
+    assert not page.exception, [each.message for each in page.exception]
+    assert not page.error, [each.value for each in page.error]
+    return page
+
+
+def test_one_incident_is_walked_its_whole_way(city: str, door: Reads) -> None:
+    incident_id = report(city, "7001")
+    page = open_page("incidents", id=str(incident_id))
+    press(page, "accept", "dispatcher")
+    press(page, "dispatch", "dispatcher")
+    press(page, "pick_up", "team")
+    press(page, "dispose", "team", result="已劝散")
+    press(page, "verify", "dispatcher")
+    press(page, "close", "dispatcher", standard=True)
+    detail = door.detail(incident_id)
+    assert detail is not None
+    assert detail.incident.state == "closed"
+    assert [event.verb for event in detail.events][-1] == "close"
+    assert detail.segments[-1].ended_at is not None
+
+
+def test_a_refusal_is_shown_in_words(city: str, door: Reads) -> None:
+    incident_id = report(city, "7002")
+    page = open_page("incidents", id=str(incident_id))
+    button = next(b for b in page.button if (b.key or "").startswith("reject-"))
+    button.click()
+    page.run()
+    assert any("理由" in each.value for each in page.error)
+
+
+def test_outside_the_demo_nobody_acts_without_a_login(
+    city: str, door: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident_id = report(city, "7003")
+    monkeypatch.setenv("DEMO", "0")
+    page = open_page("incidents", id=str(incident_id))
+    assert not [b for b in page.button if (b.key or "").startswith("accept-")]
