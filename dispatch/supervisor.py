@@ -46,13 +46,15 @@ COLOURS = (36, 32, 33, 35, 34, 96, 92, 93)
 class Child:
     """Name a process to keep running, and its command; one that is done `once` it ends with code 0 stays ended.
 
-    A `late` child waits until people can come in.
+    A `late` child waits until people can come in; an `early` one begins while the demo city is being loaded, since
+    it takes seconds to begin and waits for the city by itself.
     """
 
     name: str
     command: tuple[str, ...]
     once: bool = False
     late: bool = False
+    early: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def plan(data_dir: Path, port: int, demo: bool) -> Plan:
     children = [
         Child("dispatch", (*python, "dispatch", "run")),
         Child("jobs", (*python, "jobs", "run-all")),
-        Child("dashboard", (*python, "dashboard")),
+        Child("dashboard", (*python, "dashboard"), early=True),
     ]
     if demo:
         children.append(Child("life", (*python, "dispatch", "life"), late=True))
@@ -306,6 +308,9 @@ class _Run:
             DEMO="1" if plan.demo else "0",
             PYTHONUNBUFFERED="1",
         )
+        for each in self._running:
+            if each.child.early:
+                self._spawn(each)
         if plan.load:
             self._loader = _Running(Child("demo", plan.load))
             self._spawn(self._loader)
