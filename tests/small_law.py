@@ -72,12 +72,16 @@ grace = "15m"
 }
 
 
+def policy_files() -> dict[str, str]:
+    """Return the policy's files: those written here, and the shipped ones of everything else."""
+    shipped = Path(__file__).parents[1] / "config" / "policy"
+    return {name: FILES.get(name) or (shipped / name).read_text("utf-8") for name in policies.FILES}
+
+
 @cache
 def law() -> Policy:
     """Return the policy, as version 7."""
-    shipped = Path(__file__).parents[1] / "config" / "policy"
-    others = {name: (shipped / name).read_text("utf-8") for name in policies.FILES if name not in FILES}
-    return policies.parse(7, FILES | others)
+    return policies.parse(7, policy_files())
 
 
 def local(text: str) -> datetime:
