@@ -1,0 +1,255 @@
+"""Opens the wall in a real browser on a real server: it fills the screen, moves, ages and comes back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from dispatch.desk import Desk
+from dispatch.rules.chain import Report
+from models.demo import load_demo
+from models.servers import Servers
+
+pytestmark = pytest.mark.browser
+BROWSER = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
+CITY = "445300"
+ROOT = Path(__file__).parents[1]
+READY_S = 60.0
+_serial = count(80_001)
+
+
+class Site:
+    """A dashboard process on a port of its own, which a test may stop and start."""
+
+    def __init__(self, servers: Servers, database_url: str, redis_url: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.environment = os.environ | {
+            "DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(self.port),
+            "HOST": "127.0.0.1", "DEMO": "1",
+        }  # fmt: skip
+        self.database_url = database_url
+        self.stream = redis.Redis.from_url(redis_url)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-m", "dashboard"], cwd=ROOT, env=self.environment)
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                with urllib.request.urlopen(f"{self.address}/shapes/{CITY}.geojson", timeout=2):
+                    return
+            time.sleep(0.2)
+        raise AssertionError("the dashboard did not start")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+    def report(self, area: str = "445302001009", category: str = "0104") -> int:
+        now, n = datetime.now(UTC), next(_serial)
+        with Desk(self.database_url, self.stream) as desk:
+            one = Report(n, "test", str(n), category, "x", "", area, 112.03, 22.93, "point", now)
+            outcome = desk.report([one], now)[0]
+        assert outcome.incident_id is not None
+        return outcome.incident_id
+
+
+@pytest.fixture(scope="module")
+def site(servers: Servers, template: str) -> Iterator[Site]:
+    from tests.conftest import _address, _administer
+
+    _administer(servers, f"CREATE DATABASE browser_city TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, "browser_city")
+    load_demo(url)
+    one = Site(servers, url, servers.redis_url)
+    one.report()
+    one.start()
+    yield one
+    one.stop()
+    _administer(servers, "DROP DATABASE browser_city WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    if BROWSER is None:
+        pytest.skip("no Chromium on this machine: install the package chromium to run this test")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Any]:
+    """Open a tab that remembers what went wrong in it."""
+    tab = chromium.new_page(viewport={"width": 1920, "height": 1080})
+    tab.faults = []
+    tab.on("pageerror", lambda error: tab.faults.append(str(error)))
+    # Streamlit looks for itself below the page's path first; that 404 is its way of asking.
+    tab.on(
+        "response",
+        lambda r: (
+            tab.faults.append(f"{r.status} {r.url}") if r.status >= 400 and "_stcore" not in r.url else None
+        ),
+    )
+    yield tab
+    tab.close()
+
+
+def open_wall(page: Any, site: Site, area: str = CITY, **query: str) -> None:
+    tail = "".join(f"&{key}={value}" for key, value in query.items())
+    page.goto(f"{site.address}/wall?area={area}&embed=true{tail}")
+    page.wait_for_selector(".gw-wall .six li", timeout=60_000)
+
+
+def reported(page: Any) -> int:
+    return int(
+        page.locator(".gw-wall .six li")
+        .nth(1)
+        .locator(".v")
+        .inner_text()
+        .split("\n")[0]
+        .replace(",", "")
+        .rstrip("件")
+    )
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (1366, 768), (3840, 2160)])
+def test_the_wall_fills_the_screen_without_scrolling(site: Site, page: Any, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    open_wall(page, site)
+    box = page.evaluate(
+        "() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight,"
+        " ...Object.values(document.querySelector('.gw-wall .stage').getBoundingClientRect().toJSON()).slice(2, 4)]"
+    )
+    assert box[0] <= size[0]
+    assert box[1] <= size[1]
+    assert box[2] == pytest.approx(size[0], abs=size[0] * 0.01)
+    cut = page.evaluate(
+        "() => [...document.querySelectorAll('.gw-wall .tile')].filter((e) => e.scrollWidth > e.clientWidth + 1)"
+        ".map((e) => e.className)"
+    )
+    assert cut == []
+    assert page.faults == []
+
+
+def test_the_numbers_move_when_something_is_reported(site: Site, page: Any) -> None:
+    open_wall(page, site)
+    before = reported(page)
+    site.report()
+    page.wait_for_function(
+        "(n) => document.querySelectorAll('.gw-wall .six li')[1].innerText.includes(String(n))",
+        arg=before + 1,
+        timeout=15_000,
+    )
+    assert "新上报" in page.locator(".tick").inner_text()
+    assert page.faults == []
+
+
+def test_the_map_is_drawn_with_its_areas(site: Site, page: Any) -> None:
+    open_wall(page, site)
+    page.wait_for_selector(".gw-wall .plot canvas", timeout=60_000)
+    page.wait_for_selector(".gw-wall .over .county", timeout=60_000)
+    page.wait_for_timeout(2_000)
+    shot = page.locator(".gw-wall .plot").screenshot()
+    colours = page.evaluate(
+        """async (bytes) => {
+          const bitmap = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
+          const canvas = new OffscreenCanvas(bitmap.width, bitmap.height), pen = canvas.getContext('2d');
+          pen.drawImage(bitmap, 0, 0);
+          const data = pen.getImageData(0, 0, bitmap.width, bitmap.height).data, counts = {};
+          for (let n = 0; n < data.length; n += 4) {
+            const key = [data[n], data[n + 1], data[n + 2]].join();
+            counts[key] = (counts[key] ?? 0) + 1;
+          }
+          return counts;
+        }""",
+        list(shot),
+    )
+    # Towns without anything overdue wear the lowest step of the ramp (#1f2830).
+    assert colours.get("31,40,48", 0) > 50_000
+    assert len(page.locator(".over .county").all()) == 5
+
+
+def test_a_click_goes_down_and_the_crumb_goes_up(site: Site, page: Any) -> None:
+    open_wall(page, site)
+    page.locator(".five li").first.click()
+    page.wait_for_function(
+        "() => document.querySelector('.gw-wall .unit').textContent === '云城区中脑'", timeout=15_000
+    )
+    assert "area=445302" in page.url
+    page.locator(".crumbs a").first.click()
+    page.wait_for_function(
+        "() => document.querySelector('.gw-wall .unit').textContent === '云浮市城市大脑'", timeout=15_000
+    )
+    page.go_back()
+    page.wait_for_function(
+        "() => document.querySelector('.gw-wall .unit').textContent === '云城区中脑'", timeout=15_000
+    )
+    assert page.faults == []
+
+
+def test_in_english_no_chinese_sentence_is_left(site: Site, page: Any) -> None:
+    open_wall(page, site, lang="en")
+    words = page.locator(".gw-wall").inner_text()
+    assert "Overdue and open" in words
+    assert not [each for each in ("今日", "超时", "在办", "示意图") if each in words]
+
+
+def test_a_wall_says_that_it_is_old_and_comes_back_by_itself(site: Site, page: Any) -> None:
+    open_wall(page, site)
+    before = reported(page)
+    site.stop()
+    try:
+        page.wait_for_selector(".gw-wall .tile-six.stale", timeout=40_000)
+        assert "停更" in page.locator(".tile-six .beat").inner_text()
+        assert page.locator(".tile-six .beat .lt.n").count() == 1
+        assert reported(page) == before
+        site.report()
+    finally:
+        site.start()
+    page.wait_for_function("() => !document.querySelector('.gw-wall .tile-six.stale')", timeout=60_000)
+    page.wait_for_function(
+        "(n) => document.querySelectorAll('.gw-wall .six li')[1].innerText.includes(String(n))",
+        arg=before + 1,
+        timeout=15_000,
+    )
