@@ -1,0 +1,127 @@
+"""Propose teams for what waits: gather incidents, teams, rosters and experience; the law decides them together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from dispatch import roster, store
+from dispatch.desk import Desk
+from dispatch.rules.areas import prefix_of
+from dispatch.rules.assignment import (
+    OFFERS_LIMIT,
+    OFFERS_SHOWN,
+    WAITING_LIMIT,
+    Decision,
+    Experience,
+    Offer,
+    Waiting,
+    decide,
+)
+from dispatch.rules.policy import Policy
+from dispatch.rules.weights import Weights
+from dispatch.solver import solve
+
+EXPERIENCE_AGE_S = 300.0  # how old what experience says may be
+
+
+class Proposals:
+    """Propose teams; one per thread, on the Desk's connection."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._experience: list[Experience] = []
+        self._experience_at = -EXPERIENCE_AGE_S
+
+    def burst(self, now: datetime, area_code: str = "") -> list[Decision]:
+        """Return a decision for each incident that waits for its dispatch in an area, gravest first, solved together.
+
+        Of more than `WAITING_LIMIT` the gravest and oldest are decided.
+        """
+        rows = self._desk.ask(lambda cursor: _waiting(cursor, area_code))
+        return self._decide(rows, now, OFFERS_SHOWN)
+
+    def one(self, incident_id: int, now: datetime) -> Decision | None:
+        """Return the ranked offers for one incident whatever its state, or None where there is no such one."""
+        rows = self._desk.ask(lambda cursor: _named(cursor, incident_id))
+        found = self._decide(rows, now, OFFERS_LIMIT)
+        return found[0] if found else None
+
+    def _decide(self, rows: Sequence[tuple[Any, ...]], now: datetime, shown: int) -> list[Decision]:
+        if not rows:
+            return []
+        law = self._desk.policy()
+        teams, standings = self._desk.ask(lambda cursor: (store.teams(cursor), roster.standings(cursor, now)))
+        waiting = [
+            Waiting(one, category, severity, _trade(law, category), area, lon, lat)
+            for one, category, severity, area, lon, lat in rows
+        ]
+        return decide(
+            waiting,
+            teams,
+            law.weights,
+            standings=standings,
+            experience=self._known(law.weights, now),
+            names={trade: (zh, en) for trade, (zh, en, _) in law.trades.items()},
+            solve=solve,
+            shown=shown,
+        )
+
+    def _known(self, weights: Weights, now: datetime) -> list[Experience]:
+        if time.monotonic() - self._experience_at >= EXPERIENCE_AGE_S:
+            self._experience = self._desk.ask(lambda cursor: experience(cursor, weights, now))
+            self._experience_at = time.monotonic()
+        return self._experience
+
+
+def recorded(offer: Offer) -> dict[str, Any]:
+    """Return an offer as a command's `offer`: kept with the choice, whether it was followed or overridden."""
+    return {
+        "team_id": offer.team.id,
+        "cost_min": round(offer.cost_min, 1),
+        "reasons": [because.code for because in offer.reasons],
+        "shortfalls": [because.code for because in offer.shortfalls],
+    }
+
+
+def experience(cursor: store.Cursor, weights: Weights, now: datetime) -> list[Experience]:
+    """Count how cases of each type fared with each trade lately: sent, returned as not theirs, settled."""
+    words = [f"%{_literal(word)}%" for word in weights.not_ours]
+    cursor.execute(
+        "select i.category, t.trade, count(*), count(*) filter (where a.state = 'declined' and exists ("
+        "  select from event e where e.incident_id = a.incident_id and e.verb = 'decline'"
+        "  and (e.data->'assignments'->0->>'id')::bigint = a.id"
+        "  and e.data->'said'->>'reason' ilike any(%s))), count(*) filter (where a.state in ('done', 'ended'))"
+        " from assignment a join incident i on i.id = a.incident_id join team t on t.id = a.team_id"
+        " where a.role = 'lead' and a.sent_at >= %s and a.sent_at <= %s group by 1, 2 order by 1, 2",
+        (words, now - timedelta(days=weights.memory_days), now),
+    )
+    return [Experience(*row) for row in cursor.fetchall()]
+
+
+def _waiting(cursor: store.Cursor, area_code: str) -> list[tuple[Any, ...]]:
+    cursor.execute(
+        "select id, category, severity, area_code, lon, lat from incident where ended_at is null"
+        " and state = 'accepted' and paused_why is null and area_code like %s"
+        " order by severity, reported_at, id limit %s",
+        ((prefix_of(area_code) if area_code else "") + "%", WAITING_LIMIT),
+    )
+    return cursor.fetchall()
+
+
+def _named(cursor: store.Cursor, incident_id: int) -> list[tuple[Any, ...]]:
+    cursor.execute(
+        "select id, category, severity, area_code, lon, lat from incident where id = %s", (incident_id,)
+    )
+    return cursor.fetchall()
+
+
+def _trade(law: Policy, category: str) -> str:
+    # A type that the present policy has dropped goes where everything unknown goes.
+    return law.trade_for(law.types.get(category) or law.types[law.fallback])
+
+
+def _literal(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
