@@ -103,15 +103,23 @@ def main(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     runner = Runner()
-    match args.command:
-        case "list":
-            _show(runner.records(), args.json)
-        case "run":
-            job = next(job for job in JOBS if job.name == args.name)
-            rows = runner.run(job, args.as_of or datetime.now(UTC))
-            print(f"{job.name}: " + ("another process is at it" if rows is None else f"{rows} rows"))
-        case "run-all":
-            _run_all(runner)
+    try:
+        match args.command:
+            case "list":
+                _show(runner.records(), args.json)
+            case "run":
+                job = next(job for job in JOBS if job.name == args.name)
+                rows = runner.run(job, args.as_of or datetime.now(UTC))
+                print(f"{job.name}: " + ("another process is at it" if rows is None else f"{rows} rows"))
+            case "run-all":
+                _run_all(runner)
+    except LookupError as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    except (psycopg.Error, redis.RedisError) as fault:
+        # Its text may hold rows or addresses: the log of the servers has it, the screen need not.
+        print(f"{type(fault).__name__}: do the servers run (make run)?", file=sys.stderr)
+        return 1
     return 0
 
 

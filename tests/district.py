@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
+import shapely
 
 from dispatch import store
 from dispatch.rules.chain import Event, replay
@@ -30,6 +31,7 @@ from tests.small_law import (
 
 FAR_VILLAGE, OTHER_VILLAGE = "445321001001", "445302002001"
 CELLS = (MICRO, "44530200100200001", "44530200200100001", "44532100100100001")
+CELL_AT = tuple((112.0 + n / 100, code) for n, code in enumerate(CELLS))
 AREAS = (
     CITY, COUNTY, OTHER_COUNTY, TOWN, NEXT_TOWN, FAR_TOWN, VILLAGE, NEXT_VILLAGE, OTHER_VILLAGE, FAR_VILLAGE, *CELLS,
 )  # fmt: skip
@@ -47,6 +49,11 @@ def build(database: str) -> None:
                 (code, 1 if code == CITY else LEVELS[len(code)], code, _parent(code), 112.0, 22.9)
                 for code in AREAS
             ],
+        )
+        _copy(
+            cursor,
+            "area_shape (code, wkb, schematic)",
+            [(code, shapely.to_wkb(shapely.box(x, 22.9, x + 0.005, 22.905)), True) for x, code in CELL_AT],
         )
         _copy(cursor, "organisation (id, name, kind, area_code)", [(1, "中心", "centre", CITY)])
         _copy(

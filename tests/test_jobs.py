@@ -1,0 +1,285 @@
+"""Time acts once: each limit passed is noted once, each silence raised once a level, by one runner at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+
+import jobs.__main__ as command
+from dispatch.desk import Desk
+from dispatch.rules import clocks, escalation
+from dispatch.rules.chain import Report
+from jobs import clocks as clock_jobs
+from jobs.clocks import escalate, stale, sweep
+from jobs.table import JOBS, Job
+from tests import district
+from tests.small_law import JOINT, MAJOR, MONDAY, SMALL, law, report
+
+MINUTE, INSTANT = timedelta(minutes=1), timedelta(microseconds=1)
+
+
+@pytest.fixture
+def desk(database: str) -> Iterator[Desk]:
+    """Give the test a Desk of the small city."""
+    district.build(database)
+    with Desk(database) as one:
+        yield one
+
+
+@pytest.fixture
+def house(database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Point the jobs at the test's own servers."""
+    district.build(database)
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("REDIS_URL", stream_url)
+    return database
+
+
+def opened(desk: Desk, category: str, count: int = 1, first: int = 1) -> None:
+    """Report some of a kind at Monday nine."""
+    reports: list[Report] = [report(category, number=n) for n in range(first, first + count)]
+    assert {outcome.status for outcome in desk.report(reports, MONDAY)} == {"done"}
+
+
+def noted(database: str, verb: str) -> int:
+    """Count the events of a verb."""
+    return int(district.value(database, "select count(*) from event where verb = %s", verb))
+
+
+def test_a_limit_is_noted_once_and_not_before_it_is_passed(desk: Desk, database: str) -> None:
+    """Due exactly now is still on time; the next instant is not; a second sweep finds nothing."""
+    opened(desk, JOINT)
+    due = MONDAY + 10 * MINUTE
+    assert district.value(database, "select due_at from incident") == due
+    assert sweep(desk, due) == 0
+    assert sweep(desk, due + INSTANT) == 1
+    assert sweep(desk, due + INSTANT) == sweep(desk, due + MINUTE) == 0
+    assert noted(database, "breach") == 1
+    assert district.rows(database, "select overdue_since, clocks -> 'accept' ->> 'state' from incident") == [
+        (due, "breached")
+    ]
+    district.check_everything(database)
+
+
+def test_limits_that_fall_due_at_one_instant_are_each_noted(desk: Desk, database: str) -> None:
+    """Pick-up and arrival of the lead, at the same second: neither hides the other."""
+    opened(desk, MAJOR)
+    due = MONDAY + 5 * MINUTE
+    parts = district.value(database, "select count(*) from assignment")
+    assert sweep(desk, due + INSTANT) == 2 * parts
+    assert sweep(desk, due + MINUTE) == 0
+    told = district.rows(
+        database, "select data -> 'said' ->> 'clock', count(*) from event where verb = 'breach' group by 1"
+    )
+    assert dict(told) == {"pick_up": parts, "arrive": parts}
+    district.check_everything(database)
+
+
+def test_what_one_transaction_cannot_hold_is_noted_by_the_next(
+    desk: Desk, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage there is more than a batch, and several limits an incident."""
+    monkeypatch.setattr(clock_jobs, "SWEEP_LIMIT", 5)
+    opened(desk, MAJOR, 12)
+    live = district.value(database, "select count(*) from assignment")
+    passed = MONDAY + 6 * MINUTE
+    runs = [sweep(desk, passed)]
+    while runs[-1]:
+        assert runs[-1] <= 5 * clock_jobs.ROUNDS_LIMIT
+        runs.append(sweep(desk, passed))
+    assert sum(runs) == noted(database, "breach") == 2 * live
+    assert len(desk.clocks_due(MONDAY + timedelta(days=60), 3)) == 3
+    district.check_everything(database)
+
+
+def test_silence_goes_up_one_level_a_rung_and_once_each(desk: Desk, database: str) -> None:
+    """Not before its time, not twice at it, and after an outage by one step and not by a backlog of them."""
+    opened(desk, JOINT)
+    due = MONDAY + 10 * MINUTE
+    sweep(desk, due + INSTANT)
+    step = escalation.next_step(3, 3, due, law().ladder)
+    assert step is not None
+    assert step[1] == 2
+    assert escalate(desk, step[0] - INSTANT) == 0
+    assert escalate(desk, step[0]) == 1
+    assert escalate(desk, step[0]) == escalate(desk, step[0] + MINUTE) == 0
+    assert district.value(database, "select level from incident") == 2
+    assert noted(database, "escalate") == 1
+    after = escalation.next_step(3, 2, due, law().ladder)
+    assert escalate(desk, step[0] + timedelta(days=9)) == (0 if after is None else 1)
+    district.check_everything(database)
+
+
+def test_a_grave_matter_is_not_hidden_behind_many_small_ones(
+    desk: Desk, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand small ones, overdue longer but not due to go up, leave the first place to it."""
+    monkeypatch.setattr(clock_jobs, "SWEEP_LIMIT", 20)
+    opened(desk, SMALL, 30)
+    opened(desk, MAJOR, first=100)
+    # All pick-ups of the small ones are noted; then the grave one falls silent as well.
+    now = MONDAY + 61 * MINUTE
+    while sweep(desk, now):
+        pass
+    small, grave = (escalation.next_step(s, 3, MONDAY, law().ladder) for s in (4, 1))
+    assert small is not None
+    assert grave is not None
+    assert small[0] > now
+    rows = desk.overdue(now + timedelta(hours=1), 20)
+    assert [severity for _, severity, _, _ in rows] == [1]
+
+
+def test_every_limit_of_one_incident_is_noted_in_its_own_time(desk: Desk, database: str) -> None:
+    """The first one noted does not hide the later one."""
+    opened(desk, JOINT)
+    kinds = set()
+    for days in range(1, 90):
+        sweep(desk, MONDAY + timedelta(days=days))
+        kinds |= {
+            kind
+            for (kind,) in district.rows(
+                database, "select data -> 'said' ->> 'clock' from event where verb = 'breach'"
+            )
+        }
+    assert kinds == {"accept", "close"} <= set(clocks.KINDS)
+
+
+def test_of_two_runners_one_gets_the_lock_and_the_other_takes_it_calmly(
+    house: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not an error and not a second run; when the first is done the second may."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def wait(desk: Desk, now: datetime) -> int:
+        inside.set()
+        assert go_on.wait(20)
+        return 3
+
+    job = Job("wait", 5, 5, "等", "wait", wait)
+    monkeypatch.setattr(command, "JOBS", (*JOBS, job))
+    one, other = command.Runner(), command.Runner()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(one.run, job, MONDAY)
+        try:
+            assert inside.wait(20)
+            assert other.run(job, MONDAY) is None
+            # Another job has a lock of its own.
+            assert other.run(JOBS[0], MONDAY) == 0
+        finally:
+            go_on.set()
+        assert running.result(20) == 3
+    assert other.run(job, MONDAY) == 3
+
+
+def test_each_run_leaves_a_record_and_a_fault_does_too(
+    house: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When, how many rows, how long; a job that fails does not end the scheduler."""
+    runner = command.Runner()
+    runner.run(JOBS[0], MONDAY)
+    record = runner.records()[0]
+    assert (record["name"], record["rows"], record["at"]) == (JOBS[0].name, "0", MONDAY.isoformat())
+    assert int(record["ms"]) >= 0
+
+    def broken(desk: Desk, now: datetime) -> int:
+        raise LookupError("nothing there")
+
+    job = Job("broken", 5, 5, "坏", "broken", broken)
+    monkeypatch.setattr(command, "JOBS", (*JOBS, job))
+    runner.scheduled(job)
+    last = runner.records()[-1]
+    assert (last["fault"], "at" in last) == ("LookupError", False)
+
+
+def test_a_job_is_late_after_three_silent_turns() -> None:
+    """And when it never ran."""
+    every = timedelta(seconds=10)
+    assert stale(None, MONDAY, every)
+    assert not stale(MONDAY, MONDAY + 3 * every, every)
+    assert stale(MONDAY, MONDAY + 3 * every + INSTANT, every)
+
+
+def test_every_job_has_a_name_of_its_own_and_words_in_both_languages() -> None:
+    """The list is what an operator reads."""
+    assert len({job.name for job in JOBS}) == len(JOBS)
+    for job in JOBS:
+        assert job.every_s > 0 < job.grace_s
+        assert job.zh != job.en != ""
+
+
+def test_the_commands_list_and_run_jobs(house: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By hand, at a given time, and shown afterwards as text and as JSON."""
+    assert command.main(["list"]) == 0
+    assert capsys.readouterr().out.count("never ran") == len(JOBS)
+    with Desk(house) as desk:
+        opened(desk, JOINT)
+    assert command.main(["run", "clocks", "--as-of", "2026-03-02T09:11:00+08:00"]) == 0
+    assert capsys.readouterr().out == "clocks: 1 rows\n"
+    assert command.main(["run", "clocks", "--as-of", "2026-03-02T09:11:00+08:00"]) == 0
+    assert capsys.readouterr().out == "clocks: 0 rows\n"
+    assert command.main(["list", "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [record["name"] for record in records] == [job.name for job in JOBS]
+    assert records[0]["rows"] == "0"
+    assert command.main(["list"]) == 0
+    assert "0 rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "COMMAND"),
+        (["fly"], "invalid choice"),
+        (["run"], "name"),
+        (["run", "nothing"], "invalid choice"),
+        (["run", "clocks", "--as-of", "yesterday"], "--as-of"),
+        (["run", "clocks", "--as-of", "2026-03-02T09:11:00"], "give an offset"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_the_usage(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and one line that says what is wrong."""
+    with pytest.raises(SystemExit) as end:
+        command.main(words)
+    assert end.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_without_servers_or_city_a_sentence_says_so(
+    database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], tmp_path: Path,
+) -> None:  # fmt: skip
+    """No traceback, and no address with a password in it."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://somebody:secret@127.0.0.1:1/none")
+    monkeypatch.setenv("REDIS_URL", f"unix://{tmp_path}/none")
+    for words in (["list"], ["run", "clocks"]):
+        assert command.main(words) == 1
+        told = capsys.readouterr().err
+        assert "do the servers run" in told
+        assert "secret" not in told
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("REDIS_URL", stream_url)
+    assert command.main(["run", "escalation"]) == 1
+    assert "python -m models demo" in capsys.readouterr().err
+
+
+@pytest.mark.processes
+def test_help_needs_no_servers_and_names_every_command() -> None:
+    """`python -m jobs --help`, as a newcomer types it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs", "--help"],
+        capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[1], env=os.environ, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("list", "run", "run-all"))
