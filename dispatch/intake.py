@@ -99,7 +99,6 @@ class Batch:
     problems: dict[int, Problem] = field(default_factory=dict)
     # Number and source of what was refused after it could be read.
     refused_numbers: dict[int, tuple[int, str]] = field(default_factory=dict)
-    suggested: dict[int, tuple[str, ...]] = field(default_factory=dict)
     # Left pending: their fault may pass, and their deliveries are counted.
     held_back: set[int] = field(default_factory=set)
 
@@ -166,11 +165,10 @@ class Preparer:
                 batch.problems[at] = place
                 batch.refused_numbers[at] = (number, message.source)
                 continue
-            category = message.category
+            category, suggested = message.category, None
             if category is None:
                 suggestion = self._suggester.suggest(message.text)
-                category = suggestion.category
-                batch.suggested[at] = suggestion.words
+                category, suggested = suggestion.category, suggestion.words
             located_at.append(at)
             batch.reports.append(
                 Report(
@@ -190,6 +188,7 @@ class Preparer:
                     message.photos,
                     message.target_at,
                     message.imported,
+                    suggested,
                 )
             )
         batch.report_at = located_at

@@ -126,6 +126,8 @@ def open_report(report: Report, policy: Policy, around: Around, now: datetime) -
         "reported_at": report.reported_at.isoformat(),
     }
     said: dict[str, Any] = {"photos": list(report.photos)} if report.photos else {}
+    if report.suggested is not None:
+        said["suggested"] = list(report.suggested)
     if around.suspects:
         said["suspects"] = around.suspects
     return Change("reported", f"centre/{centre}", begun, facts=facts, said=said, opened=opened)

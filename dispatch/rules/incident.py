@@ -41,6 +41,8 @@ class Report:
     photos: tuple[str, ...] = ()
     target_at: datetime | None = None
     imported: bool = False
+    # Where the type was only suggested from the text: the words that spoke for it, or none for the fallback.
+    suggested: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
