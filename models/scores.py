@@ -55,12 +55,15 @@ COUNTS = (
 
 
 class Follower(Base):
-    """How far a reader of events has come: all events of transactions below `tx` are in what it keeps."""
+    """How far a job has come that goes on where it stopped.
+
+    For one that follows events, the transaction below which all are taken in; for a sweep, the last incident's id.
+    """
 
     __tablename__ = "follower"
 
     name: Mapped[str] = mapped_column(Text, primary_key=True)
-    tx: Mapped[int] = mapped_column(BigInteger)
+    position: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 

@@ -249,9 +249,12 @@ def evaluate(indicator: Indicator, cases: Iterable[Case]) -> Rate:
     counted = [(c, indicator.numerator(c)) for c in cases if indicator.denominator(c)]
     kept, left_out = _without_strangers(indicator, counted)
     kept.sort(key=lambda each: each[0].id)
+    # Most credits are whole: exact fractions are kept for the few that are not.
+    whole = sum(credit for _, credit in kept if not isinstance(credit, Fraction))
+    parts = sum((credit for _, credit in kept if isinstance(credit, Fraction)), Fraction(0))
     return Rate(
         indicator,
-        sum((Fraction(credit) for _, credit in kept if credit), Fraction(0)),
+        parts + whole,
         len(kept),
         tuple(case.id for case, credit in kept if credit),
         tuple(case.id for case, _ in kept),
@@ -276,7 +279,8 @@ def _without_strangers(
         return share if indicator.more_is_better else 1 - share
 
     strangers = sorted((each for each in counted if each[0].never_theirs), key=lambda e: (good(e), e[0].id))
-    total, left_out = sum((good(each) for each in counted), Fraction(0)), []
+    total = sum((good(each) for each in counted), Fraction(0))
+    left_out: list[Credited] = []
     for each in strangers:
         mean = total / (len(counted) - len(left_out))
         if good(each) == 0 or good(each) < mean:
@@ -322,22 +326,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Hold one subject's card: exact value from 0 to 100 or None, its parts, and how much weight had data."""
+    """Hold one subject's card: its parts, how much weight had data, and the exact value from 0 to 100.
+
+    The value is the points over the weight that has data, times 100; None where nothing has.
+    """
 
     card: str
     parts: tuple[Part, ...]
-
-    @property
-    def weighed(self) -> int:
-        """Return the weight of the parts that have data, of 100."""
-        return sum(part.weight for part in self.parts if part.rate.d)
-
-    @property
-    def value(self) -> Fraction | None:
-        """Return the points over the weight that has data, times 100; None where nothing has."""
-        if not self.weighed:
-            return None
-        return sum((part.points or Fraction(0) for part in self.parts), Fraction(0)) * WHOLE / self.weighed
+    weighed: int
+    value: Fraction | None
 
     @property
     def count(self) -> int:
@@ -351,7 +348,9 @@ def score(rules: Rules, card: str, cases: Sequence[Case]) -> Score:
     for name, weight in rules.cards[card].items():
         rate = _volume(rules, cases) if name == VOLUME else evaluate(rules.catalogue[name], cases)
         parts.append(Part(weight, rate))
-    return Score(card, tuple(parts))
+    weighed = sum(part.weight for part in parts if part.rate.d)
+    points = sum((part.points or 0 for part in parts), Fraction(0))
+    return Score(card, tuple(parts), weighed, points * Fraction(WHOLE, weighed) if weighed else None)
 
 
 def band(rules: Rules, value: Fraction | None) -> str:

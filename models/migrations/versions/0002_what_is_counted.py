@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.create_table(
         "follower",
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("tx", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_follower")),
     )

@@ -1,0 +1,545 @@
+"""Prove what is counted: followed, rebuilt and summed alike, frozen to the byte, corrected beside, errors found."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from dispatch import history, recheck, rollup, scoring
+from dispatch.desk import Desk
+from dispatch.rules.areas import Level
+from dispatch.rules.chain import Actor, Command
+from models import demo
+from models.scores import COUNTS
+from models.servers import Servers, psycopg_dsn
+
+UNTIL = datetime(2026, 6, 12, 4, tzinfo=UTC)
+DAYS, PER_DAY, SEED = 46, 30, 3
+MAY = date(2026, 5, 1)
+CITY = "445300"
+LATER = UNTIL + timedelta(hours=1)
+ALL_TIME = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
+
+Connection = psycopg.Connection[Any]
+
+
+def _administer(servers: Servers, statement: str) -> None:
+    address = make_url(servers.database_url).set(database="postgres")
+    dsn = psycopg_dsn(address.render_as_string(hide_password=False))
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+@pytest.fixture(scope="module")
+def lived(servers: Servers, template: str) -> Iterator[str]:
+    """Let the demo city live six weeks once; return the name of the database that tests copy."""
+    name = f"lived_{uuid.uuid4().hex[:8]}"
+    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    url = make_url(servers.database_url).set(database=name).render_as_string(hide_password=False)
+    demo.load_demo(url)
+    for _ in history.write(url, UNTIL, DAYS, PER_DAY, SEED):
+        pass
+    yield name
+    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def url(servers: Servers, lived: str) -> Iterator[str]:
+    """Give the test a lived-in city of its own."""
+    name = f"city_{uuid.uuid4().hex[:8]}"
+    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {lived} STRATEGY FILE_COPY")
+    yield make_url(servers.database_url).set(database=name).render_as_string(hide_password=False)
+    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[Connection]:
+    """Open a connection as jobs have one: each transaction is begun where it is needed."""
+    with psycopg.connect(psycopg_dsn(url), autocommit=True) as open_one:
+        yield open_one
+
+
+def follow_all(connection: Connection, bite: int = 700) -> int:
+    """Follow in small bites to the end; return the events taken in."""
+    total = 0
+    while taken := rollup.follow(connection, bite):
+        total += taken
+    return total
+
+
+def table(connection: Connection) -> list[tuple[Any, ...]]:
+    """Return the whole roll-up in the order of its key."""
+    columns = ", ".join(COUNTS)
+    return connection.execute(
+        f"select hour, area_code, theme, {columns} from hourly order by hour, area_code, theme".encode()
+    ).fetchall()
+
+
+def one(connection: Connection, statement: str, *params: object) -> Any:
+    """Return the only value that a statement answers."""
+    row = connection.execute(statement.encode(), params).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_followed_in_bites_and_rebuilt_at_once_the_hours_are_the_same(connection: Connection) -> None:
+    taken = follow_all(connection)
+    assert taken == one(connection, "select count(*) from event")
+    followed = table(connection)
+    assert rollup.rebuild(connection) == one(connection, "select count(*) from incident")
+    assert table(connection) == followed
+    assert sum(row[3] for row in followed) == one(connection, "select count(*) from incident")
+
+
+def test_the_hours_say_what_plain_sql_says_over_the_rows(connection: Connection) -> None:
+    follow_all(connection)
+    with connection.cursor() as cursor:
+        total = rollup.sums(cursor, *ALL_TIME, Level.CITY, CITY)[CITY]
+    closed = "state in ('closed', 'archived')"
+    parts = "from incident where exists (select from assignment a where a.incident_id = incident.id and role = 'lead'"
+    by_sql = {
+        "reported": "select count(*) from incident",
+        "rejected": "select count(*) from incident where state in ('rejected', 'void')",
+        "accepted": "select count(*) from incident where state not in"
+        " ('reported', 'checking', 'rejected', 'void', 'merged')",
+        "dispatched": f"select count(*) {parts})",
+        "returned": f"select count(*) {parts} and a.state = 'declined')",
+        "disposed": "select count(disposed_at) from incident",
+        "disposed_timed": "select count(disposed_on_time) from incident",
+        "disposed_on_time": "select count(*) from incident where disposed_on_time",
+        "overdue": "select count(*) from assignment where role = 'lead' and state in ('sent', 'picked_up', 'on_site')"
+        " and clocks -> 'dispose' ->> 'state' = 'breached'",
+        "closed": f"select count(*) from incident where {closed}",
+        "closed_timed": f"select count(closed_on_time) from incident where {closed}",
+        "closed_on_time": f"select count(*) from incident where {closed} and closed_on_time",
+        "reworked": "select count(*) from incident where disposed_at is not null and facts ? 'reworks'",
+        "rated": "select count(rating) from incident",
+        "rating_sum": "select coalesce(sum(rating), 0) from incident",
+        "settled": "select count(*) from incident join category c on c.code = category"
+        " where theme = '02' and facts -> 'settled' = 'true'",
+        "whistles": "select count(*) from assignment where kind = 'whistle'",
+        "in_grid": f"select count(*) from incident where {closed} and facts -> 'solved_in_grid' = 'true'",
+    }
+    assert {name: total[name] for name in by_sql} == {
+        name: one(connection, sql) for name, sql in by_sql.items()
+    }
+    assert (
+        min(total[name] for name in ("returned", "reworked", "rated", "settled", "whistles", "in_grid")) > 0
+    )
+
+
+def test_every_level_of_the_city_sums_to_the_same(connection: Connection) -> None:
+    follow_all(connection)
+    with connection.cursor() as cursor:
+        levels = [
+            rollup.sums(cursor, *ALL_TIME, level, CITY) for level in (Level.CITY, Level.COUNTY, Level.TOWN)
+        ]
+        assert [len(level) for level in levels] == [1, 5, 63]
+        for name in COUNTS:
+            assert len({sum(area[name] for area in level.values()) for level in levels}) == 1, name
+        for county, of_county in levels[1].items():
+            towns = rollup.sums(cursor, *ALL_TIME, Level.TOWN, county)
+            assert {n: sum(t[n] for t in towns.values()) for n in COUNTS} == of_county
+
+
+def test_a_reopened_case_is_taken_out_of_the_hour_it_was_closed_in(url: str, connection: Connection) -> None:
+    follow_all(connection)
+    key, ended, area = _closed(connection)
+    hour = ended.replace(minute=0, second=0, microsecond=0)
+
+    def closed_then() -> int:
+        return int(
+            one(
+                connection,
+                "select coalesce(sum(closed), 0) from hourly where hour = %s and area_code = %s",
+                hour,
+                area[:9],
+            )
+        )
+
+    before = closed_then()
+    with Desk(url) as desk:
+        centre = Actor("dispatcher/test", "dispatcher", area[:9])
+        (outcome,) = desk.act([Command("reopen", key, centre, "r", {"reason": "仍未解决"})], LATER)
+    assert outcome.status == "done", outcome
+    assert rollup.follow(connection) == 1
+    assert closed_then() == before - 1
+    followed = table(connection)
+    rollup.rebuild(connection)
+    assert table(connection) == followed
+
+
+def _closed(connection: Connection) -> tuple[int, datetime, str]:
+    """Return (id, end, area) of a closed case of May that a team disposed of late."""
+    row = connection.execute(
+        "select id, ended_at, area_code from incident where state = 'closed' and disposed_on_time is false"
+        " and reported_at between '2026-05-02' and '2026-05-20' and facts ->> 'disposer_team' is not null"
+        " order by id limit 1"
+    ).fetchone()
+    assert row is not None
+    key, ended, area = row
+    return key, ended, area
+
+
+def test_an_event_that_commits_late_is_not_passed_over(url: str, connection: Connection) -> None:
+    follow_all(connection)
+    area = one(connection, "select area_code from incident where ended_at is null order by id limit 1")
+    ids = [
+        i for (i,) in connection.execute("select id from incident where ended_at is null order by id limit 2")
+    ]
+    actor = Actor("dispatcher/test", "dispatcher", CITY)
+    assert area.startswith("4453")
+    with psycopg.connect(psycopg_dsn(url)) as slow, Desk(url) as desk:
+        # The slow one takes its number first and commits last.
+        slow.execute("update team set load = load where id = (select min(id) from team)")
+        desk.act([Command("note", ids[0], actor, "n", {"note": "到场"})], LATER)
+        assert rollup.follow(connection) == 0
+        slow.execute(
+            "insert into event (incident_id, seq, at, verb, actor, cause, policy_version, data, hash)"
+            " select id, seq + 1, last_at, 'note', 'x', 'x', policy_version, '{}', '' from incident where id = %s",
+            (ids[1],),
+        )
+        slow.commit()
+        assert rollup.follow(connection) == 2
+    assert rollup.follow(connection) == 0
+
+
+def test_killed_in_the_middle_the_next_run_completes_and_counts_nothing_twice(
+    url: str, connection: Connection
+) -> None:
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import psycopg, sys\nfrom dispatch import rollup\n"
+            "with psycopg.connect(sys.argv[1], autocommit=True) as c:\n    while rollup.follow(c, 50): pass",
+            psycopg_dsn(url),
+        ],
+        env=dict(os.environ),
+    )
+    deadline = time.monotonic() + 60
+    with connection.cursor() as cursor:
+        while rollup.position(cursor) == 0:
+            assert child.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    rest = follow_all(connection)
+    assert 0 < rest < one(connection, "select count(*) from event")
+    followed = table(connection)
+    rollup.rebuild(connection)
+    assert table(connection) == followed
+
+
+def test_two_that_follow_at_once_count_each_event_once(url: str, connection: Connection) -> None:
+    taken: list[int] = []
+
+    def work() -> None:
+        with psycopg.connect(psycopg_dsn(url), autocommit=True) as own:
+            taken.append(follow_all(own, 300))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(taken) == one(connection, "select count(*) from event")
+    followed = table(connection)
+    rollup.rebuild(connection)
+    assert table(connection) == followed
+
+
+# --- months
+
+
+def parts_of(connection: Connection, kind: str, card: str = "unit") -> dict[str, dict[str, Any]]:
+    """Return subject -> the stored parts of its card for May."""
+    return dict(
+        connection.execute(
+            "select subject, parts from assessment where month = %s and kind = %s and card = %s",
+            (MAY, kind, card),
+        ).fetchall()
+    )
+
+
+def test_every_rate_of_every_level_sums_to_the_city(connection: Connection) -> None:
+    assert scoring.assess_month(connection, MAY, UNTIL) > 0
+    for card in ("unit", "whistle"):
+        city = parts_of(connection, "city", card)[CITY]
+        for kind in ("county", "town", "village"):
+            below = parts_of(connection, kind, card).values()
+            for part in (*city["parts"], *city.get("also", ())):
+                name = part["indicator"]
+                same = [
+                    p
+                    for one in below
+                    for p in (*one["parts"], *one.get("also", ()))
+                    if p["indicator"] == name
+                ]
+                assert sum(p["d"] for p in same) == part["d"], (kind, name)
+                assert sum(Fraction(p["n"] or 0) for p in same) == Fraction(part["n"] or 0), (kind, name)
+
+
+def test_a_rate_lists_the_cases_behind_it(connection: Connection) -> None:
+    scoring.assess_month(connection, MAY, UNTIL)
+    listed = 0
+    for village in parts_of(connection, "village").values():
+        for part in village["parts"]:
+            assert len(part["denominator"]) == part["d"]
+            assert set(part["numerator"]) <= set(part["denominator"])
+            listed += part["d"]
+    assert listed > 1_000
+    late = [
+        i
+        for village in parts_of(connection, "village").values()
+        for part in village["parts"]
+        if part["indicator"] == "on_time_disposal"
+        for i in set(part["denominator"]) - set(part["numerator"])
+    ]
+    # Judged by the stored flag, which is another way to the same: late, or not disposed of at all.
+    wrong = connection.execute(
+        "select id from incident where id = any(%s) and disposed_on_time", (late,)
+    ).fetchall()
+    assert late
+    assert wrong == []
+
+
+def test_a_month_is_frozen_on_its_day_and_not_before(connection: Connection) -> None:
+    day = datetime(2026, 6, 4, 16, tzinfo=UTC)  # 5 June, 00:00 in the city
+    assert scoring.freeze(connection, MAY, day - timedelta(seconds=1)) == 0
+    with connection.cursor() as cursor:
+        assert scoring.unfrozen(cursor, day, 12) == [date(2026, 4, 1), MAY]
+    assert scoring.freeze(connection, MAY, day) > 0
+    assert scoring.freeze(connection, MAY, day) == 0
+    assert scoring.assess_month(connection, MAY, UNTIL) == 0
+    with connection.cursor() as cursor:
+        assert scoring.unfrozen(cursor, day, 12) == [date(2026, 4, 1)]
+
+
+def test_the_database_refuses_to_touch_a_frozen_month(connection: Connection) -> None:
+    scoring.freeze(connection, MAY, UNTIL)
+    for edit in (
+        "update assessment set score = 100 where kind = 'city'",
+        "delete from assessment where kind = 'team'",
+        "insert into assessment select month, kind, 'x', card, score, band, cases, parts, hash from assessment limit 1",
+        "update assessment_month set state = 'provisional'",
+        "delete from assessment_month",
+    ):
+        with pytest.raises(psycopg.errors.RaiseException, match="the assessment of 2026-05 is frozen"):
+            connection.execute(edit.encode())
+
+
+def test_a_frozen_month_is_computed_again_to_the_byte_whatever_the_rules_are_now(
+    connection: Connection,
+) -> None:
+    scoring.freeze(connection, MAY, UNTIL)
+    stored = connection.execute(
+        "select kind, subject, card, parts::text, hash from assessment where month = %s", (MAY,)
+    ).fetchall()
+    digest = one(connection, "select hash from assessment_month where month = %s", MAY)
+    connection.execute(
+        "insert into policy_version (version, valid_from, files, digest) select 2, '2026-06-01', jsonb_set(files,"
+        " '{assessment.toml}', to_jsonb(replace(replace(files ->> 'assessment.toml', 'disposal = 30', 'disposal = 20'),"
+        " 'extension = 10', 'extension = 20'))), 'two' from policy_version where version = 1"
+    )
+    with connection.cursor() as cursor:
+        assert scoring.rules_of(cursor).cards["unit"]["disposal"] == 20
+    again = scoring.again(connection, MAY)
+    assert again.hash == digest
+    assert sorted((c.kind, c.subject, c.card, c.parts, c.hash) for c in again.cards) == sorted(stored)
+    assert recheck.months(connection, UNTIL, [MAY]) == len(stored)
+    with connection.cursor() as cursor:
+        assert recheck.open_mismatches(cursor) == []
+
+
+def test_an_appeal_after_the_freeze_is_a_correction_and_leaves_the_frozen_untouched(
+    url: str, connection: Connection
+) -> None:
+    scoring.freeze(connection, MAY, UNTIL)
+    frozen = connection.execute("select * from assessment order by kind, subject, card").fetchall()
+    assert scoring.follow_appeals(connection) == 0
+    key, _, area = _closed(connection)
+    team = int(one(connection, "select (facts ->> 'disposer_team')::int from incident where id = %s", key))
+    _appeal(url, key, team, area)
+    assert scoring.follow_appeals(connection) > 0
+    assert connection.execute("select * from assessment order by kind, subject, card").fetchall() == frozen
+    rows = connection.execute(
+        "select kind, subject, reason, score_before, score_after from correction where card = 'unit' order by kind"
+    ).fetchall()
+    # Everybody who answers for it, up to the city; nobody is worse off.
+    assert {row[0] for row in rows} == {"village", "town", "county", "city", "team", "department"}
+    for kind, subject, reason, before, after in rows:
+        assert reason == "台风期间道路中断"
+        assert Fraction(before) < Fraction(after), (kind, subject)
+        assert before == one(
+            connection,
+            "select parts ->> 'score' from assessment where kind = %s and subject = %s and card = 'unit'",
+            kind,
+            subject,
+        )
+    assert ("team", str(team)) in {row[:2] for row in rows}
+    # The next run, and one that begins anew, enter nothing twice.
+    assert scoring.follow_appeals(connection) == 0
+    connection.execute("update follower set position = 0 where name = 'appeals'")
+    assert scoring.follow_appeals(connection) == 0
+    with pytest.raises(psycopg.errors.RaiseException, match="corrections are append-only"):
+        connection.execute("delete from correction")
+    assert recheck.months(connection, UNTIL, [MAY]) == len(frozen)
+    with connection.cursor() as cursor:
+        assert recheck.open_mismatches(cursor) == []
+
+
+def _appeal(url: str, key: int, team: int, area: str) -> None:
+    granted = {"granted": True, "reason": "属实"}
+    with Desk(url) as desk:
+        outcomes = desk.act(
+            [
+                Command(
+                    "appeal",
+                    key,
+                    Actor(f"team/{team}", "team", area[:9], team),
+                    "a",
+                    {"reason": "台风期间道路中断"},
+                ),
+                Command("judge_appeal", key, Actor("county/1", "county", area[:6]), "j1", granted),
+                Command("judge_appeal", key, Actor("city/1", "city", CITY), "j2", granted),
+            ],
+            LATER,
+        )
+    assert [o.status for o in outcomes] == ["done"] * 3, outcomes
+
+
+def test_an_appeal_before_the_freeze_raises_the_score_and_is_shown_with_its_reason(
+    url: str, connection: Connection
+) -> None:
+    scoring.assess_month(connection, MAY, UNTIL)
+    key, _, area = _closed(connection)
+    team = int(one(connection, "select (facts ->> 'disposer_team')::int from incident where id = %s", key))
+    before = Fraction(parts_of(connection, "team")[str(team)]["score"])
+    _appeal(url, key, team, area)
+    scoring.assess_month(connection, MAY, LATER + timedelta(minutes=1))
+    after = parts_of(connection, "team")[str(team)]
+    assert Fraction(after["score"]) > before
+    on_time = next(p for p in after["parts"] if p["indicator"] == "on_time_disposal")
+    assert [key, "台风期间道路中断"] in on_time["exempt"]
+    assert key in on_time["numerator"]
+
+
+# --- the check
+
+
+def check(connection: Connection) -> list[recheck.Difference]:
+    """Check every incident once; return what stands open."""
+    count = one(connection, "select count(*) from incident")
+    assert recheck.incidents(connection, UNTIL, count) == count
+    with connection.cursor() as cursor:
+        return recheck.open_mismatches(cursor)
+
+
+def test_what_the_city_lived_is_borne_out_by_its_events(connection: Connection) -> None:
+    assert check(connection) == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        (
+            "update incident set disposed_on_time = not disposed_on_time where id = %s",
+            "incident.disposed_on_time",
+        ),
+        ("update incident set ended_at = ended_at + interval '1 s' where id = %s", "incident.ended_at"),
+        ("update incident set rating = 5 where id = %s", "incident.rating"),
+        (
+            "update segment set ended_at = ended_at + interval '1 s' where incident_id = %s and seq = 2",
+            "segment",
+        ),
+        ("delete from segment where incident_id = %s and seq = 1", "segment"),
+        ("update assignment set team_id = (select min(id) from team) where incident_id = %s", "assignment."),
+    ],
+)
+def test_the_check_finds_a_planted_error_and_sees_it_mended(
+    connection: Connection, edit: str, what: str
+) -> None:
+    key = one(
+        connection,
+        "select id from incident where state = 'closed' and disposed_on_time is not null and rating is null"
+        " and facts ->> 'disposer_team' is not null order by id desc limit 1",
+    )
+    tables = ("incident", "segment", "assignment")
+    for name in tables:
+        connection.execute(f"create table kept_{name} as select * from {name}".encode())
+    connection.execute(edit.encode(), (key,))
+    (found, *more) = check(connection)
+    assert more == []
+    assert found.what.startswith(what)
+    assert found.subject == str(key)
+    assert found.stored != found.recomputed
+    for name in reversed(tables):
+        where = "id" if name == "incident" else "incident_id"
+        if name == "incident":
+            connection.execute(
+                "update incident i set disposed_on_time = k.disposed_on_time, ended_at = k.ended_at, rating = k.rating"
+                " from kept_incident k where i.id = k.id and i.id = %s",
+                (key,),
+            )
+        else:
+            connection.execute(f"delete from {name} where {where} = %s".encode(), (key,))
+            connection.execute(
+                f"insert into {name} select * from kept_{name} where {where} = %s".encode(), (key,)
+            )
+    assert check(connection) == []
+    assert one(connection, "select count(*) from mismatch where gone_at is not null") == 1
+
+
+def test_the_check_goes_on_where_it_stopped_and_around(connection: Connection) -> None:
+    count = one(connection, "select count(*) from incident")
+    half = count // 2 + 1
+    assert recheck.incidents(connection, UNTIL, half) == half
+    middle = one(connection, "select position from follower where name = 'recheck'")
+    assert one(connection, "select count(*) from incident where id <= %s", middle) == half
+    assert recheck.incidents(connection, UNTIL, half) == count - half
+    assert recheck.incidents(connection, UNTIL, 10) == 10
+
+
+def test_the_check_finds_an_hour_that_was_edited(connection: Connection) -> None:
+    follow_all(connection)
+    assert recheck.hours(connection, UNTIL) > 100
+    with connection.cursor() as cursor:
+        assert recheck.open_mismatches(cursor) == []
+        connection.execute(
+            "update hourly set closed = closed + 1 where (hour, area_code, theme) ="
+            " (select hour, area_code, theme from hourly where closed > 0 order by hour desc limit 1)"
+        )
+        recheck.hours(connection, UNTIL)
+        assert [d.what for d in recheck.open_mismatches(cursor)] == ["hourly.closed"]
+        rollup.rebuild(connection)
+        recheck.hours(connection, UNTIL)
+        assert recheck.open_mismatches(cursor) == []
+
+
+def test_the_check_finds_a_score_that_was_edited_around_the_guard(connection: Connection) -> None:
+    scoring.freeze(connection, MAY, UNTIL)
+    connection.execute("alter table assessment disable trigger frozen_stays")
+    connection.execute(
+        "update assessment set parts = replace(parts::text, '\"weighed\":100', '\"weighed\":101')::json"
+        " where kind = 'city' and card = 'unit'"
+    )
+    recheck.months(connection, UNTIL, [MAY])
+    with connection.cursor() as cursor:
+        found = recheck.open_mismatches(cursor)
+    assert {d.what for d in found} == {"assessment.hash", "assessment.parts"}
+    assert {d.subject for d in found} == {f"2026-05 city {CITY} unit"}
