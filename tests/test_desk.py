@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -256,24 +257,34 @@ def test_desks_that_send_the_same_teams_never_wait_in_a_circle(city: str) -> Non
     district.check_everything(city)
 
 
+def waiting(database: str, backends: int) -> None:
+    """Wait until so many backends wait for a lock."""
+    deadline = time.monotonic() + 20
+    query = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    while district.value(database, query) < backends:
+        assert time.monotonic() < deadline, "nobody came to wait"
+        time.sleep(0.01)
+
+
 def test_desks_that_are_given_the_same_reports_never_wait_in_a_circle(city: str) -> None:
-    """The stream may hand a message to two dispatchers, in any order: each becomes one incident."""
-    start = threading.Barrier(2)
+    """The stream may hand messages to two dispatchers in any order: both come to the same door, one by one."""
+    reports = sorted((fresh(n) for n in range(100)), key=lambda r: r.number)
 
-    def take(order: int) -> Counter[str]:
-        seen: Counter[str] = Counter()
+    def take(batch: list[Report]) -> Counter[str]:
         with Desk(city) as desk:
-            start.wait(10)
-            for n in range(10):
-                batch = [fresh(100 * n + k) for k in range(100)][::order]
-                seen.update(o.status for o in desk.report(batch, MONDAY))
-        return seen
+            return Counter(o.status for o in desk.report(batch, MONDAY))
 
-    with ThreadPoolExecutor(2) as pool:
-        one, other = pool.submit(take, 1), pool.submit(take, -1)
-        total = one.result(120) + other.result(120)
-    assert total == {"done": 1_000, "duplicate": 1_000}
-    assert district.value(city, "select count(*) from incident") == 1_000
+    with ThreadPoolExecutor(2) as pool, psycopg.connect(psycopg_dsn(city)) as connection:
+        # A third one holds the number in the middle, until each of the two has all it can get before it.
+        connection.execute("insert into receipt (key, incident_id) values (%s, 1)", (reports[50].number,))
+        one = pool.submit(take, reports)
+        waiting(city, 1)
+        other = pool.submit(take, reports[::-1])
+        waiting(city, 2)
+        connection.rollback()
+        total = one.result(60) + other.result(60)
+    assert total == {"done": 100, "duplicate": 100}
+    assert district.value(city, "select count(*) from incident") == 100
 
 
 def test_the_database_refuses_a_second_live_lead(desk: Desk, city: str) -> None:
@@ -381,27 +392,23 @@ def test_recounting_puts_a_wrong_load_right_and_says_how_many(desk: Desk, city: 
     district.check_everything(city)
 
 
-def test_a_recount_in_the_middle_of_everything_makes_no_load_wrong(city: str) -> None:
-    """It counts after it has the teams, not what was there before it waited."""
-    stop = threading.Event()
-
-    def recount() -> int:
-        with Desk(city) as desk:
-            runs = 0
-            while not stop.is_set():
-                desk.recount_loads()
-                runs += 1
-            return runs
-
-    with ThreadPoolExecutor(1) as pool, Desk(city) as desk:
-        counting = pool.submit(recount)
-        try:
-            for n in range(40):
-                desk.report([fresh(1_000 + 5 * n + k, SMALL) for k in range(5)], MONDAY)
-        finally:
-            stop.set()
-        assert counting.result(60) > 5
-    district.check_everything(city)
+def test_a_recount_in_the_middle_of_an_assignment_makes_no_load_wrong(desk: Desk, city: str) -> None:
+    """It waits for the team and counts then, not what was there before it waited."""
+    opened(desk, 2, SMALL)
+    with psycopg.connect(psycopg_dsn(city)) as connection:
+        connection.execute("update team set load = 7 where id = 1")
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(psycopg_dsn(city)) as connection:
+        connection.execute("update assignment set state = 'picked_up'")
+        connection.execute(
+            "insert into assignment (id, incident_id, team_id, role, kind, state, sent_at, clocks)"
+            " select 1, incident_id, team_id, 'assist', kind, state, sent_at, clocks from assignment limit 1"
+        )
+        connection.execute("update team set load = load + 1 where id = 1")
+        counting = pool.submit(desk.recount_loads)
+        waiting(city, 1)
+        connection.commit()
+        assert counting.result(20) == 1
+    assert district.value(city, "select load from team where id = 1") == 3
 
 
 def test_a_batch_whose_connection_is_killed_leaves_nothing_and_the_desk_recovers(
