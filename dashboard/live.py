@@ -69,6 +69,9 @@ log = logging.getLogger(__name__)
 THEME_REPORTED, THEME_RED, THEME_YELLOW = 15, 25, 35
 SIZE = 45
 
+# "第035微网格（学校）" is said as "035 学校".
+_PLAIN_CELL = str.maketrans({"第": "", "（": " ", "）": ""})
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -503,13 +506,14 @@ class _Teller:
         }
 
     def short(self, area: Area) -> str:
+        """Return a name as it is said inside this area: without its parent's name, in English without its rank."""
         name = pick(self.lang, area.name, area.name_en)
+        if self.lang != "zh":
+            return name.rpartition(" ")[0] or name if area.level in (Level.COUNTY, Level.TOWN) else name
         above = self.area.name
-        return (
-            name[len(above) :]
-            if self.lang == "zh" and len(name) > len(above) and name.startswith(above)
-            else name
-        )
+        if len(name) > len(above) and name.startswith(above):
+            name = name[len(above) :]
+        return name.translate(_PLAIN_CELL).replace("微网格", "") if area.level == Level.MICRO else name
 
     def six(self) -> dict[str, Any]:
         return {"now": self.counts[: PLEASED + 1], "then": self.then[: PLEASED + 1]}
@@ -741,7 +745,6 @@ class Live:
         self._nudge = asyncio.Event()
         self._epoch = int(time.time())
         self._beat = b""
-        self._beat_turn = count()
         self._as_of = datetime.now(UTC)
         self._ready = asyncio.Event()
         self.pushes = 0

@@ -122,9 +122,7 @@ def test_pages_of_the_list_join_without_a_gap(
 
 def press(page: AppTest, verb: str, role: str, **typed: object) -> AppTest:
     """Act as a role: fill in what the verb needs and press its button."""
-    page.selectbox(key=next(b.key for b in page.selectbox if (b.key or "").startswith("role-"))).set_value(
-        role
-    ).run()
+    next(b for b in page.selectbox if (b.key or "").startswith("role-")).set_value(role).run()
     button = next(b for b in page.button if (b.key or "").startswith(f"{verb}-"))
     for need, value in typed.items():
         key = f"{button.key}-{need}"

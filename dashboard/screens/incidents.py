@@ -24,7 +24,6 @@ KEPT = ("area", "state", "light", "theme", "text")
 # Marks that say a light by its shape; the same three shapes as on the wall.
 SHAPES = {"red": "■", "yellow": "▲", "green": "●"}
 TEXT_LIMIT = 500
-CITY_CODE_DIGITS = 4
 
 
 def page() -> None:

@@ -225,8 +225,8 @@ class Wall {
 <section class="col centre">${tile("map", t("Overdue rate"), `<div class="plot"></div><div class="over" aria-hidden="true"></div>
 <div class="legend keys"><span><i class="key r">1</i>${t("Red light")}</span><span><i class="key y">5</i>${t("Near its limit")}</span><span><i class="key w">A</i>${t("Whistle to be answered")}</span><span class="dim">${t("Numbers as in the lists")}</span></div>
 <div class="legend scale-ramp"><div class="ramp"><i class="m0">0</i>${STEPS.slice(1).map((step, n) => `<i class="m${n + 1}">≤${step}%</i>`).join("")}<i class="m4">&gt;${STEPS.at(-1)}%</i></div></div><span class="tag schem" hidden>${t("Schematic, not for drawing boundaries")}</span>`)}${tile("parts", "", '<ul class="five" data-body></ul>', t("overdue, open, rate"))}</section>
-<section class="col right">${tile("reds", t("Red and near limit"), '<ol class="reds" data-body></ol>')}${tile("whistles", t("Whistles to report in"), '<ol class="wl" data-body></ol>')}${tile("raised", t("Escalated and supervised"), '<ol class="esc" data-body></ol>')}</section>
-<section class="tile ten wide" data-tile="ten"><div class="hd"><h2>${t("Ten areas of work")}</h2><small>${t("today, against the same day last week")}</small><span class="beat"></span></div><ul data-body></ul></section>
+<section class="col right">${tile("reds", t("Red and near"), '<ol class="reds" data-body></ol>')}${tile("whistles", t("Whistles to report in"), '<ol class="wl" data-body></ol>')}${tile("raised", t("Escalations"), '<ol class="esc" data-body></ol>')}</section>
+<section class="tile ten wide" data-tile="ten"><div class="hd"><h2>${t("Ten areas")}</h2><small>${t("today, and against last week")}</small><span class="beat"></span></div><ul data-body></ul></section>
 <section class="tile tick wide" data-tile="ticker"><h2>${t("Latest")}</h2><ul data-body></ul><span class="beat"></span></section>
 </div></main>`;
   }
@@ -262,7 +262,7 @@ class Wall {
 
   six({ now, then }) {
     const t = (text) => esc(this.t(text)), unit = t("cases");
-    const last = (value, diff) => `<div class="d">${t("same day last week")} ${value}${diff === null ? "" : `<b>${diff}</b>`}</div>`;
+    const last = (value, diff) => `<div class="d">${t("last week")} ${value}${diff === null ? "" : `<b>${diff}</b>`}</div>`;
     const plain = (label, a, b, extra = "") => `<li><div class="k">${label}</div><div class="v">${num(a)}<u>${unit}</u>${extra}</div>${last(num(b), signed(a - b))}</li>`;
     const rate = (label, good, base, word = "") => {
       const a = now[base] ? (now[good] / now[base]) * 100 : null, b = then[base] ? (then[good] / then[base]) * 100 : null;
@@ -276,7 +276,7 @@ class Wall {
   }
 
   rank(rank, part) {
-    part.title.textContent = this.t("{who}, on-time disposal").replace("{who}", rank.who);
+    part.title.textContent = this.t("{who} on time").replace("{who}", rank.who);
     if (!rank.rows.length) return this.empty("no data yet", "");
     const half = rank.rows.length > 3 ? Math.ceil(rank.rows.length / 2) : 3;
     return rank.rows.map(([place, code, name, good, base], n) =>
@@ -291,14 +291,14 @@ class Wall {
   parts(rows) {
     return rows.map(([code, name, red, yellow, open]) => {
       const light = red ? "r" : yellow ? "y" : "g";
-      return `<li tabindex="0" data-go="${esc(code)}"><div class="a"><b>${esc(name)}</b><span class="o">${this.light(light)} ${num(red || yellow)}</span></div><div class="b"><span>${esc(this.t("open"))} ${num(open)}</span><span>${open ? `${((red / open) * 100).toFixed(red / open < 0.1 ? 1 : 0)}%` : ""}</span></div></li>`;
+      return `<li tabindex="0" data-go="${esc(code)}"><div class="a"><b>${esc(name)}</b><span class="o">${this.light(light)} ${num(red || yellow)}</span></div><div class="b"><span>${esc(this.t("open"))} ${num(open)}</span><span>${open ? `${((red / open) * 100).toFixed(red / open < 0.1 && open < 1000 ? 1 : 0)}%` : ""}</span></div></li>`;
     }).join("");
   }
 
   /** Names are never cut: where town and village do not fit beside the type, the town stands alone, or none. */
   place(row) {
     const whole = row.place.join(this.data.lang === "zh" ? "" : ", ");
-    if (this.data.lang !== "zh") return whole;
+    if (this.data.lang !== "zh") return row.place[0].replace(/ \S+$/, "");
     return [whole, row.place[0]].find((text) => row.type.length * 24 + text.length * 22 <= ROOM) ?? "";
   }
 
@@ -337,7 +337,7 @@ class Wall {
   }
 
   raised(list, part) {
-    part.small.textContent = `${this.t("escalated today")} ${list.escalated}　${this.t("supervised")} ${list.supervised}`;
+    part.small.textContent = `${this.t("today")} ${list.escalated}　${this.t("supervised")} ${list.supervised}`;
     if (!list.rows.length) return this.empty("none today", "");
     return list.rows.map((row) => `<li ${this.towards(row)}><span class="h">${hhmm(row.at)}</span><span class="w">${esc(row.what)}　${esc(row.place[0])} ${esc(row.type)}</span><span class="o">${esc(row.holder)}</span></li>`).join("")
       + "<li class='blank'></li>".repeat(SLOTS.raised - list.rows.length);
@@ -353,7 +353,7 @@ class Wall {
 
   ticker(rows) {
     if (!rows.length) return this.empty("nothing has happened today yet", "");
-    return rows.map((row) => `<li><i>${hhmmss(row.at)}</i><span>${esc(row.place[0])} ${esc(row.type)}　${esc(row.what)}</span></li>`).join("");
+    return rows.map((row) => `<li><i>${hhmmss(row.at).startsWith(this.when(row.at)) ? hhmmss(row.at) : this.when(row.at)}</i><span>${esc(row.place[0])} ${esc(row.type)}　${esc(row.what)}</span></li>`).join("");
   }
 }
 
@@ -458,10 +458,11 @@ class WallMap {
 
   fitted() {
     const { west, east, south, north } = this.bounds, box = this.box;
-    const width = box.clientWidth - this.px(1), height = box.clientHeight - this.px(2);
+    const width = box.clientWidth - this.px(1), height = box.clientHeight - this.px(9);
     const x = (lon) => lon / 360, y = mercator;
     const zoom = Math.log2(Math.min(width / (x(east) - x(west)), height / (y(south) - y(north))) / 512);
-    const middle = (y(south) + y(north)) / 2;
+    // A little above the middle: the ramp and the notice stand below.
+    const middle = (y(south) + y(north)) / 2 + this.px(2.5) / (512 * 2 ** zoom);
     return { center: { lon: (west + east) / 2, lat: (Math.atan(Math.sinh(Math.PI * (1 - 2 * middle))) * 180) / Math.PI }, zoom };
   }
 
