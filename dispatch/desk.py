@@ -80,6 +80,11 @@ class Desk:
     ) -> None:
         self.close()
 
+    @property
+    def dsn(self) -> str:
+        """Return the address of the database, for whoever needs a connection of their own beside this one."""
+        return self._dsn
+
     def close(self) -> None:
         """Close the connection; the next call opens a new one."""
         if self._connection is not None:

@@ -12,6 +12,16 @@ from models.tables import Base
 OUTBOX_STATES = ("waiting", "sending", "sent", "stale", "dead")
 
 
+class Told(Base):
+    """How far telling people has come: the transaction that events are followed up to, and the time looked at."""
+
+    __tablename__ = "told"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    tx: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
 class Outbox(Base):
     """One message to one receiver by one channel. Its key makes it one, whatever is followed twice.
 

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any, TypeVar
 
-from dispatch.rules import escalation
+from dispatch.rules import escalation, notices
 from dispatch.rules import weights as weighing
 from dispatch.rules.calendar import Calendar, Limit
 from dispatch.rules.escalation import Ladder
+from dispatch.rules.notices import Notices
 from dispatch.rules.tables import PolicyError as PolicyError
 from dispatch.rules.weights import Weights
 
 # A version published before a file of `LATER_FILES` existed keeps what was in force without it.
-LATER_FILES = (weighing.FILE, escalation.FILE)
+LATER_FILES = (weighing.FILE, escalation.FILE, notices.FILE)
 FILES = ("event_types.csv", "themes.csv", "trades.csv", "calendar.csv", "limits.toml")
 # No promise is longer than this many days, working days counted as days and eight working hours as one.
 LONGEST_DAYS = 1_000
@@ -70,6 +71,7 @@ class Policy:
     grid_trade: str
     weights: Weights = weighing.FORMER
     ladder: Ladder = escalation.FORMER
+    notices: Notices = notices.SILENT
 
     def trade_for(self, kind: EventType) -> str:
         """Return the trade that takes the lead: small matters stay with the people of the grid."""
@@ -104,6 +106,9 @@ def parse(version: int, files: Mapping[str, str]) -> Policy:
     if grid_trade and grid_trade not in trades:
         raise PolicyError("limits.toml", "intake.grid_trade", f"no trade {grid_trade!r}")
     whistle = _key(limits, "whistle", dict)
+    ladder = _later(files, escalation.FILE, escalation.FORMER, escalation.read)
+    told = _later(files, notices.FILE, notices.SILENT, notices.read)
+    _same_channels(files, ladder, told)
     return Policy(
         version=version,
         calendar=_calendar(limits, files),
@@ -126,8 +131,21 @@ def parse(version: int, files: Mapping[str, str]) -> Policy:
             weighing.FORMER,
             lambda text, faults: weighing.read(text, types, trades, faults),
         ),
-        ladder=_later(files, escalation.FILE, escalation.FORMER, escalation.read),
+        ladder=ladder,
+        notices=told,
     )
+
+
+def _same_channels(files: Mapping[str, str], ladder: Ladder, told: Notices) -> None:
+    """Refuse a ladder that calls by a channel which notices.toml does not have."""
+    if escalation.FILE not in files:
+        return
+    for severity, steps in ladder.steps.items():
+        for rung, step in enumerate(steps, 1):
+            for channel in step.channels:
+                if channel != notices.APP and channel not in told.channels:
+                    key = f"severity {severity}, step {rung}, channels"
+                    raise PolicyError(escalation.FILE, key, f"{notices.FILE} has no channel {channel!r}")
 
 
 def _later(files: Mapping[str, str], name: str, former: T, read: Callable[[str, list[PolicyError]], T]) -> T:

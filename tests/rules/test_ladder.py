@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatch.rules import escalation
+from dispatch.rules import escalation, notices
 from dispatch.rules import policy as policies
 from dispatch.rules.escalation import FORMER, Ladder, call_due, cutoffs, next_step
 from dispatch.rules.tables import PolicyError
 from models.loading import POLICY_DIR
 from tests.small_law import FILES, MONDAY
 
+WITH = {**FILES, notices.FILE: (POLICY_DIR / notices.FILE).read_text("utf-8")}
 TEXT = (POLICY_DIR / escalation.FILE).read_text("utf-8")
 
 
@@ -72,7 +73,7 @@ def test_the_highest_rung_is_called_in_its_latest_turn_and_turns_end(
 
 def test_a_version_from_before_the_ladder_keeps_the_one_it_had() -> None:
     assert policies.parse(1, FILES).ladder is FORMER
-    assert policies.parse(1, {**FILES, escalation.FILE: TEXT}).ladder == shipped()
+    assert policies.parse(1, {**WITH, escalation.FILE: TEXT}).ladder == shipped()
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,13 @@ def test_a_version_from_before_the_ladder_keeps_the_one_it_had() -> None:
 )
 def test_what_is_wrong_is_named_by_file_key_and_reason(good: str, bad: str, key: str, why: str) -> None:
     with pytest.raises(PolicyError) as caught:
-        policies.parse(1, {**FILES, escalation.FILE: TEXT.replace(good, bad, 1)})
+        policies.parse(1, {**WITH, escalation.FILE: TEXT.replace(good, bad, 1)})
     assert (caught.value.file, caught.value.key) == ("ladder.toml", key)
     assert why in caught.value.reason
+
+
+def test_a_channel_that_nobody_describes_is_refused_in_the_ladder() -> None:
+    with pytest.raises(
+        PolicyError, match=r"severity 1, step 1, channels: notices\.toml has no channel 'pigeon'"
+    ):
+        policies.parse(1, {**WITH, escalation.FILE: TEXT.replace('"sms"', '"pigeon"', 1)})

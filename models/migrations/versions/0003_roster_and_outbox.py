@@ -152,6 +152,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_team_status")),
     )
     op.create_index("ix_team_status_team", "team_status", ["team_id", "at"], unique=False)
+    op.create_table(
+        "told",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("tx", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_told")),
+    )
     op.add_column(
         "team", sa.Column("skills", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False)
     )
@@ -160,6 +167,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take this step back."""
     op.drop_column("team", "skills")
+    op.drop_table("told")
     op.drop_index("ix_team_status_team", table_name="team_status")
     op.drop_table("team_status")
     op.drop_index(op.f("ix_team_place_at"), table_name="team_place")

@@ -1,0 +1,391 @@
+"""Messages leave after the commit, once, only while they are true, and no channel waits for another."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from dispatch import notices
+from dispatch.desk import Desk
+from dispatch.messages import number_of
+from dispatch.notices import Sender
+from dispatch.rules import notices as rules
+from dispatch.rules.chain import Actor, Command, Report
+from jobs import clocks
+from jobs.notices import tell
+from models import loading, migrate, servers
+from models.servers import psycopg_dsn
+from tests import small_city
+from tests.small_city import COUNTY, EAST, IN_EAST, TOWN
+
+NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)  # ten in the morning of a working Friday
+MINUTE = timedelta(minutes=1)
+CENTRE = Actor("dispatcher/1", "dispatcher", TOWN)
+FRAUD, THEFT = "0102", "0101"  # severity 1, straight to the team; severity 3, through the dispatcher
+
+
+@pytest.fixture
+def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a data folder that the servers' account can reach; nothing runs in it afterwards."""
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    parent = Path(tempfile.mkdtemp(prefix="gw-test-", dir="/tmp"))
+    parent.chmod(0o755)
+    yield parent / "data"
+    servers.stop(parent / "data")
+    shutil.rmtree(parent, ignore_errors=True)
+
+
+class Webhook:
+    """A real HTTP server that takes what is posted, slowly or not at all if told so."""
+
+    def __init__(self) -> None:
+        self.got: list[str] = []
+        self.delay_s = 0.0
+        self.status = 200
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                time.sleep(hook.delay_s)
+                if hook.status == 200:
+                    hook.got.append(json.loads(body)["message"])
+                self.send_response(hook.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"json://127.0.0.1:{self.port}/a-secret-token"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
+    one = Webhook()
+    monkeypatch.setenv("GRIDWHISTLE_NOTIFY_GROUP", one.url)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def desk(database: str) -> Iterator[Desk]:
+    loading.store(database, small_city.build())
+    with Desk(database) as opened:
+        # What happened before the first look is nobody's news.
+        tell(opened, NOW - timedelta(hours=1))
+        yield opened
+
+
+def rows(desk: Desk, query: str) -> list[tuple[Any, ...]]:
+    return desk.ask(lambda cursor: cursor.execute(query.encode()).fetchall())
+
+
+def opened(desk: Desk, serial: int, category: str, at: datetime = NOW) -> int:
+    number = number_of("hotline", str(serial))
+    report = Report(
+        number, "hotline", str(serial), category, "有人反映", f"{serial}号", EAST, *IN_EAST, "point", at
+    )
+    (outcome,) = desk.report([report], at)
+    assert outcome.incident_id is not None
+    return outcome.incident_id
+
+
+def act(desk: Desk, incident: int, verb: str, actor: Actor, at: datetime, **args: Any) -> None:
+    (outcome,) = desk.act([Command(verb, incident, actor, f"{verb}/{actor.id}/{at}", args)], at)
+    assert outcome.status == "done", outcome.refusal and outcome.refusal.words("en")
+
+
+def police(desk: Desk) -> Actor:
+    (row,) = rows(desk, f"select id from team where trade = 'police' and area_code = '{TOWN}'")
+    return Actor("crew", "team", TOWN, row[0])
+
+
+def sent_to_police(desk: Desk, serial: int, at: datetime = NOW) -> int:
+    incident = opened(desk, serial, THEFT, at)
+    act(desk, incident, "accept", CENTRE, at)
+    act(desk, incident, "dispatch", CENTRE, at, team_id=police(desk).team_id)
+    return incident
+
+
+def outbox(desk: Desk) -> list[tuple[Any, ...]]:
+    return rows(desk, "select channel, state, cause from outbox order by id")
+
+
+def test_a_team_is_told_inside_and_outside_and_only_once(desk: Desk, hook: Webhook) -> None:
+    sent_to_police(desk, 1)
+    for seconds in range(3):
+        tell(desk, NOW + timedelta(seconds=seconds))
+    team = police(desk).team_id
+    inside = desk.ask(lambda cursor: notices.unread(cursor, [f"team/{team}"]))
+    assert [one.zh for one in inside] == ["新派件：盗窃扒窃线索（1号），请签收"]
+    assert inside[0].en == "Sent to you: Leads on theft and pickpocketing (1号); please pick it up"
+    assert hook.got == ["新派件：盗窃扒窃线索（1号），请签收"]
+    assert outbox(desk) == [("group", "sent", None)]
+
+
+def test_read_is_read_for_its_receivers_only(desk: Desk) -> None:
+    sent_to_police(desk, 1)
+    tell(desk, NOW)
+    mine = f"team/{police(desk).team_id}"
+    (one,) = desk.ask(lambda cursor: notices.unread(cursor, [mine]))
+    assert desk.ask(lambda cursor: notices.mark_read(cursor, [one.id], ["team/999"], "x", NOW)) == 0
+    assert desk.ask(lambda cursor: notices.mark_read(cursor, [one.id], [mine], "crew", NOW)) == 1
+    assert desk.ask(lambda cursor: notices.mark_read(cursor, [one.id], [mine], "other", NOW)) == 0
+    assert desk.ask(lambda cursor: notices.unread(cursor, [mine])) == []
+    assert rows(desk, "select read_by from notice where read_at is not null") == [("crew",)]
+
+
+def test_without_an_address_a_channel_is_silent_and_the_system_still_tells(desk: Desk) -> None:
+    sent_to_police(desk, 1)
+    tell(desk, NOW)
+    assert outbox(desk) == []
+    assert len(rows(desk, "select from notice")) == 1
+
+
+def test_what_has_been_answered_before_it_went_out_is_dropped(desk: Desk, hook: Webhook) -> None:
+    hook.status = 500
+    incident = sent_to_police(desk, 1)
+    tell(desk, NOW)
+    assert outbox(desk) == [("group", "waiting", "HTTP 500")]
+    act(desk, incident, "pick_up", police(desk), NOW + MINUTE)
+    hook.status = 200
+    tell(desk, NOW + 2 * MINUTE)
+    assert hook.got == []
+    assert outbox(desk) == [("group", "stale", "what was awaited has come")]
+
+
+def test_a_channel_that_is_down_is_left_alone_and_tried_again_until_it_is_dead(
+    desk: Desk, hook: Webhook
+) -> None:
+    hook.close()
+    sent_to_police(desk, 1)
+    tell(desk, NOW)
+    (health,) = rows(desk, "select failures, closed_until, cause from channel_health")
+    assert health == (1, NOW + rules.wait(1), "no answer")
+    tell(desk, NOW + timedelta(seconds=5))
+    assert rows(desk, "select attempts from outbox") == [(1,)]
+    at = NOW
+    for attempt in range(2, rules.ATTEMPTS_LIMIT + 1):
+        at += rules.wait(attempt - 1)
+        _send(desk, at)
+    assert rows(desk, "select attempts, state, cause from outbox") == [
+        (rules.ATTEMPTS_LIMIT, "dead", "no answer")
+    ]
+    _send(desk, at + timedelta(days=1))
+    assert rows(desk, "select attempts from outbox") == [(rules.ATTEMPTS_LIMIT,)]
+
+
+def _send(desk: Desk, at: datetime) -> None:
+    assert Sender(desk.dsn).send(desk.policy(), at, 20.0) == []
+
+
+def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, fast = Webhook(), hook
+    slow.delay_s = 3.0
+    monkeypatch.setenv("GRIDWHISTLE_NOTIFY_SMS", slow.url)
+    opened(desk, 1, FRAUD)  # most urgent: the county by text message, the team in its group
+    began = time.monotonic()
+    tell(desk, NOW)
+    spent = time.monotonic() - began
+    assert len(fast.got) == 1
+    assert slow.got == []
+    assert spent < 3.0
+    # The next run does not wait for it either, nor start it twice.
+    opened(desk, 2, FRAUD)
+    tell(desk, NOW + timedelta(minutes=3))
+    assert len(fast.got) == 2
+    for _ in range(100):
+        if len(slow.got) >= 1:
+            break
+        time.sleep(0.1)
+    time.sleep(0.3)
+    tell(desk, NOW + timedelta(minutes=6))
+    for _ in range(100):
+        if len(slow.got) >= 2:
+            break
+        time.sleep(0.1)
+    assert sorted(slow.got) == [f"特急件：电信网络诈骗正在发生（{n}号）" for n in (1, 2)]
+    slow.close()
+
+
+def test_messages_to_one_receiver_are_bundled_and_spaced(desk: Desk, hook: Webhook) -> None:
+    for serial in range(1, 4):
+        sent_to_police(desk, serial)
+    tell(desk, NOW)
+    assert [text.count("\n") for text in hook.got] == [2]
+    sent_to_police(desk, 4)
+    tell(desk, NOW + timedelta(seconds=10))
+    sent_to_police(desk, 5, NOW + timedelta(seconds=20))
+    tell(desk, NOW + timedelta(seconds=30))
+    assert len(hook.got) == 1
+    tell(desk, NOW + timedelta(minutes=2))
+    assert len(hook.got) == 2
+    assert "4号" in hook.got[1]
+    assert "5号" in hook.got[1]
+
+
+def test_small_matters_wait_through_the_night_outside_but_not_inside(desk: Desk, hook: Webhook) -> None:
+    night = NOW + timedelta(hours=13)  # eleven in the evening
+    sent_to_police(desk, 1, night)
+    tell(desk, night)
+    assert hook.got == []
+    assert len(rows(desk, "select from notice")) == 1
+    tell(desk, NOW + timedelta(hours=21, seconds=-1))
+    assert hook.got == []
+    act_free = rows(desk, "select next_at from outbox where channel = 'group' order by id limit 1")
+    assert act_free == [(NOW + timedelta(hours=21),)]  # seven in the morning
+
+
+def test_addresses_never_reach_a_log_or_the_database(
+    desk: Desk, hook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    hook.status = 403
+    sent_to_police(desk, 1)
+    tell(desk, NOW)
+    (row,) = rows(desk, "select cause, (select cause from channel_health) from outbox")
+    assert row == ("HTTP 403", "HTTP 403")
+    logged = [record.getMessage() for record in caplog.records]
+    assert any("group failed: HTTP 403" in text for text in logged)
+    assert not any("a-secret-token" in text for text in logged)
+
+
+def test_an_area_may_have_an_address_of_its_own() -> None:
+    held = {"N": "json://all", f"N_{TOWN}": "json://town json://second", f"N_{COUNTY}": "json://county"}
+    assert notices.addresses_of("N", EAST, held) == ["json://town", "json://second"]
+    assert notices.addresses_of("N", f"{COUNTY}002", held) == ["json://county"]
+    assert notices.addresses_of("N", "990902001", held) == ["json://all"]
+    assert notices.addresses_of("M", EAST, held) == []
+
+
+def test_a_change_that_is_not_committed_is_told_after_it_is(desk: Desk, database: str) -> None:
+    """Two transactions cross: the earlier one commits last, and the follower misses neither."""
+    first = sent_to_police(desk, 1)
+    tell(desk, NOW)
+    with psycopg.connect(psycopg_dsn(database)) as slow:
+        # An older transaction id that is still running while a younger one commits.
+        slow.execute("select pg_current_xact_id()")
+        act(desk, first, "decline", police(desk), NOW + MINUTE, reason="不属于本单位")
+        tell(desk, NOW + MINUTE)
+        assert rows(desk, "select key from notice where key like 'returned/%'") == []
+        slow.commit()
+    tell(desk, NOW + MINUTE)
+    assert len(rows(desk, "select key from notice where key like 'returned/%'")) == 1
+
+
+def test_the_holder_is_reminded_at_each_share_once_and_not_of_what_is_done(desk: Desk) -> None:
+    sent_to_police(desk, 1)  # thirty minutes to pick up
+    reminded = "select split_part(key, '/', 5) from notice where key like 'reminder/%' order by id"
+    for minute in range(0, 24):
+        tell(desk, NOW + minute * MINUTE)
+    assert rows(desk, reminded) == [("50",)]
+    tell(desk, NOW + 25 * MINUTE)
+    tell(desk, NOW + 26 * MINUTE)
+    assert rows(desk, reminded) == [("50",), ("80",)]
+    other = sent_to_police(desk, 2, NOW + 26 * MINUTE)
+    act(desk, other, "pick_up", police(desk), NOW + 27 * MINUTE)
+    tell(desk, NOW + 50 * MINUTE)
+    assert len(rows(desk, reminded)) == 2
+
+
+def _hour(desk: Desk, at: datetime) -> None:
+    """Let everything happen that happens when time has come to `at`."""
+    clocks.sweep(desk, at)
+    clocks.escalate(desk, at)
+    tell(desk, at)
+
+
+def test_acknowledged_and_then_silent_is_called_again(desk: Desk) -> None:
+    incident = opened(desk, 1, FRAUD)  # severity 1: pick up in five minutes, dispose in two hours
+    calls = "select receiver from notice where key like 'call/%' order by id"
+    for minute in range(0, 9):
+        _hour(desk, NOW + minute * MINUTE)
+    assert {row[0] for row in rows(desk, calls)} == {f"duty_leader/{TOWN}"}
+    for crew in crews(desk, incident):
+        act(desk, incident, "pick_up", crew, NOW + 9 * MINUTE)
+        act(desk, incident, "arrive", crew, NOW + 9 * MINUTE, position=list(IN_EAST))
+    before = len(rows(desk, calls))
+    for minute in range(10, 120, 10):
+        _hour(desk, NOW + minute * MINUTE)
+    assert len(rows(desk, calls)) == before
+    _hour(desk, NOW + 121 * MINUTE)
+    _hour(desk, NOW + 124 * MINUTE)
+    assert len(rows(desk, calls)) > before
+
+
+@pytest.mark.processes
+def test_after_an_outage_of_an_hour_everybody_is_told_what_is_true_now_once(
+    data_dir: Path, hook: Webhook
+) -> None:
+    """Stop the servers, let an hour pass, start them: one call each at the highest rung, nothing of what is over."""
+    folder = data_dir
+    where = servers.start(folder)
+    migrate.upgrade(where.database_url)
+    loading.store(where.database_url, small_city.build())
+    with Desk(where.database_url) as desk:
+        tell(desk, NOW - MINUTE)
+        silent = opened(desk, 1, FRAUD)
+        answered = opened(desk, 2, FRAUD)
+        theft = sent_to_police(desk, 3)
+        _hour(desk, NOW)
+        told = len(hook.got)
+    servers.stop(folder)
+    where = servers.start(folder)
+    back = NOW + timedelta(hours=1, minutes=5)
+    with Desk(where.database_url) as desk:
+        # The first thing after the outage: a team acts on one of them before the jobs are up.
+        for crew in crews(desk, answered):
+            act(desk, answered, "pick_up", crew, back)
+            act(desk, answered, "arrive", crew, back, position=list(IN_EAST))
+        began = time.monotonic()
+        for seconds in (1, 6, 11, 40, 75, 130):
+            _hour(desk, back + timedelta(seconds=seconds))
+        spent = time.monotonic() - began
+        calls = rows(desk, "select incident_id, receiver from notice where key like 'call/%' order by id")
+        lates = rows(desk, "select incident_id, count(*) from notice where key like 'late/%' group by 1")
+        dead = rows(desk, "select from outbox where state not in ('sent', 'stale')")
+        level = rows(desk, f"select level from incident where id = {silent}")
+        after = hook.got[told:]
+    assert [c for c in calls if c[0] == silent] == [(silent, "city/990900")]
+    assert [c for c in calls if c[0] == answered] == []
+    assert [c for c in calls if c[0] == theft] == [(theft, f"duty_leader/{TOWN}")]
+    assert level == [(1,)]
+    assert dict(lates).get(answered) is None
+    assert dead == []
+    lines = [line for text in after for line in text.split("\n")]
+    # Of the one that was answered only what is still to come; of its missed pick-up nothing.
+    assert [line for line in lines if "2号" in line] == [
+        "电信网络诈骗正在发生（2号）时限已过 50%，还须反馈结果"
+    ]
+    assert len(lines) == len(set(lines)), lines
+    assert spent < 30
+
+
+def crews(desk: Desk, incident: int) -> list[Actor]:
+    """Return somebody of every team that has a part in the incident."""
+    teams = rows(desk, f"select team_id from assignment where incident_id = {incident} order by id")
+    return [Actor(f"crew/{team}", "team", TOWN, team) for (team,) in teams]
