@@ -152,6 +152,12 @@ def cases(
     law = Policies(connection.cursor())
     begin, end = span_of(scope.month, law.newest().calendar)
     found: Cases = defaultdict(list)
+    workers = frozenset(
+        f"person/{person}"
+        for (person,) in connection.execute(
+            "select distinct person_id from duty where role in ('grid_worker', 'grid_head')"
+        )
+    )
     read = 0
     which = "i.reported_at < %s and i.reported_at >= %s and i.last_at >= %s"
     for life in all_lives(connection, scope.below, which, end, begin - LOOK_BACK, begin):
@@ -162,7 +168,7 @@ def cases(
         if granted is not None and incident.id in granted:
             why, never = granted[incident.id]
             incident.facts |= {"exempt": why, "never_theirs": never}
-        story = _Story(life, incident, law.version(incident.policy_version), scope)
+        story = _Story(life, incident, law.version(incident.policy_version), scope, workers)
         for kind, subject, at, case in story.tell():
             if begin <= at < end:
                 found[kind, subject].append(case)
@@ -178,8 +184,6 @@ def _pool(found: Cases, organisations: Mapping[int, int]) -> None:
             above = [("town", subject[:9]), ("county", subject[:6]), ("city", subject[:4] + "00")]
         elif kind == "team":
             above = [("department", str(organisations.get(int(subject), "")))]
-        elif kind == "grid_worker":
-            above = [("grid_head", f"head/{subject.removeprefix('worker/')[:12]}")]
         for pooled in above:
             found[pooled].extend(own)
 
@@ -187,8 +191,11 @@ def _pool(found: Cases, organisations: Mapping[int, int]) -> None:
 class _Story:
     """Tell what one incident's life says about everyone who had a part in it."""
 
-    def __init__(self, life: Life, incident: Incident, law: Policy, scope: Scope) -> None:
+    def __init__(
+        self, life: Life, incident: Incident, law: Policy, scope: Scope, workers: frozenset[str]
+    ) -> None:
         self.incident = incident
+        self.workers = workers
         self.law = law
         self.as_of = scope.as_of
         self.rules = scope.rules
@@ -316,34 +323,40 @@ class _Story:
             )  # fmt: skip
 
     def _grid(self) -> Iterator[tuple[str, str, datetime, Case]]:
+        """Yield what it says about the workers of its grid, each time once for the head of their village too."""
         i = self.incident
         if len(i.area_code) <= 12:
             return
-        worker = f"worker/{i.area_code}"
-        reporter = self.events[0].actor
-        if reporter.startswith("worker/"):
-            worker = reporter
-        yield (
-            "grid_worker", worker, i.reported_at,
-            Case(
-                i.id, accepted=self.accepted, reported=True,
-                own_report=i.source in FIELD_SOURCES or reporter.startswith("worker/"),
-            ),
-        )  # fmt: skip
+        own, reporter = f"worker/{i.area_code}", self.events[0].actor
+        found = [
+            (
+                reporter if self._is_worker(reporter) else own, i.reported_at,
+                Case(
+                    i.id, accepted=self.accepted, reported=True,
+                    own_report=i.source in FIELD_SOURCES or self._is_worker(reporter),
+                ),
+            )
+        ]  # fmt: skip
         accept: Clock | None = None
         for event in self.events:
             accept = event.change.clocks.get("accept", accept)
-            if not event.actor.startswith("worker/"):
+            if not self._is_worker(event.actor):
                 continue
             if event.verb in ("verify", "rework"):
                 verified = self._due(event.change.clocks.get("verify"))
-                yield "grid_worker", event.actor, event.at, Case(i.id, verified_on_time=verified)
+                found.append((event.actor, event.at, Case(i.id, verified_on_time=verified)))
             elif event.verb == "check" and accept is not None and accept.due is not None:
-                yield "grid_worker", event.actor, event.at, Case(i.id, checked_on_time=event.at <= accept.due)
+                found.append((event.actor, event.at, Case(i.id, checked_on_time=event.at <= accept.due)))
         verify = i.clocks.get("verify")
         if i.state == "disposed" and verify is not None and self._verdict(verify) == "overdue":
             # Nobody came: it was for the worker of the grid.
-            yield "grid_worker", f"worker/{i.area_code}", verify.since, Case(i.id, verified_on_time=False)
+            found.append((own, verify.since, Case(i.id, verified_on_time=False)))
+        for subject, at, case in found:
+            yield "grid_worker", subject, at, case
+            yield "grid_head", f"head/{i.area_code[:12]}", at, case
+
+    def _is_worker(self, actor: str) -> bool:
+        return actor in self.workers or actor.startswith("worker/")
 
     def _verdict(self, clock: Clock) -> str:
         return assessment.verdict(clock, self.as_of, self.law.calendar)

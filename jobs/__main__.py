@@ -11,11 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from threading import Event
+from zoneinfo import ZoneInfo
 
 import psycopg
 import redis
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
 from dispatch.desk import Desk
 from jobs.clocks import stale
@@ -27,6 +31,8 @@ JOB_KEY = "gridwhistle:job:{}"
 # One number names the family of our advisory locks, the job's place in the table names the lock.
 LOCK_FAMILY = 20_531
 STREAM_TIMEOUT_S = 5.0
+DEFAULT_ZONE = "Asia/Shanghai"
+CATCH_UP_AFTER, CATCH_UP_APART = timedelta(minutes=10), timedelta(minutes=1)
 
 
 class Runner:
@@ -41,24 +47,50 @@ class Runner:
 
     def run(self, job: Job, now: datetime) -> int | None:
         """Run a job; return its rows, or None when another process is at it, which is normal."""
-        began = time.monotonic()
         with self._alone(job) as alone:
-            if not alone:
-                return None
-            with Desk(self._database_url, self._stream) as desk:
-                rows = job.run(desk, now)
+            return self._work(job, now) if alone else None
+
+    def scheduled(self, job: Job) -> None:
+        """Run a job unless another process has done this turn; keep what goes wrong from ending the scheduler.
+
+        A fault is recorded, and the job is tried again at its next turn.
+        """
+        now = datetime.now(UTC)
+        try:
+            with self._alone(job) as alone:
+                if alone and not done_already(job, self._last(job), now, self.zone):
+                    self._work(job, now)
+        except (psycopg.Error, redis.RedisError, LookupError, ValueError) as fault:
+            log.warning("%s: %s", job.name, fault if isinstance(fault, LookupError) else type(fault).__name__)
+            self._record(job, {"failed_at": datetime.now(UTC).isoformat(), "fault": type(fault).__name__})
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """Return the city's own time zone, by which daily jobs run; the default city's while none is loaded."""
+        try:
+            with Desk(self._database_url) as desk:
+                return ZoneInfo(desk.policy().calendar.zone)
+        except (psycopg.Error, LookupError):
+            return ZoneInfo(DEFAULT_ZONE)
+
+    def _work(self, job: Job, now: datetime) -> int:
+        began = time.monotonic()
+        with Desk(self._database_url, self._stream) as desk:
+            rows = job.run(desk, now)
         self._record(
-            job, {"at": now.isoformat(), "rows": rows, "ms": round((time.monotonic() - began) * 1000)}
+            job,
+            {
+                "at": now.isoformat(),
+                "rows": rows,
+                "ms": round((time.monotonic() - began) * 1000),
+                "next_at": turn(job, now, self.zone)[1].isoformat(),
+            },
         )
         return rows
 
-    def scheduled(self, job: Job) -> None:
-        """Run a job and keep whatever goes wrong from ending the scheduler; it is recorded and tried again in time."""
-        try:
-            self.run(job, datetime.now(UTC))
-        except (psycopg.Error, redis.RedisError, LookupError) as fault:
-            log.warning("%s: %s", job.name, type(fault).__name__)
-            self._record(job, {"failed_at": datetime.now(UTC).isoformat(), "fault": type(fault).__name__})
+    def _last(self, job: Job) -> datetime | None:
+        at = self._stream.hget(JOB_KEY.format(job.name), "at")
+        return datetime.fromisoformat(str(at)) if at else None
 
     def records(self) -> list[dict[str, str]]:
         """Return the last record of every job, in the order of the table."""
@@ -123,17 +155,49 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def turn(job: Job, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return when the turn that `now` lies in began, and when the next begins; both in UTC.
+
+    A job with a time of day has its turns from that time to the same time tomorrow, on the city's clock; others have
+    theirs one interval apart, and the one of `now` begins now.
+    """
+    if job.at is None:
+        return now.astimezone(UTC), now.astimezone(UTC) + timedelta(seconds=job.every_s)
+    local = now.astimezone(zone)
+    begin = datetime.combine(local.date(), job.at, zone)
+    if begin > local:
+        begin = datetime.combine(local.date() - timedelta(days=1), job.at, zone)
+    following = datetime.combine(begin.date() + timedelta(days=1), job.at, zone)
+    return begin.astimezone(UTC), following.astimezone(UTC)
+
+
+def done_already(job: Job, last: datetime | None, now: datetime, zone: ZoneInfo) -> bool:
+    """Tell whether this turn of a job was done, by whichever process: two schedulers do each run once."""
+    if last is None:
+        return False
+    if job.at is not None:
+        return last >= turn(job, now, zone)[0]
+    # Two schedulers' ticks drift: less than half an interval after the last run it is the same turn.
+    return timedelta() <= now - last < timedelta(seconds=job.every_s) / 2
+
+
 def _run_all(runner: Runner) -> None:
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler = BackgroundScheduler(timezone=UTC)
-    for job in JOBS:
+    began = datetime.now(UTC)
+    for number, job in enumerate(JOBS):
+        if job.at is None:
+            trigger, first = IntervalTrigger(seconds=job.every_s, timezone=UTC), began
+        else:
+            # What was missed while nothing ran is made up for once, after the city is up, one job after another.
+            trigger = CronTrigger(hour=job.at.hour, minute=job.at.minute, timezone=runner.zone)
+            first = began + CATCH_UP_AFTER + number * CATCH_UP_APART
         scheduler.add_job(
             runner.scheduled,
-            "interval",
+            trigger,
             args=[job],
-            seconds=job.every_s,
             id=job.name,
-            next_run_time=datetime.now(UTC),
+            next_run_time=first,
             coalesce=True,
             max_instances=1,
             misfire_grace_time=job.grace_s,

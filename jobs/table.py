@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 
 from dispatch.desk import Desk
-from jobs import clocks, notices, shifts, upkeep
+from jobs import clocks, counting, keeping, shifts, upkeep, waking
 
 Work = Callable[[Desk, datetime], int]
+
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job: `run(desk, now)` returns the rows it handled; `every_s` and `grace_s` are seconds."""
+    """One job: `run(desk, now)` returns the rows it handled; `every_s` and `grace_s` are seconds.
+
+    One with `at` runs once a day at that time of the city's own clock.
+    """
 
     name: str
     every_s: int
@@ -22,14 +27,23 @@ class Job:
     zh: str
     en: str
     run: Work
+    at: time | None = None
 
 
 JOBS = (
     Job("clocks", 2, 30, "时限巡查：记下每一个超时", "note every limit that has passed", clocks.sweep),
     Job("escalation", 5, 60, "提级：无人应答逐级上报", "raise silence to the next level", clocks.escalate),
-    Job("notices", 2, 30, "通知：告知、催办、呼叫", "tell people what happened and is due", notices.tell),
-    Job("forgetting", 86_400, 3_600, "清理过期通知", "forget old notices", notices.forget),
     Job("shifts", 60, 300, "交接班：换班时列出未结件", "list what is open at a shift's end", shifts.change),
     Job("rosters", 3_600, 3_600, "排班：续排演示值班表", "draw up the demo's next rosters", shifts.draw),
     Job("recount", 3_600, 3_600, "复核队伍在手件数", "recount what each team holds", upkeep.recount),
+    Job("rollup", 10, 60, "小时汇总：跟随事件", "follow the events into the hourly roll-up", counting.follow),
+    Job("resume", 30, 300, "恢复：挂起到期自动恢复", "resume what was suspended until now", waking.resume),
+    Job("corrections", 300, 3_600, "更正：冻结后的申诉", "correct for later appeals", counting.correct),
+    Job("kpi", DAY_S, DAY_S, "日指标", "write the last days' figures", counting.write_days, time(0, 20)),
+    Job("freeze", DAY_S, DAY_S, "月度冻结", "freeze the months whose day has come", counting.freeze, time(1)),
+    Job("assessment", DAY_S, DAY_S, "考核试算", "assess the running months", counting.assess, time(1, 30)),
+    Job("recheck", DAY_S, DAY_S, "复算核对", "compute again, list differences", counting.check, time(2, 30)),
+    Job("backup", DAY_S, DAY_S, "备份", "back the database up", keeping.backup, time(3, 30)),
+    Job("retention", DAY_S, DAY_S, "清理过期记录", "let go of old notes of checks", keeping.forget, time(4)),
+    Job("patrol", DAY_S, 3_600, "催办沉默队伍", "remind teams that have gone silent", waking.patrol, time(9)),
 )

@@ -1,0 +1,110 @@
+"""Keep figures by area and period: those published elsewhere with their source, and those counted every day."""
+
+from __future__ import annotations
+
+import csv
+from datetime import datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from dispatch import rollup
+from dispatch.rules.areas import Level
+from dispatch.rules.assessment import headline
+from dispatch.rules.calendar import Calendar
+from models.loading import CONFIG
+
+DAYS_BACK = 35  # counted anew each time: reworks and reopenings move what was counted
+DAILY = ("reported", "accepted", "disposed", "disposed_on_time", "closed", "closed_on_time", "overdue")
+COUNTED = "roll-up of the events"
+COMPUTED = "computed from the published figures"
+PUBLISHED_FILE = "published.csv"
+# Figures of the published ones that arithmetic gives: metric -> (unit, what it is computed from).
+_HEADLINE = {"per_village": "宗", "months_between": "月", "settled": "1"}
+
+
+def enter(cursor: psycopg.Cursor[Any], folder: Path = CONFIG / "cities") -> int:
+    """Enter a city's published figures from its folder, and what follows from them; return the figures entered.
+
+    Published figures are shown as published, whatever ours say. A city without such a file enters none. Raises
+    ValueError for a file with a figure that is no number.
+    """
+    row = cursor.execute("select code from area where level = 1").fetchone()
+    if row is None:
+        return 0
+    code = str(row[0])
+    rows = _published(code, folder)
+    for each in rows:
+        _put(
+            cursor,
+            each["metric"],
+            code,
+            each["period"],
+            Fraction(each["value"]),
+            each["unit"],
+            each["source"],
+            True,
+        )
+    entered = len(rows)
+    values = {
+        (r["metric"], r["period"]): int(r["value"])
+        for r in rows
+        if r["metric"] in ("disputes", "disputes_settled", "villages")
+    }
+    for metric, period in values:
+        if metric != "disputes" or {("disputes_settled", period), ("villages", period)} - values.keys():
+            continue
+        found = headline(
+            values["disputes_settled", period], values["disputes", period], values["villages", period]
+        )
+        for name, value in found.items():
+            if value is not None:
+                _put(cursor, name, code, period, value, _HEADLINE[name], COMPUTED, False)
+                entered += 1
+    return entered
+
+
+def count_days(cursor: psycopg.Cursor[Any], calendar: Calendar, now: datetime) -> int:
+    """Count the last days of the city and its counties from the roll-up; return the figures written.
+
+    Days are the city's own; the last is the one before the day of `now`.
+    """
+    row = cursor.execute("select code from area where level = 1").fetchone()
+    if row is None:
+        return 0
+    city, written = str(row[0]), 0
+    end = calendar.midnight(now)
+    for _ in range(DAYS_BACK):
+        begin = calendar.midnight(end - timedelta(hours=12))
+        period = f"{calendar.local(begin):%Y-%m-%d}"
+        for level in (Level.CITY, Level.COUNTY):
+            for code, counts in rollup.sums(cursor, begin, end, level, city).items():
+                for name in DAILY:
+                    _put(cursor, name, code, period, Fraction(counts[name]), "件", COUNTED, False)
+                    written += 1
+        end = begin
+    return written
+
+
+def _published(code: str, folder: Path) -> list[dict[str, str]]:
+    for path in sorted(folder.glob(f"*/{PUBLISHED_FILE}")):
+        settings = path.with_name("city.toml")
+        if settings.exists() and f'"{code}"' in settings.read_text(encoding="utf-8"):
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                return list(csv.DictReader(file))
+    return []
+
+
+def _put(
+    cursor: psycopg.Cursor[Any], metric: str, area: str, period: str, value: Fraction, unit: str, source: str,
+    published: bool,
+) -> None:  # fmt: skip
+    cursor.execute(
+        "insert into kpi (metric, area_code, period, value, unit, source, published)"
+        " values (%s, %s, %s, %s::numeric / %s, %s, %s, %s) on conflict (metric, area_code, period) do update set"
+        " value = excluded.value, unit = excluded.unit, source = excluded.source, published = excluded.published,"
+        " entered_at = now() where (kpi.value, kpi.source) is distinct from (excluded.value, excluded.source)",
+        (metric, area, period, value.numerator, value.denominator, unit, source, published),
+    )

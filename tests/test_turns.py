@@ -1,0 +1,188 @@
+"""Prove that each turn of a job is done once, on the city's clock, and that counting jobs do what they say."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+import redis
+
+import jobs.__main__ as command
+from dispatch import figures
+from dispatch.desk import Desk
+from dispatch.rules.chain import Command
+from jobs import counting, keeping, waking
+from jobs.table import JOBS, Job
+from models import servers as places
+from models.loading import POLICY_DIR
+from models.servers import psycopg_dsn
+from tests import district
+from tests.small_law import COUNTY_DESK, JOINT, MONDAY, report
+
+CITY_ZONE = ZoneInfo("Asia/Shanghai")
+NIGHTLY = Job("nightly", 86_400, 60, "夜", "nightly", lambda desk, now: 1, time(2, 30))
+OFTEN = Job("often", 10, 60, "常", "often", lambda desk, now: 1)
+
+
+@pytest.fixture
+def desk(database: str) -> Iterator[Desk]:
+    """Give the test a Desk of the small city."""
+    district.build(database)
+    rules = (POLICY_DIR / "assessment.toml").read_text(encoding="utf-8")
+    with psycopg.connect(psycopg_dsn(database)) as connection:
+        connection.execute(
+            "update policy_version set files = jsonb_set(files, '{assessment.toml}', to_jsonb(%s::text))",
+            (rules,),
+        )
+    with Desk(database) as one:
+        yield one
+
+
+def test_a_nightly_turn_begins_at_its_time_on_the_citys_clock() -> None:
+    before = datetime(2026, 3, 9, 18, 29, 59, tzinfo=UTC)  # 02:29:59 in the city
+    at = datetime(2026, 3, 9, 18, 30, tzinfo=UTC)
+    assert command.turn(NIGHTLY, before, CITY_ZONE) == (at - timedelta(days=1), at)
+    assert command.turn(NIGHTLY, at, CITY_ZONE) == (at, at + timedelta(days=1))
+
+
+def test_a_missed_night_is_made_up_for_and_a_done_one_is_not_done_again() -> None:
+    at = datetime(2026, 3, 9, 18, 30, tzinfo=UTC)
+    morning = at + timedelta(hours=6)
+    assert not command.done_already(NIGHTLY, None, morning, CITY_ZONE)
+    assert not command.done_already(NIGHTLY, at - timedelta(days=3), morning, CITY_ZONE)
+    assert not command.done_already(NIGHTLY, at - timedelta(seconds=1), morning, CITY_ZONE)
+    assert command.done_already(NIGHTLY, at, morning, CITY_ZONE)
+    assert command.done_already(NIGHTLY, morning - timedelta(hours=1), morning, CITY_ZONE)
+
+
+def test_a_turn_of_an_interval_is_done_once_by_two_schedulers() -> None:
+    assert command.done_already(OFTEN, MONDAY, MONDAY + timedelta(seconds=4), CITY_ZONE)
+    assert not command.done_already(OFTEN, MONDAY, MONDAY + timedelta(seconds=5), CITY_ZONE)
+    # A record of a run by hand as of a later time does not silence the job.
+    assert not command.done_already(OFTEN, MONDAY + timedelta(days=1), MONDAY, CITY_ZONE)
+
+
+def test_two_schedulers_at_once_do_a_run_once(
+    database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    district.build(database)
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("REDIS_URL", stream_url)
+    runs: list[datetime] = []
+
+    def work(desk: Desk, now: datetime) -> int:
+        runs.append(now)
+        return 1
+
+    job = Job("once", 86_400, 60, "一次", "once", work, time(2, 30))
+    monkeypatch.setattr(command, "JOBS", (*JOBS, job))
+    runners = [command.Runner(), command.Runner()]
+    threads = [threading.Thread(target=runner.scheduled, args=[job]) for runner in runners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for runner in runners:
+        runner.scheduled(job)
+    assert len(runs) == 1
+    record = runners[0].records()[-1]
+    assert datetime.fromisoformat(record["next_at"]).astimezone(CITY_ZONE).time() == time(2, 30)
+
+
+def test_a_suspended_incident_is_resumed_when_its_time_is_over_and_not_before(desk: Desk) -> None:
+    (opened,) = desk.report([report(JOINT)], MONDAY)
+    assert opened.incident_id is not None
+    until = MONDAY + timedelta(days=3)
+    (suspended,) = desk.act(
+        [
+            Command(
+                "suspend",
+                opened.incident_id,
+                COUNTY_DESK,
+                "s",
+                {"reason": "等待材料", "until": until.isoformat()},
+            )
+        ],
+        MONDAY + timedelta(minutes=1),
+    )
+    assert suspended.status == "done", suspended
+    assert waking.resume(desk, until - timedelta(seconds=1)) == 0
+    assert waking.resume(desk, until) == 1
+    assert waking.resume(desk, until + timedelta(seconds=1)) == 0
+    state = desk.ask(
+        lambda c: c.execute(
+            "select paused_why, (select count(*) from event e where e.incident_id = i.id and verb = 'resume')"
+            " from incident i"
+        ).fetchone()
+    )
+    assert state == (None, 1)
+
+
+def test_the_roll_up_job_takes_in_what_happened_and_then_rests(desk: Desk) -> None:
+    desk.report([report(JOINT, number=n) for n in range(1, 6)], MONDAY)
+    assert counting.follow(desk, MONDAY) >= 5
+    assert counting.follow(desk, MONDAY) == 0
+    total = desk.ask(lambda c: c.execute("select sum(reported) from hourly").fetchone())
+    assert total == (5,)
+
+
+def test_a_whole_night_of_counting_jobs_runs_on_a_young_city(desk: Desk) -> None:
+    """Nothing to freeze yet, one month to assess, nothing that differs; days are written from the roll-up."""
+    desk.report([report(JOINT, number=n) for n in range(1, 6)], MONDAY)
+    later = MONDAY + timedelta(days=2)
+    counting.follow(desk, later)
+    assert counting.write_days(desk, later) > 0
+    assert counting.freeze(desk, later) == 0
+    assert counting.assess(desk, later) > 0
+    assert counting.correct(desk, later) == 0
+    assert counting.check(desk, later) == 0
+    assert keeping.forget(desk, later) == 0
+    reported = desk.ask(
+        lambda c: c.execute(
+            "select sum(value) from kpi where metric = 'reported' and length(area_code) = 6"
+        ).fetchone()
+    )
+    assert reported is not None
+    assert int(reported[0]) in (5, 10)  # the city's, and its county's where the small city has one
+
+
+def test_a_backup_holds_the_database_and_the_oldest_make_room(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "place", lambda: tmp_path)
+    for number in range(keeping.BACKUPS_KEPT + 1):
+        keeping.backup(desk, MONDAY + timedelta(days=number))
+    files = sorted((tmp_path / "backups").iterdir())
+    assert len(files) == keeping.BACKUPS_KEPT
+    assert files[0].name.startswith(f"gridwhistle-{MONDAY + timedelta(days=1):%Y%m%d}")
+    assert all(file.read_bytes()[:5] == b"PGDMP" for file in files)
+
+
+def test_without_pg_dump_the_backup_says_so_plainly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "_pg_dump", lambda: None)
+    with pytest.raises(LookupError, match="no backup: pg_dump is neither installed nor in"):
+        keeping.backup(desk, MONDAY)
+
+
+def test_the_published_figures_of_the_seed_are_kept_as_published(database: str) -> None:
+    with psycopg.connect(psycopg_dsn(database)) as connection:
+        cursor = connection.cursor()
+        assert figures.enter(cursor) == 0
+        cursor.execute("insert into area (code, level, name) values ('445300', 1, '云浮市')")
+        for _ in range(2):
+            assert figures.enter(cursor) == 8
+        kept = {
+            metric: (f"{value:.2f}", published)
+            for metric, value, published in cursor.execute("select metric, value, published from kpi")
+        }
+    assert kept["criminal_reports_change"] == ("-33.66", True)
+    assert kept["security_reports_change"] == ("-25.82", True)
+    assert kept["per_village"] == ("6.48", False)
+    assert kept["months_between"] == ("1.85", False)
+    assert kept["settled"] == ("0.99", False)
+    assert len(kept) == 8
