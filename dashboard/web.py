@@ -20,9 +20,12 @@ import msgspec
 import plotly
 import shapely
 import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 from dashboard.data import Reads, digest, reads
@@ -85,7 +88,58 @@ def create_app(servers: Servers | None = None) -> st.App:
         Route(PLOTLY_PATH, _plotly),
         *_door_routes(),
     ]
-    return st.App(SCRIPT, lifespan=lifespan, routes=routes)
+    return st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[Middleware(_Rooted)])
+
+
+class _Rooted:
+    """Tell Streamlit's page where its server is.
+
+    Opened at `/wall` it would first look for it below `/wall/`, and every wall would begin with two errors in the
+    browser's console.
+    """
+
+    _SAYS = (
+        b"<head><script>window.__streamlit={...window.__streamlit,"
+        b"BACKEND_BASE_URL:location.origin+'/',HOST_CONFIG_BASE_URL:location.origin+'/',"
+        b"MAIN_PAGE_BASE_URL:location.origin+'/'}</script>"
+    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on; pages of HTML get the one line."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if any(name == b"accept" and b"text/html" in value for name, value in scope["headers"]):
+            # The page itself is small; packed, it could not be written into.
+            scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"accept-encoding"]}
+        started: Message | None = None
+        body = b""
+
+        async def pass_on(message: Message) -> None:
+            nonlocal started, body
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                if (
+                    headers.get("content-type", "").startswith("text/html")
+                    and "content-encoding" not in headers
+                ):
+                    started = message
+                    return
+            if started is None:
+                await send(message)
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                told = body.replace(b"<head>", self._SAYS, 1)
+                if "content-length" in (headers := MutableHeaders(raw=started["headers"])):
+                    headers["content-length"] = str(len(told) if body else 0)
+                await send(started)
+                await send({"type": "http.response.body", "body": told})
+
+        await self._app(scope, receive, pass_on)
 
 
 def demo() -> bool:

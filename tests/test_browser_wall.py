@@ -124,13 +124,8 @@ def page(chromium: Any) -> Iterator[Any]:
     tab = chromium.new_page(viewport={"width": 1920, "height": 1080})
     tab.faults = []
     tab.on("pageerror", lambda error: tab.faults.append(str(error)))
-    # Streamlit looks for itself below the page's path first; that 404 is its way of asking.
-    tab.on(
-        "response",
-        lambda r: (
-            tab.faults.append(f"{r.status} {r.url}") if r.status >= 400 and "_stcore" not in r.url else None
-        ),
-    )
+    tab.on("console", lambda said: tab.faults.append(said.text) if said.type == "error" else None)
+    tab.on("response", lambda r: tab.faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
     yield tab
     tab.close()
 
