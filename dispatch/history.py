@@ -99,7 +99,7 @@ def write(
         today = law.calendar.midnight(until)
         world = World(spots(cursor), law, seed)
         ids, part_ids = Ids("incident_block"), Ids("assignment_block")
-        around = Around(Roster(store.teams(cursor)), lambda: part_ids.take(cursor))
+        around = Around(Roster(store.teams(cursor), law.weights), lambda: part_ids.take(cursor))
         connection.commit()
         for back in range(first, days + 1):
             begin = today - timedelta(days=back)
