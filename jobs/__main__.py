@@ -21,6 +21,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from dispatch import forecasting
 from dispatch.desk import Desk
 from jobs.clocks import stale
 from jobs.table import JOBS, Job
@@ -63,6 +64,18 @@ class Runner:
         except (psycopg.Error, redis.RedisError, LookupError, ValueError) as fault:
             log.warning("%s: %s", job.name, fault if isinstance(fault, LookupError) else type(fault).__name__)
             self._record(job, {"failed_at": datetime.now(UTC).isoformat(), "fault": type(fault).__name__})
+
+    def forecast(self, in_full: bool) -> int:
+        """Learn the breach forecast and print the verdict on it; return 0 where it may be shown, else 1."""
+        with Desk(self._database_url) as desk:
+            try:
+                made = desk.ask(lambda cursor: forecasting.learn(cursor, datetime.now(UTC)))
+            except ValueError as fault:
+                print(f"forecast: {fault}")
+                return 1
+        text = forecasting.report(made)
+        print(text if in_full else "\n".join(text.splitlines()[:3]))
+        return 0 if made.verdict.trusted else 1
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -132,6 +145,10 @@ def main(arguments: list[str]) -> int:
     one.add_argument("name", choices=[job.name for job in JOBS])
     one.add_argument("--as-of", type=_instant, help="run as if it were this time (ISO 8601 with offset)")
     commands.add_parser("run-all", help="run every job on its schedule until stopped")
+    forecast = commands.add_parser(
+        "forecast", help="learn the breach forecast and judge it on the latest past"
+    )
+    forecast.add_argument("--report", action="store_true", help="print the reliability table")
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     runner = Runner()
@@ -145,6 +162,8 @@ def main(arguments: list[str]) -> int:
                 print(f"{job.name}: " + ("another process is at it" if rows is None else f"{rows} rows"))
             case "run-all":
                 _run_all(runner)
+            case "forecast":
+                return runner.forecast(args.report)
     except LookupError as fault:
         print(fault, file=sys.stderr)
         return 1
