@@ -260,6 +260,37 @@ def test_small_matters_wait_through_the_night_outside_but_not_inside(desk: Desk,
     assert act_free == [(NOW + timedelta(hours=21),)]  # seven in the morning
 
 
+def test_what_a_dead_process_had_taken_is_taken_again_when_its_lease_ends(desk: Desk, hook: Webhook) -> None:
+    hook.status = 500
+    sent_to_police(desk, 1)
+    tell(desk, NOW)
+    hook.status = 200
+    lost = NOW + notices.LEASE
+    desk.ask(lambda cursor: cursor.execute("update outbox set state = 'sending', next_at = %s", (lost,)))
+    _send(desk, lost - timedelta(seconds=1))
+    assert hook.got == []
+    _send(desk, lost)
+    assert len(hook.got) == 1
+
+
+def test_two_processes_that_drain_one_channel_send_each_message_once(desk: Desk, hook: Webhook) -> None:
+    hook.status = 500
+    for serial in range(1, 6):
+        sent_to_police(desk, serial)
+    tell(desk, NOW)
+    hook.status, hook.delay_s = 200, 0.2
+    later = NOW + timedelta(minutes=1)
+    senders = [Sender(desk.dsn) for _ in range(4)]
+    law = desk.policy()
+    threads = [threading.Thread(target=one.send, args=(law, later, 20.0)) for one in senders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = [line for text in hook.got for line in text.split("\n")]
+    assert sorted(lines) == [f"新派件：盗窃扒窃线索（{n}号），请签收" for n in range(1, 6)]
+
+
 def test_addresses_never_reach_a_log_or_the_database(
     desk: Desk, hook: Webhook, caplog: pytest.LogCaptureFixture
 ) -> None:
