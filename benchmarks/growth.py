@@ -1,0 +1,185 @@
+"""Measure what history costs: the same work on an empty database and on one with 2,000,000 incidents of the past.
+
+History is made from a few hundred incidents that really lived: their rows are multiplied inside the database and
+moved back in time, so that each has its own id, number, place in time and events. Ratios are big against empty.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from datetime import UTC, datetime
+from functools import partial
+from statistics import median
+
+import psycopg
+
+from benchmarks import clocks
+from benchmarks.measure import show
+from benchmarks.pipeline import (
+    SEED,
+    WARM_UP,
+    address,
+    administer,
+    database,
+    measure_real,
+    mixed_messages,
+    prepare,
+)
+from dispatch import history, rollup
+from dispatch.desk import Desk
+from jobs.clocks import SWEEP_LIMIT, sweep
+from models.servers import Servers, psycopg_dsn, temporary
+
+HISTORY = 2_000_000
+FULL = 10_000_000
+MESSAGES = 20_000
+SEEDS = 1_000  # incidents that really lived, on one past day
+OPEN = 10_000
+ROUNDS = 3
+FINDS = 15
+# One copy of the seeds lies this far before the next, so that the past is spread over years.
+STEP_S = 3 * 3_600
+
+# Each table's columns as copies have them: id and times of copy n.
+_SHIFT = f"- make_interval(secs => n * {STEP_S})"
+_COPIES = (
+    "insert into incident select (jsonb_populate_record(i, jsonb_build_object('id', i.id + n * 1000000,"
+    f" 'number', (i.number + n * 7919) %% 10000000000000000, 'reported_at', i.reported_at {_SHIFT},"
+    f" 'received_at', i.received_at {_SHIFT}, 'held_since', i.held_since {_SHIFT},"
+    f" 'disposed_at', i.disposed_at {_SHIFT}, 'ended_at', i.ended_at {_SHIFT}, 'last_at', i.last_at {_SHIFT}))).*"
+    " from lived_incident i, generate_series(%(first)s::int, %(last)s::int) n",
+    "insert into receipt select (number + n * 7919) %% 10000000000000000, id + n * 1000000"
+    " from lived_incident, generate_series(%(first)s::int, %(last)s::int) n on conflict do nothing",
+    "insert into event (incident_id, seq, at, verb, actor, cause, policy_version, data, hash)"
+    f" select incident_id + n * 1000000, seq, at {_SHIFT}, verb, actor, cause, policy_version, data, hash"
+    " from lived_event, generate_series(%(first)s::int, %(last)s::int) n",
+    "insert into assignment select (jsonb_populate_record(a, jsonb_build_object('id', a.id + n * 1000000,"
+    f" 'incident_id', a.incident_id + n * 1000000, 'sent_at', a.sent_at {_SHIFT}, 'ended_at', a.ended_at {_SHIFT}))).*"
+    " from lived_assignment a, generate_series(%(first)s::int, %(last)s::int) n",
+    "insert into segment (incident_id, seq, holder, awaits, paused_why, began_at, ended_at)"
+    f" select incident_id + n * 1000000, seq, holder, awaits, paused_why, began_at {_SHIFT}, ended_at {_SHIFT}"
+    " from lived_segment, generate_series(%(first)s::int, %(last)s::int) n",
+)
+COPIES_AT_ONCE = 50
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the benchmark's options."""
+    parser.add_argument(
+        "--history", type=int, default=HISTORY, help="incidents of the past (default: %(default)s)"
+    )
+    parser.add_argument("--full", action="store_true", help=f"with {FULL:,} incidents of the past")
+    parser.add_argument("--messages", type=int, default=MESSAGES, help="a run (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure alternating runs on both databases and print the ratios; return the exit code."""
+    count = FULL if args.full else args.history
+    with temporary() as servers:
+        template = prepare(servers)
+        messages = mixed_messages(address(servers, template), args.messages + WARM_UP)
+        big = database(servers, template, "grown")
+        made = grow(big, count)
+        print(f"{made:,} incidents of the past made", flush=True)
+        pipeline = _pipeline(servers, template, messages)
+        empty = database(servers, template, "empty")
+        sweeps, folds = [], []
+        for where in (empty, big):
+            clocks.fill(where, OPEN)
+        with (
+            psycopg.connect(psycopg_dsn(empty), autocommit=True) as a,
+            psycopg.connect(psycopg_dsn(big), autocommit=True) as b,
+            Desk(empty) as small,
+            Desk(big) as large,
+        ):
+            for connection in (a, b):
+                connection.execute("vacuum analyze")
+            moments = [clocks.due_by(connection, SWEEP_LIMIT) for connection in (a, b)]
+            for _ in range(FINDS):
+                one = clocks.timed(partial(small.clocks_due, moments[0], SWEEP_LIMIT))
+                two = clocks.timed(partial(large.clocks_due, moments[1], SWEEP_LIMIT))
+                sweeps.append(two / one)
+            _level(a)
+            _level(b)
+            for _ in range(ROUNDS):
+                one, two = (_followed(c, d) for c, d in ((a, small), (b, large)))
+                folds.append(two / one)
+    show(
+        "growth: with history against without",
+        {
+            "history": made,
+            "pipeline_ratio": pipeline,
+            "sweep_ratio": median(sweeps),
+            "rollup_ratio": median(folds),
+        },
+        args.json,
+    )
+    return 0
+
+
+def grow(database_url: str, count: int) -> int:
+    """Give a database about `count` closed incidents of the past with events, assignments and segments."""
+    for _ in history.write(database_url, datetime.now(UTC), 40, SEEDS // 20, SEED):
+        pass
+    with psycopg.connect(psycopg_dsn(database_url), autocommit=True) as connection:
+        connection.execute("set synchronous_commit = off")
+        # Copies of what has ended only: nothing of the past is due.
+        connection.execute(
+            "create table lived_incident as select * from incident where ended_at is not null"
+            f" order by reported_at limit {SEEDS}"
+        )
+        for table in ("event", "assignment", "segment"):
+            of_those = f"select t.* from {table} t join lived_incident l on l.id = t.incident_id"
+            connection.execute(f"create table lived_{table} as {of_those}".encode())
+        row = connection.execute("select count(*) from lived_incident").fetchone()
+        assert row is not None
+        copies = -(-count // int(row[0]))
+        for first in range(1, copies + 1, COPIES_AT_ONCE):
+            span = {"first": first, "last": min(first + COPIES_AT_ONCE - 1, copies)}
+            with connection.transaction():
+                # Of rows that hang together already: foreign keys need not be looked up again.
+                connection.execute("set local session_replication_role = replica")
+                for statement in _COPIES:
+                    connection.execute(statement.encode(), span)
+        connection.execute("vacuum analyze")
+        connection.execute("checkpoint")
+        row = connection.execute("select count(*) from incident").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def _pipeline(servers: Servers, template: str, messages: list[bytes]) -> float:
+    """Return the median over alternating pairs of incidents a second with history over without."""
+    ratios = []
+    for number in range(ROUNDS):
+        one = database(servers, template, f"small_{number}")
+        two = database(servers, "grown", f"large_{number}")
+        small = measure_real(Servers(one, servers.redis_url), messages)
+        large = measure_real(Servers(two, servers.redis_url), messages)
+        ratios.append(large.per_s / small.per_s)
+        print(f"pair {number + 1}: {large.per_s:,.0f}/s against {small.per_s:,.0f}/s", flush=True)
+        for name in ("small", "large"):
+            administer(servers, f"drop database {name}_{number}")
+    return median(ratios)
+
+
+def _level(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Put the roll-up level with the events without counting the past: following what comes now is measured."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into follower (name, position) select %s, pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
+            (rollup.NAME,),
+        )
+
+
+def _followed(connection: psycopg.Connection[tuple[object, ...]], desk: Desk) -> float:
+    """Let limits pass and return how many milliseconds following their events takes, an event."""
+    sweep(desk, clocks.due_by(connection, 500))
+    taken = 0
+    began = time.perf_counter()
+    while done := rollup.follow(connection):
+        taken += done
+    if not taken:
+        raise RuntimeError("nothing was followed")
+    return (time.perf_counter() - began) * 1000 / taken
