@@ -319,7 +319,7 @@ def test_the_pause_doubles_to_a_limit_and_starts_over_after_a_healthy_run() -> N
 
 def test_the_plan_without_demo_has_no_demo_in_it() -> None:
     names = [child.name for child in supervisor.plan(Path("data"), 8501, demo=True).children]
-    assert names == ["dispatch", "jobs", "life", "dashboard"]
+    assert names == ["dispatch", "jobs", "dashboard", "life", "history"]
     real = supervisor.plan(Path("data"), 8501, demo=False)
     assert [child.name for child in real.children] == ["dispatch", "jobs", "dashboard"]
     assert real.load is None
