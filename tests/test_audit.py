@@ -103,7 +103,5 @@ def test_the_database_refuses_edits_while_its_guard_stands(connection: psycopg.C
 
 def test_time_runs_forward_in_every_incident(connection: psycopg.Connection) -> None:
     rows = connection.execute("select incident_id, at from event order by incident_id, seq").fetchall()
-    backwards = [
-        a for a, b in itertools.pairwise(rows) if a[0] == b[0] and b[1] - a[1] < timedelta(0)
-    ]
+    backwards = [a for a, b in itertools.pairwise(rows) if a[0] == b[0] and b[1] - a[1] < timedelta(0)]
     assert backwards == []
