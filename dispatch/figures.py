@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -86,6 +87,44 @@ def count_days(cursor: psycopg.Cursor[Any], calendar: Calendar, now: datetime) -
                     written += 1
         end = begin
     return written
+
+
+@dataclass(frozen=True, slots=True)
+class OnTime:
+    """Hold a source's on-time figures: `naive` is what one gets by counting cases without a target as on time."""
+
+    on_time: int
+    with_target: int
+    without_target: int
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Return the share on time of the cases that had a target, or None for none."""
+        return Fraction(self.on_time, self.with_target) if self.with_target else None
+
+    @property
+    def naive(self) -> Fraction | None:
+        """Return the share that would be shown if no target counted as kept, or None for no case."""
+        cases = self.with_target + self.without_target
+        return Fraction(self.on_time + self.without_target, cases) if cases else None
+
+
+def on_time_of(cursor: psycopg.Cursor[Any], source: str, as_of: datetime) -> OnTime:
+    """Return how a source's requests did against their own targets, as of an instant.
+
+    An open request counts as on time while its target has not passed, as open data portals have it; one that was
+    disposed of has its stored verdict.
+    """
+    row = cursor.execute(
+        "select count(*) filter (where due is not null and coalesce(disposed_on_time, due >= %s)),"
+        " count(*) filter (where due is not null), count(*) filter (where due is null)"
+        " from (select i.disposed_on_time, coalesce(i.clocks -> 'dispose' ->> 'due', (select a.clocks -> 'dispose'"
+        " ->> 'due' from assignment a where a.incident_id = i.id and a.role = 'lead' order by a.id desc limit 1)"
+        ")::timestamptz due from incident i where i.source = %s and i.state not in ('rejected', 'void', 'merged')) t",
+        (as_of, source),
+    ).fetchone()
+    assert row is not None
+    return OnTime(*row)
 
 
 def _published(code: str, folder: Path) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,7 +16,8 @@ import redis
 import jobs.__main__ as command
 from dispatch import figures
 from dispatch.desk import Desk
-from dispatch.rules.chain import Command
+from dispatch.rules.assessment import shown
+from dispatch.rules.chain import SYSTEM, Command
 from jobs import counting, keeping, waking
 from jobs.table import JOBS, Job
 from models import servers as places
@@ -186,3 +188,26 @@ def test_the_published_figures_of_the_seed_are_kept_as_published(database: str) 
     assert kept["months_between"] == ("1.85", False)
     assert kept["settled"] == ("0.99", False)
     assert len(kept) == 8
+
+
+def test_requests_without_a_target_are_shown_beside_and_not_as_kept(desk: Desk) -> None:
+    """Three of four targets kept or not yet passed, one missed, and two requests that never had one."""
+    hour = timedelta(hours=1)
+    targets = [MONDAY + hour, MONDAY + 2 * hour, MONDAY + 90 * hour, MONDAY + hour, None, None]
+    ends = [MONDAY + hour, MONDAY + hour, None, MONDAY + 2 * hour, MONDAY + hour, None]
+    reports = [
+        replace(report(JOINT, number=n), source="portal", source_id=str(n), target_at=target, imported=True)
+        for n, target in enumerate(targets, 1)
+    ]
+    outcomes = desk.report(reports, MONDAY)
+    closings = [
+        Command("conclude", outcome.incident_id or 0, SYSTEM, "c", {"closed_at": end})
+        for outcome, end in zip(outcomes, ends, strict=True)
+        if end is not None
+    ]
+    assert {outcome.status for outcome in desk.act(closings, MONDAY + 3 * hour)} == {"done"}
+    found = desk.ask(lambda cursor: figures.on_time_of(cursor, "portal", MONDAY + 3 * hour))
+    assert (found.on_time, found.with_target, found.without_target) == (3, 4, 2)
+    assert (shown(found.rate, digits=1), shown(found.naive, digits=1)) == ("75.0 %", "83.3 %")
+    none = desk.ask(lambda cursor: figures.on_time_of(cursor, "nobody", MONDAY))
+    assert (shown(none.rate), shown(none.naive)) == ("无数据", "无数据")
