@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -17,14 +17,15 @@ import redis
 from psycopg.rows import class_row
 
 from dispatch import store
+from dispatch.assigning import Proposals
 from dispatch.desk import Desk, Outcome
 from dispatch.rules import policy as policies
 from dispatch.rules.areas import Level, level_of, prefix_of
+from dispatch.rules.assignment import Offer
 from dispatch.rules.calendar import Calendar
 from dispatch.rules.chain import Command, Event, Incident, replay
 from dispatch.rules.clocks import Clock, light
 from dispatch.rules.policy import Policy
-from dispatch.rules.routing import Offer, Roster, offers
 from models.servers import addresses, psycopg_dsn
 
 # More changes than this since the last look are read as a whole new picture instead.
@@ -236,7 +237,7 @@ class Detail:
     incident: Incident
     events: list[Event]
     segments: list[SegmentRow]
-    offers: list[Offer]
+    offers: tuple[Offer, ...]
 
 
 _clock = msgspec.json.Decoder(Clock)
@@ -412,14 +413,22 @@ class Reads:
                     (incident_id,),
                 )
             ]
-            law = self._law(connection, incident.policy_version)
-            kind = law.types.get(incident.category)
-            ranked = (
-                offers(Roster(store.teams(cursor)), kind.lead, incident.area_code, incident.lon, incident.lat)
-                if kind
-                else []
-            )
-        return Detail(incident, events, segments, ranked)
+        offers: tuple[Offer, ...] = ()
+        if incident.ended_at is None:
+            with Desk(self._url) as desk:
+                decision = Proposals(desk).one(incident_id, datetime.now(UTC))
+            offers = decision.offers if decision is not None else ()
+        return Detail(incident, events, segments, offers)
+
+    def id_of(self, number: int) -> int | None:
+        """Return the id of the incident with a number, or None."""
+        with self._look() as connection:
+            row = connection.execute(
+                "select r.incident_id from receipt r join incident i on i.id = r.incident_id and i.number = r.key"
+                " where r.key = %s",
+                (number,),
+            ).fetchone()
+        return None if row is None else int(row[0])
 
     def act(self, commands: Sequence[Command], now: datetime, redis_url: str | None = None) -> list[Outcome]:
         """Hand commands to the Desk and return its answers; screens are told when the stream's address is given."""

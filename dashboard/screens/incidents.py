@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,11 +12,23 @@ import streamlit as st
 
 from dashboard.data import PAGE_ROWS, Detail, Directory, Filter, ListRow, Reads, reads
 from dashboard.words import Translate, chosen, clock_name, limit_words, pick, translator
+from dispatch.assigning import recorded
+from dispatch.messages import parse_number
 from dispatch.rules.areas import Level, ancestors, at_level, centre_of, level_of
+from dispatch.rules.assignment import Offer
 from dispatch.rules.calendar import Calendar
-from dispatch.rules.chain import ASSIGNMENT_STATES, STATES, STEPS, Actor, Command, Incident, Step, lawful
+from dispatch.rules.chain import (
+    ASSIGNMENT_STATES,
+    LIVE,
+    STATES,
+    STEPS,
+    Actor,
+    Command,
+    Incident,
+    Step,
+    lawful,
+)
 from dispatch.rules.clocks import Clock, light
-from dispatch.rules.routing import Offer
 from models.servers import addresses
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -233,36 +245,134 @@ def _steps(door: Reads, directory: Directory, detail: Detail, now: datetime, lan
         for n, step in enumerate(steps):
             words = step.zh if lang == "zh" else step.en[:1].upper() + step.en[1:]
             key = f"{step.verb}-{incident.id}-{incident.seq}"
-            if not step.needs:
+            asked = (*step.needs, *step.may)
+            if not asked:
                 if st.button(words, key=key, type="primary" if n == 0 else "secondary"):
                     _take(door, incident, step, actor, {}, now, lang)
                 continue
             with st.popover(words):
-                args = {need: _ask(need, detail, directory, key, lang, _) for need in step.needs}
+                given = {need: _ask(need, step, door, detail, directory, key, lang, _) for need in asked}
+                args = {need: value for need, value in given.items() if value not in (None, "", ())}
+                if (team := args.get("team_id")) is not None:
+                    # What was proposed is kept with what was chosen, followed or not.
+                    offer = next((o for o in detail.offers if o.team.id == team), None)
+                    args |= {"offer": recorded(offer)} if offer is not None else {}
                 if st.button(_("Confirm: {verb}").format(verb=words), key=key, type="primary"):
                     _take(door, incident, step, actor, args, now, lang)
 
 
-def _ask(need: str, detail: Detail, directory: Directory, key: str, lang: str, _: Translate) -> Any:
-    """Show the input for what a step needs, and return what is in it."""
+def _ask(
+    need: str,
+    step: Step,
+    door: Reads,
+    detail: Detail,
+    directory: Directory,
+    key: str,
+    lang: str,
+    _: Translate,
+) -> Any:
+    """Show the input for what a step needs or may be given, and return what is in it; None where it is empty."""
+    key = f"{key}-{need}"
     match need:
         case "team_id":
-            offered: dict[int, Offer] = {offer.team.id: offer for offer in detail.offers}
-
-            def words(team_id: int) -> str:
-                offer = offered[team_id]
-                km = f" · {offer.km:.1f} km" if offer.km is not None else ""
-                return f"{_team(directory, team_id, lang)} · {offer.team.load}/{offer.team.capacity}{km}"
-
-            if not offered:
-                st.caption(_("No team of this trade serves here; supervise or escalate."))
-            return st.selectbox(_("Team"), list(offered), format_func=words, key=f"{key}-team")
+            return _ask_team(detail, directory, step, key, lang, _)
         case "standard":
-            return st.checkbox(_("The closing standard is met"), key=f"{key}-standard")
+            return st.checkbox(_("The closing standard is met"), key=key)
+        case "settled":
+            return st.checkbox(_("The dispute was settled"), True, key=key) if _is_dispute(detail) else None
+        case "never_theirs":
+            return st.checkbox(_("It was never theirs"), key=key) or None
         case "rating":
-            return st.select_slider(_("Rating"), [1, 2, 3, 4, 5], 5, key=f"{key}-rating")
-    labels = {"reason": _("Reason"), "result": _("Result"), "note": _("Note")}
-    return st.text_input(labels.get(need, need), max_chars=TEXT_LIMIT, key=f"{key}-{need}")
+            return st.select_slider(_("Rating"), [1, 2, 3, 4, 5], 5, key=key)
+        case "real" | "granted":
+            words = {True: _("Yes"), False: _("No")}
+            label = _("Is it as reported?") if need == "real" else _("Grant it?")
+            return st.radio(
+                label, [True, False], format_func=lambda each: words[each], horizontal=True, key=key
+            )
+        case "position":
+            point = (detail.incident.lon, detail.incident.lat)
+            if None in point:
+                return None
+            here = st.checkbox(_("I am on the spot (demo: its own position)"), True, key=key)
+            return list(point) if here else None
+        case "photos":
+            text = st.text_area(
+                _("Photos before and after, one address a line"), max_chars=TEXT_LIMIT, key=key
+            )
+            return tuple(line.strip() for line in text.splitlines() if line.strip())
+        case "whistle_kind":
+            kinds = {"hard": _("hard problem"), "joint": _("joint enforcement"), "emergency": _("emergency")}
+            return st.selectbox(_("Kind of whistle"), list(kinds), format_func=kinds.__getitem__, key=key)
+        case "limit":
+            limits = ("4wh", "1wd", "2wd", "5wd", "10wd")
+            return st.selectbox(
+                _("Extension"), limits, format_func=lambda limit: limit_words(limit, lang), key=key
+            )
+        case "until":
+            day = st.date_input(
+                _("Until the morning of"), datetime.now(ZONE).date() + timedelta(days=1), key=key
+            )
+            return datetime.combine(day, time(8), ZONE).isoformat() if isinstance(day, date) else None
+        case "category":
+            types = door.policy().types
+            return st.selectbox(
+                _("Type"),
+                list(types),
+                format_func=lambda code: pick(lang, types[code].name, types[code].name_en),
+                key=key,
+            )
+        case "into":
+            return _ask_incident(door, key, _)
+    labels = {
+        "reason": _("Reason"), "result": _("Result"), "note": _("Note"), "commander": _("Commander"),
+    }  # fmt: skip
+    return st.text_input(labels.get(need, need), max_chars=TEXT_LIMIT, key=key)
+
+
+def _ask_team(
+    detail: Detail, directory: Directory, step: Step, key: str, lang: str, _: Translate
+) -> int | None:
+    """Offer the ranked teams, each with what speaks for it and what is missing; a recall offers those that assist."""
+    if step.verb == "recall_assist":
+        helping = [
+            p.team_id for p in detail.incident.parts.values() if p.role == "assist" and p.state in LIVE
+        ]
+        return st.selectbox(_("Team"), helping, format_func=lambda t: _team(directory, t, lang), key=key)
+    offered: dict[int, Offer] = {offer.team.id: offer for offer in detail.offers}
+    if not offered:
+        st.caption(_("No team of this trade serves here; supervise or escalate."))
+        return None
+
+    def why(offer: Offer) -> str:
+        reasons = [f"✓ {because.words(lang)}" for because in offer.reasons]
+        shortfalls = [f"✕ {because.words(lang)}" for because in offer.shortfalls]
+        return " · ".join((*reasons, *shortfalls))
+
+    return st.radio(
+        _("Team"),
+        list(offered),
+        format_func=lambda team_id: _team(directory, team_id, lang),
+        captions=[why(offer) for offer in offered.values()],
+        key=key,
+    )
+
+
+def _ask_incident(door: Reads, key: str, _: Translate) -> int | None:
+    text = st.text_input(_("Number of the incident to merge into"), max_chars=30, key=key)
+    if not text.strip():
+        return None
+    try:
+        found = door.id_of(parse_number(text))
+    except ValueError:
+        found = None
+    if found is None:
+        st.caption(_("There is no incident with this number."))
+    return found
+
+
+def _is_dispute(detail: Detail) -> bool:
+    return detail.incident.category.startswith("02")
 
 
 def _take(

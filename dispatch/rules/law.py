@@ -50,6 +50,7 @@ class Step:
 
     `part` lists the states of the assignment that the verb moves, and `part_target` where it moves to.
     `meets` are the clocks that the verb ends. `while_suspended` steps are allowed while the incident is suspended.
+    `may` be given what the step looks at where it is there: a form asks for it too.
     """
 
     verb: str
@@ -63,6 +64,7 @@ class Step:
     part: frozenset[str] | None = None
     part_target: str | None = None
     while_suspended: bool = False
+    may: tuple[str, ...] = ()
 
 
 def _step(
@@ -106,7 +108,7 @@ STEPS: dict[str, Step] = {
         _step("name_commander", "指定指挥长", "name the commander", _OPEN, None, CENTRE, needs=("commander",)),
         # --- the whistle: an assignment with steps of its own before and after
         _step("whistle", "吹哨", "blow the whistle", "reported accepted dispatched in_hand", None, GRID | CENTRE,
-              needs=("whistle_kind", "reason")),
+              needs=("whistle_kind", "reason"), may=("team_id",)),
         _step("send_whistle", "核哨派哨", "send the whistle", "reported accepted dispatched in_hand", "dispatched",
               CENTRE, part=frozenset({"review"}), part_target="sent"),
         _step("refuse_whistle", "不予吹哨", "refuse the whistle", _OPEN, None, CENTRE, needs=("reason",),
@@ -121,15 +123,16 @@ STEPS: dict[str, Step] = {
         _step("decline", "退回", "return", _AT_WORK, "accepted", TEAM | GRID, needs=("reason",), part=LIVE,
               part_target="declined"),
         _step("arrive", "到场签到", "check in on site", _AT_WORK, None, TEAM | GRID, meets=("arrive",),
-              part=frozenset({"picked_up"}), part_target="on_site"),
+              part=frozenset({"picked_up"}), part_target="on_site", may=("position", "reason")),
         _step("ask_extension", "申请延期", "ask for an extension", "in_hand", None, TEAM | GRID,
               needs=("limit", "reason"), part=frozenset({"picked_up", "on_site"})),
         _step("grant_extension", "批准延期", "grant the extension", "in_hand", None, CENTRE),
         _step("refuse_extension", "不予延期", "refuse the extension", "in_hand", None, CENTRE, needs=("reason",)),
         _step("dispose", "反馈结果", "report the result", _AT_WORK, "disposed", TEAM | GRID,
-              needs=("result",), meets=("dispose",), part=frozenset({"picked_up", "on_site"}), part_target="done"),
+              needs=("result",), meets=("dispose",), part=frozenset({"picked_up", "on_site"}), part_target="done",
+              may=("photos", "settled")),
         _step("solve", "一格解决", "solve in the grid", "reported accepted", "disposed", GRID, needs=("result",),
-              meets=("accept", "dispatch", "dispose")),
+              meets=("accept", "dispatch", "dispose"), may=("photos", "settled")),
         # --- afterwards
         _step("verify", "核查通过", "pass the check", "disposed", "verified", CENTRE | GRID, meets=("verify",)),
         _step("rework", "返工", "send back for rework", "disposed", "dispatched", CENTRE | GRID, needs=("reason",),
@@ -140,7 +143,7 @@ STEPS: dict[str, Step] = {
         _step("reopen", "重新办理", "reopen", "closed", "accepted", CENTRE | GRID | {"resident"}, needs=("reason",)),
         _step("appeal", "申诉", "appeal", "closed", None, TEAM | {"dispatcher", "duty_leader"}, needs=("reason",)),
         _step("judge_appeal", "审理申诉", "judge the appeal", "closed", None, ABOVE | {"auditor"},
-              needs=("granted", "reason")),
+              needs=("granted", "reason"), may=("never_theirs",)),
         _step("archive", "归档", "archive", "closed", "archived", SYSTEM_ONLY | {"city"}),
         # --- beside the way
         _step("suspend", "挂起", "suspend", _OPEN, None, APPROVER, needs=("reason", "until")),
