@@ -29,6 +29,14 @@ _CHANGING = (
     "segment", "clocks", "due_at", "overdue_since", "disposed_at", "disposed_on_time", "ended_at", "closed_on_time",
     "rating", "facts", "seq", "head", "last_verb", "last_actor", "last_at",
 )  # fmt: skip
+# The same as a row of JSON is read, with what finds the row.
+_TYPED = (
+    "category text, severity smallint, mode text, area_code text, state text, level smallint, holder text,"
+    " held_since timestamptz, awaits text, paused_why text, segment smallint, clocks jsonb, due_at timestamptz,"
+    " overdue_since timestamptz, disposed_at timestamptz, disposed_on_time boolean, ended_at timestamptz,"
+    " closed_on_time boolean, rating smallint, facts jsonb, seq int, head bytea, last_verb text, last_actor text,"
+    " last_at timestamptz, id bigint, known_seq int"
+)
 _LOADED = (
     "id", "number", "source", "source_id", "category", "severity", "mode", "text", "address", "area_code", "lon",
     "lat", "located", "place", "reported_at", "state", "level", "holder", "held_since", "awaits", "paused_why",
@@ -295,6 +303,7 @@ def _alarms(incident: Incident) -> tuple[datetime | None, datetime | None]:
 
 
 def _update(cursor: Cursor, held: Sequence[Held]) -> None:
+    """Write changed incidents in one statement: as JSON they cost a third of what one update each does."""
     rows = []
     for h in held:
         i = h.incident
@@ -302,38 +311,40 @@ def _update(cursor: Cursor, held: Sequence[Held]) -> None:
         rows.append(
             (
                 i.category, i.severity, i.mode, i.area_code, i.state, i.level, i.holder, i.held_since, i.awaits,
-                i.paused_why, i.segment, _encode(i.clocks).decode(), due,
-                overdue, i.disposed_at, i.disposed_on_time, i.ended_at, i.closed_on_time,
-                i.rating, _encode(i.facts).decode(), i.seq, h.head, i.last_verb, i.last_actor, i.last_at,
+                i.paused_why, i.segment, i.clocks, due, overdue, i.disposed_at, i.disposed_on_time, i.ended_at,
+                i.closed_on_time, i.rating, i.facts, i.seq, f"\\x{h.head.hex()}", i.last_verb, i.last_actor, i.last_at,
                 i.id, h.known_seq,
             )
         )  # fmt: skip
-    columns = ", ".join(f"{name} = %s" for name in _CHANGING)
-    cursor.executemany(f"update incident set {columns} where id = %s and seq = %s", rows)
+    names = (*_CHANGING, "id", "known_seq")
+    columns = ", ".join(f"{name} = r.{name}" for name in _CHANGING)
+    cursor.execute(
+        f"update incident i set {columns} from jsonb_to_recordset(%s::jsonb) as r({_TYPED})"
+        " where i.id = r.id and i.seq = r.known_seq",
+        (_encode([dict(zip(names, row, strict=True)) for row in rows]).decode(),),
+    )
 
 
 def _write_parts(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: _Pen) -> None:
     fresh = [(h, p) for h in (*new, *old) for p in h.incident.parts.values() if p.id not in h.known_parts]
     moved = [p for h in old for p in h.incident.parts.values() if p.id in h.known_parts]
-    moved.sort(key=lambda p: p.state in LIVE)
-    if moved:
-        # Before the new ones: a lead must have let go before the next takes hold (one live lead, by the index).
-        cursor.executemany(
-            "update assignment set role = %s, state = %s, sent_at = %s, ended_at = %s, clocks = %s, facts = %s"
-            " where id = %s",
-            [
-                (
-                    p.role,
-                    p.state,
-                    p.sent_at,
-                    p.ended_at,
-                    _encode(p.clocks).decode(),
-                    _encode(p.facts).decode(),
-                    p.id,
-                )
-                for p in moved
-            ],
-        )
+    # What lets go before what takes hold, and both before the new ones: one live lead, by the index.
+    for live in (False, True):
+        rows = [
+            {
+                "id": p.id, "role": p.role, "state": p.state, "sent_at": p.sent_at, "ended_at": p.ended_at,
+                "clocks": p.clocks, "facts": p.facts,
+            }
+            for p in moved if (p.state in LIVE) is live
+        ]  # fmt: skip
+        if rows:
+            cursor.execute(
+                "update assignment a set role = r.role, state = r.state, sent_at = r.sent_at,"
+                " ended_at = r.ended_at, clocks = r.clocks, facts = r.facts"
+                " from jsonb_to_recordset(%s::jsonb) as r(id bigint, role text, state text, sent_at timestamptz,"
+                " ended_at timestamptz, clocks jsonb, facts jsonb) where a.id = r.id",
+                (_encode(rows).decode(),),
+            )
     if fresh:
         _copy(
             cursor,
