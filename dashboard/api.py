@@ -56,6 +56,7 @@ FRESH_S: Final = 10.0  # a heartbeat older than this is no sign of life
 T = TypeVar("T")
 
 # What goes wrong at the door itself; what is wrong with a message says `dispatch.messages`.
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 REASONS: Final[dict[str, tuple[str, str]]] = {
     "no_key": ("缺少或不认识的密钥", "The bearer key is missing or not known"),
     "not_json_type": ("Content-Type 应为 application/json", "Content-Type must be application/json"),
@@ -67,6 +68,8 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "unavailable": ("服务暂不可用,请稍后重试", "The service is not available now: try again later"),
     "bad_number": ("编号应为 16 位数字", "A number has sixteen digits"),
     "unknown": ("没有这个编号的件", "There is no incident with this number"),
+    "no_address": ("没有这个接口，请看 /api", "There is nothing at this address: see /api"),
+    "wrong_method": ("这个接口不接受该方法，请看 /api", "This address does not take this method: see /api"),
 }
 
 
@@ -134,6 +137,8 @@ class Door:
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/openapi.json", _openapi, methods=["GET"]),
             Route("/api", _page, methods=["GET"]),
+            # Otherwise a page of the web app would answer 200 to a mistyped address.
+            Route("/api/{rest:path}", self._answering("none", _nowhere), methods=list(METHODS)),
         ]
 
     def _answering(
@@ -578,6 +583,15 @@ def description() -> dict[str, Any]:
             },
         },
     }
+
+
+async def _nowhere(request: Request) -> Response:
+    match request.path_params["rest"].split("/"):
+        case ["v1", "incidents"]:
+            raise Refused(405, "wrong_method", {"Allow": "POST"})
+        case ["v1", "incidents", number] if number:
+            raise Refused(405, "wrong_method", {"Allow": "GET"})
+    raise Refused(404, "no_address")
 
 
 async def _openapi(_: Request) -> Response:

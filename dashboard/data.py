@@ -325,9 +325,18 @@ class Reads:
                 " where e.incident_id = any(%s) and e.verb = any(%s) and e.at >= %s",
                 ([row.id for row in rows], list(RAISING), midnight),
             ).fetchall()
-            begin = midnight - timedelta(days=days_back)
-            past = connection.execute(_PAST, {"begin": begin, "end": begin + timedelta(days=1)}).fetchall()
-        return Snapshot(cursor, rows, [Raised(*each) for each in raised], [_past_row(row) for row in past])
+            past = self._past(connection, midnight, days_back)
+        return Snapshot(cursor, rows, [Raised(*each) for each in raised], past)
+
+    def past(self, midnight: datetime, days_back: int = 7) -> list[PastRow]:
+        """Read the same day back then alone, for a picture whose past was written only after it was taken."""
+        with self._look() as connection:
+            return self._past(connection, midnight, days_back)
+
+    def _past(self, connection: psycopg.Connection[Any], midnight: datetime, days_back: int) -> list[PastRow]:
+        begin = midnight - timedelta(days=days_back)
+        rows = connection.execute(_PAST, {"begin": begin, "end": begin + timedelta(days=1)}).fetchall()
+        return [_past_row(row) for row in rows]
 
     def changes(self, cursor: int) -> Changes | None:
         """Read what changed since `cursor`; None when that is too much to follow: take a snapshot.

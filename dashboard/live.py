@@ -46,6 +46,7 @@ PUSH_EVERY_S = 0.2  # for one area
 BEAT_EVERY_S = 5.0
 DIRECTORY_EVERY_S = 60.0
 RETRY_FIRST_S, RETRY_LONGEST_S = 0.5, 10.0
+SAY_AGAIN_S = 60.0
 # Older than this a tile of the live picture is stale in the browser, in ms; tiles that are read once a minute: 150 s.
 LIVE_PERIOD_MS, MINUTE_PERIOD_MS = 15_000, 150_000
 RED_ROWS, WHISTLE_ROWS, RAISED_ROWS, HAPPENINGS, RANK_ROWS = 5, 4, 2, 3, 3
@@ -107,13 +108,20 @@ class Picture:
         self._raised: dict[tuple[int, int], Raised] = {}
         self._raised_in: dict[str, list[tuple[datetime, int, int]]] = defaultdict(list)
         self._turns: list[tuple[datetime, int]] = []
-        self._past = sorted(_past_steps(snapshot.past, self.midnight, directory), key=lambda step: step[0])
-        self._past_at = 0
+        self.past_written = False  # what happened before today was written only after it was read
+        self.look_back(snapshot.past)
         for row in snapshot.rows:
             self.fold(row)
         for each in snapshot.raised:
             self.raise_(each)
         self.advance(now)
+
+    def look_back(self, past: Sequence[PastRow]) -> None:
+        """Begin last week's same day anew, as it is known now; the next `advance` takes it to this hour."""
+        self.then = defaultdict(_zeros)
+        self._past = sorted(_past_steps(past, self.midnight, self.directory), key=lambda step: step[0])
+        self._past_at = 0
+        self.past_written = False
 
     def fold(self, row: LiveRow) -> None:
         """Let a row take the place of what its incident added before."""
@@ -831,16 +839,22 @@ class Live:
         Meanwhile the old picture stays, and its age tells every browser that it is old.
         """
         pause_s = RETRY_FIRST_S
+        said, said_at = "", 0.0
         while True:
             try:
                 await self._renew()
                 pause_s = RETRY_FIRST_S
+                said = ""
                 await self._go_on()
                 continue
             except Exception as fault:
                 # Whatever it is, walls must come back by themselves once it is mended.
                 expected = isinstance(fault, (psycopg.Error, OSError, LookupError, ValueError))
-                log.warning("the live picture stands still: %s", fault, exc_info=not expected)
+                reason = str(fault).partition("\n")[0]
+                # The same again and again tells nobody more: once, and then once a minute.
+                if reason != said or time.monotonic() - said_at > SAY_AGAIN_S:
+                    said, said_at = reason, time.monotonic()
+                    log.warning("the live picture stands still: %s", reason, exc_info=not expected)
             await asyncio.sleep(pause_s)
             # Before the first picture the city is only being loaded: looking often costs little and saves seconds.
             pause_s = RETRY_FIRST_S if self._picture is None else min(pause_s * 2, RETRY_LONGEST_S)
@@ -897,6 +911,8 @@ class Live:
         assert picture is not None
         for row in changes.rows:
             picture.fold(row)
+            # A history, a replay: the day that today is held against may have changed.
+            picture.past_written |= row.last_at < picture.midnight
         for each in changes.raised:
             picture.raise_(each)
         picture.cursor = changes.cursor
@@ -905,11 +921,15 @@ class Live:
         picture = self._picture
         assert picture is not None
 
-        def gather() -> tuple[Directory, Minute]:
+        def gather() -> tuple[Directory, Minute, list[PastRow] | None]:
             directory = self._reads.directory(picture.directory.areas)
-            return directory, self._look_around(directory, now, self._minute)
+            past = self._reads.past(picture.midnight) if picture.past_written else None
+            return directory, self._look_around(directory, now, self._minute), past
 
-        picture.directory, self._minute = await asyncio.to_thread(gather)
+        picture.directory, self._minute, past = await asyncio.to_thread(gather)
+        if past is not None:
+            picture.look_back(past)
+            picture.advance(now)
         picture.dirty.update(channel.area for channel in self._channels.values())
         await self.check_keys()
 

@@ -206,6 +206,18 @@ def test_404_and_400_for_numbers_that_are_none(client: TestClient) -> None:
     assert client.get(f"{URL}/abc", headers=KEY).status_code == 400
 
 
+def test_a_mistyped_address_or_method_is_no_page(client: TestClient) -> None:
+    for method, path, status, reason in (
+        ("GET", "/api/v1/nosuch", 404, "no_address"),
+        ("GET", "/api/v2/incidents", 404, "no_address"),
+        ("DELETE", URL, 405, "wrong_method"),
+        ("GET", URL, 405, "wrong_method"),
+    ):
+        answer = client.request(method, path, headers=KEY)
+        assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+        assert {"zh", "en"} <= answer.json().keys()
+
+
 def test_the_incident_of_another_source_is_not_shown(
     client: TestClient, where: Servers, dispatcher: Dispatcher
 ) -> None:

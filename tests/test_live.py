@@ -215,6 +215,28 @@ def test_last_weeks_day_goes_on_at_the_same_hour(city: str, door: Reads) -> None
     assert [b - seen[0] for b in seen] == [0, 1, 2]
 
 
+def test_a_history_that_is_written_later_is_held_against_today(city: str) -> None:
+    async def seen() -> list[int]:
+        people = People(city)
+        async with running(city) as live_:
+            picture = live_.picture
+            assert picture is not None
+            before = picture.then[CITY][live.REPORTED]
+            cell_ = next(code for code in sorted(picture.directory.areas) if len(code) == 17)
+            people.report(cell_, at=picture.now - timedelta(days=7, minutes=5))
+            for _ in range(100):
+                if picture.past_written:
+                    break
+                await asyncio.sleep(0.1)
+            await live_._every_minute(datetime.now(UTC))
+            return [picture.then[CITY][live.REPORTED] - before, picture.past_written]
+
+    now = datetime.now(UTC)
+    if now - midnight(now) < timedelta(minutes=10):
+        pytest.skip("last week's same day has hardly begun")
+    assert asyncio.run(seen()) == [1, False]
+
+
 def test_tiles_of_every_level_can_be_told_in_both_languages(city: str, door: Reads) -> None:
     people = People(city)
     where = cell(door)
