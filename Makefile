@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := dispatch models jobs dashboard benchmarks tests
 
-.PHONY: run test check bench install install-dev
+.PHONY: run test check bench simulate install install-dev
 .DEFAULT_GOAL := run
 
 # Servers, schema, demo city and every process, until Ctrl-C. PORT, DATA_DIR, DEMO=0, DATABASE_URL, REDIS_URL.
@@ -20,6 +20,10 @@ check: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict $(CODE)
 	$(BIN)/lint-imports
+
+# Months of a small city with every fault drawn from SEED; a failure prints what repeats it.
+simulate: install-dev
+	$(BIN)/python -m tests.simulation --seed $(or $(SEED),1) --days 200
 
 bench: install
 	$(BIN)/python -m benchmarks

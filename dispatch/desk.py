@@ -230,6 +230,9 @@ class Desk:
             at = _moment(command, incident, now)
             other = held.get(_into(command))
             around.other = other.incident if other is not None else None
+            if command.verb == "merge" and other is not None:
+                # Both change, so it counts as done after what either of them has seen.
+                at = max(at, _moment(command, other.incident, now))
             change = decide(incident, command, law, around, at)
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", incident.id, change))

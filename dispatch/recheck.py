@@ -21,8 +21,8 @@ BATCH = 2_000  # incidents in one transaction
 HOURS_BACK = timedelta(days=40)
 
 _FIELDS = (
-    "state", "category", "severity", "mode", "level", "holder", "held_since", "awaits", "paused_why", "segment",
-    "disposed_at", "disposed_on_time", "ended_at", "closed_on_time", "rating", "seq", "last_verb",
+    "state", "category", "severity", "mode", "place", "level", "holder", "held_since", "awaits", "paused_why",
+    "segment", "disposed_at", "disposed_on_time", "ended_at", "closed_on_time", "rating", "seq", "last_verb",
     "last_actor", "last_at",
 )  # fmt: skip
 _READ: dict[str, Callable[[Incident], object]] = {

@@ -25,16 +25,16 @@ _INCIDENT = (
     "closed_on_time", "rating", "facts", "policy_version", "seq", "head", "last_verb", "last_actor", "last_at",
 )  # fmt: skip
 _CHANGING = (
-    "category", "severity", "mode", "area_code", "state", "level", "holder", "held_since", "awaits", "paused_why",
-    "segment", "clocks", "due_at", "overdue_since", "disposed_at", "disposed_on_time", "ended_at", "closed_on_time",
-    "rating", "facts", "seq", "head", "last_verb", "last_actor", "last_at",
+    "category", "severity", "mode", "place", "area_code", "state", "level", "holder", "held_since", "awaits",
+    "paused_why", "segment", "clocks", "due_at", "overdue_since", "disposed_at", "disposed_on_time", "ended_at",
+    "closed_on_time", "rating", "facts", "seq", "head", "last_verb", "last_actor", "last_at",
 )  # fmt: skip
 # The same as a row of JSON is read, with what finds the row.
 _TYPED = (
-    "category text, severity smallint, mode text, area_code text, state text, level smallint, holder text,"
-    " held_since timestamptz, awaits text, paused_why text, segment smallint, clocks jsonb, due_at timestamptz,"
-    " overdue_since timestamptz, disposed_at timestamptz, disposed_on_time boolean, ended_at timestamptz,"
-    " closed_on_time boolean, rating smallint, facts jsonb, seq int, head bytea, last_verb text, last_actor text,"
+    "category text, severity smallint, mode text, place bigint, area_code text, state text, level smallint,"
+    " holder text, held_since timestamptz, awaits text, paused_why text, segment smallint, clocks jsonb,"
+    " due_at timestamptz, overdue_since timestamptz, disposed_at timestamptz, disposed_on_time boolean,"
+    " ended_at timestamptz, closed_on_time boolean, rating smallint, facts jsonb, seq int, head bytea, last_verb text, last_actor text,"
     " last_at timestamptz, id bigint, known_seq int"
 )
 _LOADED = (
@@ -310,10 +310,10 @@ def _update(cursor: Cursor, held: Sequence[Held]) -> None:
         due, overdue = _alarms(i)
         rows.append(
             (
-                i.category, i.severity, i.mode, i.area_code, i.state, i.level, i.holder, i.held_since, i.awaits,
-                i.paused_why, i.segment, i.clocks, due, overdue, i.disposed_at, i.disposed_on_time, i.ended_at,
-                i.closed_on_time, i.rating, i.facts, i.seq, f"\\x{h.head.hex()}", i.last_verb, i.last_actor, i.last_at,
-                i.id, h.known_seq,
+                i.category, i.severity, i.mode, i.place, i.area_code, i.state, i.level, i.holder, i.held_since,
+                i.awaits, i.paused_why, i.segment, i.clocks, due, overdue, i.disposed_at, i.disposed_on_time,
+                i.ended_at, i.closed_on_time, i.rating, i.facts, i.seq, f"\\x{h.head.hex()}", i.last_verb, i.last_actor,
+                i.last_at, i.id, h.known_seq,
             )
         )  # fmt: skip
     names = (*_CHANGING, "id", "known_seq")

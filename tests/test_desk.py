@@ -544,6 +544,34 @@ def test_merging_keeps_both_numbers_and_changes_both_or_neither(desk: Desk, city
     district.check_everything(city)
 
 
+def test_merging_into_what_a_fast_clock_has_touched_is_refused_and_takes_no_neighbour_down(
+    desk: Desk, city: str
+) -> None:
+    """Hours ahead it is refused with its time; a few minutes ahead it counts as done right after."""
+    one, two, three = opened(desk, 3)
+    desk.act([press("note", two, note="快钟")], MONDAY + 180 * MINUTE)
+    batch = [press("merge", one, into=two), press("accept", three)]
+    assert codes(desk.act(batch, MONDAY + MINUTE)) == ["before", "done"]
+    assert codes(desk.act([press("merge", one, id="later", into=two)], MONDAY + 175 * MINUTE)) == ["done"]
+    assert district.value(city, "select last_at from incident where id = %s", one) == MONDAY + 180 * MINUTE
+    district.check_everything(city)
+
+
+def test_a_changed_type_moves_the_incident_to_the_place_of_its_new_type(desk: Desk, city: str) -> None:
+    """What is reported there under the new type finds it, under the old one it no longer does."""
+    where: dict[str, Any] = {"lon": 112.0, "lat": 22.9, "located": "point"}
+    [first] = desk.report([fresh(1, JOINT, **where)], MONDAY)
+    assert first.incident_id is not None
+    recoded = press("recode", first.incident_id, category=WHISTLE, reason="类别有误")
+    assert codes(desk.act([recoded], MONDAY + MINUTE)) == ["done"]
+    desk.report([fresh(2, JOINT, **where), fresh(3, WHISTLE, **where)], MONDAY + 2 * MINUTE)
+    said = district.rows(
+        city, "select data -> 'said' ->> 'suspects' from event where verb = 'report' order by incident_id"
+    )
+    assert said == [(None,), (None,), ("1",)]
+    district.check_everything(city)
+
+
 def test_a_batch_is_one_nudge_to_the_screens_and_a_refused_one_is_none(
     city: str, stream: redis.Redis
 ) -> None:

@@ -153,6 +153,8 @@ def _merge(
     other = around.other
     if other is None or other.id == i.id or other.state in ENDED:
         return Refusal("no_other")
+    if now < other.last_at:
+        return before(other.last_at, policy)
     change.facts["merged_into"] = other.number
     return None
 
@@ -544,11 +546,18 @@ def _close(
 
 
 def release(i: Incident, change: Change, policy: Policy, around: Around, now: datetime) -> None:
-    """Recall whoever still has a part in an incident that ends, by whatever road: no load outlives its incident."""
+    """Recall whoever still has a part in an incident that ends, by whatever road: no load outlives its incident.
+
+    A whistle that was never reviewed ends unsent with it, lest its clock fire when the incident is reopened.
+    """
     moved = {part.id for part in change.assignments}
     for part in i.parts.values():
-        if part.state in LIVE and part.id not in moved:
-            own = {kind: clocks.pause(clock, now, policy.calendar) for kind, clock in part.clocks.items()}
+        if part.id in moved or (part.state not in LIVE and part.state != "review"):
+            continue
+        own = {kind: clocks.pause(clock, now, policy.calendar) for kind, clock in part.clocks.items()}
+        if part.state == "review":
+            change.assignments.append(replace(part, state="refused", ended_at=now, clocks=own))
+        else:
             change.assignments.append(replace(part, state="recalled", ended_at=now, clocks=own))
             _let_go(part, around)
 

@@ -246,6 +246,7 @@ def check(case: Case) -> None:
     if i.ended_at is not None:
         assert i.state in ENDED
         assert not live
+        assert not any(p.state == "review" for p in i.parts.values())
         assert not i.running()
     else:
         assert i.state in STATES.keys() - ENDED
@@ -655,6 +656,18 @@ def test_no_part_outlives_its_incident() -> None:
     case = standing("in_hand")
     case.do("add_assist", DISPATCHER, team_id=WATER).do("decline", CREW, reason="不归我们")
     case.do("void", DUTY, reason="误报")
+    check(case)
+
+
+def test_a_whistle_that_nobody_reviewed_ends_with_its_incident() -> None:
+    """Its clock does not fire when the incident is reopened, and nobody can send it any more."""
+    case = standing("in_hand")
+    case.do("whistle", HEAD, whistle_kind="hard", reason="一家办不了", team_id=WATER)
+    case.do("dispose", CREW, result="已处置").do("verify", HEAD).do("close", DUTY, standard=True)
+    check(case)
+    case.do("reopen", DUTY, MONDAY + 5 * DAY, reason="又来了")
+    assert case.refused("breach", SYSTEM, clock="accept") == "no_clock"
+    assert case.refused("send_whistle", DISPATCHER) == "not_now"
     check(case)
 
 

@@ -1,0 +1,43 @@
+"""Two hundred days of a small city with every fault there is end with every invariant whole."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from tests import district
+from tests.simulation import DAYS, Simulation, main
+
+SEED = 1
+
+
+def test_two_hundred_days_with_faults_leave_every_invariant_whole(database: str, stream: redis.Redis) -> None:
+    """Nothing lost, nothing twice, nothing stale; and every fault and side road did come."""
+    district.build(database)
+    simulation = Simulation(database, stream, SEED)
+    simulation.run(DAYS)
+    assert simulation.incidents >= 500
+    faults = {
+        "sent twice", "overtaken", "taken again", "duplicate report", "refused report", "crash before commit",
+        "crash after commit", "crash before acknowledging", "database away", "leap", "clock back", "fast clock",
+        "silent", "pressed again", "pressed by two", "stale page", "report failed", "act failed", "jobs failed",
+    }  # fmt: skip
+    roads = {
+        "whistle", "send_whistle", "refuse_whistle", "end_whistle", "rate_whistle", "add_assist", "ask_extension",
+        "grant_extension", "suspend", "resume", "reopen", "merge", "recode", "appeal", "judge_appeal", "reassign",
+        "decline", "rework", "conclude", "take_over", "archive",
+    }  # fmt: skip
+    happened = {what for what, count in simulation.tally.items() if count}
+    assert happened >= faults | {f"done: {road}" for road in roads}
+    assert {"breach", "escalate", "resume by itself", "remind"} <= happened
+
+
+def test_the_command_explains_itself_and_refuses_nonsense(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a person types to repeat a failure."""
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    assert "--seed" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as left:
+        main(["--days", "0"])
+    assert left.value.code == 2
