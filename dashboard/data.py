@@ -568,11 +568,15 @@ def _conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any
         where.append("c.theme = %(theme)s")
         values["theme"] = wanted.theme
     if text := wanted.text.strip():
-        if text.isdigit():
+        # A number is shown in groups of four, and looked for as it is shown.
+        if (digits := text.replace("-", "")).isdecimal():
             where.append("(i.number = %(number)s or i.id = %(number)s)")
-            values["number"] = min(int(text), 2**63 - 1)
+            values["number"] = min(int(digits), 2**63 - 1)
         else:
-            where.append("(i.text ilike %(text)s or i.address ilike %(text)s or c.name ilike %(text)s)")
+            where.append(
+                "(i.text ilike %(text)s or i.address ilike %(text)s or c.name ilike %(text)s"
+                " or c.name_en ilike %(text)s)"
+            )
             escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             values["text"] = f"%{escaped}%"
     return where, values

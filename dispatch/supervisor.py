@@ -87,10 +87,13 @@ def plan(data_dir: Path, port: int, demo: bool) -> Plan:
 def welcome(port: int, demo: bool) -> str:
     """Return what a newcomer reads once the dashboard answers: where to look and, in the demo, how to get in."""
     base = f"http://localhost:{port}"
-    lines = ["Gridwhistle 网格哨 is up.", "", f"  wall       {base}/wall?area=445300&embed=true"]
+    area = "445300" if demo else "CODE"
+    lines = ["Gridwhistle 网格哨 is up.", "", f"  wall       {base}/wall?area={area}&embed=true"]
     lines.append(f"  incidents  {base}/incidents")
     if demo:
         lines += ["", "  This is the demo city. API key: demo"]
+    else:
+        lines += ["", "  CODE is the code of an area. A city is loaded with: python -m models load-city DIR"]
     return "\n".join([*lines, "", "  Ctrl-C stops everything; the data stays."])
 
 

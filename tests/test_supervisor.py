@@ -324,6 +324,8 @@ def test_the_plan_without_demo_has_no_demo_in_it() -> None:
     assert [child.name for child in real.children] == ["dispatch", "jobs", "dashboard"]
     assert real.load is None
     assert "demo" not in supervisor.welcome(8501, demo=False)
+    assert "445300" not in supervisor.welcome(8501, demo=False)
+    assert "load-city" in supervisor.welcome(8501, demo=False)
 
 
 @pytest.mark.parametrize("command", [command.name for command in commands.COMMANDS])

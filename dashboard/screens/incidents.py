@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard.data import PAGE_ROWS, Detail, Directory, Filter, ListRow, Reads, reads
 from dashboard.words import Translate, chosen, clock_name, limit_words, pick, translator
 from dispatch.assigning import recorded
-from dispatch.messages import parse_number
+from dispatch.messages import parse_number, show_number
 from dispatch.rules.areas import Level, ancestors, at_level, centre_of, level_of
 from dispatch.rules.assignment import Offer
 from dispatch.rules.calendar import Calendar
@@ -150,7 +150,7 @@ def _line(row: ListRow, directory: Directory, now: datetime, lang: str) -> dict[
         "state": STATES[row.state][0 if lang == "zh" else 1],
         "due": _time(limit) if limit is not None and row.ended_at is None else "",
         "reported": _time(row.reported_at),
-        "number": f"{row.number:016d}",
+        "number": show_number(row.number),
     }
 
 
@@ -170,7 +170,7 @@ def _detail(door: Reads, directory: Directory, now: datetime, lang: str, _: Tran
     st.subheader(f"{name}　{_place(directory, incident.area_code, lang)}")
     st.markdown(
         f":gray-badge[{STATES[incident.state][0 if lang == 'zh' else 1]}] :gray-badge[{severity}]"
-        f" :gray-badge[{_('Number')} {incident.number:016d}]"
+        f" :gray-badge[{_('Number')} {show_number(incident.number)}]"
     )
     st.text(incident.text)
     st.caption(
@@ -185,9 +185,11 @@ def _detail(door: Reads, directory: Directory, now: datetime, lang: str, _: Tran
             {
                 _("Time"): _time(event.at),
                 _("Step"): _verb(event.verb, lang),
-                _("By"): event.actor,
+                _("By"): _who(directory, event.actor, lang, _),
                 _("Said"): "; ".join(
-                    f"{v}" for k, v in event.change.said.items() if k in ("reason", "result", "note", "clock")
+                    clock_name(str(v), lang) if k == "clock" else f"{v}"
+                    for k, v in event.change.said.items()
+                    if k in ("reason", "result", "note", "clock")
                 ),
             }
             for event in detail.events
@@ -483,6 +485,29 @@ def _holder(directory: Directory, holder: str, lang: str, _: Translate) -> str:
     if kind == "team":
         return _team(directory, int(key), lang)
     return _("{place} command centre").format(place=_name(directory, key, lang))
+
+
+def _who(directory: Directory, actor: str, lang: str, _: Translate) -> str:
+    """Return who acted in words: `dispatcher/445302001`, `team@17`, or the source of a report."""
+    role, found, key = actor.replace("@", "/", 1).partition("/")
+    roles = {
+        "dispatcher": _("Dispatcher"), "duty": _("Duty leader"), "worker": _("Grid worker"),
+        "grid_worker": _("Grid worker"), "county": _("County centre"), "city": _("City centre"),
+        "resident": _("Resident"), "duty_leader": _("Duty leader"),
+    }  # fmt: skip
+    sources = {
+        "system": _("The system"), "field_app": _("Grid workers' app"), "resident_app": _("Residents' app"),
+        "hotline": _("Hotline"), "sensor": _("Sensor"), "demo": _("Demo key"),
+    }  # fmt: skip
+    if not found:
+        return sources.get(actor, actor)
+    if role == "team" and key.isdigit():
+        return _team(directory, int(key), lang)
+    return (
+        f"{roles[role]}　{_place(directory, key, lang)}"
+        if role in roles and key in directory.areas
+        else actor
+    )
 
 
 def _time(at: datetime) -> str:

@@ -115,8 +115,20 @@ class Wall {
     source.onmessage = (event) => { if (source === this.source) this.hear(event.data); };
     source.onerror = () => {
       // A broken line heals by itself; a refusal (no key, no city yet) is asked again later, less and less often.
-      if (source === this.source && source.readyState === EventSource.CLOSED) this.later();
+      if (source !== this.source || source.readyState !== EventSource.CLOSED) return;
+      this.later();
+      this.refused(source.url);
     };
+  }
+
+  /** Say why there is no picture: a stream that is refused does not tell its reason, the same address asked plainly does. */
+  async refused(url) {
+    const stop = new AbortController();
+    try {
+      const { status } = await fetch(url, { signal: stop.signal });
+      const reason = { 403: this.t("This wall needs a key that opens its area: add &key= to the address."), 404: this.t("There is no such area."), 503: this.t("The city is not loaded yet.") }[status];
+      if (reason && this.n === null) this.root.querySelector(".unit").textContent = reason;
+    } catch { /* It does not answer at all; the age of every tile says so. */ } finally { stop.abort(); }
   }
 
   later() {
