@@ -56,7 +56,8 @@ from tests.small_law import CITY, GRID_TEAM, JOINT, MAJOR, SMALL, VILLAGE, WHIST
 BEGIN = local("2025-01-06 08:00")
 DAYS = 200
 PER_DAY = 3.2  # reports
-SLOT = timedelta(minutes=30)  # what falls due within one happens in one batch
+BURST = 15  # of them come together, on the average: storms and rush hours
+SLOT = timedelta(minutes=60)  # what falls due within one happens in one batch
 CHECK_EVERY = timedelta(days=50)
 SETTLE = timedelta(days=10)  # after the last report, with people but no faults of the machine
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -67,7 +68,7 @@ CRASH_BEFORE, CRASH_AFTER, UNACKNOWLEDGED = 0.01, 0.01, 0.03  # of the batches
 PRESSED_AGAIN, PRESSED_BY_TWO, STALE, SILENT = 0.06, 0.05, 0.1, 0.05  # of the acts
 FAST_CLOCK = 0.003  # of the batches: a clock that is hours ahead
 BEHIND_MIN = 4  # a clock that goes back goes back by at most this
-ENOUGH_LIVES = 3
+ENOUGH_LIVES = 2
 
 _change = msgspec.json.Decoder(Change)
 Fate = Literal["", "before", "after"]
@@ -166,9 +167,11 @@ class Simulation:
     def _draw(self, end: datetime) -> None:
         """Draw the reports and the faults of the machines."""
         rnd, at, serial = self._rnd, BEGIN, 0
-        while (at := at + DAY / self._per_day * rnd.expovariate(1.0)) < end - DAY:
-            serial += 1
-            self._push(at, "send", (self._message(serial, at), f"S-{serial}", rnd.random() >= UNKNOWN))
+        while (at := at + BURST * DAY / self._per_day * rnd.expovariate(1.0)) < end - DAY:
+            for _ in range(rnd.randint(1, 2 * BURST - 1)):
+                serial += 1
+                good = rnd.random() >= UNKNOWN
+                self._push(at, "send", (self._message(serial, at), f"S-{serial}", good))
         for every, what in ((9, "close"), (13, "leap"), (1, "patrol")):
             at = BEGIN
             while (at := at + timedelta(days=every * rnd.uniform(0.6, 1.4))) < end - DAY:
@@ -437,7 +440,8 @@ class Simulation:
             return verb, actor, self._given(verb, i, rnd.choice((0, 1)))
         if draw < 0.2:
             actor = rnd.choice(list(who.values()))
-            able = [s.verb for s in lawful(i, actor) if s.target not in ENDED and s.verb != "note"]
+            dull = ("note", "rate_whistle", "end_whistle")
+            able = [s.verb for s in lawful(i, actor) if s.target not in ENDED and s.verb not in dull]
             if able:
                 verb = rnd.choice(able)
                 return verb, actor, self._given(verb, i)
@@ -451,7 +455,7 @@ class Simulation:
                 verb = "pick_up" if part.state == "sent" else "dispose"
                 return verb, _crew(part), self._given(verb, i)
             if part.kind == "whistle" and part.state == "done" and i.state in ("disposed", "verified"):
-                return "end_whistle", _blower(part, who), {}
+                return "end_whistle", _blower(part, who), {"assignment_id": part.id}
         return self._onwards(i, who)
 
     def _onwards(self, i: Incident, who: dict[str, Actor]) -> tuple[str, Actor, dict[str, Any]] | None:
@@ -503,7 +507,8 @@ class Simulation:
         for part in i.parts.values():
             if part.kind == "whistle" and part.state in ("done", "ended") and "rating" not in part.facts:
                 verb = "end_whistle" if part.state == "done" else "rate_whistle"
-                return verb, _blower(part, who), self._given(verb, i)
+                args = self._given(verb, i) | {"assignment_id": part.id}
+                return verb, _blower(part, who), args
         if i.rating is not None and i.rating <= 2 and rnd.random() < 0.5:
             return "reopen", who["resident"], self._given("reopen", i)
         draw = rnd.random()
