@@ -8,6 +8,7 @@ from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -30,13 +31,18 @@ def translator(lang: str) -> Translate:
 
     A sentence without a translation is returned as it stands, in English.
     """
-    path = FOLDER / f"{lang}.po"
-    if not path.exists():
+    # One catalogue a page: `locale/zh/*.po`; the same sentence has the same translation in all of them.
+    files = sorted((FOLDER / lang).glob("*.po"))
+    if not files:
         return NullTranslations().gettext
-    with path.open("rb") as file:
-        catalogue = read_po(file)
+    whole = Catalog(locale=lang)
+    for path in files:
+        with path.open("rb") as file:
+            for message in read_po(file):
+                if message.id:
+                    whole[str(message.id)] = message
     compiled = io.BytesIO()
-    write_mo(compiled, catalogue)
+    write_mo(compiled, whole)
     compiled.seek(0)
     return GNUTranslations(compiled).gettext
 

@@ -1,4 +1,4 @@
-"""The one door through which screens reach what is remembered: plain rows in, plain dataclasses out."""
+"""What walls and lists read of the city: its directory, the live picture, incidents and their whole way."""
 
 from __future__ import annotations
 
@@ -282,7 +282,7 @@ class Reads:
 
     def directory(self, areas: dict[str, Area] | None = None) -> Directory:
         """Read areas (unless they are given), teams, types, areas of work and the roster's head counts."""
-        with self._look() as connection:
+        with self.look() as connection:
             by_code = areas or {
                 area.code: area
                 for area in connection.cursor(row_factory=class_row(Area)).execute(
@@ -312,7 +312,7 @@ class Reads:
 
     def snapshot(self, midnight: datetime, days_back: int = 7) -> Snapshot:
         """Read, in one consistent look, what is open, what happened since `midnight`, and the same day back then."""
-        with self._look(repeatable=True) as connection:
+        with self.look(repeatable=True) as connection:
             cursor = _scalar(connection, "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
             rows = self._live(
                 connection,
@@ -330,7 +330,7 @@ class Reads:
 
     def past(self, midnight: datetime, days_back: int = 7) -> list[PastRow]:
         """Read the same day back then alone, for a picture whose past was written only after it was taken."""
-        with self._look() as connection:
+        with self.look() as connection:
             return self._past(connection, midnight, days_back)
 
     def _past(self, connection: psycopg.Connection[Any], midnight: datetime, days_back: int) -> list[PastRow]:
@@ -344,7 +344,7 @@ class Reads:
         Events are ordered by their transactions: all below the oldest one still running are there to see, so none
         is missed, and one that is seen twice folds to the same.
         """
-        with self._look() as connection:
+        with self.look() as connection:
             upto = _scalar(connection, "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
             if upto == cursor:
                 return Changes(cursor, [], [])
@@ -361,7 +361,7 @@ class Reads:
 
     def disposals(self, since: datetime) -> dict[str, tuple[int, int]]:
         """Return area code -> (disposed on time, disposed with a limit) since an instant, where there were any."""
-        with self._look() as connection:
+        with self.look() as connection:
             rows = connection.execute(
                 "select area_code, count(*) filter (where disposed_on_time), count(*) from incident"
                 " where disposed_at >= %s and disposed_on_time is not null group by 1",
@@ -371,7 +371,7 @@ class Reads:
 
     def shapes(self, area_code: str, level: int) -> list[tuple[Area, bytes]]:
         """Return the areas of one level inside an area with their outlines as WKB, ordered by code."""
-        with self._look() as connection:
+        with self.look() as connection:
             rows = connection.execute(
                 "select a.code, a.level, a.name, a.name_en, a.parent, a.kind, a.lon, a.lat, s.wkb"
                 " from area a join area_shape s on s.code = a.code"
@@ -382,7 +382,7 @@ class Reads:
 
     def wall_keys(self) -> dict[str, str]:
         """Return the SHA-256 (hex) of every wall key in force -> the area it opens."""
-        with self._look() as connection:
+        with self.look() as connection:
             rows = connection.execute(
                 "select sha256, area_code from wall_key where revoked_at is null"
             ).fetchall()
@@ -394,7 +394,7 @@ class Reads:
         self, wanted: Filter, now: datetime, after: tuple[datetime, int] | None = None
     ) -> list[ListRow]:
         """Return up to `PAGE_ROWS` incidents, newest first, those after the row with (reported_at, id) `after`."""
-        with self._look() as connection:
+        with self.look() as connection:
             if wanted.light != "yellow":
                 return self._page(connection, wanted, now, after, PAGE_ROWS)
             calendar = self._law(connection).calendar
@@ -409,7 +409,7 @@ class Reads:
 
     def detail(self, incident_id: int) -> Detail | None:
         """Return one incident whole, or None when there is no such one."""
-        with self._look() as connection, connection.cursor() as cursor:
+        with self.look() as connection, connection.cursor() as cursor:
             events = store.events_of(cursor, incident_id)
             if not events:
                 return None
@@ -431,7 +431,7 @@ class Reads:
 
     def id_of(self, number: int) -> int | None:
         """Return the id of the incident with a number, or None."""
-        with self._look() as connection:
+        with self.look() as connection:
             row = connection.execute(
                 "select r.incident_id from receipt r join incident i on i.id = r.incident_id and i.number = r.key"
                 " where r.key = %s",
@@ -451,7 +451,7 @@ class Reads:
 
     def policy(self) -> Policy:
         """Return the policy in force."""
-        with self._look() as connection:
+        with self.look() as connection:
             return self._law(connection)
 
     def close(self) -> None:
@@ -505,7 +505,7 @@ class Reads:
         return self._policies[version]
 
     @contextmanager
-    def _look(self, repeatable: bool = False) -> Iterator[psycopg.Connection]:
+    def look(self, repeatable: bool = False) -> Iterator[psycopg.Connection]:
         """Lend a connection for reading; one that broke is not used again."""
         try:
             connection = self._free.get_nowait()
