@@ -11,9 +11,8 @@ from typing import Any
 
 import psycopg
 
-from dispatch import rollup, scoring
+from dispatch import rollup, scoring, store
 from dispatch.past import EVERYTHING, lives
-from dispatch.rules import clocks
 from dispatch.rules.chain import Incident, Segment
 
 INCIDENTS = "recheck"  # the follower that remembers the last incident looked at
@@ -26,8 +25,9 @@ _FIELDS = (
     "last_actor", "last_at",
 )  # fmt: skip
 _READ: dict[str, Callable[[Incident], object]] = {
-    "due_at": lambda i: clocks.nearest(i.running()),
-    "overdue_since": lambda i: clocks.overdue_since(i.running()),
+    "due_at": lambda i: store.alarms(i)[0],
+    "due_clocks": lambda i: store.alarms(i)[1],
+    "overdue_since": lambda i: store.alarms(i)[2],
 }
 
 

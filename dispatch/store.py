@@ -21,20 +21,21 @@ Cursor = psycopg.Cursor[Any]
 _INCIDENT = (
     "id", "number", "source", "source_id", "category", "severity", "mode", "text", "address", "area_code", "lon",
     "lat", "located", "place", "reported_at", "received_at", "state", "level", "holder", "held_since", "awaits",
-    "paused_why", "segment", "clocks", "due_at", "overdue_since", "disposed_at", "disposed_on_time", "ended_at",
-    "closed_on_time", "rating", "facts", "policy_version", "seq", "head", "last_verb", "last_actor", "last_at",
+    "paused_why", "segment", "clocks", "due_at", "due_clocks", "overdue_since", "disposed_at", "disposed_on_time",
+    "ended_at", "closed_on_time", "rating", "facts", "policy_version", "seq", "head", "last_verb", "last_actor",
+    "last_at",
 )  # fmt: skip
 _CHANGING = (
     "category", "severity", "mode", "place", "area_code", "state", "level", "holder", "held_since", "awaits",
-    "paused_why", "segment", "clocks", "due_at", "overdue_since", "disposed_at", "disposed_on_time", "ended_at",
-    "closed_on_time", "rating", "facts", "seq", "head", "last_verb", "last_actor", "last_at",
+    "paused_why", "segment", "clocks", "due_at", "due_clocks", "overdue_since", "disposed_at", "disposed_on_time",
+    "ended_at", "closed_on_time", "rating", "facts", "seq", "head", "last_verb", "last_actor", "last_at",
 )  # fmt: skip
 # The same as a row of JSON is read, with what finds the row.
 _TYPED = (
     "category text, severity smallint, mode text, place bigint, area_code text, state text, level smallint,"
     " holder text, held_since timestamptz, awaits text, paused_why text, segment smallint, clocks jsonb,"
-    " due_at timestamptz, overdue_since timestamptz, disposed_at timestamptz, disposed_on_time boolean,"
-    " ended_at timestamptz, closed_on_time boolean, rating smallint, facts jsonb, seq int, head bytea,"
+    " due_at timestamptz, due_clocks text, overdue_since timestamptz, disposed_at timestamptz,"
+    " disposed_on_time boolean, ended_at timestamptz, closed_on_time boolean, rating smallint, facts jsonb, seq int, head bytea,"
     " last_verb text, last_actor text, last_at timestamptz, id bigint, known_seq int"
 )
 _LOADED = (
@@ -158,18 +159,18 @@ def events_of(cursor: Cursor, incident_id: int) -> list[Event]:
 def clocks_due(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int | None, str, datetime]]:
     """Return (incident id, assignment id or None, clock, due) of running clocks whose limit lies before `now`.
 
-    Oldest first; an incident with several limits passed comes with each; `limit` bounds the limits, not the incidents.
+    Oldest first; of each incident those that fell due first, and what fell due after them once these are noted;
+    `limit` bounds the limits.
     """
     cursor.execute(
-        "with late as (select id, due_at, clocks from incident where due_at < %s order by due_at limit %s),"
-        " every as (select id, null::bigint as part, due_at, clocks from late"
-        " union all select l.id, a.id, l.due_at, a.clocks from late l"
-        " join assignment a on a.incident_id = l.id and a.state in ('review', 'sent', 'picked_up', 'on_site'))"
-        " select id, part, kind, (clock ->> 'due')::timestamptz from every, jsonb_each(clocks) as c(kind, clock)"
-        " where clock ->> 'state' = 'running' and (clock ->> 'due')::timestamptz < %s order by due_at, 4 limit %s",
-        (now, limit, now, limit),
+        "select id, due_clocks, due_at from incident where due_at < %s order by due_at limit %s", (now, limit)
     )
-    return cursor.fetchall()
+    found: list[tuple[int, int | None, str, datetime]] = []
+    for incident_id, named, due in cursor.fetchall():
+        for name in named.split():
+            kind, _, part = name.partition("/")
+            found.append((incident_id, int(part) if part else None, kind, due))
+    return found[:limit]
 
 
 def overdue(
@@ -283,23 +284,36 @@ def _incident_rows(held: Sequence[Held], pen: _Pen) -> list[str]:
     at = pen.at
     for h in held:
         i = h.incident
-        due, overdue = _alarms(i)
+        due, due_clocks, overdue = alarms(i)
         rows.append(
             f"{i.id}\t{i.number}\t{_escaped(i.source)}\t{_escaped(i.source_id)}\t{i.category}\t{i.severity}\t{i.mode}"
             f"\t{_escaped(i.text)}\t{_escaped(i.address)}\t{i.area_code}\t{_null(i.lon)}\t{_null(i.lat)}\t{i.located}"
             f"\t{_null(i.place)}\t{at(i.reported_at)}\t{at(h.received_at)}\t{i.state}\t{i.level}\t{i.holder}"
             f"\t{at(i.held_since)}\t{_null(i.awaits)}\t{_text(i.paused_why)}\t{i.segment}\t{pen.clocks(i.clocks)}"
-            f"\t{at(due)}\t{at(overdue)}\t{at(i.disposed_at)}\t{_null(i.disposed_on_time)}\t{at(i.ended_at)}"
+            f"\t{at(due)}\t{_null(due_clocks)}\t{at(overdue)}\t{at(i.disposed_at)}\t{_null(i.disposed_on_time)}\t{at(i.ended_at)}"
             f"\t{_null(i.closed_on_time)}\t{_null(i.rating)}\t{_json(i.facts)}\t{i.policy_version}\t{i.seq}"
             f"\t\\\\x{h.head.hex()}\t{i.last_verb}\t{_escaped(i.last_actor)}\t{at(i.last_at)}\n"
         )
     return rows
 
 
-def _alarms(incident: Incident) -> tuple[datetime | None, datetime | None]:
-    """Return when the next limit falls, and since when one has been passed and awaited."""
+def alarms(incident: Incident) -> tuple[datetime | None, str | None, datetime | None]:
+    """Return when the next limit falls, the clocks it is the limit of, and since when one is passed and awaited.
+
+    Clocks are named `kind`, or `kind/assignment id`, in the order of the alphabet with a space between.
+    """
     running = incident.running()
-    return clocks.nearest(running), clocks.overdue_since(running)
+    due = clocks.nearest(running)
+    if due is None:
+        return None, None, clocks.overdue_since(running)
+    names = [kind for kind, clock in incident.clocks.items() if clock.due == due and clock.state == "running"]
+    for part in incident.parts.values():
+        if part.state in LIVE or part.state == "review":
+            for kind, clock in part.clocks.items():
+                if clock.due == due and clock.state == "running":
+                    names.append(f"{kind}/{part.id}")
+    names.sort()
+    return due, " ".join(names), clocks.overdue_since(running)
 
 
 def _update(cursor: Cursor, held: Sequence[Held]) -> None:
@@ -307,13 +321,13 @@ def _update(cursor: Cursor, held: Sequence[Held]) -> None:
     rows = []
     for h in held:
         i = h.incident
-        due, overdue = _alarms(i)
+        due, due_clocks, overdue = alarms(i)
         rows.append(
             (
                 i.category, i.severity, i.mode, i.place, i.area_code, i.state, i.level, i.holder, i.held_since,
-                i.awaits, i.paused_why, i.segment, i.clocks, due, overdue, i.disposed_at, i.disposed_on_time,
-                i.ended_at, i.closed_on_time, i.rating, i.facts, i.seq, f"\\x{h.head.hex()}", i.last_verb, i.last_actor,
-                i.last_at, i.id, h.known_seq,
+                i.awaits, i.paused_why, i.segment, i.clocks, due, due_clocks, overdue, i.disposed_at,
+                i.disposed_on_time, i.ended_at, i.closed_on_time, i.rating, i.facts, i.seq, f"\\x{h.head.hex()}",
+                i.last_verb, i.last_actor, i.last_at, i.id, h.known_seq,
             )
         )  # fmt: skip
     names = (*_CHANGING, "id", "known_seq")

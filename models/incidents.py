@@ -68,6 +68,7 @@ class Incident(Base):
             name="state",
         ),
         CheckConstraint("(lon is null) = (lat is null)", name="point"),
+        CheckConstraint("(due_at is null) = (due_clocks is null)", name="due"),
         CheckConstraint(
             "(ended_at is null) = (state not in ('closed', 'archived', 'rejected', 'void', 'merged'))",
             name="ended",
@@ -109,6 +110,8 @@ class Incident(Base):
     clocks: Mapped[dict[str, Any]] = mapped_column(JSONB)
     # The nearest limit that runs and has not been noted as passed; null when none runs.
     due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # The clocks whose limit that is: `kind` or `kind/assignment id`, sorted, with a space between.
+    due_clocks: Mapped[str | None] = mapped_column(Text)
     # Since when some clock has been past its limit and is still awaited; null while none is: the red light.
     overdue_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     disposed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

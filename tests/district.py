@@ -115,11 +115,30 @@ def check_everything(database: str) -> None:
             assert kept == told, f"segments of incident {incident_id}"
             if "former" not in folded.facts:
                 _sum_exactly(events, kept)
+        assert named_otherwise(cursor) == [], "the next limit is not what the clocks say"
         wrong = cursor.execute(
             "select id, load, n from team, lateral (select count(*) n from assignment a where a.team_id = team.id"
             " and a.state in ('sent', 'picked_up', 'on_site')) held where load <> n"
         ).fetchall()
         assert wrong == [], "teams whose load is not what they hold"
+
+
+def named_otherwise(cursor: psycopg.Cursor[Any]) -> list[tuple[Any, ...]]:
+    """Compare each incident's next limit, and the clocks named beside it, with the clocks themselves, in plain SQL."""
+    return cursor.execute(
+        "with running as (select i.id, c.kind as name, (c.clock ->> 'due')::timestamptz as due"
+        " from incident i, jsonb_each(i.clocks) c(kind, clock)"
+        " where i.ended_at is null and c.clock ->> 'state' = 'running'"
+        " union all select i.id, c.kind || '/' || a.id, (c.clock ->> 'due')::timestamptz"
+        " from incident i join assignment a on a.incident_id = i.id, jsonb_each(a.clocks) c(kind, clock)"
+        " where i.ended_at is null and c.clock ->> 'state' = 'running'"
+        " and a.state in ('review', 'sent', 'picked_up', 'on_site')),"
+        " first as (select id, min(due) as due from running group by id),"
+        " should as (select f.id, f.due, string_agg(r.name, ' ' order by r.name collate \"C\") as names"
+        " from first f join running r on r.id = f.id and r.due = f.due group by f.id, f.due)"
+        " select i.id, i.due_at, s.due, i.due_clocks, s.names from incident i left join should s on s.id = i.id"
+        " where i.due_at is distinct from s.due or i.due_clocks is distinct from s.names"
+    ).fetchall()
 
 
 def broken_links(cursor: psycopg.Cursor[Any], incident_id: int) -> list[int]:

@@ -12,18 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import alembic.command
 import pytest
 import redis
 
 import jobs.__main__ as command
 from dispatch.desk import Desk
 from dispatch.rules import clocks, escalation
-from dispatch.rules.chain import Report
+from dispatch.rules.chain import Actor, Command, Report
 from jobs import clocks as clock_jobs
 from jobs.clocks import escalate, stale, sweep
 from jobs.table import JOBS, Job
+from models import migrate
 from tests import district
-from tests.small_law import JOINT, MAJOR, MONDAY, SMALL, law, report
+from tests.small_law import CITY, COUNTY, JOINT, MAJOR, MONDAY, SMALL, law, report
 
 MINUTE, INSTANT = timedelta(minutes=1), timedelta(microseconds=1)
 
@@ -83,6 +85,46 @@ def test_limits_that_fall_due_at_one_instant_are_each_noted(desk: Desk, database
     )
     assert dict(told) == {"pick_up": parts, "arrive": parts}
     district.check_everything(database)
+
+
+def test_the_next_limit_names_its_clocks_through_every_change(desk: Desk, database: str) -> None:
+    """In hand, extended, suspended, resumed, passed and ended: the column says what the clocks say."""
+    opened(desk, MAJOR)
+    opened(desk, JOINT, first=50)
+    opened(desk, SMALL, first=60)
+    keys = [key for (key,) in district.rows(database, "select id from incident order by id")]
+    centre, county = Actor("dispatcher/1", "dispatcher", CITY), Actor("county/1", "county", COUNTY)
+    steps: list[tuple[str, int, dict[str, object]]] = [
+        ("accept", keys[1], {}),
+        ("suspend", keys[0], {"reason": "台风", "until": MONDAY + timedelta(days=2)}),
+        ("resume", keys[0], {}),
+        ("void", keys[1], {"reason": "误报"}),
+    ]
+    named = {clocks for (clocks,) in district.rows(database, "select due_clocks from incident")}
+    for number, (verb, key, args) in enumerate(steps):
+        at = MONDAY + number * MINUTE
+        actor = county if verb in ("suspend", "resume") else centre
+        (outcome,) = desk.act([Command(verb, key, actor, str(number), args)], at)
+        assert outcome.status == "done", outcome
+        district.check_everything(database)
+        named |= {clocks for (clocks,) in district.rows(database, "select due_clocks from incident")}
+    sweep(desk, MONDAY + timedelta(hours=3))
+    district.check_everything(database)
+    kinds = {name.partition("/")[0] for clocks in named if clocks for name in clocks.split()}
+    assert {"accept", "pick_up", "arrive"} <= kinds
+    assert None in named
+
+
+def test_the_migration_names_the_clocks_of_what_is_open(desk: Desk, database: str) -> None:
+    """What was open before the column was there is found as it would have been."""
+    opened(desk, MAJOR, 3)
+    opened(desk, JOINT, 3, first=50)
+    before = district.rows(database, "select id, due_at, due_clocks from incident order by id")
+    desk.close()
+    alembic.command.downgrade(migrate.config(database), "0003")
+    migrate.upgrade(database)
+    assert district.rows(database, "select id, due_at, due_clocks from incident order by id") == before
+    assert all(due and named for _, due, named in before)
 
 
 def test_what_one_transaction_cannot_hold_is_noted_by_the_next(

@@ -25,6 +25,7 @@ from dispatch.rules.chain import Actor, Command
 from models import demo
 from models.scores import COUNTS
 from models.servers import Servers, psycopg_dsn
+from tests import district
 
 UNTIL = datetime(2026, 6, 12, 4, tzinfo=UTC)
 DAYS, PER_DAY, SEED = 46, 30, 3
@@ -452,6 +453,9 @@ def check(connection: Connection) -> list[recheck.Difference]:
 
 def test_what_the_city_lived_is_borne_out_by_its_events(connection: Connection) -> None:
     assert check(connection) == []
+    with connection.cursor() as cursor:
+        assert district.named_otherwise(cursor) == []
+    assert one(connection, "select count(*) from incident where due_clocks is not null") > 20
 
 
 @pytest.mark.parametrize(
