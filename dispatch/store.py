@@ -35,8 +35,8 @@ _TYPED = (
     "category text, severity smallint, mode text, place bigint, area_code text, state text, level smallint,"
     " holder text, held_since timestamptz, awaits text, paused_why text, segment smallint, clocks jsonb,"
     " due_at timestamptz, due_clocks text, overdue_since timestamptz, disposed_at timestamptz,"
-    " disposed_on_time boolean, ended_at timestamptz, closed_on_time boolean, rating smallint, facts jsonb, seq int, head bytea,"
-    " last_verb text, last_actor text, last_at timestamptz, id bigint, known_seq int"
+    " disposed_on_time boolean, ended_at timestamptz, closed_on_time boolean, rating smallint, facts jsonb,"
+    " seq int, head bytea, last_verb text, last_actor text, last_at timestamptz, id bigint, known_seq int"
 )
 _LOADED = (
     "id", "number", "source", "source_id", "category", "severity", "mode", "text", "address", "area_code", "lon",
