@@ -28,8 +28,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from dashboard.data import Reads, digest, reads
+from dashboard.data import Reads, demo, digest, reads
 from dashboard.live import Client, Live
+from dashboard.login import Login
 from dashboard.words import chosen
 from dispatch.rules.areas import Level, contains, level_of
 from models.servers import Servers, addresses
@@ -86,6 +87,7 @@ def create_app(servers: Servers | None = None) -> st.App:
         Route("/live/{area}", walls.stream),
         Route("/shapes/{file}", walls.shapes),
         Route(PLOTLY_PATH, _plotly),
+        *Login(door).routes(),
         *_door_routes(),
     ]
     return st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[Middleware(_Rooted)])
@@ -140,11 +142,6 @@ class _Rooted:
                 await send({"type": "http.response.body", "body": told})
 
         await self._app(scope, receive, pass_on)
-
-
-def demo() -> bool:
-    """Tell whether walls open without a key: everywhere but where `DEMO=0`."""
-    return os.environ.get("DEMO", "1") != "0"
 
 
 class _Walls:

@@ -18,6 +18,23 @@ LANGUAGES = ("zh", "en")
 
 Translate = Callable[[str], str]
 
+# Roles as people call them; translated where they are shown.
+ROLES = {
+    "resident": "Resident",
+    "grid_worker": "Grid worker",
+    "grid_head": "Grid head",
+    "village": "Village station",
+    "dispatcher": "Dispatcher",
+    "duty_leader": "Duty leader",
+    "team": "Team",
+    "county": "County centre",
+    "city": "City centre",
+    "leader": "Leader",
+    "auditor": "Auditor",
+    "admin": "Administrator",
+    "system": "The system",
+}
+
 
 def chosen(wish: str | None) -> str:
     """Return the language to use for a wish such as `en`, `zh-CN` or None; Chinese where it is not known."""

@@ -23,6 +23,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
 
+import psycopg
+
+from dispatch import accounts
 from models import migrate, servers, tether
 
 DEFAULT_PORT = 8501
@@ -92,6 +95,8 @@ def welcome(port: int, demo: bool) -> str:
     lines.append(f"  incidents  {base}/incidents")
     if demo:
         lines += ["", "  This is the demo city. API key: demo"]
+        lines += [f"  Sign in at {base}/login as dispatcher, team, worker, resident, county, city, leader,"]
+        lines += [f"  duty, head, village, auditor or admin; the password of all is {accounts.DEMO_PASSWORD}"]
     else:
         lines += ["", "  CODE is the code of an area. A city is loaded with: python -m models load-city DIR"]
     return "\n".join([*lines, "", "  Ctrl-C stops everything; the data stays."])
@@ -323,6 +328,8 @@ class _Run:
                     self._raise_stopped()
             if code:
                 self._say(f"the demo city could not be loaded (exit code {code}); going on without it")
+            with psycopg.connect(servers.psycopg_dsn(addresses.database_url)) as connection:
+                accounts.ensure_demo(connection)
 
     def _await_servers(self, addresses: servers.Servers) -> None:
         """Wait for servers that are somebody else's and may be starting too; raise ServersError after a while."""

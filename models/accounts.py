@@ -1,10 +1,10 @@
-"""Tables of who may come in: accounts, API keys and the read-only keys of wall screens. Secrets only as hashes."""
+"""Tables of who may come in: accounts, their sessions, API keys and wall keys. Secrets only as hashes."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Text, func
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, SmallInteger, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables import Base, Code
@@ -19,7 +19,10 @@ class Account(Base):
     """A person's way in: a role inside the subtree of one area."""
 
     __tablename__ = "account"
-    __table_args__ = (CheckConstraint(f"role in {ROLES}", name="role"),)
+    __table_args__ = (
+        CheckConstraint(f"role in {ROLES}", name="role"),
+        Index("uq_account_subject", "subject", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     login: Mapped[str] = mapped_column(Text, unique=True)
@@ -29,6 +32,23 @@ class Account(Base):
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
     disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    name: Mapped[str] = mapped_column(Text, server_default="")
+    failures: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # wrong passwords in a row
+    locked_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    demo: Mapped[bool] = mapped_column(server_default="false")  # opens only where DEMO=1
+    subject: Mapped[str | None] = mapped_column(Text)  # of the identity provider, where one is used
+
+
+class Session(Base):
+    """A browser that is signed in: the SHA-256 of what its cookie holds."""
+
+    __tablename__ = "session"
+    __table_args__ = (Index("ix_session_account", "account_id"), Index("ix_session_seen", "seen_at"))
+
+    sha256: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class ApiKey(Base):

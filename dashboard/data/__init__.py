@@ -21,8 +21,11 @@ from dashboard.data.city import (
     digest,
     reads,
 )
+from dashboard.data.people import demo, sign_in, sign_out, sign_out_everywhere, viewer_of
+from dispatch.accounts import NotIn, Viewer
 
 __all__ = [
-    "CHANGES_LIMIT", "PAGE_ROWS", "Area", "Changes", "Detail", "Directory", "Filter", "ListRow", "LiveRow", "Part",
-    "PastRow", "Raised", "Reads", "SegmentRow", "Snapshot", "Team", "Type", "digest", "reads",
+    "CHANGES_LIMIT", "PAGE_ROWS", "Area", "Changes", "Detail", "Directory", "Filter", "ListRow", "LiveRow", "NotIn", "Part",
+    "PastRow", "Raised", "Reads", "SegmentRow", "Snapshot", "Team", "Type", "Viewer", "demo", "digest", "reads",
+    "sign_in", "sign_out", "sign_out_everywhere", "viewer_of",
 ]  # fmt: skip

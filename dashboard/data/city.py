@@ -507,22 +507,31 @@ class Reads:
     @contextmanager
     def look(self, repeatable: bool = False) -> Iterator[psycopg.Connection]:
         """Lend a connection for reading; one that broke is not used again."""
+        level = (
+            psycopg.IsolationLevel.REPEATABLE_READ if repeatable else psycopg.IsolationLevel.READ_COMMITTED
+        )
+        with self._lent(True, level) as connection:
+            yield connection
+            connection.rollback()
+
+    @contextmanager
+    def change(self) -> Iterator[psycopg.Connection]:
+        """Lend a connection for writing what is no matter of the Desk's: sessions, notices read, files kept."""
+        with self._lent(False, psycopg.IsolationLevel.READ_COMMITTED) as connection:
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def _lent(self, read_only: bool, level: psycopg.IsolationLevel) -> Iterator[psycopg.Connection]:
         try:
             connection = self._free.get_nowait()
         except Empty:
             connection = psycopg.connect(
                 self._dsn, connect_timeout=5, options=f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
             )
-            connection.read_only = True
         try:
-            level = (
-                psycopg.IsolationLevel.REPEATABLE_READ
-                if repeatable
-                else psycopg.IsolationLevel.READ_COMMITTED
-            )
-            connection.isolation_level = level
+            connection.read_only, connection.isolation_level = read_only, level
             yield connection
-            connection.rollback()
         except BaseException as fault:
             connection.close()
             if isinstance(fault, psycopg.OperationalError):

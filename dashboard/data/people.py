@@ -1,0 +1,39 @@
+"""Signing in and out, and who a session belongs to, for the routes and pages that ask."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+from dashboard.data.city import Reads
+from dispatch import accounts
+from dispatch.accounts import NotIn, Viewer
+
+
+def demo() -> bool:
+    """Tell whether the demo's doors are open: everywhere but where `DEMO=0`."""
+    return os.environ.get("DEMO", "1") != "0"
+
+
+def sign_in(door: Reads, login: str, password: str) -> tuple[str, Viewer] | NotIn:
+    """Begin a session now; return its token and who it is, or the refusal."""
+    with door.change() as connection:
+        return accounts.sign_in(connection, login, password, datetime.now(UTC), demo())
+
+
+def viewer_of(door: Reads, token: str) -> Viewer | None:
+    """Return who a session's token belongs to now, or None."""
+    with door.change() as connection:
+        return accounts.viewer_of(connection, token, datetime.now(UTC), demo())
+
+
+def sign_out(door: Reads, token: str) -> None:
+    """End one session."""
+    with door.change() as connection:
+        accounts.sign_out(connection, token)
+
+
+def sign_out_everywhere(door: Reads, account_id: int) -> int:
+    """End every session of an account; return how many there were."""
+    with door.change() as connection:
+        return accounts.sign_out_everywhere(connection, account_id)

@@ -1,0 +1,41 @@
+"""Who is looking at a page: read from the session's cookie at every run, so that a refresh keeps the login."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from dashboard.access import COOKIE
+from dashboard.data import Viewer, reads, viewer_of
+from dashboard.words import ROLES, chosen, translator
+
+
+def viewer() -> Viewer | None:
+    """Return who is signed in on this browser, or None; raise psycopg.Error where the database is away."""
+    token = st.context.cookies.get(COOKIE, "")
+    return viewer_of(reads(), token) if token else None
+
+
+def required(roles: Collection[str], page: str) -> Viewer:
+    """Return who is signed in, one of these roles; anyone else is told why the page `/page` stays shut, and it ends."""
+    lang = chosen(st.query_params.get("lang"))
+    _ = translator(lang)
+    who = viewer()
+    if who is not None and who.role in roles:
+        return who
+    onward = f"/{page}?{urlencode(dict(st.query_params))}"
+    query = {"lang": lang, "next": onward}
+    if who is None:
+        st.info(_("Sign in to open this page."))
+        st.link_button(_("Sign in"), f"/login?{urlencode(query)}", type="primary")
+    else:
+        names = _(", ").join(_(ROLES[role]) for role in ROLES if role in roles)
+        st.warning(
+            _("This page is for: {roles}. You are signed in as {role}.").format(
+                roles=names, role=_(ROLES[who.role])
+            )
+        )
+        st.link_button(_("Sign in as someone else"), f"/login?{urlencode(query | {'as': 'other'})}")
+    st.stop()
