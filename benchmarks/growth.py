@@ -1,13 +1,15 @@
 """Measure what history costs: the same work on an empty database and on one with 2,000,000 incidents of the past.
 
 History is made from a few hundred incidents that really lived: their rows are multiplied inside the database and
-moved back in time, so that each has its own id, number, place in time and events. Ratios are big against empty.
+moved back in time, so that each has its own id, number, place in time and events. Ratios are big against empty;
+`page_ratio` is that of the page that suffers most.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from statistics import median
@@ -25,6 +27,7 @@ from benchmarks.pipeline import (
     mixed_messages,
     prepare,
 )
+from dashboard.data import Filter, Reads
 from dispatch import history, rollup
 from dispatch.desk import Desk
 from jobs.clocks import SWEEP_LIMIT, sweep
@@ -37,28 +40,20 @@ SEEDS = 1_000  # incidents that really lived, on one past day
 OPEN = 10_000
 ROUNDS = 3
 FINDS = 15
-# One copy of the seeds lies this far before the next, so that the past is spread over years.
-STEP_S = 3 * 3_600
+PAGE_READS = 9
+# One copy of the seeds lies this far before the next: a city of 2,000 incidents a day, whose past goes back years.
+STEP_S = 12 * 3_600
 
-# Each table's columns as copies have them: id and times of copy n.
-_SHIFT = f"- make_interval(secs => n * {STEP_S})"
-_COPIES = (
-    "insert into incident select (jsonb_populate_record(i, jsonb_build_object('id', i.id + n * 1000000,"
-    f" 'number', (i.number + n * 7919) %% 10000000000000000, 'reported_at', i.reported_at {_SHIFT},"
-    f" 'received_at', i.received_at {_SHIFT}, 'held_since', i.held_since {_SHIFT},"
-    f" 'disposed_at', i.disposed_at {_SHIFT}, 'ended_at', i.ended_at {_SHIFT}, 'last_at', i.last_at {_SHIFT}))).*"
-    " from lived_incident i, generate_series(%(first)s::int, %(last)s::int) n",
-    "insert into receipt select (number + n * 7919) %% 10000000000000000, id + n * 1000000"
-    " from lived_incident, generate_series(%(first)s::int, %(last)s::int) n on conflict do nothing",
-    "insert into event (incident_id, seq, at, verb, actor, cause, policy_version, data, hash)"
-    f" select incident_id + n * 1000000, seq, at {_SHIFT}, verb, actor, cause, policy_version, data, hash"
-    " from lived_event, generate_series(%(first)s::int, %(last)s::int) n",
-    "insert into assignment select (jsonb_populate_record(a, jsonb_build_object('id', a.id + n * 1000000,"
-    f" 'incident_id', a.incident_id + n * 1000000, 'sent_at', a.sent_at {_SHIFT}, 'ended_at', a.ended_at {_SHIFT}))).*"
-    " from lived_assignment a, generate_series(%(first)s::int, %(last)s::int) n",
-    "insert into segment (incident_id, seq, holder, awaits, paused_why, began_at, ended_at)"
-    f" select incident_id + n * 1000000, seq, holder, awaits, paused_why, began_at {_SHIFT}, ended_at {_SHIFT}"
-    " from lived_segment, generate_series(%(first)s::int, %(last)s::int) n",
+# What copy n has of its own in each table, beside its times; the rest is as the seeds have it.
+_OWN = {
+    "incident": {"id": "id + n * 1000000", "number": "(number + n * 7919) % 10000000000000000"},
+    "event": {"incident_id": "incident_id + n * 1000000"},
+    "assignment": {"id": "id + n * 1000000", "incident_id": "incident_id + n * 1000000"},
+    "segment": {"incident_id": "incident_id + n * 1000000"},
+}
+_RECEIPTS = (
+    "insert into receipt select (number + n * 7919) % 10000000000000000, id + n * 1000000"
+    " from lived_incident, generate_series({first}, {last}) n on conflict do nothing"
 )
 COPIES_AT_ONCE = 50
 
@@ -102,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
                 sweeps.append(two / one)
             _level(a)
             _level(b)
+            pages = _pages(empty, big)
+            print("pages: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in pages.items()), flush=True)
             for _ in range(ROUNDS):
                 one, two = (_followed(c, d) for c, d in ((a, small), (b, large)))
                 folds.append(two / one)
@@ -110,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         {
             "history": made,
             "pipeline_ratio": pipeline,
+            "page_ratio": max(pages.values()),
             "sweep_ratio": median(sweeps),
             "rollup_ratio": median(folds),
         },
@@ -142,13 +140,14 @@ def grow(database_url: str, count: int) -> int:
         ).fetchall()
         for name, _ in indexes:
             connection.execute(f"drop index {name}".encode())
+        statements = [_copies(connection, table) for table in _OWN] + [_RECEIPTS]
         for first in range(1, copies + 1, COPIES_AT_ONCE):
-            span = {"first": first, "last": min(first + COPIES_AT_ONCE - 1, copies)}
+            last = min(first + COPIES_AT_ONCE - 1, copies)
             with connection.transaction():
                 # Of rows that hang together already: foreign keys need not be looked up again.
                 connection.execute("set local session_replication_role = replica")
-                for statement in _COPIES:
-                    connection.execute(statement.encode(), span)
+                for statement in statements:
+                    connection.execute(statement.format(first=first, last=last).encode())
         for _, definition in indexes:
             connection.execute(definition.encode())
         connection.execute("vacuum analyze")
@@ -158,16 +157,75 @@ def grow(database_url: str, count: int) -> int:
         return int(row[0])
 
 
+def _copies(connection: psycopg.Connection[tuple[object, ...]], table: str) -> str:
+    """Return the statement that copies a table's seeds, `{first}` to `{last}` steps back in time."""
+    columns = connection.execute(
+        "select column_name::text, data_type::text from information_schema.columns"
+        " where table_schema = 'public' and table_name = %s and column_name <> 'tx' order by ordinal_position",
+        (table,),
+    ).fetchall()
+    values = []
+    for name, kind in columns:
+        moved = f"{name} - make_interval(secs => n * {STEP_S})" if str(kind).startswith("timestamp") else name
+        values.append(_OWN[table].get(str(name), str(moved)))
+    return (
+        f"insert into {table} ({', '.join(str(name) for name, _ in columns)}) select {', '.join(values)}"
+        f" from lived_{table}, generate_series({{first}}, {{last}}) n"
+    )
+
+
 def _pipeline(servers: Servers, empty: str, big: str, messages: list[bytes], size: int) -> float:
     """Return the median over alternating pairs of incidents a second with history over without."""
     ratios = []
     for number in range(ROUNDS):
         these = messages[number * size : (number + 1) * size]
-        small = measure_real(Servers(empty, servers.redis_url), these)
-        large = measure_real(Servers(big, servers.redis_url), these)
+        # In turns who goes first: the second of a pair finds a warmer machine.
+        order = (empty, big) if number % 2 else (big, empty)
+        runs = {where: measure_real(Servers(where, servers.redis_url), these) for where in order}
+        small, large = runs[empty], runs[big]
         ratios.append(large.per_s / small.per_s)
         print(f"pair {number + 1}: {large.per_s:,.0f}/s against {small.per_s:,.0f}/s", flush=True)
     return median(ratios)
+
+
+def _pages(empty: str, big: str) -> dict[str, float]:
+    """Return page -> how many times longer its reads take with history, the median of pairs; the same open work."""
+    ratios: dict[str, list[float]] = {}
+    small, large = Reads(empty), Reads(big)
+    try:
+        # The same report in both.
+        found = []
+        for where in (empty, big):
+            with psycopg.connect(psycopg_dsn(where)) as connection:
+                row = connection.execute(
+                    "select left(area_code, 9), id from incident where source_id = %s",
+                    (f"c{OPEN - 1:08d}",),
+                ).fetchone()
+                assert row is not None
+                found.append(row)
+        town, one, other = str(found[0][0]), int(found[0][1]), int(found[1][1])
+        law = small.policy()
+        now = datetime.now(UTC)
+        midnight = law.calendar.midnight(now)
+        pages: dict[str, Callable[[Reads, int], object]] = {
+            "wall": lambda reads, _: reads.snapshot(midnight),
+            "list": lambda reads, _: reads.incidents(Filter(), now),
+            "open": lambda reads, _: reads.incidents(Filter(state="open"), now),
+            "town": lambda reads, _: reads.incidents(Filter(area=town), now),
+            "red": lambda reads, _: reads.incidents(Filter(light="red"), now),
+            "disposals": lambda reads, _: reads.disposals(midnight),
+            "detail": lambda reads, key: reads.detail(key),
+        }
+        for name, page in pages.items():
+            page(small, one)
+            page(large, other)
+            for _ in range(PAGE_READS):
+                before = clocks.timed(partial(page, small, one))
+                ratios.setdefault(name, []).append(clocks.timed(partial(page, large, other)) / before)
+    finally:
+        small.close()
+        large.close()
+    return {name: median(these) for name, these in ratios.items()}
 
 
 def _level(connection: psycopg.Connection[tuple[object, ...]]) -> None:
