@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from dispatch import figures, recheck, rollup, scoring
+from dispatch import cohorts, figures, recheck, rollup, scoring
 from dispatch.desk import Desk
 from dispatch.store import Cursor
 
@@ -18,6 +18,17 @@ def follow(desk: Desk, now: datetime) -> int:
     taken = 0
     for _ in range(FOLLOW_ROUNDS):
         events = desk.ask(lambda cursor: rollup.follow(cursor.connection))
+        taken += events
+        if not events:
+            break
+    return taken
+
+
+def follow_days(desk: Desk, now: datetime) -> int:
+    """Count the days again whose incidents changed; return the events that told of it."""
+    taken = 0
+    for _ in range(FOLLOW_ROUNDS):
+        events = desk.ask(lambda cursor: cohorts.follow(cursor.connection))
         taken += events
         if not events:
             break

@@ -53,6 +53,39 @@ COUNTS = (
     "rating_sum",
 )
 
+# What became of a day's reports, in the order of the columns; what each says stands in dispatch/cohorts.py.
+DAILY_COUNTS = (
+    "reported",
+    "rejected",
+    "merged",
+    "accepted",
+    "dispatched",
+    "picked_up",
+    "arrived",
+    "disposed",
+    "verified",
+    "closed",
+    "due",
+    "on_time",
+    "overdue",
+    "pending",
+    "open",
+    "close_due",
+    "close_on_time",
+    "whistled",
+    "whistle_due",
+    "on_site",
+    "disputes",
+    "settled",
+    "reworked",
+    "in_grid",
+    "rated_1",
+    "rated_2",
+    "rated_3",
+    "rated_4",
+    "rated_5",
+)
+
 
 class Follower(Base):
     """How far a job has come that goes on where it stopped.
@@ -103,6 +136,50 @@ class Hourly(Base):
     in_grid: Mapped[int] = mapped_column(Integer, server_default="0")
     rated: Mapped[int] = mapped_column(Integer, server_default="0")
     rating_sum: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class Daily(Base):
+    """What became, until now, of what was reported in one day of the city's own, in one area and one theme.
+
+    There is a row for each level an incident lies in, city, county, town and village: a figure of any area is read
+    from its own rows alone.
+    """
+
+    __tablename__ = "daily"
+    __table_args__ = (Index("ix_daily_day", "day"),)
+
+    area_code: Mapped[Code] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    theme: Mapped[Code] = mapped_column(primary_key=True)
+    reported: Mapped[int] = mapped_column(Integer, server_default="0")
+    rejected: Mapped[int] = mapped_column(Integer, server_default="0")
+    merged: Mapped[int] = mapped_column(Integer, server_default="0")
+    accepted: Mapped[int] = mapped_column(Integer, server_default="0")
+    dispatched: Mapped[int] = mapped_column(Integer, server_default="0")
+    picked_up: Mapped[int] = mapped_column(Integer, server_default="0")
+    arrived: Mapped[int] = mapped_column(Integer, server_default="0")
+    disposed: Mapped[int] = mapped_column(Integer, server_default="0")
+    verified: Mapped[int] = mapped_column(Integer, server_default="0")
+    closed: Mapped[int] = mapped_column(Integer, server_default="0")
+    due: Mapped[int] = mapped_column(Integer, server_default="0")
+    on_time: Mapped[int] = mapped_column(Integer, server_default="0")
+    overdue: Mapped[int] = mapped_column(Integer, server_default="0")
+    pending: Mapped[int] = mapped_column(Integer, server_default="0")
+    open: Mapped[int] = mapped_column(Integer, server_default="0")
+    close_due: Mapped[int] = mapped_column(Integer, server_default="0")
+    close_on_time: Mapped[int] = mapped_column(Integer, server_default="0")
+    whistled: Mapped[int] = mapped_column(Integer, server_default="0")
+    whistle_due: Mapped[int] = mapped_column(Integer, server_default="0")
+    on_site: Mapped[int] = mapped_column(Integer, server_default="0")
+    disputes: Mapped[int] = mapped_column(Integer, server_default="0")
+    settled: Mapped[int] = mapped_column(Integer, server_default="0")
+    reworked: Mapped[int] = mapped_column(Integer, server_default="0")
+    in_grid: Mapped[int] = mapped_column(Integer, server_default="0")
+    rated_1: Mapped[int] = mapped_column(Integer, server_default="0")
+    rated_2: Mapped[int] = mapped_column(Integer, server_default="0")
+    rated_3: Mapped[int] = mapped_column(Integer, server_default="0")
+    rated_4: Mapped[int] = mapped_column(Integer, server_default="0")
+    rated_5: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
 class AssessmentMonth(Base):

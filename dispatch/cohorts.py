@@ -1,0 +1,188 @@
+"""Keep what became of each day's reports: counts by the day of reporting, for every area and theme.
+
+A cohort is what was reported in one day; everything that is said of it is a predicate over the incident's row and
+its assignments. `PREDICATES` is the one place where each is written: the counts here and the lists of the cases
+behind a number (dispatch/overview.py) both read it, so that they cannot differ in what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from dispatch.past import Policies, horizon
+from dispatch.rules.calendar import Calendar
+from models.scores import DAILY_COUNTS
+
+NAME = "daily"
+EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
+DAYS_AT_ONCE = 40  # written in one statement
+
+# How far along the chain an incident has come, this or any later stage; -1 for what left it without an end.
+STAGES = ("reported", "accepted", "dispatched", "picked_up", "arrived", "disposed", "verified", "closed")
+_REFUSED = "i.state in ('rejected', 'void')"
+_CLOSED = "i.state in ('closed', 'archived')"
+REACHED = (
+    f"case when {_REFUSED} or i.state = 'merged' then -1 when {_CLOSED} then 7 when i.state = 'verified' then 6"
+    " when i.disposed_at is not null then 5 when p.arrived then 4 when p.picked_up then 3 when p.sent then 2"
+    " when i.state not in ('reported', 'checking') then 1 else 0 end"
+)
+_OVERDUE = (
+    "i.disposed_at is null and i.ended_at is null and coalesce(p.breached,"
+    " i.clocks -> 'dispose' ->> 'state' = 'breached' and i.clocks -> 'dispose' ->> 'ended' is null, false)"
+)
+_LIMITED = "i.disposed_at is null and i.ended_at is null and coalesce(p.limited, i.clocks ? 'dispose', false)"
+_CLOSE_LATE = (
+    "i.ended_at is null and coalesce(i.clocks -> 'close' ->> 'state' = 'breached'"
+    " and i.clocks -> 'close' ->> 'ended' is null, false)"
+)
+_DISPUTE = f"c.theme = '02' and {REACHED} >= 1"
+
+PREDICATES: dict[str, str] = {
+    "reported": "true",
+    "rejected": _REFUSED,
+    "merged": "i.state = 'merged'",
+    **{stage: f"{REACHED} >= {i}" for i, stage in enumerate(STAGES) if i},
+    "due": f"({REACHED} >= 0 and (i.disposed_on_time is not null or {_OVERDUE}))",
+    "on_time": f"({REACHED} >= 0 and i.disposed_on_time is true)",
+    "overdue": f"({_OVERDUE})",
+    "pending": f"({_LIMITED} and not ({_OVERDUE}))",
+    "open": "i.ended_at is null",
+    "close_due": f"(({_CLOSED} and i.closed_on_time is not null) or {_CLOSE_LATE})",
+    "close_on_time": f"({_CLOSED} and i.closed_on_time is true)",
+    "whistled": "coalesce(p.whistled, false)",
+    "whistle_due": "coalesce(p.whistled and p.whistle_due, false)",
+    "on_site": "coalesce(p.whistled and p.on_site, false)",
+    "disputes": f"({_DISPUTE})",
+    "settled": f"({_DISPUTE} and i.facts -> 'settled' = 'true')",
+    "reworked": "(i.disposed_at is not null and i.facts ? 'reworks')",
+    "in_grid": f"({_CLOSED} and i.facts -> 'solved_in_grid' = 'true')",
+    "rated": f"({_CLOSED} and i.rating is not null)",
+    **{f"rated_{n}": f"({_CLOSED} and i.rating = {n})" for n in range(1, 6)},
+}
+
+# Every incident with its theme and what its assignments say together, for the predicates above.
+ROWS = (
+    "incident i join category c on c.code = i.category left join lateral ("
+    "select bool_or(a.role = 'lead') sent,"
+    " bool_or(a.role = 'lead' and a.clocks -> 'pick_up' ->> 'ended' is not null) picked_up,"
+    " bool_or(a.role = 'lead' and (a.state = 'on_site' or a.clocks -> 'arrive' ->> 'ended' is not null)) arrived,"
+    " bool_or(a.clocks -> 'dispose' ->> 'state' = 'breached' and a.clocks -> 'dispose' ->> 'ended' is null)"
+    "  filter (where a.role = 'lead' and a.state in ('sent', 'picked_up', 'on_site')"
+    "  and a.clocks ? 'dispose') breached,"
+    " bool_or(true) filter (where a.role = 'lead' and a.state in ('sent', 'picked_up', 'on_site')"
+    "  and a.clocks ? 'dispose') limited,"
+    " bool_or(a.kind = 'whistle') whistled,"
+    " bool_and(a.clocks -> 'arrive' ->> 'ended' is not null or a.clocks -> 'arrive' ->> 'state' = 'breached'"
+    "  or a.state not in ('sent', 'picked_up', 'on_site')) filter (where a.kind = 'whistle') whistle_due,"
+    " bool_and(coalesce(a.clocks -> 'arrive' ->> 'ended' is not null and a.clocks -> 'arrive' ->> 'state' = 'met',"
+    "  false)) filter (where a.kind = 'whistle') on_site"
+    " from assignment a where a.incident_id = i.id and a.state not in ('review', 'refused')) p on true"
+)
+
+
+def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT) -> int:
+    """Count the days again whose incidents the next events changed, in one transaction; return the events.
+
+    0 means that nothing is left to follow. Counting again the same day gives the same rows, so a run that is cut
+    short, or done twice, does no harm.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        calendar = Policies(cursor).newest().calendar
+        begin = _locked(cursor)
+        end = _end(cursor, begin, horizon(cursor), events_limit)
+        cursor.execute(
+            "select e.events, array(select distinct (i.reported_at at time zone %s)::date from incident i"
+            "  where i.id = any(e.ids))"
+            " from (select count(*) events, array_agg(distinct incident_id) ids from event"
+            "  where tx >= %s::text::xid8 and tx < %s::text::xid8) e",
+            (calendar.zone, begin, end),
+        )
+        row = cursor.fetchone()
+        assert row is not None
+        _count(cursor, sorted(row[1]), calendar)
+        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, NAME))
+        return int(row[0])
+
+
+def rebuild(connection: psycopg.Connection[Any]) -> int:
+    """Count every day anew from the rows, in one transaction that keeps followers waiting; return the days."""
+    with connection.transaction(), connection.cursor() as cursor:
+        calendar = Policies(cursor).newest().calendar
+        _locked(cursor)
+        end = horizon(cursor)
+        cursor.execute("delete from daily")
+        bounds = cursor.execute("select min(reported_at), max(reported_at) from incident").fetchone()
+        assert bounds is not None
+        days = []
+        if bounds[0] is not None:
+            first, last = (calendar.local(at).date() for at in bounds)
+            days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        _count(cursor, days, calendar)
+        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, NAME))
+        return len(days)
+
+
+def counted_at(cursor: psycopg.Cursor[Any]) -> datetime | None:
+    """Return when the days were last brought level with the events, or None before the first time."""
+    row = cursor.execute("select at from follower where name = %s", (NAME,)).fetchone()
+    return row[0] if row is not None else None
+
+
+def begins(day: date, calendar: Calendar) -> datetime:
+    """Return, in UTC, the instant at which a day of the city's own begins."""
+    return datetime.combine(day, time(), ZoneInfo(calendar.zone)).astimezone(UTC)
+
+
+def _count(cursor: psycopg.Cursor[Any], days: Sequence[date], calendar: Calendar) -> None:
+    """Write the counts of some days, changed rows only, and drop rows that no incident stands behind any more."""
+    facts = ", ".join(f"{PREDICATES[name]} {name}" for name in DAILY_COUNTS)
+    sums = ", ".join(f"count(*) filter (where f.{name})" for name in DAILY_COUNTS)
+    names = ", ".join(DAILY_COUNTS)
+    update = ", ".join(f"{name} = excluded.{name}" for name in DAILY_COUNTS)
+    old, new = (", ".join(f"{t}.{name}" for name in DAILY_COUNTS) for t in ("daily", "excluded"))
+    for i in range(0, len(days), DAYS_AT_ONCE):
+        some = days[i : i + DAYS_AT_ONCE]
+        begin = [begins(day, calendar) for day in some]
+        end = [begins(day + timedelta(days=1), calendar) for day in some]
+        # One row of the area's own level and one of each level above, by the lengths of codes.
+        cursor.execute(
+            f"with fact as materialized (select d.day, i.area_code, c.theme, {facts}"
+            " from unnest(%(days)s::date[], %(begin)s::timestamptz[], %(end)s::timestamptz[]) d(day, since, until)"
+            f" join ({ROWS}) on i.reported_at >= d.since and i.reported_at < d.until),"
+            f" counted as materialized (select f.day, l.code, f.theme, {sums} from fact f"
+            " cross join lateral (select distinct code from (values (left(f.area_code, 4) || '00'),"
+            "  (left(f.area_code, 6)), (left(f.area_code, 9)), (left(f.area_code, 12))) v(code)) l"
+            " group by 1, 2, 3), gone as (delete from daily d where d.day = any(%(days)s) and not exists"
+            "  (select from counted n where (n.day, n.code, n.theme) = (d.day, d.area_code, d.theme)))"
+            f" insert into daily (day, area_code, theme, {names}) select * from counted"
+            f" on conflict (day, area_code, theme) do update set {update} where ({old}) is distinct from ({new})",
+            {"days": some, "begin": begin, "end": end},
+        )
+
+
+def _locked(cursor: psycopg.Cursor[Any]) -> int:
+    cursor.execute("insert into follower (name, position) values (%s, 0) on conflict do nothing", (NAME,))
+    row = cursor.execute("select position from follower where name = %s for update", (NAME,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _end(cursor: psycopg.Cursor[Any], begin: int, last: int, limit: int) -> int:
+    """Return the transaction to stop before: the last that is complete, or earlier where that is too much."""
+    row = cursor.execute(
+        "select tx::text::bigint from event where tx >= %s::text::xid8 and tx < %s::text::xid8"
+        " order by tx offset %s limit 1",
+        (begin, last, limit),
+    ).fetchone()
+    if row is None:
+        return max(begin, last)
+    first = cursor.execute(
+        "select tx::text::bigint from event where tx >= %s::text::xid8 order by tx limit 1", (begin,)
+    ).fetchone()
+    assert first is not None
+    return max(int(row[0]), int(first[0]) + 1)

@@ -1,0 +1,972 @@
+"""Read the leaders' picture of an area and a period: figures, trend, ranking, funnel, and the cases behind each.
+
+Everything is said of one cohort, what was reported in the period: counts come from the daily roll-up of
+dispatch/cohorts.py, and every number names the set of cases it counts, which `cases` lists from the rows by the
+same predicate. Until the roll-up is level with the last events (`counted_at` says since when it is) a list may be
+a few cases ahead of its number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from typing import Any, Literal
+
+import psycopg
+
+from dispatch import cohorts
+from dispatch.past import Policies
+from dispatch.rules import fairness
+from dispatch.rules.areas import Level, level_of, prefix_of
+from dispatch.rules.assessment import Rules, headline
+from dispatch.rules.calendar import Calendar
+from dispatch.scoring import rules_of
+from models.scores import DAILY_COUNTS
+
+Kind = Literal["day", "week", "month"]
+Connection = psycopg.Connection[Any]
+Counts = Mapping[str, int]
+ByTheme = dict[str, dict[str, int]]
+
+PAGE_ROWS = 50
+BAND_WEEKS = 12  # what is usual for a weekday is read from so many before the period
+USUAL_LEAST = 4  # fewer days of the same weekday say nothing of what is usual
+MONTHS_SHOWN = 13
+STAGE_INCIDENTS = 20_000  # more than this are not timed one by one: the month's assessment does it at night
+RANKED = {Level.CITY: Level.TOWN, Level.COUNTY: Level.TOWN, Level.TOWN: Level.VILLAGE}
+
+KINDS: dict[Kind, tuple[str, str]] = {"day": ("日", "day"), "week": ("周", "week"), "month": ("月", "month")}
+FIGURES: dict[str, tuple[str, str]] = {
+    "reported": ("上报", "Reported"),
+    "on_time": ("按期处置率", "Disposed on time"),
+    "close_on_time": ("按期结案率", "Closed on time"),
+    "on_site": ("30分钟报到率", "On site within 30 minutes"),
+    "settled": ("调解成功率", "Disputes settled"),
+    "satisfied": ("满意率", "Residents satisfied"),
+}
+# Figure -> (its credited cases, its base); a rate without a base in the period has no value.
+BASES = {
+    "on_time": ("on_time", "due"),
+    "close_on_time": ("close_on_time", "close_due"),
+    "on_site": ("on_site", "whistle_due"),
+    "settled": ("settled", "disputes"),
+    "satisfied": ("pleased", "rated"),
+}
+STAGES: dict[str, tuple[str, str]] = {
+    "reported": ("上报", "Reported"),
+    "accepted": ("受理", "Accepted"),
+    "dispatched": ("派遣", "Dispatched"),
+    "picked_up": ("签收", "Picked up"),
+    "arrived": ("到场", "Arrived"),
+    "disposed": ("处置", "Disposed"),
+    "verified": ("核查", "Verified"),
+    "closed": ("结案", "Closed"),
+}
+CLOCKS: dict[str, tuple[str, str]] = {
+    "accept": ("受理", "Accept"),
+    "dispatch": ("派遣", "Dispatch"),
+    "pick_up": ("签收", "Pick up"),
+    "arrive": ("到场", "Arrive"),
+    "dispose": ("处置", "Dispose"),
+    "verify": ("核查", "Verify"),
+    "close": ("结案", "Close"),
+}
+PUBLISHED: dict[str, tuple[str, str]] = {
+    "criminal_reports_change": ("刑事警情同比", "Criminal reports, year on year"),
+    "security_reports_change": ("治安警情同比", "Security reports, year on year"),
+    "disputes": ("农村矛盾纠纷", "Rural disputes"),
+    "disputes_settled": ("调解成功", "Disputes settled"),
+    "villages": ("村居", "Villages and communities"),
+    "per_village": ("每村居", "Per village"),
+    "months_between": ("多久一宗", "Months between two"),
+    "settled": ("调解成功率", "Share settled"),
+}
+# How what is computed from published figures comes about.
+FORMULAS = {
+    "per_village": "disputes / villages",
+    "months_between": "12 * villages / disputes",
+    "settled": "disputes_settled / disputes",
+}
+# A rating of 3 is mostly satisfied and earns this much of a case, as in the three rates (12345 practice).
+MOSTLY = Fraction(9, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Name a day, a week (Monday to Sunday) or a month of the city's own time by its first day."""
+
+    kind: Kind
+    first: date
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"period: expected day, week or month, not {self.kind!r}")
+        if self.first != _first(self.kind, self.first):
+            raise ValueError(f"day: {self.first} is not the first day of a {self.kind}")
+
+    @classmethod
+    def holding(cls, kind: Kind, day: date) -> Period:
+        """Return the period of a kind that holds a day; raise ValueError for an unknown kind."""
+        if kind not in KINDS:
+            raise ValueError(f"period: expected day, week or month, not {kind!r}")
+        return cls(kind, _first(kind, day))
+
+    @property
+    def until(self) -> date:
+        """Return the first day after it."""
+        if self.kind == "month":
+            return (self.first + timedelta(days=32)).replace(day=1)
+        return self.first + timedelta(days=7 if self.kind == "week" else 1)
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """Return its days."""
+        return tuple(self.first + timedelta(days=n) for n in range((self.until - self.first).days))
+
+    @property
+    def before(self) -> Period:
+        """Return the period before it."""
+        return Period.holding(self.kind, self.first - timedelta(days=1))
+
+    @property
+    def year_ago(self) -> Period:
+        """Return its counterpart of last year: the same month, the same date, or 52 weeks back."""
+        if self.kind == "week":
+            return Period("week", self.first - timedelta(weeks=52))
+        try:
+            return Period(self.kind, self.first.replace(year=self.first.year - 1))
+        except ValueError:  # 29 February
+            return Period(self.kind, self.first - timedelta(days=366))
+
+    @property
+    def text(self) -> str:
+        """Return it as 2026-10, 2026-10-05, or 2026-10-05/2026-10-11 for a week."""
+        if self.kind == "month":
+            return f"{self.first:%Y-%m}"
+        last = self.until - timedelta(days=1)
+        return f"{self.first}" if self.kind == "day" else f"{self.first}/{last}"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSet:
+    """Name a set of cases: what is true of them, where, reported on which days, and further bounds.
+
+    `name` is a predicate of dispatch/cohorts.py or one of `MORE`. `first` and `until` bound the day of reporting
+    (until not included); both are None for what is true now, whenever it was reported. `weekday` counts from 0
+    for Monday.
+    """
+
+    name: str
+    area: str
+    first: date | None = None
+    until: date | None = None
+    theme: str = ""
+    weekday: int | None = None
+    hour: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Return it as one word for an address; `parse` reads it back."""
+        parts = (self.name, self.area, self.first, self.until, self.theme, self.weekday, self.hour)
+        return "~".join("" if part is None else str(part) for part in parts)
+
+    @classmethod
+    def parse(cls, key: str) -> CaseSet:
+        """Read a key back; raise ValueError saying what is wrong with it."""
+        parts = key.split("~")
+        if len(parts) != 7 or parts[0] not in _WHERE or not parts[1].isdecimal():
+            raise ValueError(f"not a set of cases: {key!r}")
+        level_of(parts[1])
+        first, until = (date.fromisoformat(p) if p else None for p in parts[2:4])
+        weekday, hour = (int(p) if p else None for p in parts[5:7])
+        if (first is None) != (until is None) or not all(c.isdecimal() for c in parts[4]):
+            raise ValueError(f"not a set of cases: {key!r}")
+        return cls(parts[0], parts[1], first, until, parts[4], weekday, hour)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Hold a number and the set of cases that it counts."""
+
+    count: int
+    cases: CaseSet
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Hold one value of a figure: credits over a base of cases, or for a plain count the count over nothing.
+
+    `n` is exact and may be a fraction where cases earn part of a credit; `credited` counts the cases that earn
+    any. `value` is None where there is no data: an empty base, or days before the first that is known.
+    """
+
+    n: Fraction
+    credited: Counted
+    base: Counted | None
+    known: bool = True
+
+    @property
+    def value(self) -> Fraction | None:
+        """Return the count, or the rate from 0 to 1, or None for no data."""
+        if not self.known:
+            return None
+        if self.base is None:
+            return self.n
+        return self.n / self.base.count if self.base.count else None
+
+    @property
+    def missed(self) -> Counted | None:
+        """Return the cases of the base that earned nothing, or None for a plain count."""
+        if self.base is None:
+            return None
+        name = MISSED.get(self.credited.cases.name)
+        if name is None:
+            return None
+        return Counted(self.base.count - self.credited.count, _renamed(self.credited.cases, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Hold one headline figure now, in the period before, and a year ago, with its course over the period's days."""
+
+    name: str
+    now: Reading
+    before: Reading
+    year_ago: Reading
+    course: tuple[Fraction | None, ...]
+
+    @property
+    def is_rate(self) -> bool:
+        """Tell whether it is a rate; its changes are then differences of rates, to be shown in points."""
+        return self.now.base is not None
+
+    @property
+    def change(self) -> Fraction | None:
+        """Return the change against the period before: relative for a count, a difference for a rate; or None."""
+        return _change(self.now, self.before)
+
+    @property
+    def change_year(self) -> Fraction | None:
+        """Return the change against a year ago, as `change`."""
+        return _change(self.now, self.year_ago)
+
+    def name_in(self, lang: str) -> str:
+        """Return its name in `zh` or `en`."""
+        return FIGURES[self.name][0 if lang == "zh" else 1]
+
+
+@dataclass(frozen=True, slots=True)
+class ThemeLine:
+    """Hold one of the ten areas of work: reports, disposal on time, and what is overdue."""
+
+    code: str
+    name: str
+    name_en: str
+    reported: Figure
+    on_time: Figure
+    overdue: Counted
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """Hold one day: reports and the rate disposed on time, the rate a year ago, and what is usual (P10, P90).
+
+    `usual` is None where fewer than four of the same weekday before the period have a rate.
+    """
+
+    day: date
+    reported: Counted
+    on_time: Reading
+    year_ago: Reading
+    usual: tuple[Fraction, Fraction] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MonthPoint:
+    """Hold one month of the run-up: reports and the rate disposed on time."""
+
+    month: date
+    reported: Counted
+    on_time: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Hold an area inside the one shown and its place among its like; rates from 0 to 1.
+
+    `shrunk`, `low` and `high` are the estimate and its interval; `rank` is None for one with too few cases:
+    listed, not ranked. `below` and `above` say that the whole interval lies on one side of the area's own rate.
+    """
+
+    code: str
+    name: str
+    name_en: str
+    on_time: Reading
+    reported: Counted
+    overdue: Counted
+    shrunk: float | None
+    low: float | None
+    high: float | None
+    rank: int | None
+    below: bool
+    above: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Hold one step of the chain: how many came this far or further, and how many stand here now."""
+
+    stage: str
+    reached: Counted
+    standing: Counted
+
+    def name_in(self, lang: str) -> str:
+        """Return its name in `zh` or `en`."""
+        return STAGES[self.stage][0 if lang == "zh" else 1]
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """Hold how long one clock was awaited over n cases: nearest-rank P50 and P90, in seconds.
+
+    Around the clock and in working time, suspended time left out.
+    """
+
+    stage: str
+    n: int
+    p50: float
+    p90: float
+    working_p50: float
+    working_p90: float
+
+    def name_in(self, lang: str) -> str:
+        """Return its name in `zh` or `en`."""
+        return CLOCKS[self.stage][0 if lang == "zh" else 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Hold a figure published elsewhere, or one computed from such; `source` says where it comes from."""
+
+    metric: str
+    period: str
+    value: Fraction
+    unit: str
+    source: str
+    published: bool
+    formula: str
+
+    def name_in(self, lang: str) -> str:
+        """Return its name in `zh` or `en`."""
+        return PUBLISHED.get(self.metric, (self.metric, self.metric))[0 if lang == "zh" else 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Hold the month's assessment: as of when, by which rules, frozen or not, and its rates as (credits, base)."""
+
+    frozen: bool
+    as_of: datetime
+    rules_version: int
+    hash: str
+    rates: Mapping[str, tuple[Fraction, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class AreaName:
+    """Name an area."""
+
+    code: str
+    level: Level
+    name: str
+    name_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Hold the whole picture. Times are UTC, days the city's own; `counted_at` is None where nothing was counted.
+
+    `open` counts cases of the period that can still change it. `heat` has a row a weekday, Monday first, and 24
+    hours of the city's time in each. `overdue_now` is the red of this moment, whenever reported, by the areas
+    that `places` ranks, the most first.
+    """
+
+    area: AreaName
+    period: Period
+    as_of: datetime
+    counted_at: datetime | None
+    known_since: date | None
+    open: Counted
+    judged: Judged | None
+    figures: tuple[Figure, ...]
+    themes: tuple[ThemeLine, ...]
+    trend: tuple[TrendPoint, ...]
+    months: tuple[MonthPoint, ...]
+    places: tuple[Place, ...]
+    min_count: int
+    funnel: tuple[Step, ...]
+    rejected: Counted
+    merged: Counted
+    stages: tuple[StageTime, ...]
+    heat: tuple[tuple[Counted, ...], ...]
+    overdue_now: Counted
+    overdue_places: tuple[tuple[AreaName, Counted], ...]
+    published: tuple[Published, ...]
+
+    def figure(self, name: str) -> Figure:
+        """Return one of the six figures; raise KeyError for another name."""
+        for each in self.figures:
+            if each.name == name:
+                return each
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """Hold one case of a list."""
+
+    id: int
+    number: int
+    category: str
+    category_en: str
+    severity: int
+    area_code: str
+    area: str
+    state: str
+    holder: str
+    text: str
+    reported_at: datetime
+    disposed_at: datetime | None
+    disposed_on_time: bool | None
+    overdue_since: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CasePage:
+    """Hold a page of cases, newest first, and how many there are in all."""
+
+    rows: tuple[CaseRow, ...]
+    total: int
+    page: int
+    pages: int
+
+
+_PLEASED = f"(({cohorts.PREDICATES['rated']}) and i.rating = any(%(pleased)s))"
+# Sets that are no column of the roll-up: their predicates over the rows of dispatch/cohorts.py.
+MORE: dict[str, str] = {
+    "pleased": _PLEASED,
+    "displeased": f"(({cohorts.PREDICATES['rated']}) and not {_PLEASED})",
+    "late": f"({cohorts.PREDICATES['due']} and not {cohorts.PREDICATES['on_time']})",
+    "close_late": f"({cohorts.PREDICATES['close_due']} and not {cohorts.PREDICATES['close_on_time']})",
+    "not_on_site": f"({cohorts.PREDICATES['whistle_due']} and not {cohorts.PREDICATES['on_site']})",
+    "not_settled": f"({cohorts.PREDICATES['disputes']} and not {cohorts.PREDICATES['settled']})",
+    "red": "i.overdue_since is not null",
+    **{f"at_{stage}": f"{cohorts.REACHED} = {i}" for i, stage in enumerate(cohorts.STAGES)},
+}
+MISSED = {
+    "on_time": "late",
+    "close_on_time": "close_late",
+    "on_site": "not_on_site",
+    "settled": "not_settled",
+    "pleased": "displeased",
+}
+_SUMS = ", ".join(f"sum(d.{name})::int" for name in DAILY_COUNTS)
+_WHERE = cohorts.PREDICATES | MORE
+
+
+def read(
+    connection: Connection, area: str, period: Period, now: datetime, ranked: Level | None = None
+) -> Overview:
+    """Return the picture of an area, city to village, for a period; `ranked` is the level to rank, as RANKED has it.
+
+    Read in one consistent look: begin no transaction before. Raises LookupError for an unknown area, ValueError
+    for one below the village, for a level that cannot be ranked in it, and for a period that has not begun.
+    """
+    with _look(connection) as cursor:
+        return _Reader(cursor, area, period, now, ranked).read()
+
+
+def cases(connection: Connection, wanted: CaseSet, page: int = 1) -> CasePage:
+    """Return one page of a set of cases, newest first, counting from 1; a page past the last is empty.
+
+    Raises ValueError for an unknown set or a page below 1.
+    """
+    if wanted.name not in _WHERE:
+        raise ValueError(f"cases: there is no set {wanted.name!r}")
+    if page < 1:
+        raise ValueError(f"page: expected 1 or more, not {page}")
+    with _look(connection) as cursor:
+        calendar = Policies(cursor).newest().calendar
+        rows, where, values = _selected(wanted, calendar, rules_of(cursor))
+        total = int(_one(cursor.execute(f"select count(*) from {rows} where {where}", values))[0])
+        cursor.execute(
+            "select i.id, i.number, c.name, c.name_en, i.severity, i.area_code, n.name, i.state, i.holder, i.text,"
+            " i.reported_at, i.disposed_at, i.disposed_on_time, i.overdue_since, i.ended_at"
+            f" from {rows} join area n on n.code = i.area_code where {where}"
+            " order by i.reported_at desc, i.id desc limit %(rows)s offset %(skip)s",
+            values | {"rows": PAGE_ROWS, "skip": (page - 1) * PAGE_ROWS},
+        )
+        found = tuple(CaseRow(*row) for row in cursor.fetchall())
+    return CasePage(found, total, page, max(1, -(-total // PAGE_ROWS)))
+
+
+class _Reader:
+    """Read the parts of one picture, one or two statements each."""
+
+    def __init__(
+        self, cursor: psycopg.Cursor[Any], area: str, period: Period, now: datetime, ranked: Level | None
+    ) -> None:
+        self.cursor, self.period, self.now = cursor, period, now
+        self.law = Policies(cursor).newest()
+        self.calendar, self.rules = self.law.calendar, rules_of(cursor)
+        row = cursor.execute(
+            "select code, level, name, name_en from area where code = %s", (area,)
+        ).fetchone()
+        if row is None:
+            raise LookupError(f"area: there is no area {area}")
+        if row[1] > Level.VILLAGE:
+            raise ValueError(f"area: expected a city, county, town or village, not {area}")
+        self.area = AreaName(row[0], Level(row[1]), row[2], row[3] or "")
+        if period.first > self.calendar.local(now).date():
+            raise ValueError(f"day: the {period.kind} of {period.first} has not begun")
+        self.ranked = ranked if ranked is not None else RANKED.get(self.area.level)
+        if self.ranked is not None and not self.area.level < self.ranked <= Level.VILLAGE:
+            raise ValueError(f"ranked: {self.ranked.name.lower()} does not lie inside {area}")
+        self.begin = cohorts.begins(period.first, self.calendar)
+        self.end = cohorts.begins(period.until, self.calendar)
+        known = cursor.execute(
+            "select day from daily where area_code = %s order by day limit 1", (area[:4] + "00",)
+        ).fetchone()
+        self.known_since: date | None = known[0] if known is not None else None
+
+    def read(self) -> Overview:
+        inside = self._inside()
+        periods = self._periods()
+        totals = [_total(each.values()) for each in periods]
+        whole = totals[0]
+        by_day = self._by_day()
+        run_up = self._run_up()
+        overdue, overdue_places = self._red(inside)
+        judged, times = self._judged()
+        courses = [by_day.get(day, {}) for day in self.period.days]
+        return Overview(
+            area=self.area,
+            period=self.period,
+            as_of=self.now,
+            counted_at=cohorts.counted_at(self.cursor),
+            known_since=self.known_since,
+            open=self._counted(whole, "open"),
+            judged=judged,
+            figures=tuple(self._figure(name, totals, courses) for name in FIGURES),
+            themes=self._themes(periods),
+            trend=self._trend(run_up),
+            months=self._months(run_up),
+            places=self._places(inside, whole),
+            min_count=self.rules.min_count,
+            funnel=self._funnel(whole),
+            rejected=self._counted(whole, "rejected"),
+            merged=self._counted(whole, "merged"),
+            stages=times if times is not None else self._stages(whole),
+            heat=self._heat(),
+            overdue_now=overdue,
+            overdue_places=overdue_places,
+            published=self._published(),
+        )
+
+    # ---- what is read ----
+
+    def _inside(self) -> dict[str, AreaName]:
+        """Return the areas of the ranked level, in the order of their codes."""
+        if self.ranked is None:
+            return {}
+        rows = self.cursor.execute(
+            "select code, level, name, name_en from area where level = %s and code like %s order by code",
+            (int(self.ranked), prefix_of(self.area.code) + "%"),
+        ).fetchall()
+        return {
+            code: AreaName(code, Level(level), name, name_en or "") for code, level, name, name_en in rows
+        }
+
+    def _periods(self) -> list[ByTheme]:
+        """Return theme -> counts of the period, of the one before, and of a year ago."""
+        spans = [(p.first, p.until) for p in (self.period, self.period.before, self.period.year_ago)]
+        self.cursor.execute(
+            f"select p.place, d.theme, {_SUMS} from unnest(%s::int[], %s::date[], %s::date[]) p(place, first, until)"
+            " join daily d on d.area_code = %s and d.day >= p.first and d.day < p.until group by 1, 2",
+            ([0, 1, 2], [a for a, _ in spans], [b for _, b in spans], self.area.code),
+        )
+        found: list[ByTheme] = [{}, {}, {}]
+        for place, theme, *counts in self.cursor.fetchall():
+            found[place][theme] = dict(zip(DAILY_COUNTS, counts, strict=True))
+        return found
+
+    def _by_day(self) -> dict[date, Counts]:
+        self.cursor.execute(
+            f"select day, {_SUMS} from daily d where area_code = %s and day >= %s and day < %s group by day",
+            (self.area.code, self.period.first, self.period.until),
+        )
+        return {day: dict(zip(DAILY_COUNTS, counts, strict=True)) for day, *counts in self.cursor.fetchall()}
+
+    def _run_up(self) -> dict[date, Counts]:
+        """Return day -> reports and disposals of the last year and more, up to the end of the period."""
+        first = min(
+            _months_back(self.period.first, MONTHS_SHOWN - 1),
+            self.period.year_ago.first,
+            self.period.first - timedelta(weeks=BAND_WEEKS),
+        )
+        self.cursor.execute(
+            "select day, sum(reported)::int, sum(due)::int, sum(on_time)::int from daily"
+            " where area_code = %s and day >= %s and day < %s group by day",
+            (self.area.code, first, self.period.until),
+        )
+        names = ("reported", "due", "on_time")
+        return {day: dict(zip(names, counts, strict=True)) for day, *counts in self.cursor.fetchall()}
+
+    def _red(self, inside: Mapping[str, AreaName]) -> tuple[Counted, tuple[tuple[AreaName, Counted], ...]]:
+        rows = self.cursor.execute(
+            "select area_code, count(*) from incident where overdue_since is not null and area_code like %s group by 1",
+            (prefix_of(self.area.code) + "%",),
+        ).fetchall()
+        found: dict[str, int] = defaultdict(int)
+        length = max((len(code) for code in inside), default=0)
+        for code, count in rows:
+            if code[:length] in inside:
+                found[code[:length]] += count
+        ordered = sorted(found.items(), key=lambda each: (-each[1], each[0]))
+        return Counted(sum(count for _, count in rows), CaseSet("red", self.area.code)), tuple(
+            (inside[code], Counted(count, CaseSet("red", code))) for code, count in ordered
+        )
+
+    def _heat(self) -> tuple[tuple[Counted, ...], ...]:
+        rows = self.cursor.execute(
+            "select extract(isodow from at)::int - 1, extract(hour from at)::int, count(*) from (select"
+            " i.reported_at at time zone %s at from incident i where i.reported_at >= %s and i.reported_at < %s"
+            " and i.area_code like %s) t group by 1, 2",
+            (self.calendar.zone, self.begin, self.end, prefix_of(self.area.code) + "%"),
+        ).fetchall()
+        counts = {(weekday, hour): count for weekday, hour, count in rows}
+        bounds = (self.area.code, self.period.first, self.period.until, "")
+        return tuple(
+            tuple(Counted(counts.get((w, h), 0), CaseSet("reported", *bounds, w, h)) for h in range(24))
+            for w in range(7)
+        )
+
+    def _judged(self) -> tuple[Judged | None, tuple[StageTime, ...] | None]:
+        """Return the month's assessment and its times of stages, or None where there is none."""
+        if self.period.kind != "month":
+            return None, None
+        row = self.cursor.execute(
+            "select m.state, m.as_of, m.policy_version, a.hash, a.parts from assessment_month m"
+            " join assessment a using (month) where m.month = %s and a.kind = %s and a.subject = %s"
+            " and a.card = 'unit'",
+            (self.period.first, self.area.level.name.lower(), self.area.code),
+        ).fetchone()
+        if row is None:
+            return None, None
+        state, as_of, version, digest, parts = row
+        rates = {
+            each["indicator"]: (Fraction(each["n"]), int(each["d"]))
+            for each in (*parts["parts"], *parts.get("also", ()))
+        }
+        times = parts.get("times", {})
+        stages = tuple(
+            StageTime(name, t[0], t[1], t[2], t[4], t[5])
+            for name in CLOCKS
+            if (t := times.get(name)) is not None
+        )
+        return Judged(state == "frozen", as_of, version, digest, rates), stages
+
+    def _stages(self, whole: Counts) -> tuple[StageTime, ...]:
+        """Time each stage case by case from the stretches of responsibility; nothing where that is too much."""
+        if whole.get("reported", 0) > STAGE_INCIDENTS:
+            return ()
+        self.cursor.execute(
+            "select s.incident_id, s.awaits, s.began_at, s.ended_at from incident i join segment s"
+            " on s.incident_id = i.id where i.reported_at >= %s and i.reported_at < %s and i.area_code like %s"
+            " and s.ended_at is not null and s.awaits is not null and coalesce(s.paused_why, '') = ''",
+            (self.begin, self.end, prefix_of(self.area.code) + "%"),
+        )
+        taken: dict[str, dict[int, list[float]]] = {name: {} for name in CLOCKS}
+        for incident, stage, began, ended in self.cursor.fetchall():
+            times = taken[stage].setdefault(incident, [0.0, 0.0])
+            times[0] += (ended - began).total_seconds()
+            times[1] += self.calendar.worked(began, ended)
+        found = []
+        for stage, cases_of in taken.items():
+            if cases_of:
+                around = sorted(t[0] for t in cases_of.values())
+                working = sorted(t[1] for t in cases_of.values())
+                found.append(
+                    StageTime(
+                        stage,
+                        len(around),
+                        _rank(around, 50),
+                        _rank(around, 90),
+                        _rank(working, 50),
+                        _rank(working, 90),
+                    )
+                )
+        return tuple(found)
+
+    def _published(self) -> tuple[Published, ...]:
+        """Return the figures published for the area, as published, and what arithmetic makes of them."""
+        rows = self.cursor.execute(
+            "select metric, period, value, unit, source, published from kpi where area_code = %s and metric = any(%s)"
+            " order by period desc, metric",
+            (self.area.code, list(PUBLISHED)),
+        ).fetchall()
+        values = {(metric, period): Fraction(value) for metric, period, value, *_ in rows}
+        found = []
+        for metric, period, value, unit, source, published in rows:
+            exact = Fraction(value)
+            if not published:
+                # Kept as a decimal; the exact figure is in those it was computed from.
+                exact = _computed(values, period).get(metric) or exact
+            found.append(Published(metric, period, exact, unit, source, published, FORMULAS.get(metric, "")))
+        order = list(PUBLISHED)
+        return tuple(sorted(found, key=lambda p: (p.period, order.index(p.metric))))
+
+    # ---- what is made of it ----
+
+    def _known(self, period: Period) -> bool:
+        return self.known_since is not None and period.first >= self.known_since
+
+    def _set(self, name: str, period: Period | None = None, theme: str = "") -> CaseSet:
+        span = period or self.period
+        return CaseSet(name, self.area.code, span.first, span.until, theme)
+
+    def _counted(self, counts: Counts, name: str) -> Counted:
+        return Counted(counts.get(name, 0), self._set(name))
+
+    def _reading(self, name: str, counts: Counts, where: CaseSet, known: bool = True) -> Reading:
+        """Return a figure's reading over counts; `where` carries the bounds of its sets of cases."""
+        if name not in BASES:
+            count = counts.get(name, 0)
+            return Reading(Fraction(count), Counted(count, _renamed(where, name)), None, known)
+        good, base = BASES[name]
+        if name == "satisfied":
+            full = sum(counts.get(f"rated_{n}", 0) for n in self.rules.satisfied)
+            part = sum(counts.get(f"rated_{n}", 0) for n in self.rules.mostly - self.rules.satisfied)
+            n, credited = full + MOSTLY * part, full + part
+            d = sum(counts.get(f"rated_{n}", 0) for n in range(1, 6))
+        else:
+            credited, d = counts.get(good, 0), counts.get(base, 0)
+            n = Fraction(credited)
+        return Reading(n, Counted(credited, _renamed(where, good)), Counted(d, _renamed(where, base)), known)
+
+    def _figure(
+        self, name: str, totals: Sequence[Counts], courses: Sequence[Counts] = (), theme: str = ""
+    ) -> Figure:
+        periods = (self.period, self.period.before, self.period.year_ago)
+        now, before, year_ago = (
+            # The period itself is shown from its first report on; what came before the first day is no data.
+            self._reading(name, counts, self._set(name, p, theme), p is self.period or self._known(p))
+            for p, counts in zip(periods, totals, strict=True)
+        )
+        where = self._set(name)
+        course = tuple(self._reading(name, counts, where).value for counts in courses)
+        return Figure(name, now, before, year_ago, course)
+
+    def _themes(self, periods: Sequence[ByTheme]) -> tuple[ThemeLine, ...]:
+        lines = []
+        for code, (name, name_en) in sorted(self.law.themes.items()):
+            totals = [each.get(code, {}) for each in periods]
+            lines.append(
+                ThemeLine(
+                    code, name, name_en, self._figure("reported", totals, theme=code),
+                    self._figure("on_time", totals, theme=code),
+                    Counted(totals[0].get("overdue", 0), self._set("overdue", theme=code)),
+                )
+            )  # fmt: skip
+        return tuple(lines)
+
+    def _trend(self, run_up: Mapping[date, Counts]) -> tuple[TrendPoint, ...]:
+        shift = self.period.year_ago.first - self.period.first
+        points = []
+        for day in self.period.days:
+            one = Period("day", day)
+            then = Period("day", day + shift)
+            counts = run_up.get(day, {})
+            usual = [
+                Fraction(past["on_time"], past["due"])
+                for week in range(1, BAND_WEEKS + len(self.period.days) // 7 + 1)
+                if (at := day - timedelta(weeks=week)) < self.period.first
+                and at >= self.period.first - timedelta(weeks=BAND_WEEKS)
+                and (past := run_up.get(at)) is not None
+                and past["due"]
+            ]
+            usual.sort()
+            points.append(
+                TrendPoint(
+                    day,
+                    Counted(counts.get("reported", 0), self._set("reported", one)),
+                    self._reading("on_time", counts, self._set("on_time", one)),
+                    self._reading(
+                        "on_time", run_up.get(then.first, {}), self._set("on_time", then), self._known(then)
+                    ),
+                    (_rank(usual, 10), _rank(usual, 90)) if len(usual) >= USUAL_LEAST else None,
+                )
+            )
+        return tuple(points)
+
+    def _months(self, run_up: Mapping[date, Counts]) -> tuple[MonthPoint, ...]:
+        last = Period.holding("month", self.period.until - timedelta(days=1))
+        points = []
+        for back in range(MONTHS_SHOWN - 1, -1, -1):
+            month = Period("month", _months_back(last.first, back))
+            if not self._known(month) and month.first != last.first:
+                continue
+            # The month of a day or a week is shown up to the period's end.
+            until = min(month.until, self.period.until)
+            total = _total(counts for day, counts in run_up.items() if month.first <= day < until)
+            where = CaseSet("reported", self.area.code, month.first, until)
+            reported = Counted(total.get("reported", 0), where)
+            points.append(MonthPoint(month.first, reported, self._reading("on_time", total, where)))
+        return tuple(points)
+
+    def _places(self, inside: Mapping[str, AreaName], whole: Counts) -> tuple[Place, ...]:
+        """Rank the areas inside by what their rates would be with more cases; raise for none."""
+        if not inside:
+            return ()
+        self.cursor.execute(
+            "select area_code, sum(reported)::int, sum(due)::int, sum(on_time)::int, sum(overdue)::int from daily"
+            " where area_code = any(%s) and day >= %s and day < %s group by 1",
+            (list(inside), self.period.first, self.period.until),
+        )
+        names = ("reported", "due", "on_time", "overdue")
+        found = {code: dict(zip(names, counts, strict=True)) for code, *counts in self.cursor.fetchall()}
+        parts = {code: [(c["on_time"], c["due"], 1)] for code, c in found.items() if c["due"]}
+        own = whole["on_time"] / whole["due"] if whole.get("due") else 0.0
+        places = []
+        ranked = fairness.standings(parts, self.rules.min_count, self.rules.confidence)
+        for standing in ranked:
+            low, high = standing.low / 100, standing.high / 100
+            places.append(
+                self._place(
+                    inside[standing.subject], found[standing.subject],
+                    (standing.shrunk / 100, low, high), standing.rank, high < own, low > own,
+                )
+            )  # fmt: skip
+        for code in inside.keys() - parts.keys():
+            places.append(
+                self._place(inside[code], found.get(code, {}), (None, None, None), None, False, False)
+            )
+        # Ranked first, then those with too few cases, then those without any.
+        places.sort(key=lambda p: (p.rank is None, p.shrunk is None, p.rank or 0, p.code))
+        return tuple(places)
+
+    def _place(
+        self, area: AreaName, counts: Counts, estimate: tuple[float | None, float | None, float | None],
+        rank: int | None, below: bool, above: bool,
+    ) -> Place:  # fmt: skip
+        where = CaseSet("reported", area.code, self.period.first, self.period.until)
+        return Place(
+            area.code, area.name, area.name_en, self._reading("on_time", counts, where),
+            Counted(counts.get("reported", 0), where), Counted(counts.get("overdue", 0), _renamed(where, "overdue")),
+            *estimate, rank, rank is not None and below, rank is not None and above,
+        )  # fmt: skip
+
+    def _funnel(self, whole: Counts) -> tuple[Step, ...]:
+        steps = []
+        for i, stage in enumerate(cohorts.STAGES):
+            reached = whole.get(stage, 0)
+            gone = whole.get("rejected", 0) + whole.get("merged", 0) if i == 0 else 0
+            following = whole.get(cohorts.STAGES[i + 1], 0) if i + 1 < len(cohorts.STAGES) else 0
+            standing = reached - following - gone
+            steps.append(
+                Step(stage, self._counted(whole, stage), Counted(standing, self._set(f"at_{stage}")))
+            )
+        return tuple(steps)
+
+
+def _first(kind: Kind, day: date) -> date:
+    if kind == "month":
+        return day.replace(day=1)
+    return day - timedelta(days=day.weekday()) if kind == "week" else day
+
+
+def _months_back(month: date, months: int) -> date:
+    index = month.year * 12 + month.month - 1 - months
+    return date(index // 12, index % 12 + 1, 1)
+
+
+def _change(now: Reading, then: Reading) -> Fraction | None:
+    a, b = now.value, then.value
+    if a is None or b is None:
+        return None
+    if now.base is not None:
+        return a - b
+    return (a - b) / b if b else None
+
+
+def _renamed(where: CaseSet, name: str) -> CaseSet:
+    return replace(where, name=name)
+
+
+def _total(counts: Iterable[Counts]) -> dict[str, int]:
+    total: dict[str, int] = defaultdict(int)
+    for each in counts:
+        for name, count in each.items():
+            total[name] += count
+    return dict(total)
+
+
+def _rank(ordered: Sequence[Any], percent: int) -> Any:
+    """Return the nearest-rank percentile of values in order: one that was really there."""
+    return ordered[max(0, -(-percent * len(ordered) // 100) - 1)]
+
+
+def _computed(values: Mapping[tuple[str, str], Fraction], period: str) -> dict[str, Fraction | None]:
+    known = [values.get((metric, period)) for metric in ("disputes_settled", "disputes", "villages")]
+    if None in known:
+        return {}
+    return headline(*(int(value) for value in known if value is not None))
+
+
+def _selected(wanted: CaseSet, calendar: Calendar, rules: Rules) -> tuple[str, str, dict[str, Any]]:
+    """Return the rows, the condition and its values that select a set of cases."""
+    predicate = _WHERE[wanted.name]
+    where = [predicate, "i.area_code like %(area)s"]
+    values: dict[str, Any] = {
+        "area": prefix_of(wanted.area) + "%",
+        "pleased": list(rules.satisfied | rules.mostly),
+    }
+    if wanted.first is not None and wanted.until is not None:
+        where.append("i.reported_at >= %(begin)s and i.reported_at < %(end)s")
+        values |= {
+            "begin": cohorts.begins(wanted.first, calendar),
+            "end": cohorts.begins(wanted.until, calendar),
+        }
+    if wanted.theme:
+        where.append("c.theme = %(theme)s")
+        values["theme"] = wanted.theme
+    if wanted.weekday is not None and wanted.hour is not None:
+        where.append(
+            "extract(isodow from i.reported_at at time zone %(zone)s) = %(weekday)s"
+            " and extract(hour from i.reported_at at time zone %(zone)s) = %(hour)s"
+        )
+        values |= {"zone": calendar.zone, "weekday": wanted.weekday + 1, "hour": wanted.hour}
+    # What assignments say together costs a look at each row's: only where the predicate asks.
+    rows = (
+        cohorts.ROWS if " p." in predicate or "(p." in predicate else cohorts.ROWS.partition(" left join")[0]
+    )
+    return rows, " and ".join(f"({each})" for each in where), values
+
+
+@contextmanager
+def _look(connection: Connection) -> Iterator[psycopg.Cursor[Any]]:
+    """Lend a cursor inside one consistent look at the database."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("set transaction isolation level repeatable read")
+        yield cursor
+
+
+def _one(cursor: psycopg.Cursor[Any]) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    assert row is not None
+    return row
