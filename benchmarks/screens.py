@@ -70,6 +70,16 @@ def run(args: argparse.Namespace) -> int:
     needed = args.clients + 500
     if soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
+    figures, lost = measured(args.clients, args.seconds, args.per_s)
+    del figures["p99_ms"]
+    show(f"screens: live walls at {args.per_s} incidents a second", figures, args.json)
+    if lost:
+        print(f"{lost} screens were lost", file=sys.stderr)
+    return 1 if lost else 0
+
+
+def measured(clients: int, seconds: int, per_s: int) -> tuple[dict[str, float | int], int]:
+    """Bring up a house of its own, hold `clients` walls open for `seconds`; return figures and how many were lost."""
     with temporary() as servers, tempfile.TemporaryDirectory(prefix="gridwhistle-screens-") as folder:
         template = prepare(servers)
         house = Servers(address(servers, template), servers.redis_url)
@@ -78,24 +88,21 @@ def run(args: argparse.Namespace) -> int:
             **os.environ, "DATABASE_URL": house.database_url, "REDIS_URL": house.redis_url, "PORT": str(port),
             "DEMO": "1",
         }  # fmt: skip
-        log = (Path(folder) / "log").open("wb")
-        children = [
-            subprocess.Popen([sys.executable, "-m", module, *rest], env=environment, stdout=log, stderr=log)
-            for module, *rest in (("dispatch", "run"), ("dashboard",))
-        ]
-        try:
-            await_health(port, children, Path(folder) / "log")
-            figures, lost = asyncio.run(_measure(house, port, children[1].pid, args))
-        finally:
-            for child in children:
-                child.terminate()
-            for child in children:
-                child.wait(30)
-            log.close()
-    show(f"screens: live walls at {args.per_s} incidents a second", figures, args.json)
-    if lost:
-        print(f"{lost} screens were lost", file=sys.stderr)
-    return 1 if lost else 0
+        with (Path(folder) / "log").open("wb") as log:
+            children = [
+                subprocess.Popen(
+                    [sys.executable, "-m", module, *rest], env=environment, stdout=log, stderr=log
+                )
+                for module, *rest in (("dispatch", "run"), ("dashboard",))
+            ]
+            try:
+                await_health(port, children, Path(folder) / "log")
+                return asyncio.run(_measure(house, port, children[1].pid, clients, seconds, per_s))
+            finally:
+                for child in children:
+                    child.terminate()
+                for child in children:
+                    child.wait(30)
 
 
 def await_health(port: int, children: list[subprocess.Popen[bytes]], log: Path) -> None:
@@ -113,11 +120,11 @@ def await_health(port: int, children: list[subprocess.Popen[bytes]], log: Path) 
 
 
 async def _measure(
-    house: Servers, port: int, web: int, args: argparse.Namespace
+    house: Servers, port: int, web: int, clients: int, seconds: int, per_s: int
 ) -> tuple[dict[str, float | int], int]:
     areas = _areas(house.database_url)
-    screens = [Screen(area) for area in islice(cycle(areas), args.clients)]
-    messages = mixed_messages(house.database_url, args.per_s * (args.seconds + WARM_UP_S))
+    screens = [Screen(area) for area in islice(cycle(areas), clients)]
+    messages = mixed_messages(house.database_url, per_s * (seconds + WARM_UP_S))
     gate = asyncio.Semaphore(OPEN_AT_ONCE)
     ready = asyncio.Event()
     waiting = Counter(left=len(screens))
@@ -127,14 +134,14 @@ async def _measure(
 
     tasks = [asyncio.create_task(watch(screen)) for screen in screens]
     await asyncio.wait_for(ready.wait(), PATIENCE_S)
-    sent = await _send(house, messages[: args.per_s * WARM_UP_S], args.per_s)
+    sent = await _send(house, messages[: per_s * WARM_UP_S], per_s)
     await asyncio.sleep(1)
     base = {id(screen): screen.shown for screen in screens}
     for screen in screens:
         screen.updates = screen.bytes = 0
         screen.arrivals.clear()
     cpu, began = _cpu_s(web), time.monotonic()
-    sent = await _send(house, messages[args.per_s * WARM_UP_S :], args.per_s)
+    sent = await _send(house, messages[per_s * WARM_UP_S :], per_s)
     await asyncio.sleep(1.5)
     cores = (_cpu_s(web) - cpu) / (time.monotonic() - began)
     memory = _rss_mb(web)
@@ -147,6 +154,7 @@ async def _measure(
         "clients": len(screens),
         "p50_ms": percentile(delays, 0.5),
         "p95_ms": percentile(delays, 0.95),
+        "p99_ms": percentile(delays, 0.99),
         "cpu_cores": cores,
         "mb": memory,
         "updates": updates,
