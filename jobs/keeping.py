@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from dispatch.desk import Desk
 from dispatch.store import Cursor
-from models import servers
+from models import servers, tether
 
 BACKUPS_KEPT = 7
 DUMP_TIMEOUT_S = 3_600
@@ -31,9 +32,15 @@ def backup(desk: Desk, now: datetime) -> int:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = folder / f"gridwhistle-{now:%Y%m%dT%H%M%SZ}.dump"
     unfinished = target.with_suffix(".part")
+    # What a run that was killed left behind: this one is alone, so nobody finishes it any more.
+    for stray in folder.glob("gridwhistle-*.part"):
+        stray.unlink()
     # The address stays out of the list of processes: it may hold a password.
     done = subprocess.run(
-        [program, "--format=custom", "--lock-wait-timeout=10s", f"--file={unfinished}"],
+        # A dump whose job was killed must not go on beside the next one.
+        tether.wrap(
+            [program, "--format=custom", "--lock-wait-timeout=10s", f"--file={unfinished}"], signal.SIGKILL
+        ),
         env=os.environ | desk.ask(_environment),
         capture_output=True,
         text=True,
