@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import hmac
 import logging
 import os
 import secrets
@@ -24,7 +23,7 @@ import msgspec
 import psycopg
 import redis
 
-from dispatch import letters, locate, store
+from dispatch import contacts, letters, locate, store
 from dispatch.desk import Desk, Outcome
 from dispatch.letters import DEAD_STREAM, FIELD, STREAM
 from dispatch.locate import Locator
@@ -38,7 +37,6 @@ from models.servers import Servers, addresses, psycopg_dsn
 GROUP: Final = "dispatch"
 HEARTBEAT: Final = "gridwhistle:dispatcher:"  # + name: hash of what this dispatcher does
 RECEIVED: Final = "gridwhistle:received:"  # + number: what became of a report that is no incident (yet)
-CONTACT_KEY: Final = "gridwhistle:contact-key"
 
 BATCH: Final = 500
 BLOCK_MS: Final = 500
@@ -58,8 +56,6 @@ RELOAD_AT_REFUSAL_S: Final = 1.0
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
 REFUSED_KEPT_S: Final = 7 * 24 * 3600
-CONTACT_KEY_BYTES: Final = 32
-CONTACT_TOKEN_BYTES: Final = 16
 PENDING_SHOWN: Final = BATCH
 COLLECT_AFTER: Final = (50_000, 50, 100)  # objects, then rounds of the younger generation
 
@@ -184,7 +180,7 @@ class Preparer:
                     place.located,
                     message.reported_at,
                     message.severity,
-                    self._token(message.reporter) if message.reporter else "",
+                    contacts.token(self._contact_key, message.reporter) if message.reporter else "",
                     message.photos,
                     message.target_at,
                     message.imported,
@@ -193,10 +189,6 @@ class Preparer:
             )
         batch.report_at = located_at
         return batch
-
-    def _token(self, contact: str) -> str:
-        # Keyed: whoever only sees tokens cannot find a telephone number by trying them all.
-        return hmac.digest(self._contact_key, contact.encode(), "sha256")[:CONTACT_TOKEN_BYTES].hex()
 
     def _follow(self, age_s: float) -> bool:
         """Look whether the city or its policy changed, if the last look is older than this; tell whether it did."""
@@ -583,10 +575,7 @@ class Dispatcher:
         return True
 
     def _contact_key(self) -> bytes:
-        if (given := os.environ.get("CONTACT_KEY")) is not None:
-            return given.encode()
-        self._stream.set(CONTACT_KEY, secrets.token_bytes(CONTACT_KEY_BYTES), nx=True)
-        return cast(bytes, self._stream.get(CONTACT_KEY))
+        return contacts.key_of(self._stream)
 
     # --- being alive ---
 

@@ -148,6 +148,7 @@ _BACKSLASH, _DELETE, _C1_LEAD = 0x5C, 0x7F, 0xC2
 _TEXT_FIELDS: Final = ("text", "note")
 _SCHEMES: Final = ("https://", "http://")
 _URL = re.compile(r"https?://[^\s/]\S*")
+_OWN_PHOTO = re.compile(r"photo:[0-9a-f]{64}")  # one that came through our own pages, by its content
 _DAY_ONE: Final = f"{EARLIEST:%Y-%m-%d}"
 
 
@@ -189,7 +190,7 @@ def parse(raw: bytes, now: datetime) -> Message | Problem:
     if not EARLIEST <= reported_at <= now + FUTURE_TOLERANCE:
         return _wrong_time("reported_at", reported_at)
     for photo in message.photos:
-        if not photo.startswith(_SCHEMES) or not _URL.fullmatch(photo):
+        if not (photo.startswith(_SCHEMES) and _URL.fullmatch(photo)) and not _OWN_PHOTO.fullmatch(photo):
             return problem("photos", "bad_url")
     return message
 
