@@ -276,7 +276,7 @@ async def hear(messages: AsyncIterator[bytes]) -> dict[str, Any]:
 def test_a_client_gets_the_whole_first_then_only_what_changed_by_number(
     city: str, door: Reads, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "LOOK_EVERY_S", 60.0)
+    monkeypatch.setattr("dashboard.live.push.LOOK_EVERY_S", 60.0)
 
     async def scene() -> None:
         async with running(city, stream_url) as one:

@@ -1,0 +1,337 @@
+"""The city as it is now, in memory: counters of every area and what its lists show, folded from rows."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from dashboard.data import Directory, LiveRow, Part, PastRow, Raised, Snapshot
+from dispatch.rules.areas import ancestors
+from dispatch.rules.calendar import Calendar
+from dispatch.rules.clocks import Clock, yellow_from
+
+ZONE = ZoneInfo("Asia/Shanghai")
+RED_ROWS, WHISTLE_ROWS, RAISED_ROWS, HAPPENINGS = 5, 4, 2, 3
+SATISFIED = 4  # of 5
+DISPUTES = "02"
+DONE = frozenset({"closed", "archived"})
+UNACCEPTED = frozenset({"rejected", "merged"})
+
+# What is counted for each area: positions in one flat list, so that folding is adding.
+(
+    OPEN, RED, YELLOW, REPORTED, CLOSED, DISPOSED, ON_TIME, MEDIATED, SETTLED, RATED, PLEASED, ESCALATED, SUPERVISED,
+    WHISTLES, WHISTLES_OVER,
+) = range(15)  # fmt: skip
+THEME_REPORTED, THEME_RED, THEME_YELLOW = 15, 25, 35
+SIZE = 45
+
+
+@dataclass(slots=True)
+class _Kept:
+    """An incident in the picture, with what it adds to the counters of its area and all areas above."""
+
+    row: LiveRow
+    chain: tuple[str, ...]
+    marks: tuple[int, ...]
+    light: str
+    whistle: Part | None
+
+
+class Picture:
+    """Hold the city as it is now: counters of every area, and what the lists show.
+
+    Folding is idempotent: a row takes the place of whatever its incident added before.
+    """
+
+    def __init__(self, directory: Directory, snapshot: Snapshot, now: datetime) -> None:
+        self.directory = directory
+        self.midnight = midnight(now)
+        self.cursor = snapshot.cursor
+        self.now = now
+        self.counts: dict[str, list[int]] = defaultdict(zeros)
+        self.then: dict[str, list[int]] = defaultdict(zeros)
+        self.dirty: set[str] = set()
+        self._kept: dict[int, _Kept] = {}
+        self._hot: dict[str, set[int]] = defaultdict(set)
+        self._whistles: dict[str, set[int]] = defaultdict(set)
+        self._newest: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+        self._raised: dict[tuple[int, int], Raised] = {}
+        self._raised_in: dict[str, list[tuple[datetime, int, int]]] = defaultdict(list)
+        self._turns: list[tuple[datetime, int]] = []
+        self.past_written = False  # what happened before today was written only after it was read
+        self.look_back(snapshot.past)
+        for row in snapshot.rows:
+            self.fold(row)
+        for each in snapshot.raised:
+            self.raise_(each)
+        self.advance(now)
+
+    def look_back(self, past: Sequence[PastRow]) -> None:
+        """Begin last week's same day anew, as it is known now; the next `advance` takes it to this hour."""
+        self.then = defaultdict(zeros)
+        self._past = sorted(_past_steps(past, self.midnight, self.directory), key=lambda step: step[0])
+        self._past_at = 0
+        self.past_written = False
+
+    def fold(self, row: LiveRow) -> None:
+        """Let a row take the place of what its incident added before."""
+        self._drop(row.id)
+        marks, light, whistle, turn = self._read(row)
+        if not marks and row.ended_at is not None and row.last_at < self.midnight:
+            return
+        chain = ancestors(row.area_code)
+        self._kept[row.id] = _Kept(row, chain, marks, light, whistle)
+        for area in chain:
+            counts = self.counts[area]
+            for mark in marks:
+                counts[mark] += 1
+            if light != "green":
+                self._hot[area].add(row.id)
+            if whistle is not None:
+                self._whistles[area].add(row.id)
+            newest = self._newest[area]
+            newest.append((row.last_at, row.id))
+            if len(newest) > HAPPENINGS:
+                newest.sort(reverse=True)
+                del newest[HAPPENINGS:]
+        self.dirty.update(chain)
+        if turn is not None:
+            heapq.heappush(self._turns, (turn, row.id))
+
+    def raise_(self, each: Raised) -> None:
+        """Note an escalation or supervision of today; a repeated one changes nothing."""
+        key = (each.incident_id, each.seq)
+        kept = self._kept.get(each.incident_id)
+        if key in self._raised or each.at < self.midnight or kept is None:
+            return
+        self._raised[key] = each
+        mark = ESCALATED if each.verb == "escalate" else SUPERVISED
+        for area in kept.chain:
+            self.counts[area][mark] += 1
+            newest = self._raised_in[area]
+            newest.append((each.at, *key))
+            newest.sort(reverse=True)
+            del newest[RAISED_ROWS:]
+        self.dirty.update(kept.chain)
+
+    def advance(self, now: datetime) -> None:
+        """Let time pass: clocks cross 80 % and their limits, and last week's day goes on beside today's."""
+        self.now = now
+        while self._turns and self._turns[0][0] < now:
+            _, incident_id = heapq.heappop(self._turns)
+            kept = self._kept.get(incident_id)
+            if kept is not None:
+                self.fold(kept.row)
+        at = now - timedelta(days=7)
+        while self._past_at < len(self._past) and self._past[self._past_at][0] <= at:
+            _, area_code, marks, by = self._past[self._past_at]
+            self._past_at += 1
+            for area in ancestors(area_code):
+                for mark in marks:
+                    self.then[area][mark] += by
+                self.dirty.add(area)
+
+    def take_dirty(self) -> set[str]:
+        """Return the areas that changed since the last call."""
+        dirty, self.dirty = self.dirty, set()
+        return dirty
+
+    def reds(self, area: str) -> list[tuple[LiveRow, str]]:
+        """Return the first rows of the red and yellow list: red, then severity, then time over; yellow by limit."""
+        hot = [self._kept[each] for each in self._hot.get(area, ())]
+        first = heapq.nsmallest(RED_ROWS, hot, key=lambda kept: _urgency(kept, self.now))
+        return [(kept.row, kept.light) for kept in first]
+
+    def whistles(self, area: str) -> list[tuple[LiveRow, Part]]:
+        """Return the first rows of whistles not reported in, nearest limit first."""
+        found = [
+            (kept.row, kept.whistle)
+            for each in self._whistles.get(area, ())
+            if (kept := self._kept[each]).whistle is not None
+        ]
+        first = heapq.nsmallest(WHISTLE_ROWS, found, key=lambda pair: _next_limit(pair[1]) or self.now)
+        return [(row, part) for row, part in first if part is not None]
+
+    def raised(self, area: str) -> list[tuple[LiveRow, Raised]]:
+        """Return the newest escalations and supervisions of today."""
+        return [
+            (self._kept[incident_id].row, self._raised[incident_id, seq])
+            for _, incident_id, seq in self._raised_in.get(area, ())
+            if incident_id in self._kept
+        ]
+
+    def happenings(self, area: str) -> list[LiveRow]:
+        """Return the incidents that something happened to last, newest first."""
+        newest = sorted(self._newest.get(area, ()), reverse=True)
+        return [self._kept[each].row for _, each in newest if each in self._kept]
+
+    def _drop(self, incident_id: int) -> None:
+        kept = self._kept.pop(incident_id, None)
+        if kept is None:
+            return
+        for area in kept.chain:
+            counts = self.counts[area]
+            for mark in kept.marks:
+                counts[mark] -= 1
+            if kept.light != "green":
+                self._hot[area].discard(incident_id)
+            if kept.whistle is not None:
+                self._whistles[area].discard(incident_id)
+            newest = self._newest[area]
+            newest[:] = [each for each in newest if each[1] != incident_id]
+        self.dirty.update(kept.chain)
+
+    def _read(self, row: LiveRow) -> tuple[tuple[int, ...], str, Part | None, datetime | None]:
+        """Return what a row counts as, its light, its unanswered whistle, and when time changes any of these."""
+        kind = self.directory.types.get(row.category)
+        theme = int(kind.theme) - 1 if kind is not None else None
+        marks = []
+        light, whistle, turn = "green", None, None
+        if row.ended_at is None:
+            marks.append(OPEN)
+            light, turn = light_of(row, self.now, self.directory.calendar)
+            if light != "green":
+                marks.append(RED if light == "red" else YELLOW)
+                if theme is not None:
+                    marks.append((THEME_RED if light == "red" else THEME_YELLOW) + theme)
+            whistle = _unanswered(row)
+            if whistle is not None:
+                marks.append(WHISTLES)
+                limit = _next_limit(whistle)
+                if limit is not None and self.now > limit:
+                    marks.append(WHISTLES_OVER)
+                elif limit is not None:
+                    turn = min(turn, limit) if turn is not None else limit
+        today = self.midnight
+        if row.reported_at >= today:
+            marks.append(REPORTED)
+            if theme is not None:
+                marks.append(THEME_REPORTED + theme)
+        if row.disposed_at is not None and row.disposed_at >= today and row.disposed_on_time is not None:
+            marks.append(DISPOSED)
+            if row.disposed_on_time:
+                marks.append(ON_TIME)
+        if row.ended_at is not None and row.ended_at >= today:
+            marks.extend(_ending(row.state, row.settled, kind is not None and kind.theme == DISPUTES))
+        if row.rating is not None and row.last_verb == "rate" and row.last_at >= today:
+            marks.append(RATED)
+            if row.rating >= SATISFIED:
+                marks.append(PLEASED)
+        return tuple(marks), light, whistle, turn
+
+
+def midnight(now: datetime) -> datetime:
+    """Return, in UTC, the beginning of the city's day that holds `now`."""
+    return now.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+def light_of(row: LiveRow, now: datetime, calendar: Calendar) -> tuple[str, datetime | None]:
+    """Return an open incident's light and when it next changes by itself.
+
+    Red: some limit is passed. Yellow: 80 % of the limit of what is awaited now has run. Else green.
+    """
+    if row.overdue_since is not None or (row.due_at is not None and now > row.due_at):
+        return "red", None
+    turn = row.due_at
+    clock = _awaited(row)
+    near = yellow_from(clock, calendar) if clock is not None and clock.awaited else None
+    if near is not None:
+        if now >= near:
+            return "yellow", turn
+        turn = near if turn is None else min(turn, near)
+    return "green", turn
+
+
+def _awaited(row: LiveRow) -> Clock | None:
+    if row.awaits is None:
+        return None
+    if row.awaits in row.clocks:
+        return row.clocks[row.awaits]
+    for part in row.parts:
+        if part.role == "lead" and row.awaits in part.clocks:
+            return part.clocks[row.awaits]
+    return None
+
+
+def _unanswered(row: LiveRow) -> Part | None:
+    """Return the whistle whose unit has not reported in on site, or None."""
+    for part in row.parts:
+        if part.kind == "whistle" and (arrive := part.clocks.get("arrive")) is not None and arrive.awaited:
+            return part
+    return None
+
+
+def _next_limit(part: Part | None) -> datetime | None:
+    """Return the limit a whistle runs towards: of the answer, and once it is answered, of reporting in."""
+    if part is None:
+        return None
+    answer, arrive = part.clocks.get("pick_up"), part.clocks.get("arrive")
+    if answer is not None and answer.awaited:
+        return answer.due
+    return arrive.due if arrive is not None else None
+
+
+def _urgency(kept: _Kept, now: datetime) -> tuple[int, int, datetime, int]:
+    row = kept.row
+    if kept.light == "red":
+        return (0, row.severity, row.overdue_since or row.due_at or now, row.id)
+    return (1, 0, limit_of(row) or now, row.id)
+
+
+def limit_of(row: LiveRow) -> datetime | None:
+    """Return the limit that a row of the list counts to or from."""
+    if row.overdue_since is not None:
+        return row.overdue_since
+    clock = _awaited(row)
+    due = clock.due if clock is not None else None
+    if row.due_at is None or due is None:
+        return row.due_at or due
+    return min(row.due_at, due)
+
+
+def _ending(state: str, settled: bool, dispute: bool) -> Iterable[int]:
+    if state in DONE:
+        yield CLOSED
+    if dispute and state not in UNACCEPTED:
+        yield MEDIATED
+        if state in DONE and settled:
+            yield SETTLED
+
+
+def _past_steps(
+    rows: Sequence[PastRow], today: datetime, directory: Directory
+) -> Iterable[tuple[datetime, str, tuple[int, ...], int]]:
+    """Write last week's same day as steps in time: at this instant these counters of this area change by one."""
+    begin = today - timedelta(days=7)
+    end = begin + timedelta(days=1)
+
+    def inside(at: datetime | None) -> bool:
+        return at is not None and begin <= at < end
+
+    for row in rows:
+        area = row.area_code
+        kind = directory.types.get(row.category)
+        for since, until in row.late:
+            if since < end and (until is None or until >= begin):
+                yield max(since, begin), area, (RED,), 1
+                if until is not None:
+                    yield until, area, (RED,), -1
+        if inside(row.reported_at):
+            theme = (THEME_REPORTED + int(kind.theme) - 1,) if kind is not None else ()
+            yield row.reported_at, area, (REPORTED, *theme), 1
+        if row.disposed_at is not None and inside(row.disposed_at) and row.disposed_on_time is not None:
+            yield row.disposed_at, area, (DISPOSED, ON_TIME) if row.disposed_on_time else (DISPOSED,), 1
+        if row.ended_at is not None and inside(row.ended_at):
+            marks = tuple(_ending(row.state, row.settled, kind is not None and kind.theme == DISPUTES))
+            yield row.ended_at, area, marks, 1
+        if row.rated_at is not None and inside(row.rated_at) and row.rating is not None:
+            yield row.rated_at, area, (RATED, PLEASED) if row.rating >= SATISFIED else (RATED,), 1
+
+
+def zeros() -> list[int]:
+    """Return counters of an area where nothing has happened."""
+    return [0] * SIZE

@@ -1,0 +1,378 @@
+"""What a wall shows of one area: the picture's counters and lists, told in one language and encoded."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from dashboard.data import Area, Directory, LiveRow
+from dashboard.live.picture import (
+    ESCALATED,
+    OPEN,
+    PLEASED,
+    RED,
+    SATISFIED,
+    SUPERVISED,
+    THEME_RED,
+    THEME_REPORTED,
+    THEME_YELLOW,
+    WHISTLES,
+    WHISTLES_OVER,
+    YELLOW,
+    Picture,
+    limit_of,
+    zeros,
+)  # fmt: skip
+from dashboard.words import clock_name, pick, shorter, translator
+from dispatch.rules.areas import Level, ancestors, centre_of, level_of, parent_of
+from dispatch.rules.chain import ENDED, STATES, STEPS
+from dispatch.rules.escalation import next_step
+
+# Older than this a tile of the live picture is stale in the browser, in ms; tiles that are read once a minute: 150 s.
+LIVE_PERIOD_MS, MINUTE_PERIOD_MS = 15_000, 150_000
+RANK_ROWS = 3
+RANK_BASE = 5  # a rate over fewer cases is not ranked
+BRIEF = 8  # characters that the name of a type may have on a wall before it is cut at a stop
+THEMES = tuple(f"{n:02}" for n in range(1, 11))
+
+# "第035微网格（学校）" is said as "035 学校".
+_PLAIN_CELL = str.maketrans({"第": "", "（": " ", "）": ""})
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Minute:
+    """What is read once a minute: the month's disposals by area and all areas above, who serves, and when."""
+
+    at: datetime
+    disposals: dict[str, list[int]] = field(default_factory=dict)
+    workers: dict[str, dict[str, int]] = field(default_factory=dict)
+    teams: dict[str, list[int]] = field(default_factory=dict)
+    cells: dict[str, list[int]] = field(default_factory=dict)
+    children: dict[str, list[Area]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        directory: Directory,
+        disposals: dict[str, tuple[int, int]],
+        at: datetime,
+        before: Minute | None = None,
+    ) -> Minute:
+        """Sum people, teams and disposals up the tree, and areas too unless `before` did that for the same ones."""
+        done: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        workers: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        teams: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        cells: dict[str, list[int]] = defaultdict(lambda: [0] * 7)
+        children: dict[str, list[Area]] = defaultdict(list)
+        for code, (good, base) in disposals.items():
+            for area in ancestors(code):
+                done[area][0] += good
+                done[area][1] += base
+        for (code, kind), people in directory.workers.items():
+            for area in ancestors(code):
+                workers[area][kind] += people
+        for team in directory.teams.values():
+            for area in ancestors(team.area_code):
+                teams[area][0] += team.state == "available" and team.load < team.capacity
+                teams[area][1] += 1
+        if before is not None:
+            return cls(at, dict(done), _plain(workers), dict(teams), before.cells, before.children)
+        for each in directory.areas.values():
+            above = each.code
+            while (up := parent_of(above)) is not None:
+                cells[up][each.level] += 1
+                above = up
+            if each.parent is not None:
+                children[each.parent].append(each)
+        return cls(at, dict(done), _plain(workers), dict(teams), dict(cells), dict(children))
+
+
+def _plain(nested: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    return {key: dict(value) for key, value in nested.items()}
+
+
+def tiles(picture: Picture, minute: Minute, code: str, lang: str, demo: bool) -> dict[str, bytes]:
+    """Encode every tile of one area's wall in one language."""
+    teller = _Teller(picture, minute, code, lang, demo)
+    return {name: _encode(getattr(teller, name)()) for name in TILES}
+
+
+TILES = ("head", "six", "rank", "duty", "map", "parts", "reds", "whistles", "raised", "ten", "ticker")
+
+
+class _Teller:
+    """Tell one area's tiles in one language."""
+
+    def __init__(self, picture: Picture, minute: Minute, code: str, lang: str, demo: bool) -> None:
+        self.picture, self.minute, self.code, self.lang, self.demo = picture, minute, code, lang, demo
+        self.area = picture.directory.areas[code]
+        self.level = Level(self.area.level)
+        self.counts = picture.counts.get(code) or zeros()
+        self.then = picture.then.get(code) or zeros()
+        self.t = translator(lang)
+
+    def name(self, code: str) -> str:
+        area = self.picture.directory.areas.get(code)
+        return code if area is None else pick(self.lang, area.name, area.name_en)
+
+    def shown(self) -> list[Area]:
+        """Return the areas that the map fills: a city's towns, else the level below; micro grids of a village."""
+        minute = self.minute
+        match self.level:
+            case Level.CITY:
+                counties = minute.children.get(self.code, ())
+                return [town for county in counties for town in minute.children.get(county.code, ())]
+            case Level.VILLAGE | Level.SMALL:
+                own = [a for a in minute.children.get(self.code, ()) if a.level == Level.MICRO]
+                small = [a for a in minute.children.get(self.code, ()) if a.level == Level.SMALL]
+                own += [m for s in small for m in minute.children.get(s.code, ())]
+                return [a for a in own if a.kind != "outbound"]
+        return minute.children.get(self.code, [])
+
+    def head(self) -> dict[str, Any]:
+        t, cells = self.t, self.minute.cells.get(self.code) or [0] * 7
+        unit = {
+            Level.CITY: t("{place} City Brain"),
+            Level.COUNTY: t("{place} County Brain"),
+            Level.TOWN: t("{place} Town Brain"),
+            Level.VILLAGE: t("{place} Village Brain"),
+        }.get(self.level, "{place}")
+        words = {
+            Level.COUNTY: t("counties"), Level.TOWN: t("towns"), Level.VILLAGE: t("villages"),
+            Level.SMALL: t("small grids"), Level.MICRO: t("micro grids"),
+        }  # fmt: skip
+        below = [level for level in words if level > max(self.level, Level.COUNTY) and cells[level]]
+        map_level = {Level.CITY: 3, Level.COUNTY: 3, Level.TOWN: 4}.get(self.level, 6)
+        return {
+            "code": self.code,
+            "level": int(self.level),
+            "unit": unit.format(place=self.name(self.code)),
+            "crumbs": [[each, self.name(each)] for each in reversed(ancestors(self.code)[1:])],
+            "cells": [[cells[level], words[level]] for level in below],
+            "demo": self.demo,
+            "schematic": self.picture.directory.schematic,
+            "map_level": map_level,
+            "by": words.get(Level(map_level), ""),
+            "shown": [[a.code, self.short(a), a.lon, a.lat] for a in self.shown()],
+            "outlines": [[self.name(a.code), a.lon, a.lat] for a in self.parts_of()]
+            if self.level is Level.CITY
+            else [],
+            "parts": self.t("Counties and districts")
+            if self.level is Level.CITY
+            else self.t("Where most is overdue"),
+            "periods": {"live": LIVE_PERIOD_MS, "minute": MINUTE_PERIOD_MS},
+        }
+
+    def short(self, area: Area) -> str:
+        """Return a name as it is said inside this area: without its parent's name, in English without its rank."""
+        name = pick(self.lang, area.name, area.name_en)
+        if self.lang != "zh":
+            return name.rpartition(" ")[0] or name if area.level in (Level.COUNTY, Level.TOWN) else name
+        above = self.area.name
+        if len(name) > len(above) and name.startswith(above):
+            name = name[len(above) :]
+        return name.translate(_PLAIN_CELL).replace("微网格", "") if area.level == Level.MICRO else name
+
+    def six(self) -> dict[str, Any]:
+        return {"now": self.counts[: PLEASED + 1], "then": self.then[: PLEASED + 1]}
+
+    def rank(self) -> dict[str, Any]:
+        if self.level is Level.CITY:
+            ranked = self.shown()
+        else:
+            ranked = [a for a in self.minute.children.get(self.code, ()) if a.kind != "outbound"]
+        rows = []
+        for area in ranked:
+            good, base = self.minute.disposals.get(area.code, (0, 0))
+            if base >= RANK_BASE:
+                rows.append((-good / base, -base, area, good, base))
+        rows.sort(key=lambda row: (row[0], row[1], row[2].code))
+        told = [
+            [place + 1, area.code, self.short(area), good, base]
+            for place, (_, _, area, good, base) in enumerate(rows)
+        ]
+        cut = told if len(told) <= 2 * RANK_ROWS else [*told[:RANK_ROWS], *told[-RANK_ROWS:]]
+        levels = {a.level for a in ranked}
+        who = {Level.TOWN: self.t("Towns"), Level.VILLAGE: self.t("Villages")}.get(
+            Level(min(levels)) if levels else Level.TOWN, self.t("Grids")
+        )
+        return {"at": _ms(self.minute.at), "rows": cut, "all": len(told), "who": who}
+
+    def duty(self) -> dict[str, Any]:
+        workers = self.minute.workers.get(self.code, {})
+        ready, teams = self.minute.teams.get(self.code) or (0, 0)
+        kinds = [workers.get(kind, 0) for kind in ("full_time", "part_time", "professional")]
+        return {"at": _ms(self.minute.at), "teams": [ready, teams], "workers": kinds}
+
+    def map(self) -> list[list[int]]:
+        counts = self.picture.counts
+        return [[c[RED], c[OPEN]] if (c := counts.get(a.code)) else [0, 0] for a in self.shown()]
+
+    def parts(self) -> list[list[Any]]:
+        counts = self.picture.counts
+        return [
+            [
+                a.code,
+                self.short(a),
+                *((c[RED], c[YELLOW], c[OPEN]) if (c := counts.get(a.code)) else (0, 0, 0)),
+            ]
+            for a in self.parts_of()
+        ]
+
+    def parts_of(self) -> list[Area]:
+        """Return the areas of the tile below the map: a city's counties; else those below with most overdue."""
+        if self.level is Level.CITY:
+            return self.minute.children.get(self.code, [])
+        counts = self.picture.counts
+        below = self.shown()
+
+        def worst(area: Area) -> tuple[int, int, int, str]:
+            c = counts.get(area.code)
+            return (-c[RED], -c[YELLOW], -c[OPEN], area.code) if c else (0, 0, 0, area.code)
+
+        return heapq.nsmallest(5, below, key=worst)
+
+    def reds(self) -> dict[str, Any]:
+        rows = [
+            self.line(row) | {"light": light, "due": _ms(limit_of(row)), "next": self.next_up(row)}
+            for row, light in self.picture.reds(self.code)
+        ]
+        return {"red": self.counts[RED], "yellow": self.counts[YELLOW], "rows": rows}
+
+    def next_up(self, row: LiveRow) -> list[int | None] | None:
+        """Return when and to which level (2 county, 1 city) an incident goes up next if nothing happens."""
+        up = next_step(row.severity, row.level, limit_of(row))
+        return None if up is None else [_ms(up[0]), up[1]]
+
+    def whistles(self) -> dict[str, Any]:
+        rows = []
+        for row, part in self.picture.whistles(self.code):
+            answer, arrive = part.clocks.get("pick_up"), part.clocks.get("arrive")
+            rows.append(
+                self.line(row)
+                | {
+                    "sent": _ms(part.sent_at),
+                    "answer": _ms(answer.due) if answer is not None and answer.awaited else None,
+                    "arrive": _ms(arrive.due) if arrive is not None else None,
+                    "to": self.team(part.team_id),
+                }
+            )
+        return {"all": self.counts[WHISTLES], "over": self.counts[WHISTLES_OVER], "rows": rows}
+
+    def raised(self) -> dict[str, Any]:
+        rows = []
+        for row, each in self.picture.raised(self.code):
+            to = {1: self.t("Raised to the city"), 2: self.t("Raised to the county")}.get(each.level or 0)
+            what = self.t("Supervised") if each.verb == "supervise" else to or self.t("Raised")
+            rows.append(self.line(row) | {"at": _ms(each.at), "what": what})
+        return {"escalated": self.counts[ESCALATED], "supervised": self.counts[SUPERVISED], "rows": rows}
+
+    def ten(self) -> list[list[Any]]:
+        themes = self.picture.directory.themes
+        return [
+            [
+                self.wordings(*themes[theme]) if theme in themes else [theme],
+                self.counts[THEME_REPORTED + n],
+                self.then[THEME_REPORTED + n],
+                self.counts[THEME_RED + n],
+                self.counts[THEME_YELLOW + n],
+            ]
+            for n, theme in enumerate(THEMES)
+        ]
+
+    def ticker(self) -> list[dict[str, Any]]:
+        return [
+            self.line(row) | {"at": _ms(row.last_at), "what": self.happened(row)}
+            for row in self.picture.happenings(self.code)
+        ]
+
+    def line(self, row: LiveRow) -> dict[str, Any]:
+        """Return what every list says of an incident: which, what, where, whose step and in whose hands."""
+        codes = ancestors(row.area_code)
+        place = [c for c in codes if level_of(c) in (Level.TOWN, Level.VILLAGE)]
+        if self.level >= Level.TOWN:
+            place = [c for c in place if level_of(c) > self.level] or place[:1]
+        kind = self.picture.directory.types.get(row.category)
+        point = self.picture.directory.areas.get(row.area_code)
+        if point is None or point.lon is None:
+            point = self.picture.directory.areas.get(codes[0][:12])
+        lon, lat = (row.lon, row.lat) if row.lon is not None else (point and point.lon, point and point.lat)
+        raised = min(row.level, 3) if row.level < level_of(centre_of(row.area_code)) else 0
+        return {
+            "id": str(row.id),
+            "sev": row.severity,
+            "type": self.wordings(kind.name, kind.name_en) if kind is not None else [row.category],
+            "place": [self.name(c) for c in reversed(place)],
+            "step": clock_name(row.awaits, self.lang) if row.awaits else "",
+            "holder": self.holder(row.holder),
+            "up": raised,
+            "area": row.area_code,
+            "lon": lon,
+            "lat": lat,
+        }
+
+    def wordings(self, zh: str, en: str) -> list[str]:
+        """Return a name in full, then its first words, then its short wording: a wall shows what fits, uncut."""
+        return list(
+            dict.fromkeys((_brief(self.lang, zh, en), shorter(self.lang, zh if self.lang == "zh" else en)))
+        )
+
+    def holder(self, holder: str) -> list[str]:
+        """Return the wordings of who holds an incident, the fullest first."""
+        kind, _, key = holder.partition("/")
+        if kind == "team":
+            return self.team(int(key))
+        place = self.name(key)
+        return [self.t("{place} command centre").format(place=place), self.t("{place} centre").format(place=place)]
+
+    def team(self, team_id: int) -> list[str]:
+        """Return the wordings of a team: its name, then where it is and its trade in short, then the trade alone."""
+        team = self.picture.directory.teams.get(team_id)
+        if team is None:
+            return [str(team_id)]
+        area = self.picture.directory.areas.get(team.area_code)
+        name = pick(self.lang, team.name, team.name_en)
+        if area is None:
+            return [name]
+        place = self.name(area.code)
+        trade = name[len(place) :].strip() if name.startswith(place) else name
+        if self.lang == "zh":
+            return list(dict.fromkeys((name, trade)))
+        brief = shorter(self.lang, trade)
+        return list(dict.fromkeys((name, f"{place} {brief}", f"{place.rpartition(' ')[0] or place} {brief}", brief)))
+
+    def happened(self, row: LiveRow) -> str:
+        step = STEPS.get(row.last_verb)
+        state = STATES[row.state][0 if self.lang == "zh" else 1]
+        if row.state in ENDED and row.last_verb != "rate":
+            return state
+        if row.last_verb == "rate":
+            pleased = (row.rating or 0) >= SATISFIED
+            return self.t("rated: satisfied") if pleased else self.t("rated: not satisfied")
+        if row.last_verb == "report" or step is None:
+            return self.t("reported, {state}").format(state=state)
+        verb = step.zh if self.lang == "zh" else step.en
+        return self.t("{verb} done, {state}").format(verb=verb, state=state)
+
+
+def _brief(lang: str, zh: str, en: str) -> str:
+    """Return the short name of an event type: without brackets, and a long one only up to its first stop."""
+    name = pick(lang, zh, en)
+    for bracket in ("(", "（"):
+        name = name.partition(bracket)[0].strip()
+    if lang == "zh" and len(name) > BRIEF:
+        for stop in ("、", "/"):
+            first = name.partition(stop)[0]
+            name = first if len(first) > BRIEF // 2 - 1 else name
+    return name
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else round(at.timestamp() * 1000)
