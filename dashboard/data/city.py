@@ -16,6 +16,7 @@ import psycopg
 import redis
 from psycopg.rows import class_row
 
+from dashboard.data.scope import within
 from dispatch import store
 from dispatch.assigning import Proposals
 from dispatch.desk import Desk, Outcome
@@ -23,9 +24,10 @@ from dispatch.rules import policy as policies
 from dispatch.rules.areas import Level, level_of, prefix_of
 from dispatch.rules.assignment import Offer
 from dispatch.rules.calendar import Calendar
-from dispatch.rules.chain import Command, Event, Incident, replay
+from dispatch.rules.chain import Actor, Command, Event, Incident, replay
 from dispatch.rules.clocks import Clock, light
 from dispatch.rules.policy import Policy
+from dispatch.rules.refusals import Refusal
 from models.servers import addresses, psycopg_dsn
 
 # More changes than this since the last look are read as a whole new picture instead.
@@ -90,6 +92,8 @@ class Directory:
     workers: dict[tuple[str, str], int]
     schematic: bool
     calendar: Calendar
+    # Names of the people who act, by login.
+    people: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -305,10 +309,15 @@ class Reads:
             schematic = connection.execute(
                 "select exists (select from area_shape where schematic)"
             ).fetchone()
+            people = connection.execute(
+                "select login, name from account where name <> '' and role <> 'resident'"
+            ).fetchall()
             law = self._law(connection)
         heads = {(area, kind): n for area, kind, n in workers}
         outlined = bool(schematic and schematic[0])
-        return Directory(by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar)
+        return Directory(
+            by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar, dict(people)
+        )
 
     def snapshot(self, midnight: datetime, days_back: int = 7) -> Snapshot:
         """Read, in one consistent look, what is open, what happened since `midnight`, and the same day back then."""
@@ -391,25 +400,30 @@ class Reads:
     # ---- for pages ----
 
     def incidents(
-        self, wanted: Filter, now: datetime, after: tuple[datetime, int] | None = None
+        self, actor: Actor, wanted: Filter, now: datetime, after: tuple[datetime, int] | None = None
     ) -> list[ListRow]:
-        """Return up to `PAGE_ROWS` incidents, newest first, those after the row with (reported_at, id) `after`."""
+        """Return up to `PAGE_ROWS` incidents of an actor's scope, newest first.
+
+        With `after` they are those after the row with that (reported_at, id).
+        """
         with self.look() as connection:
             if wanted.light != "yellow":
-                return self._page(connection, wanted, now, after, PAGE_ROWS)
+                return self._page(connection, actor, wanted, now, after, PAGE_ROWS)
             calendar = self._law(connection).calendar
             found: list[ListRow] = []
             for _ in range(YELLOW_LOOKS):
-                rows = self._page(connection, wanted, now, after, YELLOW_ROWS)
+                rows = self._page(connection, actor, wanted, now, after, YELLOW_ROWS)
                 found += [row for row in rows if row.light(now, calendar) == "yellow"]
                 if len(rows) < YELLOW_ROWS or len(found) >= PAGE_ROWS:
                     break
                 after = (rows[-1].reported_at, rows[-1].id)
             return found[:PAGE_ROWS]
 
-    def detail(self, incident_id: int) -> Detail | None:
-        """Return one incident whole, or None when there is no such one."""
+    def detail(self, actor: Actor, incident_id: int) -> Detail | None:
+        """Return one incident whole, or None when there is no such one in an actor's scope."""
         with self.look() as connection, connection.cursor() as cursor:
+            if not visible(connection, actor, [incident_id]):
+                return None
             events = store.events_of(cursor, incident_id)
             if not events:
                 return None
@@ -429,25 +443,41 @@ class Reads:
             offers = decision.offers if decision is not None else ()
         return Detail(incident, events, segments, offers)
 
-    def id_of(self, number: int) -> int | None:
-        """Return the id of the incident with a number, or None."""
+    def id_of(self, actor: Actor, number: int) -> int | None:
+        """Return the id of the incident with a number, or None where an actor may see none."""
+        scope, values = within(actor)
         with self.look() as connection:
             row = connection.execute(
                 "select r.incident_id from receipt r join incident i on i.id = r.incident_id and i.number = r.key"
-                " where r.key = %s",
-                (number,),
+                f" where r.key = %(number)s and {scope}",
+                {"number": number} | values,
             ).fetchone()
         return None if row is None else int(row[0])
 
     def act(self, commands: Sequence[Command], now: datetime, redis_url: str | None = None) -> list[Outcome]:
-        """Hand commands to the Desk and return its answers; screens are told when the stream's address is given."""
+        """Hand commands to the Desk and return its answers; screens are told when the stream's address is given.
+
+        What is refused on an incident out of the actor's scope is answered as if there were no such incident.
+        """
         stream = redis.Redis.from_url(redis_url, socket_timeout=1) if redis_url else None
         try:
             with Desk(self._url, stream) as desk:
-                return desk.act(commands, now)
+                outcomes = desk.act(commands, now)
         finally:
             if stream is not None:
                 stream.close()
+        refused = [n for n, outcome in enumerate(outcomes) if outcome.refusal is not None]
+        if not refused:
+            return outcomes
+        asked: dict[Actor, list[int]] = {}
+        for n in refused:
+            asked.setdefault(commands[n].actor, []).append(commands[n].incident_id)
+        with self.look() as connection:
+            seen = {actor: visible(connection, actor, ids) for actor, ids in asked.items()}
+        for n in refused:
+            if commands[n].incident_id not in seen[commands[n].actor]:
+                outcomes[n] = Outcome("refused", None, Refusal("unknown_incident"))
+        return outcomes
 
     def policy(self) -> Policy:
         """Return the policy in force."""
@@ -465,12 +495,16 @@ class Reads:
     def _page(
         self,
         connection: psycopg.Connection,
+        actor: Actor,
         wanted: Filter,
         now: datetime,
         after: tuple[datetime, int] | None,
         limit: int,
     ) -> list[ListRow]:
         where, values = _conditions(wanted, now)
+        scope, own = within(actor)
+        where.append(scope)
+        values |= own
         if after is not None:
             where.append("(i.reported_at, i.id) < (%(at)s, %(id)s)")
             values |= {"at": after[0], "id": after[1]}
@@ -542,6 +576,15 @@ class Reads:
             self._free.put(connection)
         else:
             connection.close()
+
+
+def visible(connection: psycopg.Connection, actor: Actor, ids: Sequence[int]) -> set[int]:
+    """Return those of the ids that stand for incidents of an actor's scope."""
+    scope, values = within(actor)
+    rows = connection.execute(
+        f"select i.id from incident i where i.id = any(%(ids)s) and {scope}", {"ids": list(ids)} | values
+    )
+    return {row[0] for row in rows}
 
 
 @cache
