@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dispatch.rules.law import ASSIGNMENT_STATES, ENDED, STATES, STEPS, Step
+from dispatch.rules.law import ASSIGNMENT_STATES, ENDED, MODE_NAMES, STATES, STEPS, Step
 from dispatch.rules.refusals import FIELDS
 
 ROLES: dict[str, tuple[str, str]] = {
@@ -101,5 +101,10 @@ def _table(state: str, steps: list[Step]) -> str:
         given = f"{needs} / {needs_en}" if step.needs else ""
         target = state if step.target is None or _only_assists(step, state) else step.target
         after = "不变 / stays" if target == state else " / ".join(STATES[target])
-        lines.append(f"| {step.zh} | {step.en} (`{step.verb}`) | {who} / {who_en} | {given} | {after} |")
+        zh = "、".join(MODE_NAMES[mode][0] for mode in step.modes)
+        en = " or ".join(MODE_NAMES[mode][1] for mode in step.modes)
+        only = (f"（限{zh}）", f", only where handled {en}") if step.modes else ("", "")
+        lines.append(
+            f"| {step.zh}{only[0]} | {step.en}{only[1]} (`{step.verb}`) | {who} / {who_en} | {given} | {after} |"
+        )
     return "\n".join([*lines, ""])

@@ -135,8 +135,14 @@ class Desk:
         return self._ask(lambda cursor: store.clocks_due(cursor, now, limit))
 
     def overdue(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
-        """Return (incident id, severity, level, overdue since) of at most `limit` incidents that go up by `now`."""
+        """Return (incident id, severity, level, silent since) of at most `limit` incidents that go up by `now`."""
         return self._ask(lambda cursor: store.overdue(cursor, now, limit, self._policy(cursor, None).ladder))
+
+    def unreported(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
+        """Return (incident id, assignment id, level, silent since) of at most `limit` whistles not reported in."""
+        return self._ask(
+            lambda cursor: store.unreported(cursor, now, limit, self._policy(cursor, None).ladder)
+        )
 
     def recount_loads(self) -> int:
         """Set every team's load to its live assignments; return how many were wrong."""

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from dispatch import store
 from dispatch.rules import escalation
 from dispatch.rules import notices as rules
 from dispatch.rules.areas import ancestors
@@ -42,12 +43,17 @@ KEPT = timedelta(days=30)  # after which what is over is forgotten
 
 Deliver = Callable[[Sequence[str], str, str], str | None]
 _clock = msgspec.json.Decoder(Clock)
+_parts = msgspec.json.Decoder(list[dict[str, Any]])
 _log = logging.getLogger("notices")
 _FACTS = (
-    "i.id, i.number, i.category, i.severity, i.area_code, i.level, i.holder, i.awaits, i.segment, i.overdue_since,"
+    "i.id, i.number, i.category, i.severity, i.area_code, i.level, i.holder, i.awaits, i.segment,"
+    f" case when i.overdue_since is not null then {store.SILENT} end,"
     " i.ended_at is not null, i.paused_why is not null, coalesce(nullif(i.address, ''), a.name)"
 )
 _FROM = " from incident i join area a on a.code = i.area_code"
+_UNANSWERED = (
+    "array(select 'team/' || p.team_id from assignment p where p.incident_id = i.id and p.state = 'sent')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,34 +97,44 @@ def follow(cursor: Cursor, law: Policy, now: datetime) -> int:
     for rule in law.notices.rules:
         for verb in rule.verbs:
             by_verb[verb].append(rule)
+    of_parts = [verb for verb, held in by_verb.items() if any(rule.to in rules.OF_PARTS for rule in held)]
     query = (
-        "select incident_id, seq, verb, at, tx::text::bigint from event where tx >= %s::text::xid8"
+        "select incident_id, seq, verb, at, tx::text::bigint,"
+        " case when verb = any(%s) then (data -> 'assignments')::text end from event where tx >= %s::text::xid8"
         " and tx < %s::text::xid8 and verb = any(%s) order by tx, incident_id, seq"
     )
-    cursor.execute(f"{query} limit %s", (since, upto, list(by_verb), EVENTS_LIMIT))
+    cursor.execute(f"{query} limit %s", (of_parts, since, upto, list(by_verb), EVENTS_LIMIT))
     events = cursor.fetchall()
     if len(events) == EVENTS_LIMIT:
         # The last transaction may be cut: leave it for the next time, unless it alone is more than the limit.
         last = events[-1][4]
         if events[0][4] == last:
-            cursor.execute(query, (last, last + 1, list(by_verb)))
+            cursor.execute(query, (of_parts, last, last + 1, list(by_verb)))
             events, upto = cursor.fetchall(), last + 1
         else:
             events, upto = [e for e in events if e[4] != last], last
     fresh = [e for e in events if now - e[3] <= EVENT_AGE]
     facts = facts_of(cursor, {e[0] for e in fresh})
-    found: dict[tuple[int, str], Message] = {}
-    for incident_id, seq, verb, _, _ in fresh:
+    found: dict[tuple[int, str, str], Message] = {}
+    for incident_id, seq, verb, _, _, parts in fresh:
         one = facts[incident_id]
         for rule in by_verb[verb]:
-            if one.severity not in rule.severities or rules.untrue(rule.holds, one.holder, one):
+            if one.severity not in rule.severities:
                 continue
-            to = rules.receiver(rule.to, rule.level, one)
-            if to is not None:
+            if rule.to in rules.OF_PARTS:
+                for to in rules.told_of_parts(rule.to, _parts.decode(parts or "[]")):
+                    if not rules.untrue(rule.holds, to if rule.holds == "unanswered" else one.holder, one):
+                        key = f"{rule.slug}/{incident_id}/e{seq}/{to}"
+                        made = _message(law, rule, key, to, rule.channels, rule.holds, one)
+                        found[incident_id, rule.slug, to] = made
+                continue
+            holder_told = rules.receiver(rule.to, rule.level, one)
+            if holder_told is not None and not rules.untrue(rule.holds, one.holder, one):
                 # One stretch of waiting is told once, whatever led to it.
                 mark = f"s{one.segment}" if rule.holds in rules.AWAITED else f"e{seq}"
-                key = f"{rule.slug}/{incident_id}/{mark}/{to}"
-                found[incident_id, rule.slug] = _message(law, rule, key, to, rule.channels, rule.holds, one)
+                key = f"{rule.slug}/{incident_id}/{mark}/{holder_told}"
+                made = _message(law, rule, key, holder_told, rule.channels, rule.holds, one)
+                found[incident_id, rule.slug, ""] = made
     write(cursor, law, found.values(), now)
     cursor.execute("update told set tx = %s, at = %s where name = %s", (upto, now, NAME))
     return len(events)
@@ -157,7 +173,8 @@ def write(cursor: Cursor, law: Policy, messages: Iterable[Message], now: datetim
                 outside.append(
                     (
                         f"{one.key}/{slug}", facts.id, facts.severity, one.receiver, facts.area_code, slug,
-                        one.holds, facts.holder, one.zh, one.en, now, at,
+                        one.holds, one.receiver if one.holds == "unanswered" else facts.holder, one.zh, one.en,
+                        now, at,
                     )
                 )  # fmt: skip
     if inside:
@@ -180,7 +197,7 @@ def unread(cursor: Cursor, receivers: Sequence[str], limit: int = 100) -> list[U
     """Return what these receivers (`team/<id>`, `<role>/<area code>`) have not read, gravest and newest first."""
     cursor.execute(
         "select id, incident_id, severity, receiver, at, zh, en from notice where receiver = any(%s)"
-        " and read_at is null order by severity, at desc limit %s",
+        " and read_at is null order by severity, at desc, id desc limit %s",
         (list(receivers), limit),
     )
     return [Unread(*row) for row in cursor.fetchall()]
@@ -213,7 +230,7 @@ def forget(cursor: Cursor, now: datetime) -> int:
 
 def facts_of(cursor: Cursor, ids: Iterable[int]) -> dict[int, Facts]:
     """Read how incidents stand now."""
-    cursor.execute(f"select {_FACTS}{_FROM} where i.id = any(%s)", (list(ids),))
+    cursor.execute(f"select {_FACTS}, {_UNANSWERED}{_FROM} where i.id = any(%s)", (list(ids),))
     return {row[0]: Facts(*row) for row in cursor.fetchall()}
 
 
@@ -424,17 +441,33 @@ def _calls(cursor: Cursor, law: Policy, last: datetime, now: datetime) -> list[M
         facts = Facts(*values)
         assert facts.overdue_since is not None
         call = escalation.call_due(facts.severity, facts.overdue_since, now, law.ladder)
-        if call is None:
-            continue
-        step = call.step
-        due = facts.overdue_since + timedelta(minutes=step.after_min + call.turn * step.every_min)
-        level = next(name for name, number in escalation.LEVELS.items() if number == step.level)
-        to = rules.receiver(step.role, level, facts)
-        if due > last and to is not None:
-            spell = facts.overdue_since.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
-            key = f"call/{facts.id}/{spell}/{call.rung}/{call.turn}/{to}"
-            found.append(_message(law, rule, key, to, step.channels, "overdue", facts))
-    return found
+        found.append(_call(law, rule, "call", facts, facts.overdue_since, call, last))
+    cursor.execute(
+        f"select {_FACTS}, {store.UNREPORTED}{_FROM}{store.UNREPORTED_JOIN} where i.overdue_since is not null"
+        " and i.ended_at is null and i.paused_why is null order by i.severity, i.overdue_since desc limit %s",
+        (INCIDENTS_LIMIT,),
+    )
+    for *values, since in cursor.fetchall():
+        call = escalation.whistle_call_due(since, now, law.ladder)
+        found.append(_call(law, rule, "unreported", Facts(*values), since, call, last))
+    return [message for message in found if message is not None]
+
+
+def _call(
+    law: Policy, rule: Rule, why: str, facts: Facts, since: datetime, call: escalation.Call | None, last: datetime
+) -> Message | None:  # fmt: skip
+    """Return the call that fell due after the last look, or None."""
+    if call is None:
+        return None
+    step = call.step
+    due = since + timedelta(minutes=step.after_min + call.turn * step.every_min)
+    level = next(name for name, number in escalation.LEVELS.items() if number == step.level)
+    to = rules.receiver(step.role, level, facts)
+    if due <= last or to is None:
+        return None
+    spell = since.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    key = f"{why}/{facts.id}/{spell}/{call.rung}/{call.turn}/{to}"
+    return _message(law, rule, key, to, step.channels, "overdue", facts)
 
 
 def _message(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -44,6 +44,16 @@ _LOADED = (
     "segment", "disposed_at", "disposed_on_time", "ended_at", "closed_on_time", "rating", "policy_version", "seq",
     "last_verb", "last_actor", "last_at",
 )  # fmt: skip
+
+# Since when nobody has answered; with whoever it was handed down to, silence counts anew.
+_HANDED_DOWN = "(i.facts ->> 'handed_down_at')::timestamptz"
+SILENT = f"greatest(i.overdue_since, {_HANDED_DOWN})"
+# The report-in of a live whistle, passed and still awaited.
+UNREPORTED = f"greatest((p.clocks -> 'arrive' ->> 'due')::timestamptz, {_HANDED_DOWN})"
+UNREPORTED_JOIN = (
+    " join assignment p on p.incident_id = i.id and p.kind = 'whistle'"
+    " and p.state in ('sent', 'picked_up') and p.clocks -> 'arrive' ->> 'state' = 'breached'"
+)
 
 _encoder = msgspec.json.Encoder()
 _encode = _encoder.encode
@@ -176,16 +186,31 @@ def clocks_due(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int
 def overdue(
     cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder = escalation.FORMER
 ) -> list[tuple[int, int, int, datetime]]:
-    """Return (incident id, severity, level, overdue since) of open incidents that go up by `now`, gravest first.
+    """Return (incident id, severity, level, silent since) of open incidents that go up by `now`, gravest first.
 
-    Those whose time has not come stay out: a thousand small matters must not hide a grave one behind them.
+    Those whose time has not come stay out: a thousand small matters must not hide a grave one behind them. What was
+    handed down is silent since then at the earliest.
     """
     county, city = escalation.cutoffs(now, ladder)
     cursor.execute(
-        "select id, severity, level, overdue_since from incident where overdue_since is not null and level > 1"
-        " and overdue_since <= (case when level > 2 then %s::timestamptz[] else %s::timestamptz[] end)[severity]"
+        f"select id, severity, level, {SILENT} from incident i where overdue_since is not null and level > 1"
+        f" and {SILENT} <= (case when level > 2 then %s::timestamptz[] else %s::timestamptz[] end)[severity]"
         " order by severity, overdue_since limit %s",
         (county, city, limit),
+    )
+    return cursor.fetchall()
+
+
+def unreported(
+    cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder
+) -> list[tuple[int, int, int, datetime]]:
+    """Return (incident id, assignment id, level, silent since) of whistles not reported in that go up by `now`."""
+    if ladder.whistle is None:
+        return []
+    cursor.execute(
+        f"select distinct on (i.id) i.id, p.id, i.level, {UNREPORTED} as since from incident i{UNREPORTED_JOIN}"
+        f" where i.overdue_since <= %s and i.level > %s and {UNREPORTED} <= %s order by i.id, since limit %s",
+        (before := now - timedelta(minutes=ladder.whistle.after_min), ladder.whistle.level, before, limit),
     )
     return cursor.fetchall()
 

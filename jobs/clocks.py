@@ -38,22 +38,25 @@ def sweep(desk: Desk, now: datetime) -> int:
 
 
 def escalate(desk: Desk, now: datetime) -> int:
-    """Raise every incident whose silence has lasted as the ladder says; one step each, whatever time was missed."""
+    """Raise every incident whose silence has lasted as the ladder says; one step each, whatever time was missed.
+
+    A whistle that nobody has reported in for has a rung of its own and goes first.
+    """
     ladder = desk.policy().ladder
-    commands = []
-    for incident_id, severity, level, since in desk.overdue(now, SWEEP_LIMIT):
+    commands: dict[int, Command] = {}
+    for incident_id, part, level, since in desk.unreported(now, SWEEP_LIMIT):
+        step = escalation.whistle_step(level, since, ladder)
+        if step is not None and step[0] <= now:
+            args = {"reason": "吹哨后未报到 not reported in", "silent_at": level, "assignment_id": part}
+            key = f"whistle/{part}/{level}/{since.timestamp()}"
+            commands[incident_id] = Command("escalate", incident_id, SYSTEM, key, args)
+    for incident_id, severity, level, since in desk.overdue(now, SWEEP_LIMIT - len(commands)):
         step = escalation.next_step(severity, level, since, ladder)
         if step is not None and step[0] <= now:
-            commands.append(
-                Command(
-                    "escalate",
-                    incident_id,
-                    SYSTEM,
-                    f"ladder/{level}/{since.timestamp()}",
-                    {"reason": "silence"},
-                )
-            )
-    return sum(outcome.status == "done" for outcome in desk.act(commands, now))
+            args = {"reason": "silence", "silent_at": level}
+            key = f"ladder/{level}/{since.timestamp()}"
+            commands.setdefault(incident_id, Command("escalate", incident_id, SYSTEM, key, args))
+    return sum(outcome.status == "done" for outcome in desk.act(list(commands.values()), now))
 
 
 def stale(at: datetime | None, now: datetime, every: timedelta) -> bool:

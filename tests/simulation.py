@@ -44,6 +44,7 @@ from dispatch.rules.chain import (
     Incident,
     evolve,
     lawful,
+    reporter_of,
 )
 from dispatch.rules.incident import Segment
 from jobs.clocks import escalate, sweep
@@ -549,10 +550,12 @@ class Simulation:
         running = i.running()
         if (due := min((c.due for c in running if c.state == "running" and c.due), default=None)) is not None:
             moments.append(due + MINUTE)
-        late = [c.due for c in running if c.state == "breached" and c.ended is None and c.due]
         ladder = self._desks[0].policy().ladder
-        step = escalation.next_step(i.severity, i.level, min(late, default=None), ladder)
+        since = _silent_since(i)
+        step = escalation.next_step(i.severity, i.level, since, ladder)
         if step is not None:
+            moments.append(step[0] + MINUTE)
+        if since is not None and (step := escalation.whistle_step(i.level, since, ladder)) is not None:
             moments.append(step[0] + MINUTE)
         if i.paused_why is not None:
             until = datetime.fromisoformat(i.facts["suspended_until"]) + MINUTE
@@ -571,7 +574,7 @@ class Simulation:
         desk.fate = self._fate()
         try:
             touched = {row[0] for row in desk.clocks_due(now, 1_000)}
-            touched |= {row[0] for row in desk.overdue(now, 1_000)}
+            touched |= {row[0] for row in (*desk.overdue(now, 1_000), *desk.unreported(now, 1_000))}
             noted, raised, resumed = sweep(desk, now), escalate(desk, now), resume(desk, now)
         except psycopg.OperationalError:
             self.tally["jobs failed"] += 1
@@ -653,7 +656,7 @@ def whole(events: Sequence[Event], segments: Sequence[Segment]) -> Incident:
     lives: list[tuple[datetime, datetime | None, int]] = []  # begin, end, last segment
     life_began = events[0].at
     causes: set[tuple[str, str]] = set()
-    raised: set[tuple[datetime | None, int]] = set()
+    raised: set[tuple[datetime, int]] = set()
     for n, event in enumerate(events, 1):
         assert event.seq == n, "events are not counted through"
         assert n == 1 or event.at >= incident.last_at, "time ran backwards"
@@ -669,12 +672,16 @@ def whole(events: Sequence[Event], segments: Sequence[Segment]) -> Incident:
             assert incident.ended_at is None, "an alarm after the end"
             _no_former_timer(event, life_began)
         if event.verb == "escalate" and event.cause.startswith("ladder/"):
-            late = [c.due for c in incident.running() if c.state == "breached" and c.ended is None and c.due]
-            rung = (min(late, default=None), incident.level)
-            assert rung[0] is not None, "escalated though nothing was awaited"
-            assert rung[0] >= life_began, "escalated for the silence of a former life"
-            assert rung not in raised, "escalated twice from one level for one silence"
-            raised.add(rung)
+            since = _silent_since(incident)
+            assert since is not None, "escalated though nothing was awaited"
+            assert since >= life_began, "escalated for the silence of a former life"
+            assert (since, incident.level) not in raised, "escalated twice from one level for one silence"
+            raised.add((since, incident.level))
+        if event.verb == "escalate" and event.cause.startswith("whistle/"):
+            part = incident.parts[int(event.cause.split("/")[1])]
+            assert part.kind == "whistle", "escalated for a report-in that no whistle asked for"
+            assert part.state in ("sent", "picked_up"), "escalated for a whistle that was reported in"
+            assert part.clocks["arrive"].state == "breached", "escalated before the report-in was due"
         evolve(incident, event)
         if incident.ended_at is not None and lives[-1][1] is None:
             lives[-1] = (lives[-1][0], event.at, incident.segment)
@@ -689,6 +696,13 @@ def whole(events: Sequence[Event], segments: Sequence[Segment]) -> Incident:
             )
     _exact(segments, lives)
     return incident
+
+
+def _silent_since(i: Incident) -> datetime | None:
+    late = [c.due for c in i.running() if c.state == "breached" and c.ended is None and c.due]
+    handed_down = i.facts.get("handed_down_at")
+    at = datetime.fromisoformat(handed_down) if handed_down else None
+    return escalation.silent_since(min(late), at) if late else None
 
 
 def _no_former_timer(event: Event, life_began: datetime) -> None:
@@ -724,7 +738,7 @@ def _people(i: Incident) -> dict[str, Actor]:
     area = i.area_code
     within = {
         "dispatcher": area[:9], "duty_leader": area[:9], "grid_head": area[:12], "grid_worker": area[:12],
-        "village": area[:12], "resident": area[:12], "county": area[:6], "city": CITY, "leader": CITY,
+        "village": area[:12], "county": area[:6], "city": CITY, "leader": CITY,
     }  # fmt: skip
     found = {
         role: Actor(
@@ -732,6 +746,7 @@ def _people(i: Incident) -> dict[str, Actor]:
         )
         for role, code in within.items()
     }
+    found["resident"] = Actor(reporter_of(i), "resident", area)
     return found | {f"team/{p.team_id}": _crew(p) for p in i.parts.values()}
 
 

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from dispatch.rules import escalation
 from dispatch.rules import policy as policies
 from dispatch.rules.chain import Actor, Around, Command, Event, Incident, Report, decide, evolve, open_report
 from dispatch.rules.chain import route as rule_route
@@ -67,15 +68,26 @@ grid_trade = "grid"
 review = "5m"
 answer = "10m"
 report_in = "30m"
-grace = "15m"
 """,
 }
+
+
+# The ladder in force before a policy could name one, in its words, and the rung of a whistle not reported in.
+_RUNGS = ((1, "10m", "county"), (1, "60m", "city"), (2, "30m", "county"), (2, "240m", "city"), (3, "120m", "county"),
+          (4, "480m", "county"))  # fmt: skip
+LADDER = '[whistle]\nafter = "15m"\nlevel = "county"\nrole = "county"\nchannels = ["app"]\n' + "".join(
+    f'[[step]]\nseverity = {s}\nafter = "{after}"\nlevel = "{to}"\nrole = "{to}"\nchannels = ["app"]\n'
+    for s, after, to in _RUNGS
+)
 
 
 def policy_files() -> dict[str, str]:
     """Return the policy's files: those written here, and the shipped ones of everything else."""
     shipped = Path(__file__).parents[1] / "config" / "policy"
-    return {name: FILES.get(name) or (shipped / name).read_text("utf-8") for name in policies.FILES}
+    return {
+        **{name: FILES.get(name) or (shipped / name).read_text("utf-8") for name in policies.FILES},
+        escalation.FILE: LADDER,
+    }
 
 
 @cache
@@ -133,7 +145,8 @@ CREW = Actor("person/17", "team", TOWN, POLICE)
 OTHER_CREW = Actor("person/18", "team", TOWN, OTHER_POLICE)
 GRID_CREW = Actor("person/19", "team", VILLAGE, GRID_TEAM)
 LEADER = Actor("person/20", "leader", CITY)
-RESIDENT = Actor("person/21", "resident", VILLAGE)
+# Nobody left a contact with the reports of these tests: their receipt is the number 1.
+RESIDENT = Actor("resident@0000000000000001", "resident", VILLAGE)
 AUDITOR = Actor("person/22", "auditor", CITY)
 ADMIN = Actor("person/23", "admin", CITY)
 

@@ -25,7 +25,20 @@ from jobs.clocks import escalate, stale, sweep
 from jobs.table import JOBS, Job
 from models import migrate
 from tests import district
-from tests.small_law import CITY, COUNTY, JOINT, MAJOR, MONDAY, SMALL, law, report
+from tests.small_law import (
+    CITY,
+    COUNTY,
+    JOINT,
+    MAJOR,
+    MONDAY,
+    POLICE,
+    SMALL,
+    TOWN,
+    VILLAGE,
+    WHISTLE,
+    law,
+    report,
+)
 
 MINUTE, INSTANT = timedelta(minutes=1), timedelta(microseconds=1)
 
@@ -160,6 +173,77 @@ def test_silence_goes_up_one_level_a_rung_and_once_each(desk: Desk, database: st
     after = escalation.next_step(3, 2, due, law().ladder)
     assert escalate(desk, step[0] + timedelta(days=9)) == (0 if after is None else 1)
     district.check_everything(database)
+
+
+def test_after_a_hand_down_silence_counts_anew_and_goes_up_again(desk: Desk, database: str) -> None:
+    """The same limit is still passed, but another has it now: the whole wait again, and then up, each time."""
+    opened(desk, JOINT)
+    one = district.value(database, "select id from incident")
+    due = MONDAY + 10 * MINUTE
+    sweep(desk, due + INSTANT)
+    wait = timedelta(hours=2)
+    assert escalate(desk, due + wait) == 1
+    county = Actor("county/1", "county", COUNTY)
+    at = due + 3 * wait
+    for turn in range(2):
+        [outcome] = desk.act([Command("hand_down", one, county, f"down/{turn}", {"reason": "镇街自办"})], at)
+        assert outcome.status == "done"
+        assert escalate(desk, at) == escalate(desk, at + wait - INSTANT) == 0
+        assert escalate(desk, at + wait) == 1
+        assert escalate(desk, at + 2 * wait) == 0
+        at += 3 * wait
+    assert noted(database, "escalate") == 3
+    assert district.value(database, "select level from incident") == 2
+    district.check_everything(database)
+
+
+def test_a_whistle_that_nobody_reports_in_for_goes_to_the_county_by_itself(desk: Desk, database: str) -> None:
+    """Thirty minutes to report in and fifteen of grace, whatever the ladder of its severity says; once a whistle."""
+    desk.report([report(WHISTLE, number=n) for n in (1, 2)], MONDAY)
+    ids = [row[0] for row in district.rows(database, "select id from incident order by id")]
+    blower, town, crew = (
+        Actor("head/1", "grid_head", VILLAGE), Actor("dispatcher/1", "dispatcher", TOWN),
+        Actor("crew/3", "team", TOWN, POLICE),
+    )  # fmt: skip
+
+    def press(verb: str, i: int, who: Actor, at: datetime, **args: object) -> None:
+        [outcome] = desk.act([Command(verb, i, who, f"{verb}/{at}", dict(args))], at)
+        assert outcome.status == "done", outcome.refusal
+
+    for i in ids:
+        press("accept", i, town, MONDAY)
+        press("whistle", i, blower, MONDAY, whistle_kind="hard", reason="一家办不了", team_id=POLICE)
+        press("send_whistle", i, town, MONDAY)
+        # Picked up, and then nobody comes: to acknowledge is not to report in.
+        press("pick_up", i, crew, MONDAY + 5 * MINUTE)
+    press("arrive", ids[1], crew, MONDAY + 29 * MINUTE, reason="没有信号")
+    late = MONDAY + 45 * MINUTE
+    sweep(desk, MONDAY + 30 * MINUTE + INSTANT)
+    assert escalate(desk, late - INSTANT) == 0
+    assert escalate(desk, late) == 1
+    assert escalate(desk, late) == escalate(desk, late + timedelta(hours=1)) == 0
+    assert district.rows(database, "select level from incident order by id") == [(2,), (3,)]
+    assert district.value(
+        database, "select data -> 'said' ->> 'reason' from event where verb = 'escalate'"
+    ) == ("吹哨后未报到 not reported in")
+    down = late + timedelta(hours=1)
+    press("hand_down", ids[0], Actor("county/1", "county", COUNTY), down, reason="镇街自办")
+    assert escalate(desk, down + 15 * MINUTE - INSTANT) == 0
+    assert escalate(desk, down + 15 * MINUTE) == 1
+    district.check_everything(database)
+
+
+def test_a_whistle_reported_in_between_looking_and_acting_is_not_raised(
+    desk: Desk, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was gathered a moment ago is looked at again by the law."""
+    found = [(1, 1, 3, MONDAY)]
+    monkeypatch.setattr(desk, "unreported", lambda now, limit: found)
+    desk.report([report(WHISTLE, number=1)], MONDAY)
+    one = district.value(database, "select id from incident")
+    found[0] = (one, 1, 3, MONDAY)
+    assert escalate(desk, MONDAY + timedelta(hours=1)) == 0
+    assert district.value(database, "select level from incident") == 3
 
 
 def test_a_grave_matter_is_not_hidden_behind_many_small_ones(

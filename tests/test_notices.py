@@ -147,6 +147,39 @@ def test_a_team_is_told_inside_and_outside_and_only_once(desk: Desk, hook: Webho
     assert outbox(desk) == [("group", "sent", None)]
 
 
+def test_a_team_that_assists_is_told_too_and_whoever_it_is_taken_from(desk: Desk, hook: Webhook) -> None:
+    incident = sent_to_police(desk, 1)
+    lead = police(desk).team_id
+    helper, other = (
+        row[0] for row in rows(desk, "select id from team where trade <> 'police' order by id limit 2")
+    )
+    act(desk, incident, "add_assist", CENTRE, NOW, team_id=helper)
+    tell(desk, NOW + MINUTE)
+    assert told(desk, helper) == ["请协办：盗窃扒窃线索（1号），请签收"]
+    # What a team is told that has answered before it went out is no longer true.
+    hook.status = 500
+    act(desk, incident, "add_assist", CENTRE, NOW + 5 * MINUTE, team_id=other)
+    tell(desk, NOW + 6 * MINUTE)
+    act(desk, incident, "pick_up", Actor("crew/2", "team", TOWN, other), NOW + 7 * MINUTE)
+    hook.status = 200
+    tell(desk, NOW + 12 * MINUTE)
+    last = rows(desk, "select receiver, state, cause from outbox order by id desc limit 1")
+    assert last == [(f"team/{other}", "stale", "the team has answered")]
+    act(desk, incident, "recall_assist", CENTRE, NOW + 13 * MINUTE, team_id=helper, reason="不需要了")
+    act(desk, incident, "recall_assist", CENTRE, NOW + 12 * MINUTE, team_id=other, reason="不需要了")
+    act(desk, incident, "reassign", CENTRE, NOW + 14 * MINUTE, team_id=helper, reason="就近")
+    tell(desk, NOW + 20 * MINUTE)
+    gone = "已撤回，不用再去：盗窃扒窃线索（1号）"
+    assert lead is not None
+    assert told(desk, lead)[-1] == told(desk, other)[-1] == gone
+    assert told(desk, helper)[1:] == [gone, "新派件：盗窃扒窃线索（1号），请签收"]
+
+
+def told(desk: Desk, team_id: int) -> list[str]:
+    """Return what a team reads in the system, oldest first."""
+    return [one.zh for one in reversed(desk.ask(lambda cursor: notices.unread(cursor, [f"team/{team_id}"])))]
+
+
 def test_read_is_read_for_its_receivers_only(desk: Desk) -> None:
     sent_to_police(desk, 1)
     tell(desk, NOW)
@@ -211,13 +244,13 @@ def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: 
     began = time.monotonic()
     tell(desk, NOW)
     spent = time.monotonic() - began
-    assert len(fast.got) == 1
+    assert len(fast.got) == 2  # the lead, and the grid team that assists
     assert slow.got == []
     assert spent < 3.0
     # The next run does not wait for it either, nor start it twice.
     opened(desk, 2, FRAUD)
     tell(desk, NOW + timedelta(minutes=3))
-    assert len(fast.got) == 2
+    assert len(fast.got) == 4
     for _ in range(100):
         if len(slow.got) >= 1:
             break

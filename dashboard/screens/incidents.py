@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import psycopg
 import streamlit as st
 
-from dashboard.data import PAGE_ROWS, Detail, Directory, Filter, ListRow, Reads, reads
-from dashboard.words import Translate, chosen, clock_name, limit_words, pick, translator
+from dashboard import told
+from dashboard.data import PAGE_ROWS, Detail, Directory, Filter, ListRow, Reads
+from dashboard.frame import Frame, framed
+from dashboard.told import ZONE
+from dashboard.words import Translate, clock_name, limit_words, pick
 from dispatch.assigning import recorded
 from dispatch.messages import parse_number, show_number
-from dispatch.rules.areas import Level, ancestors, at_level, centre_of, level_of
+from dispatch.rules.areas import Level, ancestors, contains, level_of
 from dispatch.rules.assignment import Offer
 from dispatch.rules.calendar import Calendar
 from dispatch.rules.chain import (
     ASSIGNMENT_STATES,
     LIVE,
     STATES,
-    STEPS,
     Actor,
     Command,
     Incident,
@@ -31,7 +30,6 @@ from dispatch.rules.chain import (
 from dispatch.rules.clocks import Clock, light
 from models.servers import addresses
 
-ZONE = ZoneInfo("Asia/Shanghai")
 KEPT = ("area", "state", "light", "theme", "text")
 # Marks that say a light by its shape; the same three shapes as on the wall.
 SHAPES = {"red": "■", "yellow": "▲", "green": "●"}
@@ -39,31 +37,20 @@ TEXT_LIMIT = 500
 
 
 def page() -> None:
-    """Show the list, and beside it the incident that `?id=` names."""
-    lang = chosen(st.query_params.get("lang"))
-    _ = translator(lang)
-    st.html("<style>.stMainBlockContainer{padding-top:4rem;padding-bottom:1rem}</style>")
-    try:
-        directory = _directory()
-        wanted = _filters(directory, lang, _)
+    """Show the list, and beside it the incident that `?id=` names, to whoever may see them."""
+    with framed("incidents") as f:
+        wanted = _filters(f)
         now = datetime.now(UTC)
         left, right = st.columns([7, 7], gap="medium")
         with left:
-            _list(reads(), directory, wanted, now, lang, _)
+            _list(f, wanted, now)
         with right:
-            _detail(reads(), directory, now, lang, _)
-    except psycopg.Error:
-        st.error(_("The database does not answer. What you see may be old; try again in a moment."))
+            _detail(f, now)
 
 
-@st.cache_resource(ttl=60, show_spinner=False)
-def _directory() -> Directory:
-    return reads().directory()
-
-
-def _filters(directory: Directory, lang: str, _: Translate) -> Filter:
+def _filters(f: Frame) -> Filter:
     """Show the filters, which live in the address bar, so that they survive a refresh and can be shared."""
-    query = st.query_params
+    query, lang, _, directory = st.query_params, f.lang, f._, f.directory
     counties = sorted(c for c, a in directory.areas.items() if a.level in (Level.CITY, Level.COUNTY))
     towns = sorted(c for c, a in directory.areas.items() if a.level == Level.TOWN)
     states = {"": _("Any state"), "open": _("All open")} | {
@@ -76,11 +63,12 @@ def _filters(directory: Directory, lang: str, _: Translate) -> Filter:
 
     def place(code: str) -> str:
         if code == "":
-            return _("The whole city")
+            return _("All that is mine to see")
         names = [c for c in reversed(ancestors(code)) if level_of(c) is not Level.CITY or code == c]
-        return " ".join(_name(directory, c, lang) for c in names)
+        return " ".join(told.area(directory, c, lang) for c in names)
 
-    places = ["", *sorted({*counties[1:], *towns, *_known(directory, query.get("area", ""))})]
+    mine = [c for c in {*counties[1:], *towns} if f.who.role == "auditor" or contains(f.who.area, c)]
+    places = ["", *sorted({*mine, *_known(directory, query.get("area", ""))})]
     boxes = st.columns([3, 2, 2, 2, 3])
     values = {
         "area": boxes[0].selectbox(_("Area"), places, _index(places, "area"), format_func=place),
@@ -103,8 +91,9 @@ def _filters(directory: Directory, lang: str, _: Translate) -> Filter:
     return Filter(**plain)
 
 
-def _list(door: Reads, directory: Directory, wanted: Filter, now: datetime, lang: str, _: Translate) -> None:
-    rows = door.incidents(wanted, now, _after(st.query_params.get("after", "")))
+def _list(f: Frame, wanted: Filter, now: datetime) -> None:
+    _ = f._
+    rows = f.door.incidents(f.who.actor, wanted, now, _after(st.query_params.get("after", "")))
     if not rows:
         st.info(_("No incident matches these filters."))
         return
@@ -118,7 +107,7 @@ def _list(door: Reads, directory: Directory, wanted: Filter, now: datetime, lang
         "number": st.column_config.TextColumn(_("Number"), width=150),
     }
     chosen_rows = st.dataframe(
-        [_line(row, directory, now, lang) for row in rows],
+        [_line(row, f.directory, now, f.lang) for row in rows],
         column_config=columns,
         hide_index=True,
         height=620,
@@ -146,20 +135,21 @@ def _line(row: ListRow, directory: Directory, now: datetime, lang: str) -> dict[
     return {
         "light": SHAPES.get(row.light(now, directory.calendar), ""),
         "type": pick(lang, kind.name, kind.name_en) if kind is not None else row.category,
-        "place": _place(directory, row.area_code, lang),
+        "place": told.place(directory, row.area_code, lang),
         "state": STATES[row.state][0 if lang == "zh" else 1],
-        "due": _time(limit) if limit is not None and row.ended_at is None else "",
-        "reported": _time(row.reported_at),
+        "due": told.moment(limit) if limit is not None and row.ended_at is None else "",
+        "reported": told.moment(row.reported_at),
         "number": show_number(row.number),
     }
 
 
-def _detail(door: Reads, directory: Directory, now: datetime, lang: str, _: Translate) -> None:
+def _detail(f: Frame, now: datetime) -> None:
+    lang, _, directory = f.lang, f._, f.directory
     wish = st.query_params.get("id", "")
     if not wish.isdigit() or len(wish) > 18:
         st.info(_("Select an incident to see its whole way."))
         return
-    detail = door.detail(int(wish))
+    detail = f.door.detail(f.who.actor, int(wish))
     if detail is None:
         st.warning(_("There is no such incident."))
         return
@@ -167,29 +157,28 @@ def _detail(door: Reads, directory: Directory, now: datetime, lang: str, _: Tran
     kind = directory.types.get(incident.category)
     name = pick(lang, kind.name, kind.name_en) if kind is not None else incident.category
     severity = _(("", "extreme", "urgent", "pressing", "ordinary")[incident.severity])
-    st.subheader(f"{name}　{_place(directory, incident.area_code, lang)}")
+    st.subheader(f"{name}　{told.place(directory, incident.area_code, lang)}")
     st.markdown(
         f":gray-badge[{STATES[incident.state][0 if lang == 'zh' else 1]}] :gray-badge[{severity}]"
         f" :gray-badge[{_('Number')} {show_number(incident.number)}]"
     )
     st.text(incident.text)
-    st.caption(
-        f"{_('Reported')} {_time(incident.reported_at)}　{_('With')} {_holder(directory, incident.holder, lang, _)}"
-    )
-    _steps(door, directory, detail, now, lang, _)
+    since, held = told.moment(incident.reported_at), told.holder(directory, incident.holder, lang)
+    st.caption(f"{_('Reported')} {since}　{_('With')} {held}")
+    _steps(f, detail, now)
     st.markdown(f"**{_('Clocks')}**")
     _table(_clock_rows(directory, incident, now, lang, _), _("No clock has run."))
     st.markdown(f"**{_('Timeline')}**")
     _table(
         [
             {
-                _("Time"): _time(event.at),
-                _("Step"): _verb(event.verb, lang),
-                _("By"): _who(directory, event.actor, lang, _),
+                _("Time"): told.moment(event.at),
+                _("Step"): told.verb(event.verb, lang),
+                _("By"): told.actor(directory, event.actor, lang),
                 _("Said"): "; ".join(
-                    clock_name(str(v), lang) if k == "clock" else f"{v}"
+                    told.said(directory, k, v, lang)
                     for k, v in event.change.said.items()
-                    if k in ("reason", "result", "note", "clock")
+                    if k in ("reason", "result", "note", "clock", "commander")
                 ),
             }
             for event in detail.events
@@ -200,10 +189,10 @@ def _detail(door: Reads, directory: Directory, now: datetime, lang: str, _: Tran
     _table(
         [
             {
-                _("Holder"): _holder(directory, each.holder, lang, _),
+                _("Holder"): told.holder(directory, each.holder, lang),
                 _("Awaited"): clock_name(each.awaits, lang) if each.awaits else "",
-                _("From"): _time(each.began_at),
-                _("To"): _time(each.ended_at) if each.ended_at else _("now"),
+                _("From"): told.moment(each.began_at),
+                _("To"): told.moment(each.ended_at) if each.ended_at else _("now"),
                 _("Minutes"): str(round(((each.ended_at or now) - each.began_at).total_seconds() / 60)),
             }
             for each in detail.segments
@@ -214,11 +203,11 @@ def _detail(door: Reads, directory: Directory, now: datetime, lang: str, _: Tran
     _table(
         [
             {
-                _("Team"): _team(directory, part.team_id, lang),
+                _("Team"): told.team(directory, part.team_id, lang),
                 _("Kind"): _("whistle") if part.kind == "whistle" else _("ordinary assignment"),
                 _("State"): ASSIGNMENT_STATES[part.state][0 if lang == "zh" else 1],
-                _("Sent"): _time(part.sent_at),
-                _("Ended"): _time(part.ended_at) if part.ended_at else "",
+                _("Sent"): told.moment(part.sent_at),
+                _("Ended"): told.moment(part.ended_at) if part.ended_at else "",
             }
             for part in incident.parts.values()
         ],
@@ -226,17 +215,10 @@ def _detail(door: Reads, directory: Directory, now: datetime, lang: str, _: Tran
     )
 
 
-def _steps(door: Reads, directory: Directory, detail: Detail, now: datetime, lang: str, _: Translate) -> None:
-    """Offer the steps that the law allows now to whoever the viewer acts for."""
-    incident = detail.incident
-    if os.environ.get("DEMO", "1") == "0":
-        return
-    actors = _actors(incident, _)
-    who = st.selectbox(
-        _("Acting as (demo)"), list(actors), index=_natural(incident), format_func=lambda role: actors[role][0],
-        key=f"role-{incident.id}-{incident.seq}",
-    )  # fmt: skip
-    actor = actors[who][1]
+def _steps(f: Frame, detail: Detail, now: datetime) -> None:
+    """Offer the steps that the law allows now to whoever is signed in."""
+    incident, lang, _, door = detail.incident, f.lang, f._, f.door
+    actor = f.who.actor
     steps = lawful(incident, actor)
     if not steps:
         st.caption(_("This role has no step to take now."))
@@ -253,7 +235,7 @@ def _steps(door: Reads, directory: Directory, detail: Detail, now: datetime, lan
                     _take(door, incident, step, actor, {}, now, lang)
                 continue
             with st.popover(words):
-                given = {need: _ask(need, step, door, detail, directory, key, lang, _) for need in asked}
+                given = {need: _ask(need, step, f, detail, key) for need in asked}
                 args = {need: value for need, value in given.items() if value not in (None, "", ())}
                 if (team := args.get("team_id")) is not None:
                     # What was proposed is kept with what was chosen, followed or not.
@@ -263,21 +245,13 @@ def _steps(door: Reads, directory: Directory, detail: Detail, now: datetime, lan
                     _take(door, incident, step, actor, args, now, lang)
 
 
-def _ask(
-    need: str,
-    step: Step,
-    door: Reads,
-    detail: Detail,
-    directory: Directory,
-    key: str,
-    lang: str,
-    _: Translate,
-) -> Any:
+def _ask(need: str, step: Step, f: Frame, detail: Detail, key: str) -> Any:
     """Show the input for what a step needs or may be given, and return what is in it; None where it is empty."""
+    lang, _, door = f.lang, f._, f.door
     key = f"{key}-{need}"
     match need:
         case "team_id":
-            return _ask_team(detail, directory, step, key, lang, _)
+            return _ask_team(detail, f.directory, step, key, lang, _)
         case "standard":
             return st.checkbox(_("The closing standard is met"), key=key)
         case "settled":
@@ -325,7 +299,7 @@ def _ask(
                 key=key,
             )
         case "into":
-            return _ask_incident(door, key, _)
+            return _ask_incident(f, key)
     labels = {
         "reason": _("Reason"), "result": _("Result"), "note": _("Note"), "commander": _("Commander"),
     }  # fmt: skip
@@ -340,7 +314,7 @@ def _ask_team(
         helping = [
             p.team_id for p in detail.incident.parts.values() if p.role == "assist" and p.state in LIVE
         ]
-        return st.selectbox(_("Team"), helping, format_func=lambda t: _team(directory, t, lang), key=key)
+        return st.selectbox(_("Team"), helping, format_func=lambda t: told.team(directory, t, lang), key=key)
     offered: dict[int, Offer] = {offer.team.id: offer for offer in detail.offers}
     if not offered:
         st.caption(_("No team of this trade serves here; supervise or escalate."))
@@ -354,18 +328,19 @@ def _ask_team(
     return st.radio(
         _("Team"),
         list(offered),
-        format_func=lambda team_id: _team(directory, team_id, lang),
+        format_func=lambda team_id: told.team(directory, team_id, lang),
         captions=[why(offer) for offer in offered.values()],
         key=key,
     )
 
 
-def _ask_incident(door: Reads, key: str, _: Translate) -> int | None:
+def _ask_incident(f: Frame, key: str) -> int | None:
+    _ = f._
     text = st.text_input(_("Number of the incident to merge into"), max_chars=30, key=key)
     if not text.strip():
         return None
     try:
-        found = door.id_of(parse_number(text))
+        found = f.door.id_of(f.who.actor, parse_number(text))
     except ValueError:
         found = None
     if found is None:
@@ -388,34 +363,6 @@ def _take(
     st.rerun()
 
 
-def _actors(incident: Incident, _: Translate) -> dict[str, tuple[str, Actor]]:
-    """Return who the demo's viewer may act as: role -> (words, actor)."""
-    town = centre_of(incident.area_code)
-    village = at_level(incident.area_code, Level.VILLAGE) or incident.area_code
-    county = at_level(incident.area_code, Level.COUNTY) or town
-    city = ancestors(incident.area_code)[-1]
-    lead = incident.lead
-    roles = {
-        "dispatcher": (_("Dispatcher of the town"), Actor(f"dispatcher@{town}", "dispatcher", town)),
-        "grid_worker": (_("Grid worker"), Actor(f"grid_worker@{village}", "grid_worker", village)),
-        "county": (_("County centre"), Actor(f"county@{county}", "county", county)),
-        "city": (_("City centre"), Actor(f"city@{city}", "city", city)),
-        "resident": (_("Resident"), Actor(f"resident@{village}", "resident", village)),
-    }
-    if lead is not None:
-        team = Actor(f"team@{lead.team_id}", "team", incident.area_code, lead.team_id)
-        roles["team"] = (_("The team it is with"), team)
-    return roles
-
-
-def _natural(incident: Incident) -> int:
-    """Return the position of the role whose turn it is."""
-    roles = ["dispatcher", "grid_worker", "county", "city", "resident", "team"]
-    if incident.state in ("dispatched", "in_hand") and incident.lead is not None:
-        return roles.index("team")
-    return roles.index("resident") if incident.state == "closed" else 0
-
-
 def _clock_rows(
     directory: Directory, incident: Incident, now: datetime, lang: str, _: Translate
 ) -> list[dict[str, str]]:
@@ -424,7 +371,7 @@ def _clock_rows(
         for kind, clock in incident.clocks.items()
     ]
     for part in incident.parts.values():
-        who = _team(directory, part.team_id, lang)
+        who = told.team(directory, part.team_id, lang)
         rows += [
             _clock_row(kind, who, clock, now, directory.calendar, lang, _)
             for kind, clock in part.clocks.items()
@@ -446,9 +393,9 @@ def _clock_row(
         "": shape,
         _("Clock"): clock_name(kind, lang),
         _("Limit"): limit_words(clock.limit, lang),
-        _("Since"): _time(clock.since),
-        _("Due"): _time(clock.due) if clock.due else "",
-        _("State"): words[clock.state] + (f" {_time(clock.ended)}" if clock.ended else ""),
+        _("Since"): told.moment(clock.since),
+        _("Due"): told.moment(clock.due) if clock.due else "",
+        _("State"): words[clock.state] + (f" {told.moment(clock.ended)}" if clock.ended else ""),
         _("Whose"): who,
     }
 
@@ -458,60 +405,6 @@ def _table(rows: list[dict[str, str]], empty: str) -> None:
         st.dataframe(rows, hide_index=True, height="content")
     elif empty:
         st.caption(empty)
-
-
-def _verb(verb: str, lang: str) -> str:
-    step = STEPS.get(verb)
-    return verb if step is None else (step.zh if lang == "zh" else step.en)
-
-
-def _name(directory: Directory, code: str, lang: str) -> str:
-    area = directory.areas.get(code)
-    return code if area is None else pick(lang, area.name, area.name_en)
-
-
-def _place(directory: Directory, code: str, lang: str) -> str:
-    codes = [c for c in reversed(ancestors(code)) if level_of(c) in (Level.TOWN, Level.VILLAGE)]
-    return ("" if lang == "zh" else ", ").join(_name(directory, c, lang) for c in codes or [code])
-
-
-def _team(directory: Directory, team_id: int, lang: str) -> str:
-    team = directory.teams.get(team_id)
-    return str(team_id) if team is None else pick(lang, team.name, team.name_en)
-
-
-def _holder(directory: Directory, holder: str, lang: str, _: Translate) -> str:
-    kind, __, key = holder.partition("/")
-    if kind == "team":
-        return _team(directory, int(key), lang)
-    return _("{place} command centre").format(place=_name(directory, key, lang))
-
-
-def _who(directory: Directory, actor: str, lang: str, _: Translate) -> str:
-    """Return who acted in words: `dispatcher/445302001`, `team@17`, or the source of a report."""
-    role, found, key = actor.replace("@", "/", 1).partition("/")
-    roles = {
-        "dispatcher": _("Dispatcher"), "duty": _("Duty leader"), "worker": _("Grid worker"),
-        "grid_worker": _("Grid worker"), "county": _("County centre"), "city": _("City centre"),
-        "resident": _("Resident"), "duty_leader": _("Duty leader"),
-    }  # fmt: skip
-    sources = {
-        "system": _("The system"), "field_app": _("Grid workers' app"), "resident_app": _("Residents' app"),
-        "hotline": _("Hotline"), "sensor": _("Sensor"), "demo": _("Demo key"),
-    }  # fmt: skip
-    if not found:
-        return sources.get(actor, actor)
-    if role == "team" and key.isdigit():
-        return _team(directory, int(key), lang)
-    return (
-        f"{roles[role]}　{_place(directory, key, lang)}"
-        if role in roles and key in directory.areas
-        else actor
-    )
-
-
-def _time(at: datetime) -> str:
-    return f"{at.astimezone(ZONE):%m-%d %H:%M}"
 
 
 def _known(directory: Directory, code: str) -> list[str]:

@@ -26,8 +26,9 @@ from dispatch.rules.incident import (
     Incident,
     Report,
     Segment,
+    reporter_of,
 )
-from dispatch.rules.law import ASSIGNMENT_STATES, ENDED, GRID, STATES, STEPS, TEAM, UNASKED, Step
+from dispatch.rules.law import ASSIGNMENT_STATES, ENDED, GRID, MODE_NAMES, STATES, STEPS, TEAM, UNASKED, Step
 from dispatch.rules.places import place_of, places_around
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import FIELDS, Refusal
@@ -36,7 +37,7 @@ from dispatch.rules.routing import choose
 __all__ = [
     "ASSIGNMENT_STATES", "ENDED", "LIVE", "STATES", "STEPS", "SYSTEM", "UNASKED", "Actor", "Around", "Assignment",
     "Change", "Command", "Event", "Incident", "Refusal", "Report", "Segment", "Step", "decide", "evolve", "lawful",
-    "open_report", "place_of", "places_around", "replay", "route",
+    "open_report", "place_of", "places_around", "replay", "reporter_of", "route",
 ]  # fmt: skip
 
 # What the actor said, kept with the event; everything else in a command's arguments is for the decision alone.
@@ -93,7 +94,7 @@ def open_report(report: Report, policy: Policy, around: Around, now: datetime) -
     centre = centre_of(report.area_code)
     severity = report.severity or kind.severity
     begun: dict[str, Clock] = {}
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"reporter": report.reporter} if report.reporter else {}
     if report.imported:
         # Kept where every later decision sees it: our clocks do not judge what another system runs.
         facts["imported"] = True
@@ -288,6 +289,8 @@ def _refused(
     refusal = _not_allowed(incident, command.actor, step, part)
     if refusal is not None:
         return refusal
+    if step.modes and incident.mode not in step.modes:
+        return _not_mode(step)
     if incident.paused_why is not None and not step.while_suspended:
         return Refusal("suspended", {"why": incident.paused_why})
     for need in step.needs:
@@ -306,9 +309,15 @@ def _needs(step: Step, need: str) -> Refusal:
     return Refusal("needs", {"verb_zh": step.zh, "verb_en": step.en, "field_zh": zh, "field_en": en})
 
 
+def _not_mode(step: Step) -> Refusal:
+    names = [MODE_NAMES[mode] for mode in step.modes]
+    words = {"mode_zh": "、".join(zh for zh, _ in names), "mode_en": " or ".join(en for _, en in names)}
+    return Refusal("not_mode", {**words, "verb_zh": step.zh, "verb_en": step.en})
+
+
 def _fits(incident: Incident, step: Step, part: Assignment | None) -> bool:
     """Tell whether the incident, and the assignment that the step moves, stand where the step begins."""
-    if incident.state not in step.sources:
+    if incident.state not in step.sources or (step.modes and incident.mode not in step.modes):
         return False
     return step.part is None or (part is not None and part.state in step.part)
 
@@ -318,6 +327,9 @@ def _not_allowed(incident: Incident, actor: Actor, step: Step, part: Assignment 
         return Refusal("not_role", {"role": actor.role, "verb_zh": step.zh, "verb_en": step.en})
     if actor.role == "system":
         return None
+    if actor.role == "resident":
+        # Wherever they live: their own report is theirs, and nothing else is.
+        return None if actor.id == reporter_of(incident) else Refusal("not_yours")
     if step.part is not None and step.part & LIVE and actor.role in TEAM | GRID:
         if part is not None and part.team_id == actor.team_id:
             return None

@@ -75,7 +75,8 @@ def call_units(
             here.add(team.id)
             send(incident, change, team.id, policy, around, now, role="assist", whistle=False)
     if not incident.facts.get("commander"):
-        change.facts["commander"] = f"duty/{centre_of(incident.area_code)}"
+        commander = f"duty/{centre_of(incident.area_code)}"
+        change.facts["commander"] = change.said["commander"] = commander
 
 
 def before(last: datetime, policy: Policy) -> Refusal:
@@ -242,6 +243,8 @@ def _recall_assist(
 def _commander(
     i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
 ) -> Refusal | None:
+    if c.args["commander"] == i.facts.get("commander"):
+        return Refusal("same_commander", {"commander": c.args["commander"]})
     change.facts["commander"] = c.args["commander"]
     return None
 
@@ -693,10 +696,25 @@ def _supervise(
 def _escalate(
     i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
 ) -> Refusal | None:
+    # What was gathered as silent may have been heard, or raised by another hand, before this is decided.
+    if (seen := c.args.get("silent_at")) is not None and (i.level != seen or not _is_silent(i, c)):
+        return Refusal("moved_on")
     if i.level <= 1:
         return Refusal("at_top")
     change.facts["level"] = i.level - 1
     return None
+
+
+def _is_silent(i: Incident, c: Command) -> bool:
+    """Tell whether what was due still is: the report-in of the whistle that is named, or else anything."""
+    if (named := c.args.get("assignment_id")) is None:
+        return clocks.overdue_since(i.running()) is not None
+    part = i.parts.get(named)
+    return part is not None and part.state in LIVE and _is_late(part.clocks.get("arrive"))
+
+
+def _is_late(clock: Clock | None) -> bool:
+    return clock is not None and clock.state == "breached" and clock.awaited
 
 
 def _hand_down(
@@ -706,7 +724,8 @@ def _hand_down(
     lowest = int(level_of(centre))
     if i.level >= lowest:
         return Refusal("at_bottom")
-    change.facts["level"] = i.level + 1
+    # With whoever has it now silence counts anew.
+    change.facts |= {"level": i.level + 1, "handed_down_at": now.isoformat()}
     if i.facts.get("taken_over_by"):
         change.facts["taken_over_by"] = None
         if i.holder.startswith("centre/"):
@@ -758,6 +777,10 @@ def _conclude(
                                  "field_en": "the end time"})  # fmt: skip
     if closed_at < i.reported_at:
         return before(i.reported_at, policy)
+    # An end that was heard before the incident was opened again is no end of its new life.
+    former = i.facts.get("former")
+    if former and former[-1]["closed_at"] and closed_at <= datetime.fromisoformat(former[-1]["closed_at"]):
+        return before(datetime.fromisoformat(former[-1]["closed_at"]), policy)
     # Judged by when it ended at the source, which we may have heard later than something we did ourselves.
     for kind in ("dispose", "close"):
         if (clock := i.clocks.get(kind)) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -35,10 +35,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Hold the rungs of each severity, lowest first, and the shares of a limit (%) at which its holder is reminded."""
+    """Hold the rungs of each severity, lowest first, and the shares of a limit (%) at which its holder is reminded.
+
+    `whistle` is the rung of a whistle that nobody has reported in for, whatever its severity.
+    """
 
     steps: Mapping[int, tuple[Step, ...]]
     reminders: tuple[int, ...] = ()
+    whistle: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +97,39 @@ def next_step(
     return overdue_since + timedelta(minutes=minutes), min(level, 3) - 1
 
 
+def whistle_step(level: int, unreported_since: datetime, ladder: Ladder) -> tuple[datetime, int] | None:
+    """Return when and to which level an incident goes up whose whistle nobody reported in for, or None.
+
+    It leaves the general ladder alone: whichever comes first raises it, one level at a time.
+    """
+    step = ladder.whistle
+    if step is None or level <= step.level:
+        return None
+    return unreported_since + timedelta(minutes=step.after_min), min(level, 3) - 1
+
+
+def silent_since(passed: datetime, handed_down_at: datetime | None) -> datetime:
+    """Return since when nobody has answered: a limit passed, or the hand-down after it."""
+    return passed if handed_down_at is None else max(passed, handed_down_at)
+
+
 def call_due(severity: int, overdue_since: datetime, now: datetime, ladder: Ladder) -> Call | None:
     """Return whom to call by now: the highest rung that silence has reached, in its latest turn; None below all.
 
     What was missed on the way, by an outage or a clock set forward, is never made up for.
     """
+    return _reached(ladder.steps[severity], overdue_since, now)
+
+
+def whistle_call_due(unreported_since: datetime, now: datetime, ladder: Ladder) -> Call | None:
+    """Return whom to call by now for a whistle that nobody has reported in for, or None."""
+    return _reached((ladder.whistle,), unreported_since, now) if ladder.whistle is not None else None
+
+
+def _reached(steps: Sequence[Step], since: datetime, now: datetime) -> Call | None:
     reached = None
-    for rung, step in enumerate(ladder.steps[severity]):
-        waited = now - overdue_since - timedelta(minutes=step.after_min)
+    for rung, step in enumerate(steps):
+        waited = now - since - timedelta(minutes=step.after_min)
         if waited >= timedelta(0):
             turn = min(step.repeats, waited // timedelta(minutes=step.every_min))
             reached = Call(step, rung, turn)
@@ -110,19 +139,12 @@ def call_due(severity: int, overdue_since: datetime, now: datetime, ladder: Ladd
 def read(text: str, faults: list[PolicyError]) -> Ladder:
     """Build a Ladder from the text of ladder.toml; what is wrong is added to `faults`."""
     top = Table.parse(FILE, text, faults)
-    top.known(("reminders", "step"))
+    top.known(("reminders", "whistle", "step"))
     steps: dict[int, list[Step]] = {severity: [] for severity in SEVERITIES}
     for table in top.tables("step", STEPS_LIMIT):
         table.known(("severity", "after", "level", "role", "channels", "repeats", "every"))
         severity = table.whole("severity", 1, 4)
-        step = Step(
-            table.minutes("after"),
-            LEVELS.get(table.text("level", tuple(LEVELS)), 3),
-            table.text("role", ROLES),
-            table.texts("channels"),
-            table.whole("repeats", 0, REPEATS_LIMIT, 0),
-            table.minutes("every", "60m"),
-        )
+        step = _step(table)
         held = steps[severity]
         if held and (step.after_min <= held[-1].after_min or step.level > held[-1].level):
             table.fault("after", "a later step of the same severity comes later, and no lower")
@@ -130,7 +152,23 @@ def read(text: str, faults: list[PolicyError]) -> Ladder:
     reminders = top.wholes("reminders", 1, 99, [])
     if list(reminders) != sorted(set(reminders)):
         top.fault("reminders", "expected each share once, the smallest first")
-    return Ladder(MappingProxyType({s: tuple(held) for s, held in steps.items()}), reminders)
+    whistle = None
+    if "whistle" in top.keys():  # noqa: SIM118 - a Table is no mapping
+        table = top.table("whistle")
+        table.known(("after", "level", "role", "channels", "repeats", "every"))
+        whistle = _step(table)
+    return Ladder(MappingProxyType({s: tuple(held) for s, held in steps.items()}), reminders, whistle)
+
+
+def _step(table: Table) -> Step:
+    return Step(
+        table.minutes("after"),
+        LEVELS.get(table.text("level", tuple(LEVELS)), 3),
+        table.text("role", ROLES),
+        table.texts("channels"),
+        table.whole("repeats", 0, REPEATS_LIMIT, 0),
+        table.minutes("every", "60m"),
+    )
 
 
 def _minutes_to_leave(ladder: Ladder, severity: int, level: int) -> int | None:

@@ -22,7 +22,7 @@ class Report:
     """What came in, located and typed. `target_at` is a promise its source made; `number` has sixteen digits.
 
     `imported` marks a request that another system runs: our clocks do not judge it, the source's promise does.
-    `reporter` is a contact in confidence: it is never part of an event.
+    `reporter` is the keyed token of a contact, never the contact itself; empty where nobody left one.
     """
 
     number: int
@@ -47,7 +47,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: an id for the record, a role, the area whose subtree is theirs, and their team when they are one."""
+    """Who acts: an id for the record, a role, the area whose subtree is theirs, and their team when they are one.
+
+    A resident acts on one's own report alone, wherever it lies, and proves it by the id: `resident@<token>`, where
+    the token is the keyed one made of the contact that came with the report, or, where none came, the report's number
+    in sixteen digits (`reporter_of`). Whoever builds the actor has checked the contact, or the receipt.
+    """
 
     id: str
     role: str
@@ -193,6 +198,11 @@ class Incident:
             if part.state in LIVE or part.state == "review":
                 found.extend(part.clocks.values())
         return found
+
+
+def reporter_of(incident: Incident) -> str:
+    """Return the id with which a resident acts on an incident: it is the reporter's, see `Actor`."""
+    return f"resident@{incident.facts.get('reporter') or f'{incident.number:016d}'}"
 
 
 @dataclass(slots=True)

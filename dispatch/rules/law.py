@@ -34,6 +34,13 @@ ASSIGNMENT_STATES: dict[str, tuple[str, str]] = {
     "recalled": ("已撤回", "recalled"),
 }
 
+MODE_NAMES: dict[str, tuple[str, str]] = {
+    "one_grid": ("一格解决", "in one grid"),
+    "joint": ("联动", "jointly"),
+    "whistle": ("吹哨", "by whistle"),
+    "all_net": ("全网联动", "by the whole net"),
+}
+
 CENTRE = frozenset({"dispatcher", "duty_leader", "county", "city", "system"})
 ABOVE = frozenset({"county", "city"})
 # A suspension needs somebody above the one who would be late.
@@ -50,7 +57,8 @@ class Step:
 
     `part` lists the states of the assignment that the verb moves, and `part_target` where it moves to.
     `meets` are the clocks that the verb ends. `while_suspended` steps are allowed while the incident is suspended.
-    `may` be given what the step looks at where it is there: a form asks for it too.
+    `may` be given what the step looks at where it is there: a form asks for it too. `modes` are the ways of handling
+    that know the step; none named, all do.
     """
 
     verb: str
@@ -65,6 +73,7 @@ class Step:
     part_target: str | None = None
     while_suspended: bool = False
     may: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
 
 
 def _step(
@@ -105,7 +114,8 @@ STEPS: dict[str, Step] = {
         _step("add_assist", "加派协办", "add an assisting team", _WITH_TEAM, None, CENTRE, needs=("team_id",)),
         _step("recall_assist", "撤回协办", "recall an assisting team", _WITH_TEAM, None, CENTRE,
               needs=("team_id", "reason")),
-        _step("name_commander", "指定指挥长", "name the commander", _OPEN, None, CENTRE, needs=("commander",)),
+        _step("name_commander", "指定指挥长", "name the commander", f"{_BEFORE} {_WITH_TEAM}", None, CENTRE,
+              needs=("commander",), modes=("all_net",)),
         # --- the whistle: an assignment with steps of its own before and after
         _step("whistle", "吹哨", "blow the whistle", "reported accepted dispatched in_hand", None, GRID | CENTRE,
               needs=("whistle_kind", "reason"), may=("team_id",)),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from types import MappingProxyType
+from typing import Any
 
 from dispatch.rules.areas import Level, at_level, centre_of
 from dispatch.rules.calendar import Calendar
@@ -18,10 +19,13 @@ APP = "app"  # inside the system: every city has it, nothing can fail
 RULES_LIMIT = 200
 CHANNELS_LIMIT = 20
 LINES_LIMIT = 100
-# To whom a rule speaks: the team in charge, whoever holds the incident (team or centre), or a role at a level.
-ROLES = ("team", "holder", "dispatcher", "duty_leader", "village", "county", "city", "leader")
+# To whom a rule speaks: the team in charge, whoever holds the incident (team or centre), the teams whose part the step
+# itself sent to assist or took back, or a role at a level.
+OF_PARTS = ("assisting", "recalled")
+ROLES = ("team", "holder", *OF_PARTS, "dispatcher", "duty_leader", "village", "county", "city", "leader")
 LEVELS = {"city": Level.CITY, "county": Level.COUNTY, "town": Level.TOWN, "village": Level.VILLAGE}
-HOLDS = (*KINDS, "open", "overdue", "always")
+# What must be true for a message to go: a clock is awaited of the same holder, the team told has not yet answered, ...
+HOLDS = (*KINDS, "unanswered", "open", "overdue", "always")
 # What a failed message waits before it is tried again, doubling up to the most; so does a channel that failed.
 FIRST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(minutes=10)
@@ -103,6 +107,13 @@ class Facts:
     ended: bool
     paused: bool
     place: str
+    unanswered: Sequence[str] = ()  # teams (`team/<id>`) that were sent and have not picked up
+
+
+def told_of_parts(to: str, parts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the teams that a step sent to assist or took a part from, of the assignments as its event holds them."""
+    state, roles = ("sent", ("assist",)) if to == "assisting" else ("recalled", ("lead", "assist"))
+    return [f"team/{part['team_id']}" for part in parts if part["state"] == state and part["role"] in roles]
 
 
 def receiver(to: str, level: str, facts: Facts) -> str | None:
@@ -118,7 +129,10 @@ def receiver(to: str, level: str, facts: Facts) -> str | None:
 
 
 def untrue(holds: str, holder: str, facts: Facts | None) -> str | None:
-    """Return why a message is no longer true, or None while it is. `holder` held the incident when it was written."""
+    """Return why a message is no longer true, or None while it is.
+
+    `holder` held the incident when it was written; of what is `unanswered` it is the team told.
+    """
     if holds == "always":
         return None
     if facts is None or facts.ended:
@@ -129,6 +143,8 @@ def untrue(holds: str, holder: str, facts: Facts | None) -> str | None:
         return None if facts.overdue_since is not None else "what was awaited has come"
     if holds == "open":
         return None
+    if holds == "unanswered":
+        return None if holder in facts.unanswered else "the team has answered"
     if facts.awaits != holds:
         return "what was awaited has come"
     return None if facts.holder == holder else "somebody else holds it"

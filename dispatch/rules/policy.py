@@ -66,7 +66,6 @@ class Policy:
     review: Limit
     answer: Limit
     report_in: Limit
-    grace: Limit
     straight: frozenset[str]
     grid_trade: str
     weights: Weights = weighing.FORMER
@@ -122,7 +121,6 @@ def parse(version: int, files: Mapping[str, str]) -> Policy:
         review=_limit("limits.toml", "whistle.review", whistle.get("review")),
         answer=_limit("limits.toml", "whistle.answer", whistle.get("answer")),
         report_in=_limit("limits.toml", "whistle.report_in", whistle.get("report_in")),
-        grace=_limit("limits.toml", "whistle.grace", whistle.get("grace")),
         straight=straight,
         grid_trade=grid_trade,
         weights=_later(
@@ -195,12 +193,19 @@ def _same_channels(files: Mapping[str, str], ladder: Ladder, told: Notices) -> N
     """Refuse a ladder that calls by a channel which notices.toml does not have."""
     if escalation.FILE not in files:
         return
-    for severity, steps in ladder.steps.items():
-        for rung, step in enumerate(steps, 1):
-            for channel in step.channels:
-                if channel != notices.APP and channel not in told.channels:
-                    key = f"severity {severity}, step {rung}, channels"
-                    raise PolicyError(escalation.FILE, key, f"{notices.FILE} has no channel {channel!r}")
+    named = {
+        f"severity {severity}, step {rung}": step
+        for severity, steps in ladder.steps.items()
+        for rung, step in enumerate(steps, 1)
+    }
+    if ladder.whistle is not None:
+        named["whistle"] = ladder.whistle
+    for place, step in named.items():
+        for channel in step.channels:
+            if channel != notices.APP and channel not in told.channels:
+                raise PolicyError(
+                    escalation.FILE, f"{place}, channels", f"{notices.FILE} has no channel {channel!r}"
+                )
 
 
 def _later(files: Mapping[str, str], name: str, former: T, read: Callable[[str, list[PolicyError]], T]) -> T:

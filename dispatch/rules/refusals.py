@@ -17,8 +17,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "not_role": ("{role} 无权{verb_zh}", "The role {role} may not {verb_en}"),
     "not_area": ("这个件不在您的辖区内", "This incident lies outside your area"),
     "not_team": ("这个件没有派给您的队伍", "This incident is not assigned to your team"),
+    "not_yours": ("这不是您上报的件", "This is not your own report"),
+    "not_mode": (
+        "只有{mode_zh}的件才能{verb_zh}",
+        "Only an incident handled {mode_en} has a step to {verb_en}",
+    ),
     "needs": ("{verb_zh}必须填写：{field_zh}", "To {verb_en}, {field_en} must be given"),
     "same_hand": ("不能核查自己处置的件", "Nobody verifies their own disposal"),
+    "same_commander": ("指挥长已经是 {commander}", "{commander} is the commander already"),
     "same_team": ("已经在 {team} 手里", "It is with {team} already"),
     "returned_not_closed": (
         "部门退回过的件，派遣员不能直接结案",
@@ -32,6 +38,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The number is taken by another report; use another source id",
     ),
     "at_top": ("已在市级，无法再提级", "It is with the city already: there is no higher level"),
+    "moved_on": ("情况已变，不必再提级", "It has moved on: there is no silence left to raise"),
     "suspended": ("已挂起（{why}），先恢复再办", "It is suspended ({why}): resume it first"),
     "not_suspended": ("这个件没有挂起", "This incident is not suspended"),
     "until": (

@@ -4,51 +4,40 @@ from __future__ import annotations
 
 import copy
 import re
-from datetime import timedelta
-from itertools import pairwise
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch import store
 from dispatch.rules import clocks
 from dispatch.rules.chain import (
-    ASSIGNMENT_STATES,
-    ENDED,
     LIVE,
     STATES,
     STEPS,
     SYSTEM,
     UNASKED,
     Actor,
-    Change,
-    Event,
     Incident,
     lawful,
     replay,
+    reporter_of,
 )
 from dispatch.rules.effects import sampled
-from dispatch.rules.refusals import FIELDS, SENTENCES, Refusal
+from dispatch.rules.refusals import FIELDS, SENTENCES
 from tests.small_law import (
-    ADMIN,
-    AUDITOR,
-    CITY_DESK,
+    CITY,
     COUNTY,
     COUNTY_DESK,
     CREW,
     DISPATCHER,
     DUTY,
     FAR_TOWN,
-    GRID_CREW,
     GRID_TEAM,
     HEAD,
     JOINT,
-    LEADER,
     MAJOR,
     MONDAY,
     OTHER_CREW,
@@ -57,6 +46,7 @@ from tests.small_law import (
     RESIDENT,
     SMALL,
     TOWN,
+    VILLAGE,
     VILLAGE_DESK,
     WHISTLE,
     WORKER,
@@ -66,61 +56,10 @@ from tests.small_law import (
     local,
     teams,
 )
+from tests.walks import BUTTONS, EVERYBODY, LEADS_TO, WATER, check, check_words, loads, walk
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-WATER = 7
-EVERYBODY = (
-    DISPATCHER, DUTY, COUNTY_DESK, CITY_DESK, VILLAGE_DESK, WORKER, HEAD, CREW, LEADER, RESIDENT, AUDITOR, ADMIN,
-    SYSTEM,
-)  # fmt: skip
-
-# Who presses each button in these tests, and what they give.
-BUTTONS: dict[str, tuple[Actor, dict[str, Any]]] = {
-    "accept": (DISPATCHER, {}),
-    "reject": (DUTY, {"reason": "不属实"}),
-    "send_check": (DISPATCHER, {}),
-    "check": (HEAD, {"real": True, "result": "属实"}),
-    "void": (DUTY, {"reason": "误报"}),
-    "merge": (DISPATCHER, {"into": 102}),
-    "absorb": (SYSTEM, {"merged": 5}),
-    "recode": (DISPATCHER, {"category": WHISTLE, "reason": "类别有误"}),
-    "dispatch": (DISPATCHER, {"team_id": POLICE}),
-    "reassign": (DISPATCHER, {"team_id": OTHER_POLICE, "reason": "就近"}),
-    "add_assist": (DISPATCHER, {"team_id": WATER}),
-    "recall_assist": (DISPATCHER, {"team_id": WATER, "reason": "不需要了"}),
-    "name_commander": (DUTY, {"commander": "person/11"}),
-    "whistle": (HEAD, {"whistle_kind": "hard", "reason": "一家办不了", "team_id": WATER}),
-    "send_whistle": (DISPATCHER, {}),
-    "refuse_whistle": (DISPATCHER, {"reason": "可以自办"}),
-    "end_whistle": (HEAD, {}),
-    "rate_whistle": (HEAD, {"rating": 5}),
-    "pick_up": (CREW, {}),
-    "decline": (CREW, {"reason": "不是我们的事"}),
-    "arrive": (CREW, {}),
-    "ask_extension": (CREW, {"limit": "4wh", "reason": "等配件"}),
-    "grant_extension": (DUTY, {}),
-    "refuse_extension": (DUTY, {"reason": "不予"}),
-    "dispose": (CREW, {"result": "已处置"}),
-    "solve": (WORKER, {"result": "当场解决"}),
-    "verify": (HEAD, {}),
-    "rework": (HEAD, {"reason": "还有问题"}),
-    "close": (DUTY, {"standard": True}),
-    "rate": (RESIDENT, {"rating": 4}),
-    "reopen": (DUTY, {"reason": "问题又来了"}),
-    "appeal": (CREW, {"reason": "不是我们的责任"}),
-    "judge_appeal": (COUNTY_DESK, {"granted": True, "reason": "属实"}),
-    "archive": (SYSTEM, {}),
-    "suspend": (DUTY, {"reason": "等法院", "until": (MONDAY + 30 * DAY).isoformat()}),
-    "resume": (DUTY, {}),
-    "note": (RESIDENT, {"note": "补充一点"}),
-    "remind": (LEADER, {}),
-    "supervise": (LEADER, {"reason": "领导关注"}),
-    "escalate": (DUTY, {"reason": "协调不动"}),
-    "hand_down": (COUNTY_DESK, {"reason": "镇街自办"}),
-    "take_over": (COUNTY_DESK, {"reason": "县里来办"}),
-    "breach": (SYSTEM, {"clock": "close"}),
-    "conclude": (SYSTEM, {"closed_at": MONDAY + HOUR}),
-}
+STRANGER = Actor("resident@0000000000000009", "resident", CITY)
 
 # The way there: what was done, in this order, to stand in each state.
 WAY = ("accept", "dispatch", "pick_up", "dispose", "verify", "close", "archive")
@@ -139,19 +78,12 @@ PATHS = {
     "merged": ("merge",),
 }
 
-# Where each verb leads, told by hand; what is not here stays where it is.
-LEADS_TO = {
-    "accept": "accepted", "reject": "rejected", "send_check": "checking", "check": "reported", "void": "void",
-    "merge": "merged", "dispatch": "dispatched", "reassign": "dispatched", "pick_up": "in_hand",
-    "decline": "accepted", "dispose": "disposed", "solve": "disposed", "verify": "verified", "rework": "dispatched",
-    "close": "closed", "reopen": "accepted", "archive": "archived", "conclude": "closed",
-}  # fmt: skip
-
 # Steps whose state is right, but of which something else is missing on the plain way.
 MISSING: dict[str | tuple[str, str], str] = {
     "send_whistle": "not_now", "refuse_whistle": "not_now", "end_whistle": "not_now", "rate_whistle": "not_now",
     "recall_assist": "no_part", "grant_extension": "not_asked", "refuse_extension": "not_asked",
     "resume": "not_suspended", "hand_down": "at_bottom", "breach": "no_clock", "judge_appeal": "not_appealed",
+    "name_commander": "not_mode",
     ("dispatched", "arrive"): "not_now", ("dispatched", "dispose"): "not_now", ("in_hand", "pick_up"): "not_now",
     **{(s, v): "not_team" for s in ("disposed", "verified") for v in ("pick_up", "decline", "arrive", "dispose")},
 }  # fmt: skip
@@ -185,84 +117,6 @@ def standing(state: str) -> Case:
     assert case.incident.state == state
     case.now += MINUTE
     return case
-
-
-def loads(case: Case) -> dict[int, int]:
-    """Return what each team is believed to hold."""
-    return {n: team.load for n in range(1, 9) if (team := case.around.roster.team(n)) is not None}
-
-
-def read_back(case: Case) -> Incident:
-    """Fold the events as they would be read from the database, every change through its JSON."""
-    decode = msgspec.json.Decoder(Change).decode
-    return replay(
-        Event(
-            e.incident_id, e.seq, e.at, e.verb, e.actor, e.cause, e.policy_version,
-            decode(store.written(e.change).encode()),
-        )
-        for e in case.events
-    )  # fmt: skip
-
-
-def check_words(refusal: Refusal) -> None:
-    """A refusal speaks both languages, with every blank filled in."""
-    zh, en = refusal.words("zh"), refusal.words("en")
-    assert re.search(r"[\u4e00-\u9fff]", zh)
-    assert re.fullmatch(r"\S.*[a-z0-9)].*", en)
-    assert not {"{", "}"} & {*zh, *en}
-
-
-def check_segments(case: Case) -> None:
-    """Segments follow each other without gap or overlap from report to end, of each life of the incident."""
-    i = case.incident
-    spans = [(s.began_at, s.ended_at, s.holder) for s in i.past]
-    assert [s.seq for s in i.past] == list(range(1, len(i.past) + 1))
-    if i.ended_at is None:
-        assert i.segment == len(i.past) + 1
-        spans.append((i.held_since, case.now, i.holder))
-    lives: list[tuple[Any, Any]] = []
-    for event in case.events:
-        if event.verb in ("report", "reopen"):
-            lives.append((event.at, None))
-        elif event.change.to in ENDED and lives[-1][1] is None:
-            lives[-1] = (lives[-1][0], event.at)
-    total = sum(((end or case.now) - begin for begin, end in lives), timedelta())
-    assert sum((end - begin for begin, end, _ in spans), timedelta()) == total
-    assert all(begin <= end and holder for begin, end, holder in spans)
-    gaps = [(a[1], b[0]) for a, b in pairwise(spans) if a[1] != b[0]]
-    assert gaps == [(a[1], b[0]) for a, b in pairwise(lives) if a[1] != b[0]]
-
-
-def check(case: Case) -> None:
-    """All that must hold of every incident at every moment."""
-    i = case.incident
-    live = [p for p in i.parts.values() if p.state in LIVE]
-    assert read_back(case) == i
-    check_segments(case)
-    assert sum(p.role == "lead" for p in live) <= 1
-    assert len({p.team_id for p in live}) == len(live), "a team has two live parts"
-    held = loads(case)
-    assert held == {n: sum(p.team_id == n for p in live) for n in held}
-    if i.ended_at is not None:
-        assert i.state in ENDED
-        assert not live
-        assert not any(p.state == "review" for p in i.parts.values())
-        assert not i.running()
-    else:
-        assert i.state in STATES.keys() - ENDED
-        assert i.holder
-        with_team = i.state in ("dispatched", "in_hand")
-        assert (i.lead is not None) == with_team
-        assert i.holder.startswith("team/") == with_team
-        if i.lead is not None:
-            assert i.holder == f"team/{i.lead.team_id}"
-            assert (i.lead.state == "sent") == (i.state == "dispatched")
-    for clock in [*i.clocks.values(), *(c for p in i.parts.values() for c in p.clocks.values())]:
-        if clock.awaited:
-            assert (clock.due is None) == (clock.state == "paused") == (clock.left is not None)
-    for part in i.parts.values():
-        assert part.state in ASSIGNMENT_STATES
-        assert (part.ended_at is None) == (part.state in LIVE or part.state == "review")
 
 
 def test_every_button_of_the_table_is_pressed_here() -> None:
@@ -343,7 +197,7 @@ def test_nobody_acts_outside_their_area_or_for_another_team(verb: str) -> None:
                 told = {"not_team"} if moves_a_part else {"not_area"}
             else:
                 stranger = Actor("person/99", actor.role, area, None)
-                told = {"not_area"}
+                told = {"not_yours" if actor.role == "resident" else "not_area"}
             if area == FAR_TOWN[:6] or (area == "445302002" and actor.role == "county"):
                 continue
             case = standing(state)
@@ -360,6 +214,7 @@ def test_what_must_be_given_must_be_given(verb: str) -> None:
     for need in STEPS[verb].needs:
         for nothing in (None, "", "  \n", ()):
             case = standing(min(STEPS[verb].sources))
+            case.incident.mode = (*STEPS[verb].modes, case.incident.mode)[0]
             refusal = case.ask(verb, actor, **{**args, need: nothing})
             assert refusal is not None
             assert refusal.code == "needs"
@@ -369,9 +224,9 @@ def test_what_must_be_given_must_be_given(verb: str) -> None:
 
 def test_the_buttons_shown_are_those_that_work() -> None:
     """What `lawful` offers to anybody is never refused for role, area, team or state; what it hides always is."""
-    hard = {"not_role", "not_area", "not_team", "not_now"}
+    hard = {"not_role", "not_area", "not_team", "not_now", "not_mode", "not_yours"}
     for state in STATES:
-        for actor in (*EVERYBODY, OTHER_CREW, Actor("person/99", "dispatcher", FAR_TOWN)):
+        for actor in (*EVERYBODY, OTHER_CREW, Actor("person/99", "dispatcher", FAR_TOWN), STRANGER):
             shown = {step.verb for step in lawful(standing(state).incident, actor)}
             for verb in BUTTONS:
                 refusal = standing(state).ask(verb, actor, **BUTTONS[verb][1])
@@ -419,6 +274,71 @@ def test_the_second_hand_reads_who_did_what_and_when() -> None:
 
 
 # --- the rules that other systems got wrong
+
+
+def test_a_resident_acts_on_no_report_but_their_own() -> None:
+    """With a contact its token proves it, without one the receipt; a number never stands in for a contact."""
+    for token, own in (("a1b2c3d4e5f60718", "resident@a1b2c3d4e5f60718"), ("", RESIDENT.id)):
+        case = Case(JOINT, reporter=token)
+        assert reporter_of(case.incident) == own
+        for wrong in ("resident@", "resident@0000000000000002", "a1b2c3d4e5f60718", f"resident@{VILLAGE}"):
+            stranger = Actor(wrong, "resident", CITY)
+            assert case.refused("note", stranger, note="补充") == "not_yours"
+            assert lawful(case.incident, stranger) == []
+        if token:
+            assert case.refused("note", RESIDENT, note="补充") == "not_yours"
+        case.do("note", Actor(own, "resident", FAR_TOWN), note="补充")
+        assert case.incident.facts.get("reporter", "") == token
+    closed = standing("closed")
+    for verb, args in (("rate", {"rating": 1}), ("reopen", {"reason": "没解决"})):
+        assert closed.refused(verb, STRANGER, **args) == "not_yours"
+    check(case)
+
+
+def test_a_commander_is_named_for_major_matters_before_disposal_and_once() -> None:
+    """The record says whom; another may follow, the same one again is refused."""
+    assert standing("accepted").refused("name_commander", DUTY, commander="person/11") == "not_mode"
+    case = Case(MAJOR)
+    first = case.events[-1].change.said["commander"]
+    assert first == case.incident.facts["commander"] == f"duty/{TOWN}"
+    refusal = case.ask("name_commander", DUTY, commander=first)
+    assert refusal is not None
+    assert refusal.code == "same_commander"
+    check_words(refusal)
+    case.do("name_commander", DUTY, commander="person/30")
+    assert case.events[-1].change.said["commander"] == case.incident.facts["commander"] == "person/30"
+    assert case.refused("name_commander", DUTY, commander="person/30") == "same_commander"
+    case.do("pick_up", CREW).do("dispose", CREW, result="已处置")
+    assert case.refused("name_commander", DUTY, commander="person/31") == "not_now"
+    check(case)
+
+
+def test_an_end_at_the_source_from_before_reopening_does_not_end_the_new_life() -> None:
+    """What the source told of the former life is over; a later end is judged by itself."""
+    case = Case(JOINT, imported=True, target_at=MONDAY + 3 * DAY)
+    case.do("conclude", SYSTEM, MONDAY + DAY, closed_at=MONDAY + DAY)
+    case.do("reopen", DUTY, MONDAY + 2 * DAY, reason="又来了")
+    for early in (MONDAY + HOUR, MONDAY + DAY):
+        assert case.refused("conclude", SYSTEM, closed_at=early) == "before"
+    case.do("conclude", SYSTEM, MONDAY + 4 * DAY, closed_at=MONDAY + 4 * DAY)
+    assert case.incident.state == "closed"
+    check(case)
+
+
+def test_what_was_gathered_as_silent_is_not_raised_when_it_was_heard_or_raised_meanwhile() -> None:
+    """Between looking and acting a team may pick up, and another hand may have raised it."""
+    case = Case(JOINT).do("accept", DISPATCHER)
+    case.now = MONDAY + 2 * HOUR
+    assert case.refused("escalate", SYSTEM, reason="silence", silent_at=3) == "moved_on"
+    case.do("breach", SYSTEM, clock="dispatch")
+    assert case.refused("escalate", SYSTEM, reason="silence", silent_at=2) == "moved_on"
+    case.do("escalate", SYSTEM, reason="silence", silent_at=3)
+    assert case.incident.level == 2
+    case.do("hand_down", COUNTY_DESK, MONDAY + 3 * HOUR, reason="镇街自办")
+    assert datetime.fromisoformat(case.incident.facts["handed_down_at"]) == case.now
+    case.do("dispatch", DISPATCHER, team_id=POLICE)
+    assert case.refused("escalate", SYSTEM, reason="silence", silent_at=3) == "moved_on"
+    check(case)
 
 
 def test_nobody_verifies_or_returns_their_own_disposal() -> None:
@@ -772,56 +692,12 @@ def test_a_position_that_is_no_position_is_refused_with_a_sentence() -> None:
     check(case)
 
 
-# --- walks
-
-
-def _given(verb: str, case: Case, rnd: Random) -> dict[str, Any]:
-    args = dict(BUTTONS[verb][1])
-    if "team_id" in args:
-        args["team_id"] = rnd.randint(1, 8)
-    if verb == "suspend":
-        args["until"] = case.now + rnd.randint(1, 80) * DAY
-    if verb == "conclude":
-        args["closed_at"] = case.now
-    if verb == "breach":
-        args["clock"] = rnd.choice(clocks.KINDS)
-    if verb in ("dispose", "solve"):
-        args["photos"] = ["https://x/1.jpg", "https://x/2.jpg"]
-    if verb in ("rate", "rate_whistle"):
-        args["rating"] = rnd.randint(1, 5)
-    if verb == "recode":
-        args["category"] = rnd.choice((JOINT, MAJOR, SMALL, WHISTLE))
-    return args
-
-
-def _people(case: Case) -> list[Actor]:
-    crews = [
-        Actor(f"team/{n}", "team", "445300", n) for n in {p.team_id for p in case.incident.parts.values()}
-    ]
-    return [*EVERYBODY, OTHER_CREW, GRID_CREW, *crews, *crews]
-
-
 @settings(max_examples=150, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([JOINT, MAJOR, SMALL, WHISTLE]), st.booleans())
 def test_whatever_anybody_does_the_incident_stays_whole(rnd: Random, category: str, imported: bool) -> None:
     """Many hands, good wishes and bad, long waits and short: replay, segments, holder, lead and loads hold."""
-    case = Case(category, imported=imported, target_at=MONDAY + DAY if imported else None)
-    case.around.other = Incident(102, number=77, state="reported")
-    check(case)
-    for _ in range(rnd.randint(5, 30)):
-        case.now += timedelta(seconds=rnd.choice((0, 1, 60, 3_600, 86_400, 400_000)))
-        actor = rnd.choice(_people(case))
-        offered = [step.verb for step in lawful(case.incident, actor)]
-        # Ends come last: a walk that is over at once proves little.
-        lively = [v for v in offered if LEADS_TO.get(v) not in ENDED] or offered
-        verb = rnd.choice(lively if lively and rnd.random() < 0.9 else sorted(BUTTONS))
-        before, held = copy.deepcopy(case.incident), loads(case)
-        refusal = case.ask(verb, actor, **_given(verb, case, rnd))
-        if refusal is not None:
-            check_words(refusal)
-            assert (case.incident, loads(case)) == (before, held), f"{verb} was refused and changed something"
-        else:
-            check(case)
+    for case in walk(rnd, category, imported):
+        check(case)
 
 
 def test_an_incident_without_events_is_no_incident() -> None:

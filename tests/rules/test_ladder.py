@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from dispatch.rules import escalation, notices
 from dispatch.rules import policy as policies
-from dispatch.rules.escalation import FORMER, Ladder, call_due, cutoffs, next_step
+from dispatch.rules.escalation import (
+    FORMER,
+    Ladder,
+    call_due,
+    cutoffs,
+    next_step,
+    silent_since,
+    whistle_call_due,
+    whistle_step,
+)
 from dispatch.rules.tables import PolicyError
 from models.loading import POLICY_DIR
 from tests.small_law import FILES, MONDAY
@@ -71,6 +80,30 @@ def test_the_highest_rung_is_called_in_its_latest_turn_and_turns_end(
     assert (call and call.rung, call and call.turn) == (rung, turn)
 
 
+@pytest.mark.parametrize(("level", "goes_to"), [(4, 2), (3, 2), (2, None), (1, None)])
+def test_a_whistle_not_reported_in_goes_to_the_county_a_quarter_of_an_hour_later(
+    level: int, goes_to: int | None
+) -> None:
+    expected = None if goes_to is None else (MONDAY + timedelta(minutes=15), goes_to)
+    assert whistle_step(level, MONDAY, shipped()) == expected
+    # A version from before the rule has none.
+    assert whistle_step(level, MONDAY, FORMER) is None
+
+
+@pytest.mark.parametrize(("minutes", "turn"), [(14, None), (15, 0), (44, 0), (45, 1), (10_000, 1)])
+def test_the_county_is_called_for_a_whistle_twice_and_no_more(minutes: int, turn: int | None) -> None:
+    call = whistle_call_due(MONDAY, MONDAY + timedelta(minutes=minutes), shipped())
+    assert (call and call.turn) == turn
+    if call is not None:
+        assert (call.step.role, call.step.level) == ("county", 2)
+
+
+def test_silence_counts_from_the_limit_or_from_the_later_hand_down() -> None:
+    hour = timedelta(hours=1)
+    assert silent_since(MONDAY, None) == silent_since(MONDAY, MONDAY - hour) == MONDAY
+    assert silent_since(MONDAY, MONDAY + hour) == MONDAY + hour
+
+
 def test_a_version_from_before_the_ladder_keeps_the_one_it_had() -> None:
     assert policies.parse(1, FILES).ladder is FORMER
     assert policies.parse(1, {**WITH, escalation.FILE: TEXT}).ladder == shipped()
@@ -89,6 +122,7 @@ def test_a_version_from_before_the_ladder_keeps_the_one_it_had() -> None:
         ),
         ('role = "duty_leader"', 'role = "resident"', "step[1].role", "expected one of dispatcher"),
         ("repeats = 2", "repeats = 99", "step[1].repeats", "expected a whole number from 0 to 20, not 99"),
+        ("[whistle]", "[whistle]\nbefore = 1", "whistle.before", "is not known here"),
         ("repeats = 2", "repeat = 2", "step[1].repeat", "is not known here"),
         ("[50, 80]", "[80, 50]", "reminders", "the smallest first"),
         ("[50, 80]", "[50, 180]", "reminders", "expected whole numbers from 1 to 99"),
