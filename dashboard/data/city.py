@@ -373,8 +373,10 @@ class Reads:
         with self.look() as connection:
             rows = connection.execute(
                 "select area_code, count(*) filter (where disposed_on_time), count(*) from incident"
-                " where disposed_at >= %s and disposed_on_time is not null group by 1",
-                (since,),
+                " where disposed_at >= %(since)s and disposed_on_time is not null"
+                # What was disposed of since then is open or has ended since then: there are indexes for that.
+                " and (ended_at is null or ended_at >= %(since)s) group by 1",
+                {"since": since},
             ).fetchall()
         return {area: (good, base) for area, good, base in rows}
 
