@@ -1,19 +1,36 @@
-"""Routes: which page stands under which address. Run by the ASGI app of `dashboard.web`, from the project's root."""
+"""Routes: every page of the table under its address. Run by the ASGI app of `dashboard.web`, from the project's root.
+
+A page that the viewer may not open is not in the bar, but keeps its address: it says itself who may open it.
+"""
 
 from __future__ import annotations
 
+import psycopg
 import streamlit as st
 
-from dashboard.screens import home, incidents, wall
+from dashboard.frame import remember_language
+from dashboard.pages import PLACES
+from dashboard.session import viewer
 from dashboard.words import chosen, translator
 
+remember_language()
 _ = translator(chosen(st.query_params.get("lang")))
 st.set_page_config(page_title=_("Gridwhistle"), layout="wide")
+try:
+    who = viewer()
+except psycopg.Error:
+    who = None  # the page itself says that the database is away
+role = None if who is None else who.role
 st.navigation(
     [
-        st.Page(home.page, title=_("Start"), url_path="home", default=True),
-        st.Page(wall.page, title=_("Wall"), url_path="wall"),
-        st.Page(incidents.page, title=_("Incidents"), url_path="incidents"),
+        st.Page(
+            place.page,
+            title=_(place.title),
+            url_path=path,
+            default=path == "home",
+            visibility="visible" if place.opens(role) else "hidden",
+        )
+        for path, place in PLACES.items()
     ],
     position="top",
 ).run()

@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import streamlit as st
 
 from dashboard.data import Directory, Reads, Viewer, demo, reads
+from dashboard.pages import PLACES
 from dashboard.session import required
-from dashboard.words import Translate, chosen, translator
+from dashboard.words import LANGUAGES, ROLES, Translate, chosen, pick, translator
 
 COMPONENTS = Path(__file__).parent / "components"
+LANGUAGE_COOKIE = "gridwhistle_lang"  # the account's corner writes it; no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +37,58 @@ class Frame:
 
 
 @contextmanager
-def framed(page: str, roles: Collection[str]) -> Iterator[Frame]:
-    """Open the page at `/page` for these roles; anyone else is told why not.
+def framed(page: str, roles: Collection[str] | None = None) -> Iterator[Frame]:
+    """Open the page at `/page` for the roles that the table of pages names; anyone else is told why not.
 
     Where the database is away, the page says so in words instead of a traceback.
     """
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
     st.html(f"<style>{style()}</style>")
+    may = PLACES[page].roles if roles is None or page in PLACES else frozenset(roles)
     try:
-        who = required(roles, page)
+        who = required(may, page)
+        corner(lang, who)
         yield Frame(lang, _, who, reads())
     except psycopg.Error:
         st.error(_("The database does not answer. What you see may be old; try again in a moment."))
     if demo():
         st.caption(_("Demo data"))
+
+
+def corner(lang: str, who: Viewer | None) -> None:
+    """Show top right who is signed in, the switch of languages and the ways out; a visitor gets the way in."""
+    _ = translator(lang)
+    words = {
+        "language": "English" if lang == "zh" else "中文",
+        "in": _("Sign in"),
+        "out": _("Sign out"),
+        "everywhere": _("Sign out everywhere"),
+        "password": _("Change the password"),
+        "old": _("Present password"),
+        "new": _("New password, 10 characters or more"),
+        "again": _("New password again"),
+        "save": _("Save"),
+        "cancel": _("Cancel"),
+        "differ": _("The two new passwords differ."),
+        "away": _("The server does not answer. Try again in a moment."),
+    }
+    data: dict[str, Any] = {"lang": lang, "other": "en" if lang == "zh" else "zh", "words": words}
+    if who is not None:
+        area = directory().areas.get(who.area)
+        data |= {
+            "name": who.name,
+            "role": _(ROLES[who.role]),
+            "area": who.area if area is None else pick(lang, area.name, area.name_en),
+        }
+    _corner()(key="account", data=data)
+
+
+def remember_language() -> None:
+    """Let a page that was opened without `?lang=` speak the language that was chosen last on this browser."""
+    kept = st.context.cookies.get(LANGUAGE_COOKIE, "")
+    if kept in LANGUAGES and "lang" not in st.query_params and chosen(None) != kept:
+        st.query_params["lang"] = kept
 
 
 @st.cache_resource(ttl=60, show_spinner=False)
@@ -61,3 +101,15 @@ def directory() -> Directory:
 def style() -> str:
     """Return the style sheet of desk and phone pages."""
     return (COMPONENTS / "desk" / "desk.css").read_text(encoding="utf-8")
+
+
+@cache
+def _corner() -> Any:
+    folder = COMPONENTS / "account"
+    return st.components.v2.component(
+        "gridwhistle_account",
+        html='<div class="gw-account"></div>',
+        css=(folder / "account.css").read_text(encoding="utf-8"),
+        js=(folder / "account.js").read_text(encoding="utf-8"),
+        isolate_styles=False,
+    )

@@ -19,11 +19,14 @@ def viewer() -> Viewer | None:
 
 
 def required(roles: Collection[str], page: str) -> Viewer:
-    """Return who is signed in, one of these roles; anyone else is told why the page `/page` stays shut, and it ends."""
+    """Return who is signed in, one of these roles; anyone else is told why the page `/page` stays shut, and it ends.
+
+    Where no roles are named, anyone who is signed in may.
+    """
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
     who = viewer()
-    if who is not None and who.role in roles:
+    if who is not None and (not roles or who.role in roles):
         return who
     onward = f"/{page}?{urlencode(dict(st.query_params))}"
     query = {"lang": lang, "next": onward}

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data
+from dashboard import data, frame
+from dashboard.access import COOKIE
 from dashboard.data import Filter, Reads
-from dashboard.screens import incidents, wall
+from dashboard.screens import wall
 from dashboard.words import LANGUAGES, translator
+from dispatch import accounts
 from dispatch.desk import Desk
-from dispatch.rules.chain import Report
+from dispatch.rules.chain import Actor, Report
 from models.demo import load_demo
-from models.servers import Servers
+from models.servers import Servers, psycopg_dsn
 
 TIMEOUT_S = 60
+SignIn = Callable[[str], None]
+WHOLE = Actor("city:test", "city", "445300")
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +34,8 @@ def city(servers: Servers, template: str) -> Iterator[str]:
     _administer(servers, f"CREATE DATABASE screens_city TEMPLATE {template} STRATEGY FILE_COPY")
     url = _address(servers, "screens_city")
     load_demo(url)
+    with psycopg.connect(psycopg_dsn(url)) as connection:
+        accounts.ensure_demo(connection)
     yield url
     _administer(servers, "DROP DATABASE screens_city WITH (FORCE)")
 
@@ -39,18 +47,36 @@ def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("REDIS_URL", servers.redis_url)
     monkeypatch.setenv("DEMO", "1")
     data.reads.cache_clear()
-    incidents._directory.clear()
+    frame.directory.clear()
     yield data.reads()
     data.reads().close()
     data.reads.cache_clear()
 
 
-def report(city: str, source_id: str) -> int:
+@pytest.fixture
+def signed_in(door: Reads, monkeypatch: pytest.MonkeyPatch) -> SignIn:
+    """Return what signs the pages' browser in as one of the demo's accounts; empty text signs it out."""
+    cookies: dict[str, str] = {}
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
+
+    def sign_in(login: str) -> None:
+        cookies.clear()
+        if login:
+            answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+            assert isinstance(answer, tuple)
+            cookies[COOKIE] = answer[0]
+
+    return sign_in
+
+
+def report(city: str, source_id: str, category: str = "0104") -> int:
+    """Report something in the village of the demo's worker."""
     now = datetime.now(UTC)
     number = int(source_id)
-    one = Report(
-        number, "test", source_id, "0104", "有人<b>聚赌</b>", "", "445302001009", 112.0, 22.9, "point", now
-    )
+    with psycopg.connect(psycopg_dsn(city)) as connection:
+        row = connection.execute("select area_code from account where login = 'worker'").fetchone()
+        assert row is not None
+    one = Report(number, "test", source_id, category, "有人<b>聚赌</b>", "", row[0], 112.0, 22.9, "point", now)
     with Desk(city) as desk:
         outcome = desk.report([one], now)[0]
     assert outcome.incident_id is not None
@@ -70,8 +96,10 @@ def open_page(name: str, **query: str) -> AppTest:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("name", ["home", "wall", "incidents"])
-def test_every_page_runs_in_both_languages(door: Reads, name: str, lang: str) -> None:
-    open_page(name, lang=lang)
+def test_every_page_runs_in_both_languages(signed_in: SignIn, name: str, lang: str) -> None:
+    for login in ("", "dispatcher"):
+        signed_in(login)
+        open_page(name, lang=lang)
 
 
 def test_every_sentence_of_the_wall_has_its_chinese() -> None:
@@ -80,7 +108,8 @@ def test_every_sentence_of_the_wall_has_its_chinese() -> None:
     assert not missing
 
 
-def test_an_address_that_makes_no_sense_is_no_fault(door: Reads) -> None:
+def test_an_address_that_makes_no_sense_is_no_fault(signed_in: SignIn) -> None:
+    signed_in("dispatcher")
     open_page("incidents", id="abc", area="nowhere", after="x_y", state="none", theme="99", light="blue")
     open_page("incidents", id="999999999", after="1e999_1")
     open_page("wall", area="<script>", lang="xx")
@@ -91,7 +120,7 @@ def test_filters_say_what_they_say(city: str, door: Reads) -> None:
     now = datetime.now(UTC)
 
     def found(**wanted: str) -> bool:
-        return incident_id in {row.id for row in door.incidents(Filter(**wanted), now)}
+        return incident_id in {row.id for row in door.incidents(WHOLE, Filter(**wanted), now)}
 
     assert found()
     assert found(area="445302", state="open", theme="01", text="聚赌")
@@ -110,23 +139,22 @@ def test_pages_of_the_list_join_without_a_gap(
     for n in range(6001, 6008):
         report(city, str(n))
     now = datetime.now(UTC)
-    whole = [row.id for row in door.incidents(Filter(), now)]
+    whole = [row.id for row in door.incidents(WHOLE, Filter(), now)]
     monkeypatch.setattr(data, "PAGE_ROWS", 3)
     joined: list[int] = []
     after = None
-    while rows := door.incidents(Filter(), now, after):
+    while rows := door.incidents(WHOLE, Filter(), now, after):
         joined += [row.id for row in rows]
         after = (rows[-1].reported_at, rows[-1].id)
     assert joined == whole
 
 
-def press(page: AppTest, verb: str, role: str, **typed: object) -> AppTest:
-    """Act as a role: fill in what the verb needs and press its button."""
-    next(b for b in page.selectbox if (b.key or "").startswith("role-")).set_value(role).run()
+def press(page: AppTest, verb: str, **typed: object) -> AppTest:
+    """Fill in what the verb needs and press its button."""
     button = next(b for b in page.button if (b.key or "").startswith(f"{verb}-"))
     for need, value in typed.items():
         key = f"{button.key}-{need}"
-        boxes = [*page.text_input, *page.checkbox, *page.selectbox]
+        boxes = [*page.text_input, *page.checkbox, *page.selectbox, *page.radio]
         box = next(b for b in boxes if b.key == key)
         box.set_value(value)
     button.click()
@@ -136,24 +164,38 @@ def press(page: AppTest, verb: str, role: str, **typed: object) -> AppTest:
     return page
 
 
-def test_one_incident_is_walked_its_whole_way(city: str, door: Reads) -> None:
-    incident_id = report(city, "7001")
-    page = open_page("incidents", id=str(incident_id))
-    press(page, "accept", "dispatcher")
-    press(page, "dispatch", "dispatcher")
-    press(page, "pick_up", "team")
-    press(page, "dispose", "team", result="已劝散")
-    press(page, "verify", "dispatcher")
-    press(page, "close", "dispatcher", standard=True)
-    detail = door.detail(incident_id)
+def test_one_incident_is_walked_its_whole_way_by_those_whose_turn_it_is(
+    city: str, door: Reads, signed_in: SignIn
+) -> None:
+    incident_id = report(city, "7001", "1001")
+    with psycopg.connect(psycopg_dsn(city)) as connection:
+        row = connection.execute("select team_id from account where login = 'team'").fetchone()
+        assert row is not None
+
+    def opened(login: str) -> AppTest:
+        signed_in(login)
+        return open_page("incidents", id=str(incident_id))
+
+    page = opened("dispatcher")
+    press(page, "accept")
+    press(page, "dispatch", team_id=row[0])
+    page = opened("team")
+    press(page, "pick_up")
+    press(page, "dispose", result="已劝散")
+    page = opened("duty")
+    press(page, "verify")
+    press(page, "close", standard=True)
+    detail = door.detail(WHOLE, incident_id)
     assert detail is not None
     assert detail.incident.state == "closed"
-    assert [event.verb for event in detail.events][-1] == "close"
+    by = {event.verb: event.actor for event in detail.events}
+    assert by | {"accept": "dispatcher:dispatcher", "dispose": "team:team", "close": "duty_leader:duty"} == by
     assert detail.segments[-1].ended_at is not None
 
 
-def test_a_refusal_is_shown_in_words(city: str, door: Reads) -> None:
+def test_a_refusal_is_shown_in_words(city: str, signed_in: SignIn) -> None:
     incident_id = report(city, "7002")
+    signed_in("dispatcher")
     page = open_page("incidents", id=str(incident_id))
     button = next(b for b in page.button if (b.key or "").startswith("reject-"))
     button.click()
@@ -161,10 +203,10 @@ def test_a_refusal_is_shown_in_words(city: str, door: Reads) -> None:
     assert any("理由" in each.value for each in page.error)
 
 
-def test_outside_the_demo_nobody_acts_without_a_login(
-    city: str, door: Reads, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_login_the_list_stays_shut(city: str, signed_in: SignIn) -> None:
     incident_id = report(city, "7003")
-    monkeypatch.setenv("DEMO", "0")
+    signed_in("")
     page = open_page("incidents", id=str(incident_id))
-    assert not [b for b in page.button if (b.key or "").startswith("accept-")]
+    assert not page.dataframe
+    assert not page.button
+    assert page.info

@@ -20,6 +20,7 @@ from dashboard.data.city import (
     Type,
     digest,
     reads,
+    visible,
 )
 from dashboard.data.people import demo, sign_in, sign_out, sign_out_everywhere, viewer_of
 from dispatch.accounts import NotIn, Viewer
@@ -27,5 +28,5 @@ from dispatch.accounts import NotIn, Viewer
 __all__ = [
     "CHANGES_LIMIT", "PAGE_ROWS", "Area", "Changes", "Detail", "Directory", "Filter", "ListRow", "LiveRow", "NotIn", "Part",
     "PastRow", "Raised", "Reads", "SegmentRow", "Snapshot", "Team", "Type", "Viewer", "demo", "digest", "reads",
-    "sign_in", "sign_out", "sign_out_everywhere", "viewer_of",
+    "sign_in", "sign_out", "sign_out_everywhere", "viewer_of", "visible",
 ]  # fmt: skip

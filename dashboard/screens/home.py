@@ -1,34 +1,50 @@
-"""The start page: where to go from here."""
+"""The start page: where to go from here, for whoever looks."""
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
+import psycopg
 import streamlit as st
 
+from dashboard.data import demo
+from dashboard.frame import corner, style
+from dashboard.pages import PLACES
 from dashboard.screens.wall import DEFAULT_AREA
+from dashboard.session import viewer
 from dashboard.words import chosen, translator
+from dispatch.rules.areas import Level, at_level
+
+COLUMNS = 3
 
 
 def page() -> None:
-    """Show an entry tile for every part of the system."""
+    """Show an entry tile for every page that the viewer may open."""
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
-    tail = "" if lang == "zh" else f"&lang={lang}"
+    tail = {} if lang == "zh" else {"lang": lang}
+    st.html(f"<style>{style()}</style>")
+    try:
+        who = viewer()
+        corner(lang, who)
+    except psycopg.Error:
+        who = None
+        st.error(_("The database does not answer. What you see may be old; try again in a moment."))
     st.title(_("Gridwhistle"))
     st.caption(
         _("A city's command and dispatch: incidents in, people sent, clocks kept, the whole city on a wall.")
     )
-    left, right = st.columns(2)
-    with left, st.container(border=True):
-        st.subheader(_("Wall"))
-        st.write(
-            _(
-                "The city live: what is red now, who holds it, where it is. For city, county, town and village."
-            )
-        )
-        st.link_button(_("Open the wall"), f"/wall?area={DEFAULT_AREA}&embed=true{tail}", type="primary")
-    with right, st.container(border=True):
-        st.subheader(_("Incidents"))
-        st.write(_("Find an incident, see its whole way, and take the next lawful step."))
-        st.link_button(_("Open the incidents"), f"/incidents?{tail[1:]}")
-    other = "en" if lang == "zh" else "zh"
-    st.link_button("English" if other == "en" else "中文", f"/?lang={other}", type="tertiary")
+    role = None if who is None else who.role
+    area = DEFAULT_AREA if who is None else (at_level(who.area, Level.VILLAGE) or who.area)
+    tiles = [place for path, place in PLACES.items() if path != "home" and place.opens(role)]
+    for begin in range(0, len(tiles), COLUMNS):
+        for column, place in zip(st.columns(COLUMNS), tiles[begin : begin + COLUMNS], strict=False):
+            query = tail | ({"area": area, "embed": "true"} if place.path == "wall" else {})
+            with column, st.container(border=True):
+                st.subheader(_(place.title))
+                st.write(_(place.tells))
+                st.link_button(_("Open"), f"/{place.path}?{urlencode(query)}")
+    if who is None:
+        st.caption(_("Sign in to see the pages of your role."))
+    if demo():
+        st.caption(_("Demo data"))
