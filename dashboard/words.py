@@ -48,20 +48,27 @@ def translator(lang: str) -> Translate:
 
     A sentence without a translation is returned as it stands, in English.
     """
-    # One catalogue a page: `locale/zh/*.po`; the same sentence has the same translation in all of them.
-    files = sorted((FOLDER / lang).glob("*.po"))
-    if not files:
-        return NullTranslations().gettext
+    return _catalogue(lang).gettext
+
+
+def shorter(lang: str, name: str) -> str:
+    """Return the short wording of a name, for walls where it may not be cut; without one, the name itself."""
+    return _catalogue(lang).pgettext("short", name)
+
+
+@cache
+def _catalogue(lang: str) -> NullTranslations:
+    """Return all catalogues of a language as one: one file a page, a sentence alike wherever it stands."""
     whole = Catalog(locale=lang)
-    for path in files:
+    for path in sorted((FOLDER / lang).glob("*.po")):
         with path.open("rb") as file:
             for message in read_po(file):
                 if message.id:
-                    whole[str(message.id)] = message
+                    whole.add(message.id, message.string, context=message.context)
     compiled = io.BytesIO()
     write_mo(compiled, whole)
     compiled.seek(0)
-    return GNUTranslations(compiled).gettext
+    return GNUTranslations(compiled)
 
 
 def pick(lang: str, zh: str, en: str | None) -> str:

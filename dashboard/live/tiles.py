@@ -174,6 +174,8 @@ class _Teller:
         """Return a name as it is said inside this area: without its parent's name, in English without its rank."""
         name = pick(self.lang, area.name, area.name_en)
         if self.lang != "zh":
+            if area.level == Level.MICRO:
+                return name.rpartition(" ")[2]
             return name.rpartition(" ")[0] or name if area.level in (Level.COUNTY, Level.TOWN) else name
         above = self.area.name
         if len(name) > len(above) and name.startswith(above):
@@ -330,7 +332,10 @@ class _Teller:
         if kind == "team":
             return self.team(int(key))
         place = self.name(key)
-        return [self.t("{place} command centre").format(place=place), self.t("{place} centre").format(place=place)]
+        return [
+            self.t("{place} command centre").format(place=place),
+            self.t("{place} centre").format(place=place),
+        ]
 
     def team(self, team_id: int) -> list[str]:
         """Return the wordings of a team: its name, then where it is and its trade in short, then the trade alone."""
@@ -346,7 +351,9 @@ class _Teller:
         if self.lang == "zh":
             return list(dict.fromkeys((name, trade)))
         brief = shorter(self.lang, trade)
-        return list(dict.fromkeys((name, f"{place} {brief}", f"{place.rpartition(' ')[0] or place} {brief}", brief)))
+        return list(
+            dict.fromkeys((name, f"{place} {brief}", f"{place.rpartition(' ')[0] or place} {brief}", brief))
+        )
 
     def happened(self, row: LiveRow) -> str:
         step = STEPS.get(row.last_verb)

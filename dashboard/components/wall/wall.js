@@ -6,8 +6,8 @@ const SLOTS = { reds: 5, whistles: 4, raised: 2, ticker: 3, parts: 5, rank: 6 };
 const STEPS = [0, 2, 5, 10]; // break points of the ramp, in per cent
 const SILENT_MS = 20000; // no word from the server for so long: connect anew
 const RETRY_FIRST_MS = 1000, RETRY_LONGEST_MS = 30000;
+const SETTLE_MS = 15000; // how often wordings are chosen anew
 const VIEW_BACK_MS = 120000; // a moved map goes back by itself
-const ROOM = 270; // for type and place of a red row, in 1080p pixels
 const NAMES = 12; // of areas without a mark, the worst first
 const ZONE = "Asia/Shanghai";
 const NOW = { OPEN: 0, RED: 1, YELLOW: 2, REPORTED: 3, CLOSED: 4, DISPOSED: 5, ON_TIME: 6, MEDIATED: 7, SETTLED: 8, RATED: 9, PLEASED: 10 };
@@ -27,6 +27,28 @@ function span(ms, words, long) {
   if (h >= 48) return `${Math.floor(h / 24)} ${words.d}${long && h % 24 ? ` ${h % 24} ${words.h}` : ""}`;
   if (h >= 10 && !long) return `${h} ${words.h}`;
   return h ? `${h}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}` : `${pad(Math.floor(s / 60))}:${pad(s % 60)}`;
+}
+
+// Wordings of one thing, the fullest first; names are never cut, so the first that fits its place is shown.
+const fit = (...wordings) => {
+  const texts = [...new Set(wordings.flat().filter((text) => text !== undefined))];
+  return `<span class="fit" data-fit="${esc(JSON.stringify(texts))}">${esc(texts[0])}</span>`;
+};
+
+/** Let every line of a tile choose the fullest wording that fits: the last thing of a line gives way first. */
+function settle(body) {
+  for (const line of body.querySelectorAll(".fits")) {
+    const places = [...line.querySelectorAll("[data-fit]")].map((element) => [element, JSON.parse(element.dataset.fit), 0]);
+    const over = () => line.scrollWidth > line.clientWidth;
+    for (const [element, texts] of places) element.textContent = texts[0];
+    for (let turn = 0; over() && turn < 12; turn += 1) {
+      // The wording that loses least: of those left, the longest one is shortened.
+      const next = places.filter(([, texts, n]) => n + 1 < texts.length).sort((a, b) => b[1][b[2]].length - a[1][a[2]].length)[0];
+      if (!next) break;
+      next[2] += 1;
+      next[0].textContent = next[1][next[2]];
+    }
+  }
 }
 
 const signed = (n, digits = 0) => (n > 0 ? "+" : n < 0 ? "−" : "±") + Math.abs(n).toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
@@ -155,6 +177,13 @@ class Wall {
     }
     this.ages();
     this.count();
+    if (!this.settled) this.settle();
+  }
+
+  /** Choose wordings once the countdowns beside them stand; they grow with the hours, so now and then again. */
+  settle() {
+    this.settled = Date.now();
+    for (const { body } of this.boxes.values()) if (body) settle(body);
   }
 
   open(area, push, keep = false) {
@@ -181,6 +210,7 @@ class Wall {
     if (Date.now() - this.heard > SILENT_MS) this.later();
     this.ages();
     this.count();
+    if (Date.now() - this.settled > SETTLE_MS) this.settle();
     this.map.idle();
   }
 
@@ -230,7 +260,7 @@ class Wall {
     const t = (text) => esc(this.t(text));
     const tile = (name, title, body, small = "") =>
       `<section class="tile tile-${name}" data-tile="${name}"><h2><span data-title>${title}</span> <small data-small>${small}</small><span class="beat"></span></h2>${body}</section>`;
-    return `<main class="gw-wall" data-theme="dark"><div class="stage">
+    return `<main class="gw-wall" data-theme="dark" lang="${esc(this.data.lang)}"><div class="stage">
 <header><svg class="mark" viewBox="0 0 36 36" aria-hidden="true"><g fill="none" stroke="var(--ink-2)" stroke-width="2"><path d="M2 2h32v32H2zM2 13h32M2 23h32M13 2v32M23 2v32"/></g><path d="M13 13h10v10H13z" fill="var(--ink)"/></svg><h1>${t("Gridwhistle")}</h1><span class="unit"></span><nav class="crumbs"></nav><span class="scale"></span>
 <span class="push"></span><span class="tag demo" hidden>${t("Demo data")}</span><span class="date"></span><span class="clock">--:--:--</span></header>
 <section class="col left">${tile("six", t("Today at a glance"), '<ul class="six" data-body></ul>')}${tile("rank", t("On-time disposal"), '<ol class="rank" data-body></ol>', t("this month"))}${tile("duty", t("Forces"), '<ul class="duty" data-body></ul>', "")}</section>
@@ -249,7 +279,7 @@ class Wall {
     if (name === "map") return undefined;
     const html = this[name](value, part);
     // A tile that looks the same is left alone: nothing flickers, a focused row keeps its focus.
-    if (part.shown !== html) { part.shown = html; part.body.innerHTML = html; }
+    if (part.shown !== html) { part.shown = html; part.body.innerHTML = html; this.settled = 0; }
     return undefined;
   }
 
@@ -307,11 +337,10 @@ class Wall {
     }).join("");
   }
 
-  /** Names are never cut: where town and village do not fit beside the type, the town stands alone, or none. */
-  place(row) {
-    const whole = row.place.join(this.data.lang === "zh" ? "" : ", ");
-    if (this.data.lang !== "zh") return row.place[0].replace(/ \S+$/, "");
-    return [whole, row.place[0]].find((text) => row.type.length * 24 + text.length * 22 <= ROOM) ?? "";
+  /** Return the wordings of a place: town and village, the town alone, in English without its rank. */
+  places(row) {
+    if (this.data.lang === "zh") return [row.place.join(""), row.place[0], ""];
+    return [row.place[0], row.place[0].replace(/ (Town|Subdistrict|District|County|City)$/, ""), ""];
   }
 
   reds(list, part) {
@@ -320,7 +349,7 @@ class Wall {
     return list.rows.map((row, n) => {
       const red = row.light === "red", after = red && row.next ? "" : row.up ? this.t(row.up === 1 ? "already with the city" : "already with the county") : `${this.t("limit")} ${this.when(row.due)}`;
       const up = red && row.next ? `data-up="${row.next[0]}" data-level="${row.next[1]}"` : "";
-      return `<li class="${red ? "hot" : ""}" ${this.towards(row)}><span class="key ${red ? "r" : "y"}">${n + 1}</span><div class="w"><div class="l1">${this.severity(row.sev)}<b>${esc(row.type)}</b><span>${esc(this.place(row))}</span></div><div class="l2"><i>${esc(row.step)}</i>${esc(row.holder)}</div></div><div class="t"><div class="x ${red ? "red" : "yel"}" data-due="${row.due}" data-over="${esc(this.t("over"))}" data-left="${esc(this.t("left"))}" data-long="1"></div><div class="y" ${up}>${esc(after)}</div></div></li>`;
+      return `<li class="${red ? "hot" : ""}" ${this.towards(row)}><span class="key ${red ? "r" : "y"}">${n + 1}</span><div class="w"><div class="l1 fits">${this.severity(row.sev)}<b>${fit(row.type)}</b>${fit(this.places(row))}</div><div class="l2 fits"><i>${esc(row.step)}</i>${fit(row.holder)}</div></div><div class="t"><div class="x ${red ? "red" : "yel"}" data-due="${row.due}" data-over="${esc(this.t("over"))}" data-left="${esc(this.t("left"))}" data-long="1"></div><div class="y" ${up}>${esc(after)}</div></div></li>`;
     }).join("") + "<li class='blank'></li>".repeat(SLOTS.reds - list.rows.length);
   }
 
@@ -344,14 +373,14 @@ class Wall {
     return `<li class="ax"><span></span><span></span><div class="axis"><i style="left:${at(ANSWER_MIN)}">${ANSWER_MIN}</i><i style="left:${at(REPORT_MIN)}">${REPORT_MIN}</i><i style="left:96%">${BARS_MIN}</i></div><span>${esc(this.t("minutes"))}</span></li>`
       + list.rows.map((row, n) => {
         const limit = row.answer ?? row.arrive;
-        return `<li data-sent="${row.sent}" data-from="${row.sent}" data-limit="${limit}" ${this.towards(row)}><span class="key w">${LETTERS[n]}</span><div class="w"><div class="l1"><i>${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</i><b>${esc(row.type)}</b></div><div class="l2">${esc(row.place[0])} → ${esc(row.to.startsWith(row.place[0]) ? row.to.slice(row.place[0].length) : row.to)}</div></div><div class="bar"><s></s><em class="ten"></em><em></em></div><div class="t" data-due="${limit}" data-over="${esc(this.t("over (short)"))}" data-left="${esc(this.t("left"))}"></div></li>`;
+        return `<li data-sent="${row.sent}" data-from="${row.sent}" data-limit="${limit}" ${this.towards(row)}><span class="key w">${LETTERS[n]}</span><div class="w"><div class="l1 fits"><i>${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</i><b>${fit(row.type)}</b></div><div class="l2 fits">${fit(this.places(row).slice(1, 2))} → ${fit(row.to)}</div></div><div class="bar"><s></s><em class="ten"></em><em></em></div><div class="t" data-due="${limit}" data-over="${esc(this.t("over (short)"))}" data-left="${esc(this.t("left"))}"></div></li>`;
       }).join("") + "<li class='blank'></li>".repeat(SLOTS.whistles - list.rows.length);
   }
 
   raised(list, part) {
     part.small.textContent = `${this.t("today")} ${list.escalated}　${this.t("supervised")} ${list.supervised}`;
     if (!list.rows.length) return this.empty("none today", "");
-    return list.rows.map((row) => `<li ${this.towards(row)}><span class="h">${hhmm(row.at)}</span><span class="w">${esc(row.what)}　${esc(row.place[0])} ${esc(row.type)}</span><span class="o">${esc(row.holder)}</span></li>`).join("")
+    return list.rows.map((row) => `<li ${this.towards(row)}><span class="h">${hhmm(row.at)}</span><span class="w fits">${esc(row.what)}　${fit(this.places(row).slice(1, 2))} ${fit(row.type, "")}</span><span class="o fits">${fit(row.holder)}</span></li>`).join("")
       + "<li class='blank'></li>".repeat(SLOTS.raised - list.rows.length);
   }
 
@@ -359,13 +388,13 @@ class Wall {
     return rows.map(([name, today, then, red, yellow]) => {
       const kind = red ? "r" : yellow ? "y" : "g";
       const word = red ? `${this.t("overdue")} ${num(red)}` : yellow ? `${this.t("near limit")} ${num(yellow)}` : this.t("none overdue");
-      return `<li><div class="k">${esc(name)}</div><div class="v">${num(today)}<i>${signed(today - then)}</i></div><div class="o">${this.light(kind)}${esc(word)}${red && yellow ? `<span class="also">${this.light("y")}${num(yellow)}</span>` : ""}</div></li>`;
+      return `<li><div class="k fits">${fit(name)}</div><div class="v">${num(today)}<i>${signed(today - then)}</i></div><div class="o">${this.light(kind)}${esc(word)}${red && yellow ? `<span class="also">${this.light("y")}${num(yellow)}</span>` : ""}</div></li>`;
     }).join("");
   }
 
   ticker(rows) {
     if (!rows.length) return this.empty("nothing has happened today yet", "");
-    return rows.map((row) => `<li><i>${hhmmss(row.at).startsWith(this.when(row.at)) ? hhmmss(row.at) : this.when(row.at)}</i><span>${esc(row.place[0])} ${esc(row.type)}　${esc(row.what)}</span></li>`).join("");
+    return rows.map((row) => `<li><i>${hhmmss(row.at).startsWith(this.when(row.at)) ? hhmmss(row.at) : this.when(row.at)}</i><span>${fit(this.places(row).slice(1, 2))} ${fit(row.type)}　${esc(row.what)}</span></li>`).join("");
   }
 }
 
