@@ -31,7 +31,7 @@ from starlette.routing import Route
 
 from dispatch import messages
 from dispatch.intake import GROUP, HEARTBEAT, RECEIVED
-from dispatch.letters import DEAD_STREAM, FIELD, STREAM
+from dispatch.letters import DEAD_STREAM, FIELD, OLD_STREAM, STREAM
 from dispatch.messages import Problem, ReportMessage, number_of, parse, parse_number, show_number
 from dispatch.rules.chain import STATES, STEPS
 from models.servers import Servers, addresses, psycopg_dsn
@@ -319,7 +319,7 @@ class Door:
             jobs[name] = {"age_s": _age(last, now)} | {k: v for k, v in fields.items() if k != "error"}
         return {
             "lag": lag,
-            "dead_letters": await stream.xlen(DEAD_STREAM),
+            "dead_letters": await stream.xlen(DEAD_STREAM) + await stream.xlen(OLD_STREAM),
             "dispatchers": dispatchers,
             "jobs": jobs,
         }

@@ -70,9 +70,9 @@ return 1
 """
 
 # A letter is written while its message is pending and never again, however often an answer was lost on the way.
-_BURY = """
+_BURY = f"""
 if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) == 0 then return 0 end
-redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3))
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', {letters.LETTERS_LIMIT}, '*', unpack(ARGV, 3))
 return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 """
 

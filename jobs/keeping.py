@@ -1,4 +1,4 @@
-"""Keep what must be kept and let go of the rest: backups of the database, and old notes of the checks."""
+"""Keep what must be kept and let go of the rest: backups of the database, old notes of the checks, dead letters."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import subprocess
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import redis
+
+from dispatch import letters as dead
 from dispatch.desk import Desk
 from dispatch.store import Cursor
 from models import servers, tether
@@ -17,6 +20,7 @@ from models import servers, tether
 BACKUPS_KEPT = 7
 DUMP_TIMEOUT_S = 3_600
 MISMATCHES_KEPT = timedelta(days=365)
+STREAM_TIMEOUT_S = 10.0
 ROWS_LIMIT = 10_000  # let go of in one run
 
 
@@ -67,6 +71,15 @@ def forget(desk: Desk, now: datetime) -> int:
         return cursor.rowcount
 
     return desk.ask(work)
+
+
+def letters(desk: Desk, now: datetime) -> int:
+    """Take contacts out of dead letters after a day, and drop them after thirty; return how many were touched."""
+    stream = redis.Redis.from_url(servers.addresses().redis_url, socket_timeout=STREAM_TIMEOUT_S, protocol=2)
+    try:
+        return dead.age(stream, now)
+    finally:
+        stream.close()
 
 
 def _environment(cursor: Cursor) -> dict[str, str]:

@@ -19,8 +19,9 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
-from dispatch import history, notices, rollup, scoring
+from dispatch import history, letters, notices, rollup, scoring
 from dispatch.desk import Desk
+from dispatch.messages import Problem
 from dispatch.rules.chain import Actor, Command
 from jobs.__main__ import Runner
 from jobs.clocks import sweep
@@ -37,6 +38,8 @@ NOW = PAST + timedelta(days=18, hours=5)  # when every job runs
 DAYS, PER_DAY, SEED = 72, 7, 5
 APRIL = date(2026, 4, 1)
 PATIENCE_S = 60.0
+ELSEWHERE = {"backup", "letters"}  # what these write is no row: each has a test of its own
+LETTERS = 6_000
 # What holds a process in the middle of its writing, and lets it go.
 GATE = (77, 7)
 
@@ -261,7 +264,7 @@ def everything(url: str) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-@pytest.mark.parametrize("job", [job for job in JOBS if job.name != "backup"], ids=lambda job: job.name)
+@pytest.mark.parametrize("job", [job for job in JOBS if job.name not in ELSEWHERE], ids=lambda job: job.name)
 def test_killed_in_the_middle_the_next_run_leaves_what_one_run_would_have(
     job: Job,
     copies: Callable[[], str],
@@ -332,3 +335,39 @@ def _dumps(eye: Connection) -> int:
         "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'pg_dump'"
     ).fetchone()
     return int(row[0]) if row is not None else 0
+
+
+def test_killed_between_letters_the_next_run_masks_the_rest_and_doubles_none(
+    copies: Callable[[], str],
+    stream_url: str,
+    stream: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each letter is in one of the two streams at every moment, and all are masked in the end."""
+    url, job = copies(), next(job for job in JOBS if job.name == "letters")
+    first = int((NOW - timedelta(days=3)).timestamp() * 1000)
+    problem = Problem("not_json", "", "不是 JSON", "no JSON")
+    with stream.pipeline(transaction=False) as steps:
+        for number in range(LETTERS):
+            written = letters.written(b"call 13900139000", problem, b"1-0", NOW - timedelta(days=3))
+            steps.xadd(letters.DEAD_STREAM, written, id=f"{first + number}-0")
+        steps.execute()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "jobs", "run", "letters", "--as-of", NOW.isoformat()],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": url, "REDIS_URL": stream_url},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        _await(lambda: bool(stream.xlen(letters.OLD_STREAM)), lambda: child.poll() is None)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    moved: Any = stream.xlen(letters.OLD_STREAM)
+    assert 0 < moved < LETTERS
+    assert letters.count(stream) == LETTERS
+    assert run(url, stream_url, job, monkeypatch) == LETTERS - moved
+    assert [each.id for each in letters.letters(stream, LETTERS + 1)] == [
+        f"{first + number}-0" for number in reversed(range(LETTERS))
+    ]
+    assert {each.raw for each in letters.letters(stream, LETTERS)} == {b"call ***"}
