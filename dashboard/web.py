@@ -29,8 +29,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 from dashboard.data import Reads, demo, digest, reads
+from dashboard.desk_stream import DeskStream
 from dashboard.live import Client, Live
 from dashboard.login import Login
+from dashboard.phone import Phone
 from dashboard.words import chosen
 from dispatch.rules.areas import Level, contains, level_of
 from models.servers import Servers, addresses
@@ -72,6 +74,7 @@ def create_app(servers: Servers | None = None) -> st.App:
     door = reads()
     live = Live(door, where.redis_url, demo())
     walls = _Walls(door, live)
+    phone = Phone(door, where.redis_url)
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
@@ -81,13 +84,16 @@ def create_app(servers: Servers | None = None) -> st.App:
             gc.freeze()
             gc.set_threshold(20_000, 50, 100)
             yield {"live": live}
+        await phone.close()
         door.close()
 
     routes: list[BaseRoute] = [
         Route("/live/{area}", walls.stream),
+        Route("/desk/{area}", DeskStream(door, live).stream),
         Route("/shapes/{file}", walls.shapes),
         Route(PLOTLY_PATH, _plotly),
         *Login(door).routes(),
+        *phone.routes(),
         *_door_routes(),
     ]
     return st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[Middleware(_Rooted)])

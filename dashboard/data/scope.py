@@ -28,6 +28,14 @@ def within(actor: Actor, incident: str = "i") -> tuple[str, dict[str, Any]]:
             f"exists (select from assignment scoped where scoped.incident_id = {incident}.id"
             " and scoped.team_id = %(scope_team)s)"
         ), {"scope_team": actor.team_id}
+    if actor.role == "resident" and actor.id.startswith("resident@"):
+        # The token of whoever left a contact; where nobody did, the number is all there is to know.
+        key = actor.id.removeprefix("resident@")
+        if len(key) == 16 and key.isdigit():
+            return (f"({incident}.number = %(scope_number)s and {incident}.facts ->> 'reporter' is null)"), {
+                "scope_number": int(key)
+            }
+        return f"{incident}.facts ->> 'reporter' = %(scope_reporter)s", {"scope_reporter": key}
     if actor.role == "auditor":
         return "true", {}
     return "false", {}
