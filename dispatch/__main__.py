@@ -33,6 +33,12 @@ COMMANDS = (
     Command("dead-letters", "list, show, mend and replay refused messages", "dispatch.letters"),
     Command("audit", "verify that every event is as it was written", "dispatch.audit"),
     Command("chain", "draw the chain of an incident from its table, as Markdown", "dispatch.chart"),
+    Command("wartime", "declare and end wartime over an area, and list it", "dispatch.wartime"),
+    Command(
+        "briefing",
+        "write the briefing of an area for a day, a week or a month: Excel, Word or PDF",
+        "dispatch.briefing",
+    ),
     Command("policy", "check, compare, try out and publish the city's policy", "dispatch.lawbook"),
     Command("migrate", "bring the database to the newest schema", "models.migrate"),
 )

@@ -102,14 +102,21 @@ class Category(Base):
 
 
 class Wartime(Base):
-    """A stretch of wartime in one area: limits are halved for what is opened in it, until its end."""
+    """A stretch of wartime in one area: limits are halved for what is opened in it, until its end.
+
+    Append-only: of a declaration only its end is written later, once.
+    """
 
     __tablename__ = "wartime"
     __table_args__ = (
         CheckConstraint("level between 1 and 4", name="level"),
         CheckConstraint("until > since", name="order"),
         CheckConstraint("approved_by <> declared_by", name="two_persons"),
-        Index("ix_wartime_open", "area_code", postgresql_where=text("ended_at is null")),
+        CheckConstraint(
+            "(ended_at is null) = (ended_by is null) and (ended_at is null) = (end_reason is null)",
+            name="ended_by_somebody",
+        ),
+        Index("uq_wartime_open", "area_code", unique=True, postgresql_where=text("ended_at is null")),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -123,3 +130,5 @@ class Wartime(Base):
     since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_by: Mapped[str | None] = mapped_column(Text)  # system: its time had run out
+    end_reason: Mapped[str | None] = mapped_column(Text)

@@ -87,6 +87,21 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Two different reviewers judge, neither of them the appellant",
     ),
     "at_bottom": ("已在镇街级，无法再下交", "It is with the town already: there is no lower level"),
+    "one_person": ("宣布与批准须为两人", "One person declares and another approves"),
+    "wartime_area": ("{area} 不在 {actor} 的辖区内", "{area} lies outside the area of {actor}"),
+    "wartime_level": ("战时级别须为 1 到 4", "The level of wartime is a whole number from 1 to 4"),
+    "wartime_kind": ("战时类别须为其中之一：{kinds}", "The kind of wartime is one of {kinds}"),
+    "wartime_red": ("一级战时须由市级批准", "Wartime of level I is approved by the city"),
+    "wartime_until": (
+        "战时须有结束时间：现在之后、{days} 天之内",
+        "Wartime needs an end: after now and within {days} days",
+    ),
+    "in_wartime": (
+        "{area} 已由 {by} 宣布进入战时",
+        "{area} is in wartime already, declared by {by}",
+    ),
+    "not_in_wartime": ("这里现在不是战时", "It is not wartime here now"),
+    "unknown_area": ("没有 {area} 这个区域", "There is no area {area}"),
     "no_clock": ("没有正在计时的“{clock}”", "No {clock} clock is running"),
 }
 
