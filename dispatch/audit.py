@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from dispatch.rules.links import GENESIS, link
+from dispatch.rules.links import GENESIS, holds
 from models.servers import addresses, psycopg_dsn
 
 FETCH_ROWS = 5_000  # rows held in memory at a time
@@ -59,7 +59,7 @@ def verify(connection: psycopg.Connection[Any], incident_id: int | None = None) 
         fault = ""
         if seq != expected_seq:
             fault = f"event {expected_seq} is missing"
-        elif link(before, owner, seq, at, verb, actor, cause, policy, data) != stored:
+        elif not holds(stored, before, owner, seq, at, verb, actor, cause, policy, data):
             fault = "the event is not what was written"
         if fault:
             broken = True

@@ -12,7 +12,7 @@ import shapely
 
 from dispatch import store
 from dispatch.rules.chain import Event, replay
-from dispatch.rules.links import GENESIS, link
+from dispatch.rules.links import GENESIS, holds
 from models.servers import psycopg_dsn
 from tests.small_law import (
     CITY,
@@ -150,7 +150,7 @@ def broken_links(cursor: psycopg.Cursor[Any], incident_id: int) -> list[int]:
         (incident_id,),
     ).fetchall()
     for seq, at, verb, actor, cause, policy, data, kept in found:
-        if link(head, incident_id, seq, at, verb, actor, cause, policy, data) != bytes(kept):
+        if not holds(bytes(kept), head, incident_id, seq, at, verb, actor, cause, policy, data):
             broken.append(seq)
         head = bytes(kept)
     row = cursor.execute("select head from incident where id = %s", (incident_id,)).fetchone()

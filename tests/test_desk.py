@@ -8,7 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from random import Random
@@ -18,10 +19,11 @@ import psycopg
 import pytest
 import redis
 
-from dispatch import store
+from dispatch import audit, store
 from dispatch.desk import BATCH_LIMIT, CHANGED_CHANNEL, Desk, Outcome
 from dispatch.messages import number_of
 from dispatch.rules.chain import SYSTEM, Actor, Command, Report
+from dispatch.rules.links import GENESIS
 from models.servers import psycopg_dsn
 from tests import district
 from tests.small_law import (
@@ -323,7 +325,14 @@ def test_the_database_refuses_a_second_live_lead(desk: Desk, city: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["update event set actor = 'somebody else'", "delete from event", "update event set seq = 9"]
+    "statement",
+    [
+        "update event set actor = 'somebody else'",
+        "delete from event",
+        "update event set seq = 9",
+        "truncate event cascade",
+        "truncate incident cascade",
+    ],
 )
 def test_the_database_refuses_to_rewrite_what_happened(desk: Desk, city: str, statement: str) -> None:
     """Events are added, never changed and never taken away."""
@@ -362,6 +371,62 @@ def test_an_edit_behind_the_databases_back_is_found(
         cursor.execute("set session_replication_role = replica")
         assert cursor.execute(edit.encode()).rowcount == 1
         assert district.broken_links(cursor, one) == broken
+
+
+def test_a_letter_that_moves_from_one_column_to_the_next_is_found(desk: Desk, city: str) -> None:
+    """Also where it takes the tab along that once stood between the columns."""
+    [one] = opened(desk, 1)
+    desk.act([press("accept", one, id="a\tb")], MONDAY + MINUTE)
+    edits = (
+        "update event set actor = actor || E'\\ta', cause = 'b' where seq = 2",
+        "update event set actor = left(actor, -1), cause = right(actor, 1) || cause where seq = 2",
+        "update event set verb = verb || right(actor, 1), actor = left(actor, -1) where seq = 2",
+    )
+    for edit in edits:
+        with psycopg.connect(psycopg_dsn(city)) as connection, connection.cursor() as cursor:
+            cursor.execute("set session_replication_role = replica")
+            assert cursor.execute(edit.encode()).rowcount == 1
+            assert district.broken_links(cursor, one) == [2]
+            connection.rollback()
+    assert audit_finds(city) == []
+
+
+def test_events_linked_in_the_first_form_still_hold_and_their_edits_are_found(desk: Desk, city: str) -> None:
+    """A city that ran before the form was made unambiguous keeps its record, and goes on in the new form."""
+    [one] = opened(desk, 1)
+    desk.act([press("accept", one)], MONDAY + MINUTE)
+    with psycopg.connect(psycopg_dsn(city)) as connection, connection.cursor() as cursor:
+        cursor.execute("set session_replication_role = replica")
+        head = GENESIS
+        for seq, at, verb, actor, cause, policy, data in cursor.execute(
+            "select seq, at, verb, actor, cause, policy_version, data::text from event where incident_id = %s"
+            " order by seq",
+            (one,),
+        ).fetchall():
+            micros = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+            text = f"{one}\t{seq}\t{micros}\t{verb}\t{actor}\t{cause}\t{policy}\t{data}"
+            head = sha256(head + text.encode()).digest()
+            cursor.execute("update event set hash = %s where (incident_id, seq) = (%s, %s)", (head, one, seq))
+        cursor.execute("update incident set head = %s where id = %s", (head, one))
+        connection.commit()
+    desk.act([press("dispatch", one, team_id=POLICE)], MONDAY + 2 * MINUTE)
+    assert audit_finds(city) == []
+    edits = (
+        "update event set actor = 'person/11' where seq = 2",
+        "update event set actor = actor || E'\\t' || cause, cause = '' where seq = 2",
+    )
+    for edit in edits:
+        with psycopg.connect(psycopg_dsn(city)) as connection, connection.cursor() as cursor:
+            cursor.execute("set session_replication_role = replica")
+            assert cursor.execute(edit.encode()).rowcount == 1
+            assert district.broken_links(cursor, one) == [2]
+            connection.rollback()
+
+
+def audit_finds(city: str) -> list[Any]:
+    """Return what the audit finds wrong in the whole city."""
+    with psycopg.connect(psycopg_dsn(city)) as connection:
+        return audit.verify(connection).faults or []
 
 
 def test_loads_are_what_teams_hold_after_many_acts(city: str) -> None:
