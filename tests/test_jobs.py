@@ -20,6 +20,7 @@ import jobs.__main__ as command
 from dispatch.desk import Desk
 from dispatch.rules import clocks, escalation
 from dispatch.rules.chain import Actor, Command, Report
+from dispatch.rules.effects import sampled
 from jobs import clocks as clock_jobs
 from jobs.clocks import escalate, stale, sweep
 from jobs.table import JOBS, Job
@@ -28,6 +29,7 @@ from tests import district
 from tests.small_law import (
     CITY,
     COUNTY,
+    GRID_CREW,
     JOINT,
     MAJOR,
     MONDAY,
@@ -244,6 +246,33 @@ def test_a_whistle_reported_in_between_looking_and_acting_is_not_raised(
     found[0] = (one, 1, 3, MONDAY)
     assert escalate(desk, MONDAY + timedelta(hours=1)) == 0
     assert district.value(database, "select level from incident") == 3
+
+
+def test_the_days_sample_waits_for_verification_and_no_job_draws_it(desk: Desk, database: str) -> None:
+    """Drawn by number as each is solved; a drawn one that nobody verifies passes a limit, the others never wait."""
+    numbers = range(1, 61)
+    opened(desk, SMALL, len(numbers))
+    keys = dict(district.rows(database, "select number, id from incident"))
+    photos = ["https://photos.example/1.jpg", "https://photos.example/2.jpg"]
+    later = MONDAY + 10 * MINUTE
+    steps = [
+        Command(verb, keys[number], GRID_CREW, verb, args)
+        for number in numbers
+        for verb, args in (("pick_up", {}), ("dispose", {"result": "已清理", "photos": photos}))
+    ]
+    assert {outcome.status for outcome in desk.act(steps, later)} == {"done"}
+    drawn = {number for number in numbers if sampled(number)}
+    assert 0 < len(drawn) < 10
+    waiting = district.rows(
+        database, "select number, awaits, due_clocks from incident where state = 'disposed'"
+    )
+    assert {(number, "verify", "verify") for number in drawn} == set(waiting)
+    rest = district.rows(database, "select number from incident where state = 'verified'")
+    assert {number for (number,) in rest} == set(numbers) - drawn
+    assert sweep(desk, MONDAY + timedelta(days=3)) == len(drawn)
+    late = district.rows(database, "select number from incident where overdue_since is not null")
+    assert {number for (number,) in late} == drawn
+    district.check_everything(database)
 
 
 def test_a_grave_matter_is_not_hidden_behind_many_small_ones(
