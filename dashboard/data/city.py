@@ -98,18 +98,19 @@ class Directory:
 
 @dataclass(slots=True)
 class Part:
-    """A live assignment as the wall needs it."""
+    """A live assignment, or a whistle under review, as screens need it."""
 
     team_id: int
     role: str
     kind: str
     sent_at: datetime
     clocks: dict[str, Clock]
+    state: str = "sent"
 
 
 @dataclass(slots=True)
 class LiveRow:
-    """What the live picture keeps of an incident. `parts` are its live assignments."""
+    """What the live picture keeps of an incident. `parts` are its live assignments, and whistles under review."""
 
     id: int
     number: int
@@ -132,6 +133,12 @@ class LiveRow:
     lon: float | None
     lat: float | None
     settled: bool
+    address: str = ""
+    paused_why: str | None = None
+    returns: int = 0
+    asks: bool = False  # an extension, which nobody has answered yet
+    seq: int = 0
+    last_actor: str = ""
     clocks: dict[str, Clock] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
 
@@ -250,9 +257,12 @@ _parts = msgspec.json.Decoder(list[Part] | None)
 _LIVE_COLUMNS = (
     "i.id, i.number, i.category, i.severity, i.area_code, i.state, i.level, i.holder, i.awaits, i.due_at,"
     " i.overdue_since, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.rating, i.last_verb,"
-    " i.last_at, i.lon, i.lat, coalesce(i.facts->>'settled', 'true') = 'true', i.clocks::text,"
+    " i.last_at, i.lon, i.lat, coalesce(i.facts->>'settled', 'true') = 'true', i.address,"
+    " i.paused_why, coalesce((i.facts->>'returns')::int, 0),"
+    " coalesce(jsonb_typeof(i.facts->'extension_asked') = 'object', false), i.seq, i.last_actor, i.clocks::text,"
     " (select json_agg(json_build_object('team_id', a.team_id, 'role', a.role, 'kind', a.kind, 'sent_at', a.sent_at,"
-    f" 'clocks', a.clocks))::text from assignment a where a.incident_id = i.id and a.state in {_LIVE})"
+    " 'clocks', a.clocks, 'state', a.state))::text"
+    "  from assignment a where a.incident_id = i.id and a.state in ('review', 'sent', 'picked_up', 'on_site'))"
 )
 _PAST = (
     "select i.category, i.area_code, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.state,"

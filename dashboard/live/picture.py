@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dashboard.data import Directory, LiveRow, Part, PastRow, Raised, Snapshot
-from dispatch.rules.areas import ancestors
+from dispatch.rules.areas import ancestors, centre_of, prefix_of
 from dispatch.rules.calendar import Calendar
 from dispatch.rules.clocks import Clock, yellow_from
 
@@ -55,7 +55,9 @@ class Picture:
         self.counts: dict[str, list[int]] = defaultdict(zeros)
         self.then: dict[str, list[int]] = defaultdict(zeros)
         self.dirty: set[str] = set()
+        self._touched: set[int] = set()
         self._kept: dict[int, _Kept] = {}
+        self._open: dict[str, set[int]] = defaultdict(set)  # by the town whose centre receives them
         self._hot: dict[str, set[int]] = defaultdict(set)
         self._whistles: dict[str, set[int]] = defaultdict(set)
         self._newest: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
@@ -80,11 +82,14 @@ class Picture:
     def fold(self, row: LiveRow) -> None:
         """Let a row take the place of what its incident added before."""
         self._drop(row.id)
+        self._touched.add(row.id)
         marks, light, whistle, turn = self._read(row)
         if not marks and row.ended_at is not None and row.last_at < self.midnight:
             return
         chain = ancestors(row.area_code)
         self._kept[row.id] = _Kept(row, chain, marks, light, whistle)
+        if row.ended_at is None:
+            self._open[centre_of(row.area_code)].add(row.id)
         for area in chain:
             counts = self.counts[area]
             for mark in marks:
@@ -140,6 +145,23 @@ class Picture:
         dirty, self.dirty = self.dirty, set()
         return dirty
 
+    def take_touched(self) -> set[int]:
+        """Return the ids of incidents that were folded since the last call."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def row(self, incident_id: int) -> LiveRow | None:
+        """Return an incident's row, or None where it is not kept: one that ended before today."""
+        kept = self._kept.get(incident_id)
+        return None if kept is None else kept.row
+
+    def open_in(self, area: str) -> list[LiveRow]:
+        """Return the rows of every open incident inside an area, in no order."""
+        inside = prefix_of(area)
+        near = [ids for code, ids in self._open.items() if code.startswith(inside) or inside.startswith(code)]
+        rows = [self._kept[each].row for ids in near for each in ids]
+        return [row for row in rows if row.area_code.startswith(inside)]
+
     def reds(self, area: str) -> list[tuple[LiveRow, str]]:
         """Return the first rows of the red and yellow list: red, then severity, then time over; yellow by limit."""
         hot = [self._kept[each] for each in self._hot.get(area, ())]
@@ -173,6 +195,7 @@ class Picture:
         kept = self._kept.pop(incident_id, None)
         if kept is None:
             return
+        self._open[centre_of(kept.row.area_code)].discard(incident_id)
         for area in kept.chain:
             counts = self.counts[area]
             for mark in kept.marks:
@@ -198,7 +221,7 @@ class Picture:
                 marks.append(RED if light == "red" else YELLOW)
                 if theme is not None:
                     marks.append((THEME_RED if light == "red" else THEME_YELLOW) + theme)
-            whistle = _unanswered(row)
+            whistle = unanswered(row)
             if whistle is not None:
                 marks.append(WHISTLES)
                 limit = _next_limit(whistle)
@@ -252,12 +275,12 @@ def _awaited(row: LiveRow) -> Clock | None:
     if row.awaits in row.clocks:
         return row.clocks[row.awaits]
     for part in row.parts:
-        if part.role == "lead" and row.awaits in part.clocks:
+        if part.role == "lead" and part.state != "review" and row.awaits in part.clocks:
             return part.clocks[row.awaits]
     return None
 
 
-def _unanswered(row: LiveRow) -> Part | None:
+def unanswered(row: LiveRow) -> Part | None:
     """Return the whistle whose unit has not reported in on site, or None."""
     for part in row.parts:
         if part.kind == "whistle" and (arrive := part.clocks.get("arrive")) is not None and arrive.awaited:

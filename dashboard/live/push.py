@@ -15,6 +15,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from dashboard.data import Changes, Directory, PastRow, Reads
+from dashboard.live.desk import DeskLine
 from dashboard.live.picture import ZONE, Picture, midnight
 from dashboard.live.tiles import Minute, tiles
 
@@ -73,6 +74,18 @@ class _Channel:
         self.waits = False
 
 
+class _Desk:
+    """Everybody who looks at the queue of one desk in one language."""
+
+    __slots__ = ("clients", "known", "line", "tick")
+
+    def __init__(self, line: DeskLine) -> None:
+        self.line = line
+        self.clients: set[Client] = set()
+        self.known = False  # the line holds what the picture does
+        self.tick = 0
+
+
 class Live:
     """Keep the picture fresh and push it; one for each web process, inside its event loop."""
 
@@ -81,6 +94,7 @@ class Live:
         self._picture: Picture | None = None
         self._minute: Minute | None = None
         self._channels: dict[tuple[str, str], _Channel] = {}
+        self._desks: dict[tuple[str, str], _Desk] = {}
         self._nudge = asyncio.Event()
         self._epoch = int(time.time())
         self._beat = b""
@@ -97,7 +111,7 @@ class Live:
     @property
     def clients(self) -> int:
         """Return how many streams are open."""
-        return sum(len(channel.clients) for channel in self._channels.values())
+        return sum(map(len, self._crowds()))
 
     @property
     def age_s(self) -> float:
@@ -119,8 +133,8 @@ class Live:
         try:
             yield
         finally:
-            for channel in self._channels.values():
-                for client in channel.clients:
+            for crowd in self._crowds():
+                for client in crowd:
                     client.close()
             for task in tasks:
                 task.cancel()
@@ -154,6 +168,31 @@ class Live:
             if not channel.clients:
                 # Nobody looks: nothing is computed for this area until somebody does.
                 self._channels.pop((area, lang), None)
+
+    async def desk(self, area: str, lang: str, client: Client) -> AsyncIterator[bytes]:
+        """Yield the queue of a desk to one client until it is closed: the whole first, then rows that change."""
+        desk = self._desks.get((area, lang))
+        if desk is None:
+            desk = self._desks[area, lang] = _Desk(DeskLine(area, lang))
+        desk.clients.add(client)
+        try:
+            yield b"retry: 2000\n\n"
+            while not client.closed:
+                await client.wake.wait()
+                client.wake.clear()
+                if client.closed:
+                    break
+                message, client.slot = client.slot, None
+                if client.behind:
+                    if self._picture is not None:
+                        client.behind = False
+                        yield self._whole(desk, self._picture)
+                elif message is not None:
+                    yield message
+        finally:
+            desk.clients.discard(client)
+            if not desk.clients:
+                self._desks.pop((area, lang), None)
 
     async def check_keys(self) -> None:
         """Close streams whose key has been revoked."""
@@ -202,11 +241,17 @@ class Live:
         picture, minute = await asyncio.to_thread(gather)
         self._picture, self._minute = picture, minute
         picture.take_dirty()
+        picture.take_touched()
         self._as_of = datetime.now(UTC)
         for channel in self._channels.values():
             channel.full = None
             channel.tiles = {}
             for client in channel.clients:
+                client.slot, client.behind = None, True
+                client.wake.set()
+        for desk in self._desks.values():
+            desk.known = False
+            for client in desk.clients:
                 client.slot, client.behind = None, True
                 client.wake.set()
         self._ready.set()
@@ -229,6 +274,7 @@ class Live:
                 await self._every_minute(now)
                 next_minute = time.monotonic() + DIRECTORY_EVERY_S
             late = self._push()
+            self._push_desks()
             spent = time.monotonic() - begun
             if spent < GATHER_EVERY_S:
                 await asyncio.sleep(GATHER_EVERY_S - spent)
@@ -297,6 +343,30 @@ class Live:
                 client.offer(message, self._beat)
         return late
 
+    def _push_desks(self) -> None:
+        """Send rows that changed to every desk that is looked at; they come at most once a gathering."""
+        picture = self._picture
+        assert picture is not None
+        touched = picture.take_touched()
+        for desk in self._desks.values():
+            if not desk.known or not touched:
+                continue
+            told = desk.line.changed(picture, touched)
+            if told is None:
+                continue
+            desk.tick += 1
+            message = self._said(desk, told)
+            for client in desk.clients:
+                client.offer(message, self._beat)
+
+    def _whole(self, desk: _Desk, picture: Picture) -> bytes:
+        told = desk.line.whole() if desk.known else desk.line.renew(picture)
+        desk.known = True
+        return self._said(desk, b'"full":true,' + told)
+
+    def _said(self, desk: _Desk, told: bytes) -> bytes:
+        return b'data: {"n":%d,%s,%s}\n\n' % (desk.tick, self._times(), told)
+
     def _tiles(self, channel: _Channel) -> dict[str, bytes]:
         assert self._picture is not None
         assert self._minute is not None
@@ -325,9 +395,9 @@ class Live:
         for turn in count():
             await asyncio.sleep(PUSH_EVERY_S)
             self._beat = b"data: {%s}\n\n" % self._times()
-            for number, channel in enumerate(list(self._channels.values())):
+            for number, crowd in enumerate(self._crowds()):
                 # A crowd on one area is split as well.
-                for place, client in enumerate(channel.clients):
+                for place, client in enumerate(crowd):
                     if (number + place + turn) % turns == 0 and client.slot is None and not client.behind:
                         client.slot = self._beat
                         client.wake.set()
@@ -350,6 +420,11 @@ class Live:
                     await client.aclose()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, RETRY_LONGEST_S)
+
+    def _crowds(self) -> list[set[Client]]:
+        return [each.clients for each in self._channels.values()] + [
+            each.clients for each in self._desks.values()
+        ]
 
     def _forget_empty(self) -> None:
         for key in [key for key, channel in self._channels.items() if not channel.clients]:
