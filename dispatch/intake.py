@@ -439,9 +439,9 @@ class Dispatcher:
             args: dict[str, Any] = {"closed_at": ending.closed_at}
             if ending.note:
                 args["note"] = ending.note
-            commands.append(
-                Command("conclude", found[0], SYSTEM, f"{ending.source}:{ending.source_id}", args)
-            )
+            # With its time: opened again and ended again, it has ended twice.
+            key = f"{ending.source}:{ending.source_id}:{ending.closed_at.astimezone(UTC).isoformat()}"
+            commands.append(Command("conclude", found[0], SYSTEM, key, args))
             places.append(at)
         results = _bisected(lambda some: self._desk.act(some, now), commands)
         for at, result in zip(places, results, strict=True):

@@ -21,7 +21,7 @@ from dispatch.desk import Desk
 from dispatch.intake import GROUP, HEARTBEAT, Dispatcher
 from dispatch.letters import DEAD_STREAM, FIELD, STREAM
 from dispatch.messages import MESSAGE_LIMIT_BYTES
-from dispatch.rules.chain import Report
+from dispatch.rules.chain import Actor, Command, Report
 from models import loading
 from models.servers import Servers, psycopg_dsn
 from tests import small_city as town
@@ -346,6 +346,36 @@ def test_the_end_that_a_source_tells_closes_its_incident(
         until(lambda: stream.xpending(STREAM, GROUP)["pending"] == 1)
     assert city.execute("SELECT state, disposed_on_time FROM incident").fetchall() == [("closed", True)]
     assert dispatcher.tally.concluded == 1
+
+
+def test_an_incident_that_was_reopened_is_ended_again_by_its_source(
+    where: Servers, city: psycopg.Connection[Any], stream: redis.Redis
+) -> None:
+    """A new end is no repeat of the former one; the former one, sent again, is."""
+    began = datetime.now(UTC) - timedelta(days=2)
+
+    def ending(at: datetime) -> bytes:
+        told = {"v": 1, "kind": "outcome", "source": "demo", "source_id": "T-1", "closed_at": at.isoformat()}
+        return json.dumps(told).encode()
+
+    target = (began + timedelta(days=1)).isoformat()
+    opened = town.raw(1, imported=True, reported_at=began.isoformat(), target_at=target)
+    first = ending(began + timedelta(hours=1))
+    ids = put(stream, opened, first)
+    with working(where) as dispatcher:
+        drained(stream, ids[-1])
+        [(incident,)] = city.execute("SELECT id FROM incident").fetchall()
+        with Desk(where.database_url) as desk:
+            again = Command(
+                "reopen", incident, Actor("duty/1", "duty_leader", town.TOWN), "r", {"reason": "又来了"}
+            )
+            assert desk.act([again], datetime.now(UTC))[0].status == "done"
+        drained(stream, put(stream, first)[-1])
+        assert city.execute("SELECT state FROM incident").fetchall() == [("accepted",)]
+        drained(stream, put(stream, ending(datetime.now(UTC)))[-1])
+    assert city.execute("SELECT state FROM incident").fetchall() == [("closed",)]
+    assert dispatcher.tally.concluded == 2
+    assert dispatcher.tally.duplicates == 1
 
 
 def test_two_dispatchers_share_the_work(
