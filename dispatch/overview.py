@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ PAGE_ROWS = 50
 BAND_WEEKS = 12  # what is usual for a weekday is read from so many before the period
 USUAL_LEAST = 4  # fewer days of the same weekday say nothing of what is usual
 MONTHS_SHOWN = 13
+TREND_LEAST = 14  # days
 STAGE_INCIDENTS = 20_000  # more than this are not timed one by one: the month's assessment does it at night
 RANKED = {Level.CITY: Level.TOWN, Level.COUNTY: Level.TOWN, Level.TOWN: Level.VILLAGE}
 
@@ -275,7 +276,8 @@ class ThemeLine:
 class TrendPoint:
     """Hold one day: reports and the rate disposed on time, the rate a year ago, and what is usual (P10, P90).
 
-    `usual` is None where fewer than four of the same weekday before the period have a rate.
+    A short period is shown with the days before it, two weeks in all. `usual` is None where fewer than four of the
+    same weekday before the period have a rate.
     """
 
     day: date
@@ -464,8 +466,15 @@ MORE: dict[str, str] = {
     "late": f"({cohorts.PREDICATES['due']} and not {cohorts.PREDICATES['on_time']})",
     "close_late": f"({cohorts.PREDICATES['close_due']} and not {cohorts.PREDICATES['close_on_time']})",
     "not_on_site": f"({cohorts.PREDICATES['whistle_due']} and not {cohorts.PREDICATES['on_site']})",
-    "not_settled": f"({cohorts.PREDICATES['disputes']} and not {cohorts.PREDICATES['settled']})",
+    "not_settled": f"({cohorts.PREDICATES['disputes']} and not coalesce({cohorts.PREDICATES['settled']}, false))",
     "red": "i.overdue_since is not null",
+    # A whistle that is still awaited past its time to be on the spot, and what is above the centre it came to.
+    "whistle_late": (
+        "i.ended_at is null and exists (select from assignment w where w.incident_id = i.id and w.kind = 'whistle'"
+        " and w.state in ('sent', 'picked_up') and w.clocks -> 'arrive' ->> 'state' = 'breached'"
+        " and w.clocks -> 'arrive' ->> 'ended' is null)"
+    ),
+    "raised": "i.ended_at is null and i.level < case when length(i.area_code) >= 9 then 3 else 2 end",
     **{f"at_{stage}": f"{cohorts.REACHED} = {i}" for i, stage in enumerate(cohorts.STAGES)},
 }
 MISSED = {
@@ -491,7 +500,7 @@ def read(
         return _Reader(cursor, area, period, now, ranked).read()
 
 
-def cases(connection: Connection, wanted: CaseSet, page: int = 1) -> CasePage:
+def cases(connection: Connection, wanted: CaseSet, page: int = 1, page_rows: int = PAGE_ROWS) -> CasePage:
     """Return one page of a set of cases, newest first, counting from 1; a page past the last is empty.
 
     Raises ValueError for an unknown set or a page below 1.
@@ -509,10 +518,10 @@ def cases(connection: Connection, wanted: CaseSet, page: int = 1) -> CasePage:
             " i.reported_at, i.disposed_at, i.disposed_on_time, i.overdue_since, i.ended_at"
             f" from {rows} join area n on n.code = i.area_code where {where}"
             " order by i.reported_at desc, i.id desc limit %(rows)s offset %(skip)s",
-            values | {"rows": PAGE_ROWS, "skip": (page - 1) * PAGE_ROWS},
+            values | {"rows": page_rows, "skip": (page - 1) * page_rows},
         )
         found = tuple(CaseRow(*row) for row in cursor.fetchall())
-    return CasePage(found, total, page, max(1, -(-total // PAGE_ROWS)))
+    return CasePage(found, total, page, max(1, -(-total // page_rows)))
 
 
 class _Reader:
@@ -585,12 +594,21 @@ class _Reader:
         if self.ranked is None:
             return {}
         rows = self.cursor.execute(
-            "select code, level, name, name_en from area where level = %s and code like %s order by code",
+            "select a.code, a.level, a.name, coalesce(a.name_en, ''), p.name, coalesce(p.name_en, ''),"
+            " count(*) over (partition by a.name) > 1 from area a join area p on p.code = a.parent"
+            " where a.level = %s and a.code like %s order by a.code",
             (int(self.ranked), prefix_of(self.area.code) + "%"),
         ).fetchall()
-        return {
-            code: AreaName(code, Level(level), name, name_en or "") for code, level, name, name_en in rows
-        }
+        found = {}
+        for code, level, name, name_en, above, above_en, twice in rows:
+            if twice:
+                # Two towns of one name are told apart by what they lie in.
+                name, name_en = (
+                    f"{name}（{above}）",
+                    f"{name_en} ({above_en})" if name_en and above_en else name_en,
+                )
+            found[code] = AreaName(code, Level(level), name, name_en)
+        return found
 
     def _periods(self) -> list[ByTheme]:
         """Return theme -> counts of the period, of the one before, and of a year ago."""
@@ -617,7 +635,7 @@ class _Reader:
         first = min(
             _months_back(self.period.first, MONTHS_SHOWN - 1),
             self.period.year_ago.first,
-            self.period.first - timedelta(weeks=BAND_WEEKS),
+            self.period.first - timedelta(weeks=BAND_WEEKS + 3),
         )
         self.cursor.execute(
             "select day, sum(reported)::int, sum(due)::int, sum(on_time)::int from daily"
@@ -685,33 +703,52 @@ class _Reader:
         """Time each stage case by case from the stretches of responsibility; nothing where that is too much."""
         if whole.get("reported", 0) > STAGE_INCIDENTS:
             return ()
-        self.cursor.execute(
-            "select s.incident_id, s.awaits, s.began_at, s.ended_at from incident i join segment s"
-            " on s.incident_id = i.id where i.reported_at >= %s and i.reported_at < %s and i.area_code like %s"
-            " and s.ended_at is not null and s.awaits is not null and coalesce(s.paused_why, '') = ''",
-            (self.begin, self.end, prefix_of(self.area.code) + "%"),
+        before, working = self._working_days()
+        clock = "extract(epoch from t.{0}::time)::float8"
+        sessions = " + ".join(
+            f"least(greatest({clock} - {_seconds(a)}, 0), {_seconds(b) - _seconds(a)})"
+            for a, b in self.calendar.sessions
         )
-        taken: dict[str, dict[int, list[float]]] = {name: {} for name in CLOCKS}
-        for incident, stage, began, ended in self.cursor.fetchall():
-            times = taken[stage].setdefault(incident, [0.0, 0.0])
-            times[0] += (ended - began).total_seconds()
-            times[1] += self.calendar.worked(began, ended)
-        found = []
-        for stage, cases_of in taken.items():
-            if cases_of:
-                around = sorted(t[0] for t in cases_of.values())
-                working = sorted(t[1] for t in cases_of.values())
-                found.append(
-                    StageTime(
-                        stage,
-                        len(around),
-                        _rank(around, 50),
-                        _rank(around, 90),
-                        _rank(working, 50),
-                        _rank(working, 90),
-                    )
-                )
-        return tuple(found)
+        place = "[t.{0}::date - %(first)s::date + 1]"
+        position = f"(d.before){place} + (d.working){place} * ({sessions})"
+        self.cursor.execute(
+            "with taken as (select s.incident_id, s.awaits,"
+            " sum(extract(epoch from s.ended_at - s.began_at)::float8) around,"
+            f" sum(({position.format('ended')}) - ({position.format('began')})) working"
+            " from incident i join segment s on s.incident_id = i.id, lateral (select"
+            "  s.began_at at time zone %(zone)s began, s.ended_at at time zone %(zone)s ended) t,"
+            "  (select %(before)s::float8[] before, %(working)s::float8[] working) d"
+            " where i.reported_at >= %(begin)s and i.reported_at < %(end)s and i.area_code like %(area)s"
+            " and s.ended_at is not null and s.awaits is not null and coalesce(s.paused_why, '') = '' group by 1, 2)"
+            " select awaits, count(*), percentile_disc(array[0.5, 0.9]) within group (order by around),"
+            " percentile_disc(array[0.5, 0.9]) within group (order by working) from taken group by 1",
+            {
+                "zone": self.calendar.zone,
+                "first": self.period.first,
+                "before": before,
+                "working": working,
+                "begin": self.begin,
+                "end": self.end,
+                "area": prefix_of(self.area.code) + "%",
+            },
+        )
+        found = {stage: (n, around, working) for stage, n, around, working in self.cursor.fetchall()}
+        return tuple(
+            StageTime(stage, n, *around, *in_working_time)
+            for stage in CLOCKS
+            if stage in found
+            for n, around, in_working_time in (found[stage],)
+        )
+
+    def _working_days(self) -> tuple[list[float], list[float]]:
+        """Return, from the period's first day to tomorrow, the working seconds before each and 1 for a working day."""
+        each = float(sum(_seconds(b) - _seconds(a) for a, b in self.calendar.sessions))
+        last = self.calendar.local(self.now).date() + timedelta(days=1)
+        before, working = [0.0], []
+        for n in range((last - self.period.first).days + 1):
+            working.append(float(self.calendar.is_working(self.period.first + timedelta(days=n))))
+            before.append(before[-1] + each * working[-1])
+        return before, working
 
     def _published(self) -> tuple[Published, ...]:
         """Return the figures published for the area, as published, and what arithmetic makes of them."""
@@ -735,6 +772,9 @@ class _Reader:
 
     def _known(self, period: Period) -> bool:
         return self.known_since is not None and period.first >= self.known_since
+
+    def _begun(self, period: Period) -> bool:
+        return self.known_since is not None and period.until > self.known_since
 
     def _set(self, name: str, period: Period | None = None, theme: str = "") -> CaseSet:
         span = period or self.period
@@ -764,8 +804,13 @@ class _Reader:
     ) -> Figure:
         periods = (self.period, self.period.before, self.period.year_ago)
         now, before, year_ago = (
-            # The period itself is shown from its first report on; what came before the first day is no data.
-            self._reading(name, counts, self._set(name, p, theme), p is self.period or self._known(p))
+            # Half a period is nothing to compare with; the period itself is shown from its first report on.
+            self._reading(
+                name,
+                counts,
+                self._set(name, p, theme),
+                self._begun(p) if p is self.period else self._known(p),
+            )
             for p, counts in zip(periods, totals, strict=True)
         )
         where = self._set(name)
@@ -787,16 +832,17 @@ class _Reader:
 
     def _trend(self, run_up: Mapping[date, Counts]) -> tuple[TrendPoint, ...]:
         shift = self.period.year_ago.first - self.period.first
+        # A day or a week alone shows no course: two weeks up to its end do.
+        days = max(len(self.period.days), TREND_LEAST)
         points = []
-        for day in self.period.days:
+        for day in (self.period.until - timedelta(days=n) for n in range(days, 0, -1)):
             one = Period("day", day)
             then = Period("day", day + shift)
             counts = run_up.get(day, {})
             usual = [
                 Fraction(past["on_time"], past["due"])
-                for week in range(1, BAND_WEEKS + len(self.period.days) // 7 + 1)
-                if (at := day - timedelta(weeks=week)) < self.period.first
-                and at >= self.period.first - timedelta(weeks=BAND_WEEKS)
+                for week in range(1, BAND_WEEKS + days // 7 + 1)
+                if (at := day - timedelta(weeks=week)) < self.period.until - timedelta(days=days)
                 and (past := run_up.get(at)) is not None
                 and past["due"]
             ]
@@ -888,6 +934,10 @@ def _first(kind: Kind, day: date) -> date:
     if kind == "month":
         return day.replace(day=1)
     return day - timedelta(days=day.weekday()) if kind == "week" else day
+
+
+def _seconds(moment: time) -> int:
+    return moment.hour * 3600 + moment.minute * 60 + moment.second
 
 
 def _months_back(month: date, months: int) -> date:

@@ -1,0 +1,117 @@
+"""Write the leaders' picture as a file: Excel, Word, or one page of PDF, its numbers those of the screen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+import psycopg
+
+from dispatch import overview
+from dispatch.briefing.excel import excel
+from dispatch.briefing.pdf import pdf
+from dispatch.briefing.word import word
+from dispatch.overview import KINDS, Kind, Overview, Period
+from dispatch.past import Policies
+from models.servers import addresses, psycopg_dsn
+
+Writer = Callable[[Overview, str, str], bytes]
+
+FORMATS: dict[str, Writer] = {"xlsx": excel, "docx": word, "pdf": pdf}
+LANGUAGES = ("zh", "en")
+
+
+class NothingYet(LookupError):
+    """Say that there is nothing to brief on: no report in the period."""
+
+
+def make(picture: Overview, form: str, lang: str = "zh", zone: str = "Asia/Shanghai") -> bytes:
+    """Return a picture as a file of a form (xlsx, docx or pdf) in `zh` or `en`; `zone` is the city's own time.
+
+    Raises ValueError for another form or language.
+    """
+    if form not in FORMATS:
+        raise ValueError(f"format: expected {', '.join(FORMATS)}, not {form!r}")
+    if lang not in LANGUAGES:
+        raise ValueError(f"lang: expected {' or '.join(LANGUAGES)}, not {lang!r}")
+    return FORMATS[form](picture, zone, lang)
+
+
+def brief(
+    connection: overview.Connection, area: str, kind: Kind, day: date, form: str, lang: str, now: datetime
+) -> bytes:
+    """Return the briefing of an area for the period of a kind that holds a day.
+
+    Raises LookupError for an unknown area, ValueError for a wrong kind, form, language or a day that has not come,
+    NothingYet where nothing was reported in the period.
+    """
+    picture = overview.read(connection, area, Period.holding(kind, day), now)
+    reported = picture.figure("reported").now
+    if not reported.credited.count and (picture.known_since is None or day < picture.known_since):
+        since = picture.known_since
+        raise NothingYet(
+            "no data yet: nothing has been counted"
+            if since is None
+            else f"no data: {picture.period.text} lies before the first report, {since}"
+        )
+    with connection.cursor() as cursor:
+        zone = Policies(cursor).newest().calendar.zone
+    return make(picture, form, lang, zone)
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: under another name first, then renamed."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("area", metavar="AREA", help="the code of a city, county, town or village")
+    parser.add_argument("--period", choices=list(KINDS), default="day", help="default: %(default)s")
+    parser.add_argument(
+        "--day",
+        type=date.fromisoformat,
+        default=None,
+        metavar="YYYY-MM-DD",
+        help="a day of the period (default: yesterday)",
+    )
+    parser.add_argument("--format", choices=list(FORMATS), default="pdf", help="default: %(default)s")
+    parser.add_argument("--lang", choices=LANGUAGES, default="zh", help="default: %(default)s")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write one briefing; return the exit code."""
+    now = datetime.now(UTC)
+    out: Path = args.out
+    if not out.parent.is_dir():
+        print(f"out: there is no folder {out.parent}", file=sys.stderr)
+        return 2
+    try:
+        with psycopg.connect(
+            psycopg_dsn(addresses().database_url), connect_timeout=5, autocommit=True
+        ) as connection:
+            connection.read_only = True
+            day = args.day
+            if day is None:
+                with connection.cursor() as cursor:
+                    day = Policies(cursor).newest().calendar.local(now).date() - timedelta(days=1)
+            put(out, brief(connection, args.area, cast(Kind, args.period), day, args.format, args.lang, now))
+    except psycopg.OperationalError as fault:
+        print(f"the database does not answer: {str(fault).strip().splitlines()[0]}", file=sys.stderr)
+        return 1
+    except (LookupError, ValueError, OSError) as fault:
+        print(str(fault), file=sys.stderr)
+        return 2
+    print(f"{out} ({out.stat().st_size:,} bytes)")
+    return 0
