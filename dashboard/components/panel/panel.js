@@ -1,0 +1,17 @@
+// A card of markup that the server wrote and escaped; what carries data-open is pressed and told back.
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const host = parentElement.querySelector(".gw-panel");
+  if (!host) return;
+  if (host.gwHtml !== data.html) {
+    // Whoever walks by keyboard stays where they were when figures change below them.
+    const had = host.contains(document.activeElement) ? document.activeElement.dataset.open : undefined;
+    host.innerHTML = data.html;
+    host.gwHtml = data.html;
+    if (had) host.querySelector(`[data-open="${CSS.escape(had)}"]`)?.focus({ preventScroll: true });
+  }
+  host.onclick = (event) => {
+    const pressed = event.target.closest("[data-open]");
+    if (pressed) setTriggerValue("open", pressed.dataset.open);
+  };
+}

@@ -1,0 +1,239 @@
+"""What the leaders' page reads: the picture of an area and a period, what is red now, and the cases behind numbers.
+
+An area that a viewer may not see is answered exactly like one that does not exist: with None.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from math import log2
+from threading import Lock
+from typing import Any
+
+import shapely
+
+from dashboard.data.city import Reads
+from dashboard.data.scope import covers
+from dispatch import cohorts, overview
+from dispatch.overview import CasePage, CaseRow, CaseSet, Counted, Overview, Period
+from dispatch.past import Policies
+from dispatch.rules.areas import contains, prefix_of
+from dispatch.rules.incident import Actor
+
+KEPT_S = 20.0  # a picture is read again after so long; opening a list behind a number does not read it anew
+KEPT_MOST = 64
+EXPORT_ROWS = 2_000  # read at a time
+EXPORT_MOST = 20_000
+REPEATS = 10  # places shown
+REPEATED_LEAST = 3  # reports of one kind from one place in the period
+HOLDERS = 3
+COARSE = 500  # an outline is drawn to this part of the map's width
+
+_kept: dict[tuple[int, str, str, Period], tuple[float, Overview]] = {}
+_outlines: dict[tuple[int, str, int], Outline] = {}
+_lock = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Wartime:
+    """Hold a declared wartime that covers the area or a part of it; level 1 is the gravest."""
+
+    area_code: str
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Hold what is so at this moment, whatever the period: `holders` have the most of what is overdue."""
+
+    at: datetime
+    overdue: Counted
+    holders: tuple[tuple[str, int], ...]
+    whistles_late: Counted
+    raised: Counted
+    wartime: tuple[Wartime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Hold a place from which the same kind of matter was reported several times in the period."""
+
+    place: int
+    category: str
+    area_code: str
+    reports: int
+    open: int
+    last_at: datetime
+
+
+def picture(door: Reads, actor: Actor, area: str, period: Period, now: datetime) -> Overview | None:
+    """Return the picture of an area and a period, at most `KEPT_S` old; None where the viewer may not see it.
+
+    Raises LookupError and ValueError as `dispatch.overview.read` does.
+    """
+    if not covers(actor, area):
+        return None
+    key = (id(door), area, period.kind, period)
+    with _lock:
+        found = _kept.get(key)
+    if found is not None and time.monotonic() - found[0] < KEPT_S:
+        return found[1]
+    with door.look() as connection:
+        read = overview.read(connection, area, period, now)
+    with _lock:
+        if len(_kept) >= KEPT_MOST:
+            _kept.clear()
+        _kept[key] = (time.monotonic(), read)
+    return read
+
+
+def present(door: Reads, actor: Actor, area: str, now: datetime) -> Present | None:
+    """Return what is red, late and raised in an area now, and who holds it; None where the viewer may not see it."""
+    if not covers(actor, area):
+        return None
+    like = {"area": prefix_of(area) + "%"}
+    with door.look() as connection:
+        late, raised = connection.execute(
+            f"select count(*) filter (where {overview.MORE['whistle_late']}),"
+            f" count(*) filter (where {overview.MORE['raised']})"
+            " from incident i where i.ended_at is null and i.area_code like %(area)s",
+            like,
+        ).fetchall()[0]
+        holders = connection.execute(
+            "select holder, count(*) from incident where overdue_since is not null and area_code like %(area)s"
+            " group by 1 order by 2 desc, 1",
+            like,
+        ).fetchall()
+        declared = connection.execute(
+            "select area_code, level from wartime where ended_at is null and since <= %s and until > %s"
+            " order by level, area_code",
+            (now, now),
+        ).fetchall()
+    return Present(
+        now,
+        Counted(sum(n for _, n in holders), CaseSet("red", area)),
+        tuple(holders[:HOLDERS]),
+        Counted(late, CaseSet("whistle_late", area)),
+        Counted(raised, CaseSet("raised", area)),
+        tuple(Wartime(*each) for each in declared if contains(each[0], area) or contains(area, each[0])),
+    )
+
+
+def cases(door: Reads, actor: Actor, wanted: CaseSet, page: int = 1) -> CasePage | None:
+    """Return a page of the cases behind a number; None where the viewer may not see the area."""
+    if not covers(actor, wanted.area):
+        return None
+    with door.look() as connection:
+        return overview.cases(connection, wanted, page)
+
+
+def every_case(door: Reads, actor: Actor, wanted: CaseSet) -> Iterator[CaseRow]:
+    """Yield all cases behind a number, up to `EXPORT_MOST`; none where the viewer may not see the area."""
+    if not covers(actor, wanted.area):
+        return
+    for page in range(1, EXPORT_MOST // EXPORT_ROWS + 1):
+        with door.look() as connection:
+            found = overview.cases(connection, wanted, page, EXPORT_ROWS)
+        yield from found.rows
+        if page >= found.pages:
+            return
+
+
+def repeats(door: Reads, actor: Actor, area: str, period: Period) -> list[Repeat]:
+    """Return the places that reported the same again and again in a period, the most first."""
+    if not covers(actor, area):
+        return []
+    with door.look() as connection:
+        calendar = Policies(connection.cursor()).newest().calendar
+        rows = connection.execute(
+            "select place, min(category), min(area_code), count(*), count(*) filter (where ended_at is null),"
+            " max(reported_at) from incident where place is not null and reported_at >= %s and reported_at < %s"
+            " and area_code like %s group by place having count(*) >= %s order by 4 desc, 6 desc limit %s",
+            (
+                cohorts.begins(period.first, calendar),
+                cohorts.begins(period.until, calendar),
+                prefix_of(area) + "%",
+                REPEATED_LEAST,
+                REPEATS,
+            ),
+        ).fetchall()
+    return [Repeat(*row) for row in rows]
+
+
+def at_place(door: Reads, actor: Actor, area: str, period: Period, place: int) -> CasePage | None:
+    """Return what was reported from one place in a period, newest first; None where the viewer may not see the area."""
+    if not covers(actor, area):
+        return None
+    with door.look() as connection:
+        calendar = Policies(connection.cursor()).newest().calendar
+        rows = connection.execute(
+            "select i.id, i.number, c.name, c.name_en, i.severity, i.area_code, n.name, i.state, i.holder, i.text,"
+            " i.reported_at, i.disposed_at, i.disposed_on_time, i.overdue_since, i.ended_at from incident i"
+            " join category c on c.code = i.category join area n on n.code = i.area_code"
+            " where i.place = %s and i.reported_at >= %s and i.reported_at < %s and i.area_code like %s"
+            " order by i.reported_at desc, i.id desc limit %s",
+            (
+                place,
+                cohorts.begins(period.first, calendar),
+                cohorts.begins(period.until, calendar),
+                prefix_of(area) + "%",
+                overview.PAGE_ROWS,
+            ),
+        ).fetchall()
+    return CasePage(tuple(CaseRow(*row) for row in rows), len(rows), 1, 1)
+
+
+def forget() -> None:
+    """Forget every picture that is kept."""
+    with _lock:
+        _kept.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Hold the outlines of the areas inside one, made coarse for a small map, and where to look at them from."""
+
+    geojson: dict[str, Any]
+    centre: tuple[float, float]
+    zoom: float
+
+
+def outline(door: Reads, actor: Actor, area: str, level: int) -> Outline | None:
+    """Return the outlines of one level inside an area; None where the viewer may not see it, or there are none."""
+    if not covers(actor, area):
+        return None
+    key = (id(door), area, level)
+    with _lock:
+        found = _outlines.get(key)
+    if found is None:
+        rows = door.shapes(area, level)
+        if not rows:
+            return None
+        shapes = shapely.from_wkb([wkb for _, wkb in rows])
+        west, south, east, north = shapely.total_bounds(shapes)
+        reach = max(east - west, (north - south) * 1.1, 1e-4)
+        coarse = shapely.simplify(shapes, reach / COARSE)
+        features = [
+            {
+                "type": "Feature",
+                "id": each.code,
+                "properties": {},
+                "geometry": shapely.geometry.mapping(shape),
+            }
+            for (each, _), shape in zip(rows, coarse, strict=True)
+        ]
+        # 256 px hold the whole globe at zoom 0; the map is about 400 px high.
+        zoom = log2(360 / reach) + log2(400 / 512)
+        found = Outline(
+            {"type": "FeatureCollection", "features": features},
+            ((west + east) / 2, (south + north) / 2),
+            zoom,
+        )
+        with _lock:
+            if len(_outlines) >= KEPT_MOST:
+                _outlines.clear()
+            _outlines[key] = found
+    return found

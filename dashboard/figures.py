@@ -1,0 +1,375 @@
+"""Draws rows as Plotly figures: pure functions from rows to a figure's dictionary, with words already chosen.
+
+What can be opened carries the name of its cases as `customdata`; a press on it comes back with the selection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from math import ceil, floor, log10
+from typing import Any
+
+Figure = dict[str, Any]
+
+ACT, DATA, DIM, LINE = "#1b4f8f", "#3d6c96", "#b9cad9", "#d9dfe4"
+INK, INK_2, INK_3, RED = "#14191e", "#44515c", "#5c6a76", "#c4291f"
+FONT = "Source Han Sans SC, Noto Sans CJK SC, PingFang SC, Microsoft YaHei, sans-serif"
+# Worse is darker on paper; no red, yellow or green, which belong to the clocks.
+RAMP = ((0.0, "#eaeef1"), (0.25, "#c9d6e1"), (0.5, "#9bb4ca"), (0.75, "#6389ac"), (1.0, "#2f5a82"))
+TICKS_S = (1, 5, 15, 60, 300, 900, 3600, 14_400, 28_800, 86_400, 259_200, 604_800, 2_592_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Hold one day of a trend: rates from 0 to 1, None for no data; `usual` is the range that is common."""
+
+    day: date
+    value: float | None
+    year_ago: float | None
+    usual: tuple[float, float] | None
+    told: str
+    cases: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Hold one stage's times in seconds, with the limit where all its cases share one, and what to say of it."""
+
+    name: str
+    p50: float
+    p90: float
+    limit: float | None
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Hold what one part of a score lost, in points."""
+
+    key: str
+    name: str
+    points: float
+    told: str
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Hold one area of a map by its code, with its value (None: no data), and what opens when it is pressed."""
+
+    code: str
+    value: float | None
+    told: str
+    cases: str
+
+
+def trend(days: Sequence[Day], words: Mapping[str, str], height: int = 262) -> Figure:
+    """Return rates by day over the range that is common on each weekday, and last year's dashed beside them.
+
+    The axis of rates does not begin at 0: points and lines, never bars.
+    """
+    at = [each.day.isoformat() for each in days]
+    data: list[Figure] = []
+    for run in _runs([each.usual is not None for each in days]):
+        part = [days[n] for n in run]
+        x = [each.day.isoformat() for each in part]
+        low, high = ([each.usual[n] for each in part if each.usual is not None] for n in (0, 1))
+        data.append(
+            {
+                "type": "scatter", "x": [*x, *reversed(x)], "y": [*high, *reversed(low)], "fill": "toself",
+                "fillcolor": "rgba(185,202,217,.45)", "line": {"width": 0}, "hoverinfo": "skip",
+                "mode": "lines",
+                "name": words["usual"], "showlegend": not data,
+            }
+        )  # fmt: skip
+    if any(each.year_ago is not None for each in days):
+        data.append(
+            {
+                "type": "scatter", "x": at, "y": [each.year_ago for each in days], "mode": "lines",
+                "line": {"color": INK_3, "width": 1.3, "dash": "dash"}, "hoverinfo": "skip",
+                "name": words["year_ago"],
+            }
+        )  # fmt: skip
+    below = [
+        each.value is not None and each.usual is not None and each.value < each.usual[0] for each in days
+    ]
+    data.append(
+        {
+            "type": "scatter", "x": at, "y": [each.value for each in days], "mode": "lines+markers",
+            "name": words["now"],
+            "line": {"color": ACT, "width": 2.2},
+            "marker": {
+                "size": [9 if low else 5 for low in below],
+                "color": ["#fff" if low else ACT for low in below],
+                "line": {
+                    "width": [2.4 if low else 0 for low in below], "color": [RED if low else ACT for low in below],
+                },
+            },
+            "customdata": [each.cases for each in days], "text": [each.told for each in days],
+            "hovertemplate": "%{text}<extra></extra>", "selected": {"marker": {"opacity": 1}},
+            "unselected": {"marker": {"opacity": 1}},
+        }
+    )  # fmt: skip
+    known = [v for each in days for v in (each.value, each.year_ago, *(each.usual or ())) if v is not None]
+    bottom, top = (min(known), max(known)) if known else (0.0, 1.0)
+    margin = max(0.01, (top - bottom) * 0.12)
+    layout = _layout(height, left=46, bottom=44)
+    layout["yaxis"] |= {
+        "range": [max(0.0, bottom - margin), min(1.005, top + margin)],
+        "tickformat": ".0%" if top - bottom > 0.04 else ".1%", "nticks": 6,
+    }  # fmt: skip
+    layout["xaxis"] |= {"type": "date", "tickformat": "%m-%d", "nticks": 7, "showgrid": False}
+    layout["legend"] = {
+        "orientation": "h", "y": -0.16, "x": 0, "font": {"size": 13, "color": INK_2}, "itemclick": False,
+        "itemdoubleclick": False,
+    }  # fmt: skip
+    layout["showlegend"] = True
+    return {"data": data, "layout": layout}
+
+
+def months(rows: Sequence[tuple[str, float | None, str, str]], height: int = 250) -> Figure:
+    """Return rates by month, from (month, rate or None, what to say, cases); the axis does not begin at 0."""
+    known = [value for _, value, _, _ in rows if value is not None]
+    bottom, top = (min(known), max(known)) if known else (0.0, 1.0)
+    margin = max(0.01, (top - bottom) * 0.15)
+    layout = _layout(height, left=50, bottom=28)
+    layout["yaxis"] |= {
+        "range": [max(0.0, bottom - margin), min(1.005, top + margin)],
+        "tickformat": ".0%" if top - bottom > 0.04 else ".1%", "nticks": 6,
+    }  # fmt: skip
+    layout["xaxis"] |= {"type": "category", "showgrid": False}
+    line: Figure = {
+        "type": "scatter", "mode": "lines+markers", "x": [month for month, *_ in rows],
+        "y": [value for _, value, _, _ in rows], "text": [told for *_, told, _ in rows],
+        "customdata": [cases for *_, cases in rows], "hovertemplate": "%{text}<extra></extra>",
+        "line": {"color": DATA, "width": 2}, "marker": {"size": 7, "color": DATA},
+        "unselected": {"marker": {"opacity": 1}},
+    }  # fmt: skip
+    return {"data": [line], "layout": layout}
+
+
+def stages(
+    rows: Sequence[Stage], ticks: Mapping[int, str], words: Mapping[str, str], height: int = 262
+) -> Figure:
+    """Return each stage's P50 (filled) and P90 (hollow) on a logarithmic axis of time, its limit a black stroke.
+
+    `ticks` names the instants of `TICKS_S` in the reader's words; a P90 past the limit is red.
+    """
+    names = [each.name for each in rows]
+    data: list[Figure] = []
+    for each in rows:
+        data.append(
+            {
+                "type": "scatter", "x": [max(1.0, each.p50), max(1.0, each.p90)], "y": [each.name, each.name],
+                "mode": "lines", "line": {"color": DIM, "width": 7}, "hoverinfo": "skip", "showlegend": False,
+            }
+        )  # fmt: skip
+    late = [each.limit is not None and each.p90 > each.limit for each in rows]
+    hover = {"text": [each.told for each in rows], "hovertemplate": "%{text}<extra></extra>"}
+    data.append(
+        {
+            "type": "scatter", "x": [max(1.0, each.p50) for each in rows], "y": names, "mode": "markers",
+            "marker": {"size": 10, "color": ACT}, "name": words["p50"], **hover,
+        }
+    )  # fmt: skip
+    data.append(
+        {
+            "type": "scatter", "x": [max(1.0, each.p90) for each in rows], "y": names, "mode": "markers",
+            "marker": {"size": 10, "color": "#fff", "line": {"width": 2, "color": [RED if x else ACT for x in late]}},
+            "name": words["p90"], **hover,
+        }
+    )  # fmt: skip
+    limited = [each for each in rows if each.limit is not None]
+    if limited:
+        data.append(
+            {
+                "type": "scatter", "x": [each.limit for each in limited],
+                "y": [each.name for each in limited],
+                "mode": "markers", "hoverinfo": "skip", "name": words["limit"],
+                "marker": {"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": INK}},
+            }
+        )  # fmt: skip
+    ends = [v for each in rows for v in (each.p50, each.p90, each.limit) if v is not None]
+    low = max(1.0, min(ends, default=1.0))
+    high = max(low * 10, max(ends, default=10.0))
+    shown = [t for t in TICKS_S if low * 0.5 <= t <= high * 1.6 and t in ticks]
+    # More than five names of instants would run into each other.
+    step = ceil(len(shown) / 5) if shown else 1
+    layout = _layout(height, left=74, bottom=56)
+    layout["xaxis"] |= {
+        "type": "log", "range": [log10(low * 0.7), log10(high * 1.5)], "tickvals": shown[::step],
+        "ticktext": [ticks[t] for t in shown[::step]],
+    }  # fmt: skip
+    layout["yaxis"] |= {
+        "type": "category",
+        "autorange": "reversed",
+        "showgrid": False,
+        "tickfont": {"size": 14, "color": INK},
+    }
+    layout["legend"] = {
+        "orientation": "h",
+        "y": -0.2,
+        "x": 0,
+        "font": {"size": 13, "color": INK_2},
+        "itemclick": False,
+    }
+    layout["showlegend"] = True
+    return {"data": data, "layout": layout}
+
+
+def heat(
+    counts: Sequence[Sequence[int]],
+    cases: Sequence[Sequence[str]],
+    days: Sequence[str],
+    told: str,
+    height: int = 300,
+) -> Figure:
+    """Return reports by weekday (a row each) and hour; `told` is the hover's sentence with %{y}, %{x} and %{z}."""
+    layout = _layout(height, left=58, bottom=28)
+    layout["yaxis"] |= {
+        "type": "category",
+        "autorange": "reversed",
+        "showgrid": False,
+        "tickfont": {"size": 13, "color": INK},
+    }
+    layout["xaxis"] |= {
+        "type": "linear",
+        "tickvals": list(range(0, 24, 3)),
+        "showgrid": False,
+        "range": [-0.5, 23.5],
+    }
+    # Empty markers over the cells: a heat map's own cells cannot be pressed.
+    points: Figure = {
+        "type": "scatter", "mode": "markers", "x": [h for _ in days for h in range(24)],
+        "y": [day for day in days for _ in range(24)],
+        "marker": {"size": 18, "symbol": "square", "color": "rgba(0,0,0,0)"},
+        "customdata": [case for row in cases for case in row],
+        "text": [str(n) for row in counts for n in row],
+        "hovertemplate": told.replace("%{z}", "%{text}") + "<extra></extra>", "showlegend": False,
+        "unselected": {"marker": {"opacity": 0}}, "selected": {"marker": {"opacity": 0}},
+    }  # fmt: skip
+    colours: Figure = {
+        "type": "heatmap", "z": [list(row) for row in counts], "x": list(range(24)), "y": list(days),
+        "xgap": 1, "ygap": 1,
+        "colorscale": [list(each) for each in RAMP], "zmin": 0, "hoverinfo": "skip",
+        "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 12, "color": INK_3}},
+    }  # fmt: skip
+    return {"data": [colours, points], "layout": layout}
+
+
+def area_map(
+    spots: Sequence[Spot], geojson: str | Mapping[str, Any], centre: tuple[float, float], zoom: float,
+    height: int = 430,
+    percent: bool = True,
+) -> Figure:  # fmt: skip
+    """Return areas coloured by a value, on no ground but paper: a schematic map needs no tiles and no internet.
+
+    `geojson` is an address or a collection whose features have the codes as ids; areas without data stay paler.
+    """
+    known = [each for each in spots if each.value is not None]
+    empty = [each for each in spots if each.value is None]
+    top = max((each.value or 0.0 for each in known), default=0.0)
+    data: list[Figure] = []
+    for rows, scale, bar in (
+        (empty, [[0, "#f8f9fa"], [1, "#f8f9fa"]], False),
+        (known, [list(e) for e in RAMP], True),
+    ):
+        if rows:
+            data.append(
+                {
+                    "type": "choroplethmap", "geojson": geojson, "featureidkey": "id",
+                    "locations": [each.code for each in rows], "z": [each.value or 0.0 for each in rows],
+                    "zmin": 0, "zmax": top or 1, "colorscale": scale, "showscale": bar,
+                    "marker": {"line": {"width": 1, "color": "#ffffff" if bar else LINE}, "opacity": 1},
+                    "text": [each.told for each in rows], "hovertemplate": "%{text}<extra></extra>",
+                    "customdata": [each.cases for each in rows],
+                    "colorbar": {
+                        "thickness": 10, "outlinewidth": 0, "tickformat": ".1%" if percent else "",
+                        "tickfont": {"size": 12, "color": INK_3},
+                    },
+                    "unselected": {"marker": {"opacity": 1}},
+                }
+            )  # fmt: skip
+    layout = _layout(height, left=0, bottom=0)
+    layout["margin"] = {"l": 0, "r": 0, "t": 0, "b": 0}
+    layout["map"] = {
+        "style": {
+            "version": 8, "sources": {},
+            "layers": [{"id": "bg", "type": "background", "paint": {"background-color": "#f8f9fa"}}],
+        },
+        "center": {"lon": centre[0], "lat": centre[1]}, "zoom": zoom,
+    }  # fmt: skip
+    layout["uirevision"] = "map"
+    return {"data": data, "layout": layout}
+
+
+def waterfall(losses: Sequence[Loss], value: float, height: int = 236) -> Figure:
+    """Return how a score came down from 100: one bar for each part, in the order given, hanging where the last ended.
+
+    The axis is cut at a round number below the score; the bars are steps between two levels,
+    not lengths from zero.
+    """
+    names = [each.name for each in losses]
+    left, starts = 100.0, []
+    for each in losses:
+        left -= each.points
+        starts.append(left)
+    bottom = max(0.0, floor(min([value, *starts], default=0.0) / 10) * 10 - 5)
+    data: list[Figure] = [
+        {
+            "type": "bar", "orientation": "h", "y": names, "x": [each.points for each in losses],
+            "base": starts,
+            "marker": {"color": [ACT if each.chosen else "#87a5bf" for each in losses]}, "width": 0.62,
+            "customdata": [each.key for each in losses], "text": [each.told for each in losses],
+            "hovertemplate": "%{y} %{text}<extra></extra>", "textposition": "none",
+            "selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 1}},
+        },
+        {
+            "type": "scatter", "mode": "text", "x": starts, "y": names,
+            "text": [f"<b>{each.told}</b>  " for each in losses], "textposition": "middle left",
+            "textfont": {"size": 14, "color": INK}, "hoverinfo": "skip", "showlegend": False,
+            "cliponaxis": False,
+        },
+    ]  # fmt: skip
+    layout = _layout(height, left=120, bottom=26)
+    layout["xaxis"] |= {
+        "range": [bottom - 4, 101],
+        "tickvals": list(range(int(ceil(bottom / 10) * 10), 101, 10)),
+    }
+    layout["yaxis"] |= {
+        "type": "category", "autorange": "reversed", "showgrid": False,
+        "tickfont": {"size": 14, "color": INK},
+        "categoryorder": "array", "categoryarray": names,
+    }  # fmt: skip
+    layout["bargap"] = 0.3
+    return {"data": data, "layout": layout}
+
+
+def _runs(flags: Sequence[bool]) -> list[list[int]]:
+    """Return the stretches of places where a flag is up, so that a band is not drawn over days without one."""
+    found: list[list[int]] = []
+    for n, up in enumerate(flags):
+        if up and n and flags[n - 1] and found:
+            found[-1].append(n)
+        elif up:
+            found.append([n])
+    return found
+
+
+def _layout(height: int, left: int, bottom: int) -> dict[str, Any]:
+    axis = {
+        "gridcolor": LINE, "zeroline": False, "showline": False, "fixedrange": True,
+        "tickfont": {"size": 13, "color": INK_3},
+        "ticks": "",
+    }  # fmt: skip
+    return {
+        "height": height, "margin": {"l": left, "r": 12, "t": 8, "b": bottom},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)", "font": {"family": FONT, "size": 13, "color": INK},
+        "showlegend": False,
+        "xaxis": dict(axis), "yaxis": dict(axis),
+        "hoverlabel": {"bgcolor": INK, "font": {"color": "#fff", "family": FONT, "size": 13}},
+        "dragmode": False, "clickmode": "event+select",
+    }  # fmt: skip

@@ -1,0 +1,525 @@
+"""Leaders' figures: what is red now, whether the period got better, where and whom, and where in the chain.
+
+Every number opens its cases; what was published elsewhere never shares a frame with what is computed here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+
+import streamlit as st
+
+from dashboard import amounts, boards, briefs, figures, told
+from dashboard.cases import PARAMETER, drawer, open_cases
+from dashboard.data import leaders as data
+from dashboard.frame import Frame, framed
+from dashboard.panel import Markup, joined, markup, opens, panel
+from dashboard.words import pick
+from dispatch.briefing import words as spoken
+from dispatch.overview import (
+    KINDS,
+    STAGES,
+    CasePage,
+    CaseSet,
+    Kind,
+    Overview,
+    Period,
+)
+from dispatch.rules.areas import Level, level_of, prefix_of
+
+NOW_EVERY_S = 10.0
+PLACE = "place"  # a set of cases that is a place's reports
+ALL = "all"
+
+
+def page() -> None:
+    """Show the figures of `?area=` in the period of `?kind=` and `?day=`, and the cases of `?cases=`."""
+    with framed("leaders") as f:
+        now = datetime.now(UTC)
+        area, period = _wanted(f, now)
+        picture = data.picture(f.door, f.who.actor, area, period, now)
+        if picture is None:
+            st.warning(f._("There is no such area."))
+            return
+        _head(f, picture, now)
+        with st.container(border=True, key="gw-card-now"):
+            _now(f, area)
+        _say(f, picture)
+        if not picture.figure("reported").now.credited.count:
+            st.info(f._("Nothing was reported in this period. What is under way stands above."))
+        with st.container(border=True, key="gw-card-six"):
+            panel(
+                boards.six(picture, period.until <= now.astimezone(told.ZONE).date(), f.lang, f._),
+                "leaders-six",
+                open_cases,
+            )
+        _first_row(f, picture)
+        _second_row(f, picture)
+        _second_screen(f, picture)
+        _open(f, picture)
+
+
+# ---- which area and period -------------------------------------------------------------------------------------
+
+
+def _wanted(f: Frame, now: datetime) -> tuple[str, Period]:
+    """Return the area and period of the address; the viewer's own area and the last whole month where it has none."""
+    query = st.query_params
+    own = f.who.area if f.who.role != "auditor" else _city(f)
+    area = query.get("area", own)
+    if area not in f.directory.areas or f.directory.areas[area].level > Level.VILLAGE:
+        area = own
+    today = now.astimezone(told.ZONE).date()
+    kind = cast(Kind, query.get("kind", "month")) if query.get("kind", "month") in KINDS else "month"
+    try:
+        period = Period.holding(kind, date.fromisoformat(query.get("day", "")))
+    except (ValueError, OverflowError):
+        period = Period.holding(kind, today).before
+    if not date(2000, 1, 2) < period.first <= today:
+        period = Period.holding(kind, today)
+    return area, period
+
+
+def _city(f: Frame) -> str:
+    return next((code for code, area in f.directory.areas.items() if area.level == Level.CITY), f.who.area)
+
+
+def _choices(f: Frame, area: str) -> list[str]:
+    """Return the areas to choose from: the viewer's own and those below, villages only inside one town."""
+    top = _city(f) if f.who.role == "auditor" else f.who.area
+    below = prefix_of(top)
+    found = []
+    for code, each in f.directory.areas.items():
+        shallow = each.level <= Level.TOWN
+        inside = each.level == Level.VILLAGE and (area[:9] == code[:9] or len(below) >= 9)
+        if code.startswith(below) and (shallow or inside):
+            found.append(code)
+    return sorted(found, key=lambda c: (c != top, prefix_of(c), c))
+
+
+def _head(f: Frame, picture: Overview, now: datetime) -> None:
+    _ = f._
+    area, period = picture.area.code, picture.period
+
+    def moved(key: str, name: str) -> None:
+        value = st.session_state.get(key)
+        if value:
+            st.query_params[name] = str(value)
+            if name == "kind":
+                st.query_params["day"] = str(
+                    Period.holding(cast(Kind, value), period.until - timedelta(days=1)).first
+                )
+
+    def turned(to: Period) -> None:
+        st.query_params["day"] = str(to.first)
+
+    with st.container(horizontal=True, vertical_alignment="center", key="gw-head"):
+        st.markdown("### " + _("Leaders' figures"), width="content")
+        choices = _choices(f, area)
+        if area not in choices:
+            choices.insert(0, area)
+        key = f"area-{area}"
+        st.selectbox(
+            _("Area"), choices, choices.index(area),
+            format_func=lambda code: told.place(f.directory, code, f.lang),
+            key=key, on_change=moved, args=(key, "area"), label_visibility="collapsed", width=230,
+        )  # fmt: skip
+        key = f"kind-{period.kind}"
+        st.segmented_control(
+            _("Period"), list(KINDS), default=period.kind,
+            format_func=lambda k: KINDS[k][0 if f.lang == "zh" else 1],
+            key=key, on_change=moved, args=(key, "kind"), label_visibility="collapsed", required=True,
+        )  # fmt: skip
+        st.button("‹", key="gw-before", on_click=turned, args=(period.before,), help=_("The period before"))
+        st.markdown(f"**{spoken.name_of(period, f.lang)}**", width="content")
+        following = Period.holding(period.kind, period.until)
+        today = now.astimezone(told.ZONE).date()
+        st.button(
+            "›", key="gw-after", on_click=turned, args=(following,), disabled=following.first > today,
+            help=_("The period after"),
+        )  # fmt: skip
+        st.html(_standing(f, picture, now), width="content")
+        st.space("stretch")
+        briefs.buttons(f, picture)
+
+
+def _standing(f: Frame, picture: Overview, now: datetime) -> str:
+    """Return the tags that say how far the numbers can be relied on."""
+    _ = f._
+    tags = []
+    judged = picture.judged
+    if judged is not None and judged.frozen:
+        words = _("Frozen {at} · rules {n}").format(at=told.moment(judged.as_of), n=judged.rules_version)
+        tags.append(markup('<span class="gw-tag green">{t}</span>', t=words))
+    if picture.period.until > now.astimezone(told.ZONE).date():
+        tags.append(markup('<span class="gw-tag yellow">{t}</span>', t=_("The period is not over")))
+    if picture.open.count:
+        words = _("Provisional: {n} cases can still change it").format(n=amounts.count(picture.open.count))
+        tags.append(markup('<span class="gw-tag yellow">{t}</span>', t=words))
+    if picture.counted_at is None:
+        tags.append(markup('<span class="gw-tag yellow">{t}</span>', t=_("Not counted yet")))
+    return joined(tags, " ")
+
+
+# ---- what is so now, and the sentence --------------------------------------------------------------------------
+
+
+@st.fragment(run_every=NOW_EVERY_S)
+def _now(f: Frame, area: str) -> None:
+    """Show the present, which is live whatever the period; it reads by itself."""
+    _ = f._
+    found = data.present(f.door, f.who.actor, area, datetime.now(UTC))
+    if found is None:
+        return
+    parts = [
+        markup(
+            '<div><span class="m2">{now} {at}</span></div>',
+            now=_("Now"), at=f"{found.at.astimezone(told.ZONE):%H:%M:%S}",
+        )
+    ]  # fmt: skip
+    holders = _(", ").join(f"{told.holder(f.directory, key, f.lang)} {n}" for key, n in found.holders)
+    red = markup(
+        '<b class="{tone}">{n}</b>', tone="red" if found.overdue.count else "", n=found.overdue.count
+    )
+    parts.append(
+        markup(
+            '<div><span class="gw-light {light}"></span>{words} {n}{whose}</div>',
+            light="red" if found.overdue.count else "green", words=_("Past a limit"),
+            n=opens(found.overdue.cases.key, red),
+            whose=markup("　{w}", w=_("with whom: {names}").format(names=holders)) if holders else "",
+        )
+    )  # fmt: skip
+    for counted, words, light in (
+        (found.whistles_late, _("Whistle, 30 minutes and nobody there"), "red"),
+        (found.raised, _("Raised, in hand"), "yellow"),
+    ):
+        number = markup(
+            '<b class="{tone}">{n}</b>',
+            tone=light if counted.count and light == "red" else "",
+            n=counted.count,
+        )
+        parts.append(
+            markup(
+                '<div><span class="gw-light {light}"></span>{words} {n}</div>',
+                light=light if counted.count else "green", words=words, n=opens(counted.cases.key, number),
+            )
+        )  # fmt: skip
+    war = _("none")
+    if found.wartime:
+        first = found.wartime[0]
+        war = _("level {n}, {place}").format(
+            n=first.level, place=told.area(f.directory, first.area_code, f.lang)
+        )
+    parts.append(
+        markup("<div>{words} <b style='font-size:14px'>{war}</b></div>", words=_("Wartime now"), war=war)
+    )
+    if panel(markup('<div class="gw-now">{parts}</div>', parts=joined(parts)), "leaders-now", open_cases):
+        st.rerun()
+
+
+def _say(f: Frame, picture: Overview) -> None:
+    pieces = [
+        opens(clause.cases.key, clause.text, "") if clause.cases is not None else markup("{t}", t=clause.text)
+        for clause in spoken.clauses(picture, f.lang)
+    ]
+    between, end = ("；", "。") if f.lang == "zh" else ("; ", ".")
+    pieces[0] = markup("<b>{first}</b>", first=pieces[0])
+    panel(
+        markup('<p class="gw-say">{all}{end}</p>', all=joined(pieces, between), end=end),
+        "leaders-say",
+        open_cases,
+    )
+
+
+# ---- trend, ranking, headline figures --------------------------------------------------------------------------
+
+
+def _first_row(f: Frame, picture: Overview) -> None:
+    trend, ranking, headline = st.columns([58, 50, 29], gap="small")
+    with trend.container(border=True, height="stretch", key="gw-card-trend"):
+        _title(
+            f._("On-time disposal, day by day"),
+            f._("the pale band: P10 to P90 of the same weekday, 12 weeks back"),
+        )
+        _chart(f, _trend(f, picture), "trend")
+    with ranking.container(border=True, height="stretch", key="gw-card-ranking"):
+        whole = st.query_params.get(ALL) == "1"
+        panel(boards.ranking(picture, whole, f.who.area, f.lang, f._), "leaders-ranking", _pressed)
+    with headline:
+        panel(boards.headline(picture.published, f.lang, f._), "leaders-headline")
+
+
+def _title(words: str, note: str) -> None:
+    st.html(
+        markup(
+            '<div class="gw-title"><b>{words}</b> <span class="gw-muted">{note}</span></div>',
+            words=words,
+            note=note,
+        )
+    )
+
+
+def _chart(f: Frame, figure: figures.Figure, name: str) -> None:
+    """Show a figure; a press on a point opens its cases. After that it is drawn anew, so that nothing stays chosen."""
+    turn = st.session_state.setdefault(f"turn-{name}", 0)
+    key = f"chart-{name}-{turn}"
+
+    def selected() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        cases = points[0].get("customdata") if points else None
+        if isinstance(cases, list):
+            cases = cases[0] if cases else None
+        if cases:
+            st.session_state[f"turn-{name}"] = turn + 1
+            open_cases(str(cases))
+
+    st.plotly_chart(
+        figure,
+        key=key,
+        theme=None,
+        on_select=selected,
+        selection_mode="points",
+        config={"displayModeBar": False},
+    )
+
+
+def _trend(f: Frame, picture: Overview) -> figures.Figure:
+    _ = f._
+    days = []
+    for point in picture.trend:
+        reading = point.on_time
+        counts = f"{reading.credited.count:,} / {reading.base.count:,}" if reading.base is not None else ""
+        lines = [f"{point.day:%m-%d} {amounts.rate(reading.value, _)}　{counts}"]
+        if point.usual is not None:
+            lines.append(
+                _("usual {low} to {high}").format(
+                    low=amounts.rate(point.usual[0], _), high=amounts.rate(point.usual[1], _)
+                )
+            )
+        if point.year_ago.value is not None:
+            lines.append(_("a year ago {rate}").format(rate=amounts.rate(point.year_ago.value, _)))
+        missed = reading.missed
+        cases = missed.cases if missed is not None and missed.count else point.reported.cases
+        days.append(
+            figures.Day(
+                point.day, boards.known(reading.value), boards.known(point.year_ago.value),
+                None if point.usual is None else (float(point.usual[0]), float(point.usual[1])),
+                "<br>".join(lines), cases.key,
+            )
+        )  # fmt: skip
+    words = {"usual": _("usual"), "year_ago": _("a year ago"), "now": _("this period")}
+    return figures.trend(days, words)
+
+
+# ---- areas of work, the chain, times ---------------------------------------------------------------------------
+
+
+def _second_row(f: Frame, picture: Overview) -> None:
+    themes, funnel, times = st.columns([58, 40, 39], gap="small")
+    with themes.container(border=True, height="stretch", key="gw-card-themes"):
+        panel(boards.themes(picture, f.lang, f._), "leaders-themes", open_cases)
+    with funnel.container(border=True, height="stretch", key="gw-card-funnel"):
+        panel(boards.funnel(picture, f.lang, f._), "leaders-funnel", open_cases)
+    with times.container(border=True, height="stretch", key="gw-card-times"):
+        _title(f._("How long each stage takes"), f._("filled P50, hollow P90, around the clock; logarithmic"))
+        if picture.stages:
+            _chart(f, _stages(f, picture), "stages")
+        else:
+            st.caption(f._("Too much to time case by case: the month’s assessment does it at night."))
+
+
+def _stages(f: Frame, picture: Overview) -> figures.Figure:
+    _ = f._
+    rows = []
+    for each in picture.stages:
+        words = _("{name}: P50 {a}, P90 {b}; in working time {c} and {d}; {n} cases").format(
+            name=each.name_in(f.lang), a=amounts.span(each.p50, _), b=amounts.span(each.p90, _),
+            c=amounts.span(each.working_p50, _), d=amounts.span(each.working_p90, _), n=f"{each.n:,}",
+        )  # fmt: skip
+        rows.append(figures.Stage(each.name_in(f.lang), each.p50, each.p90, None, words))
+    ticks = {second: amounts.span(second, _) for second in figures.TICKS_S}
+    return figures.stages(rows, ticks, {"p50": "P50", "p90": "P90", "limit": _("limit")}, height=276)
+
+
+# ---- second screen ---------------------------------------------------------------------------------------------
+
+
+def _second_screen(f: Frame, picture: Overview) -> None:
+    _ = f._
+    left, right = st.columns([58, 79], gap="small")
+    with left.container(border=True, height="stretch", key="gw-card-left"):
+        _title(
+            _("Where it is late"),
+            _("share of what was due that was not disposed of in time; schematic, no boundary"),
+        )
+        if picture.places:
+            _chart(f, _map(f, picture), "map")
+        else:
+            st.caption(_("No places lie below this area."))
+    with right.container(border=True, height="stretch", key="gw-card-right"):
+        days = [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
+        _title(_("When it is reported"), _("reports by weekday and hour of the city's clock"))
+        counts = [[cell.count for cell in row] for row in picture.heat]
+        keys = [[cell.cases.key for cell in row] for row in picture.heat]
+        hover = _("%{y} from %{x} o'clock: %{z} reports")
+        _chart(f, figures.heat(counts, keys, days, hover, 214), "heat")
+        _title(_("The last months"), _("on-time disposal; the axis does not begin at 0"))
+        rows = [
+            (
+                f"{p.month:%Y-%m}", boards.known(p.on_time.value),
+                f"{p.month:%Y-%m} {amounts.rate(p.on_time.value, _)}　{p.on_time.credited.count:,} / "
+                f"{p.on_time.base.count if p.on_time.base else 0:,}",
+                p.reported.cases.key,
+            )
+            for p in picture.months
+        ]  # fmt: skip
+        _chart(f, figures.months(rows, 180), "months")
+    with st.container(border=True, key="gw-card-repeats"):
+        panel(_repeats(f, picture), "leaders-repeats", open_cases)
+
+
+def _map(f: Frame, picture: Overview) -> figures.Figure:
+    _ = f._
+    spots = []
+    for place in picture.places:
+        reading, missed = place.on_time, place.on_time.missed
+        late = None if reading.value is None else 1 - float(reading.value)
+        counts = f"{missed.count if missed else 0:,} / {reading.base.count if reading.base else 0:,}"
+        name = pick(f.lang, place.name, place.name_en)
+        told_here = f"{name}<br>{amounts.rate(late, _)}　{counts}"
+        spots.append(figures.Spot(place.code, late, told_here, (missed or place.reported).cases.key))
+    level = level_of(picture.places[0].code)
+    shape = data.outline(f.door, f.who.actor, picture.area.code, int(level))
+    if shape is None:
+        return figures.area_map([], {"type": "FeatureCollection", "features": []}, (112.0, 22.9), 7)
+    return figures.area_map(spots, shape.geojson, shape.centre, shape.zoom, 432)
+
+
+def _repeats(f: Frame, picture: Overview) -> Markup:
+    _ = f._
+    found = data.repeats(f.door, f.who.actor, picture.area.code, picture.period)
+    head = markup(
+        "<h2>{title} <span class='m'>{note}</span></h2>", title=_("Reported again and again"),
+        note=_("the same kind from the same place, {n} times or more in the period").format(n=data.REPEATED_LEAST),
+    )  # fmt: skip
+    if not found:
+        return markup("{head}<p class='m'>{t}</p>", head=head, t=_("No place was reported so often."))
+    rows = []
+    for each in found:
+        kind = f.directory.types.get(each.category)
+        rows.append(
+            markup(
+                "<tr><td>{kind}</td><td>{place}</td><td class='r'>{n}</td><td class='r m2'>{open}</td>"
+                "<td class='r m2'>{at}</td></tr>",
+                kind=each.category if kind is None else pick(f.lang, kind.name, kind.name_en),
+                place=told.place(f.directory, each.area_code, f.lang),
+                n=opens(f"{PLACE}~{each.place}", each.reports),
+                open=each.open, at=told.moment(each.last_at),
+            )
+        )  # fmt: skip
+    return markup(
+        "{head}<table><tr><th>{a}</th><th>{b}</th><th class='r'>{c}</th><th class='r'>{d}</th>"
+        "<th class='r'>{e}</th></tr>{rows}</table>",
+        head=head, a=_("Type"), b=_("Place"), c=_("reported"), d=_("still open"), e=_("last"),
+        rows=joined(rows),
+    )  # fmt: skip
+
+
+# ---- opening ---------------------------------------------------------------------------------------------------
+
+
+def _pressed(what: str) -> None:
+    """Follow a press in the ranking: another area, all of the ranking, or a set of cases."""
+    if what in ("@all", "@ends"):
+        if what == "@all":
+            st.query_params[ALL] = "1"
+        else:
+            st.query_params.pop(ALL, None)
+    elif what.startswith("@area~"):
+        st.query_params["area"] = what.removeprefix("@area~")
+        st.query_params.pop(ALL, None)
+    else:
+        open_cases(what)
+
+
+def _open(f: Frame, picture: Overview) -> None:
+    """Open the cases that the address names."""
+    key = st.query_params.get(PARAMETER, "")
+    if not key:
+        return
+    _, actor = f._, f.who.actor
+    kind, _mark, place = key.partition("~")
+    if kind == PLACE and place.lstrip("-").isdigit() and len(place) < 20:
+        area, period = picture.area.code, picture.period
+
+        def read(page: int) -> Any:
+            return data.at_place(f.door, actor, area, period, int(place))
+
+        drawer(
+            _("Reported again and again"), read, lambda: (read(1) or _NOTHING).rows, f.directory, f.lang, _,
+            (spoken.name_of(period, f.lang),),
+        )  # fmt: skip
+        return
+    try:
+        wanted = CaseSet.parse(key)
+    except ValueError:
+        st.warning(_("There is no such list of cases."))
+        return
+    drawer(
+        _set_name(f, wanted), lambda page: data.cases(f.door, actor, wanted, page),
+        lambda: data.every_case(f.door, actor, wanted), f.directory, f.lang, _, _bounds(f, wanted, picture),
+    )  # fmt: skip
+
+
+_NOTHING = CasePage((), 0, 1, 1)
+
+
+def _set_name(f: Frame, wanted: CaseSet) -> str:
+    """Return what is true of a set's cases, in words."""
+    _ = f._
+    names = {
+        "reported": _("Reported"), "rejected": _("Not accepted"), "merged": _("Merged"),
+        "accepted": _("Accepted"),
+        "dispatched": _("Dispatched"), "picked_up": _("Picked up"), "arrived": _("Arrived"),
+        "disposed": _("Disposed of"),
+        "verified": _("Checked"), "closed": _("Closed"), "due": _("Due for disposal"),
+        "on_time": _("Disposed of in time"),
+        "overdue": _("Overdue, not disposed of"), "pending": _("Inside the limit"), "open": _("Still open"),
+        "close_due": _("Due for closing"), "close_on_time": _("Closed in time"),
+        "whistled": _("With a whistle"),
+        "whistle_due": _("Whistles due on site"), "on_site": _("On site within 30 minutes"),
+        "disputes": _("Disputes"),
+        "settled": _("Disputes settled"), "reworked": _("Reworked"), "in_grid": _("Solved in one grid"),
+        "rated": _("Rated"),
+        "pleased": _("Satisfied or mostly satisfied"), "displeased": _("Not satisfied"),
+        "late": _("Not disposed of in time"),
+        "close_late": _("Not closed in time"), "not_on_site": _("Not on site within 30 minutes"),
+        "not_settled": _("Disputes not settled"), "red": _("Past a limit now"),
+        "whistle_late": _("Whistle, 30 minutes and nobody there"), "raised": _("Raised, in hand"),
+    }  # fmt: skip
+    if wanted.name.startswith("at_") and wanted.name[3:] in STAGES:
+        stage = STAGES[wanted.name[3:]][0 if f.lang == "zh" else 1]
+        return _("Came to “{stage}” and stand there").format(stage=stage)
+    return names.get(wanted.name, wanted.name)
+
+
+def _bounds(f: Frame, wanted: CaseSet, picture: Overview) -> tuple[str, ...]:
+    """Return where and when a set's cases are from, and as of when they are listed."""
+    _ = f._
+    found = [told.place(f.directory, wanted.area, f.lang)]
+    if wanted.first is not None and wanted.until is not None:
+        last = wanted.until - timedelta(days=1)
+        found.append(f"{wanted.first}" if last == wanted.first else f"{wanted.first} – {last}")
+    else:
+        found.append(_("now"))
+    if wanted.theme:
+        names = f.directory.themes.get(wanted.theme)
+        found.append(wanted.theme if names is None else pick(f.lang, *names))
+    if wanted.weekday is not None and wanted.hour is not None:
+        days = [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
+        found.append(f"{days[wanted.weekday % 7]} {wanted.hour:02d}:00")
+    if picture.counted_at is not None and wanted.first is not None:
+        at = f"{picture.counted_at.astimezone(told.ZONE):%H:%M}"
+        found.append(_("listed now; the number was counted at {at}").format(at=at))
+    return tuple(found)
