@@ -13,6 +13,7 @@ BENCHMARKS = {
     "start": "cold start to the first live wall of the demo city",
     "screens": "live command screens at 50 incidents a second",
     "latency": "from the stream to a subscribed screen at 50 incidents a second",
+    "soak": "browser and server memory over simulated hours of open walls",
     "assignment": "500 waiting incidents and 300 teams, decided together",
 }
 

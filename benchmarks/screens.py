@@ -144,7 +144,7 @@ async def _measure(
     sent = await _send(house, messages[per_s * WARM_UP_S :], per_s)
     await asyncio.sleep(1.5)
     cores = (_cpu_s(web) - cpu) / (time.monotonic() - began)
-    memory = _rss_mb(web)
+    memory = rss_mb(web)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -251,6 +251,7 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _rss_mb(pid: int) -> float:
+def rss_mb(pid: int) -> float:
+    """Return the resident memory of a process in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
