@@ -127,6 +127,12 @@ class Door:
         self._job_age = Gauge(
             "gridwhistle_job_age_seconds", "Seconds since a job's last success", ["job"], registry=registry
         )
+        self._job_took = Gauge(
+            "gridwhistle_job_seconds", "Seconds a job's last success took", ["job"], registry=registry
+        )
+        self._job_failing = Gauge(
+            "gridwhistle_job_failing", "1 where a job's last run failed", ["job"], registry=registry
+        )
 
     def routes(self) -> list[Route]:
         """Return the routes, for a Starlette application."""
@@ -269,6 +275,9 @@ class Door:
         for name, job in health["jobs"].items():
             if job["age_s"] is not None:
                 self._job_age.labels(name).set(job["age_s"])
+                self._job_took.labels(name).set(int(job.get("ms") or 0) / 1000)
+            # Both are ISO 8601 in UTC to the same digits, so their order is that of their texts.
+            self._job_failing.labels(name).set(job.get("failed_at", "") > job.get("at", ""))
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
 
     async def _health(self) -> dict[str, Any]:

@@ -8,31 +8,35 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Event
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import psycopg
 import redis
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from dispatch import forecasting
 from dispatch.desk import Desk
-from jobs.clocks import stale
+from jobs.health import Health, health, last_success, note_fault, note_success
 from jobs.table import JOBS, Job
 from models.servers import addresses, psycopg_dsn
 
 log = logging.getLogger("jobs")
-JOB_KEY = "gridwhistle:job:{}"
-# One number names the family of our advisory locks, the job's place in the table names the lock.
+# One number names the family of our advisory locks, the job's name the lock.
 LOCK_FAMILY = 20_531
 STREAM_TIMEOUT_S = 5.0
 DEFAULT_ZONE = "Asia/Shanghai"
+RETRY_AFTER = timedelta(minutes=15)  # for a daily job that failed
+LOOK_AGAIN_S = 2.0  # for a policy, while none is in force
 CATCH_UP_AFTER, CATCH_UP_APART = timedelta(minutes=10), timedelta(minutes=1)
 
 
@@ -54,16 +58,40 @@ class Runner:
     def scheduled(self, job: Job) -> None:
         """Run a job unless another process has done this turn; keep what goes wrong from ending the scheduler.
 
-        A fault is recorded, and the job is tried again at its next turn.
+        A fault is recorded, and the job is tried again at its next turn, a daily one after `RETRY_AFTER`.
         """
         now = datetime.now(UTC)
         try:
             with self._alone(job) as alone:
-                if alone and not done_already(job, self._last(job), now, self.zone):
+                if alone and not done_already(job, last_success(self._stream, job), now, self.zone):
                     self._work(job, now)
-        except (psycopg.Error, redis.RedisError, LookupError, ValueError) as fault:
-            log.warning("%s: %s", job.name, fault if isinstance(fault, LookupError) else type(fault).__name__)
-            self._record(job, {"failed_at": datetime.now(UTC).isoformat(), "fault": type(fault).__name__})
+        except Exception as fault:
+            if isinstance(fault, (psycopg.Error, redis.RedisError, LookupError, ValueError, OSError)):
+                log.warning(
+                    "%s: %s", job.name, fault if isinstance(fault, LookupError) else type(fault).__name__
+                )
+            else:
+                log.exception("%s: a fault of ours", job.name)
+            again = datetime.now(UTC) + min(RETRY_AFTER, timedelta(seconds=job.every_s))
+            self._record(job, partial(note_fault, self._stream, job, datetime.now(UTC), fault, again))
+
+    def await_city(self, stopping: Event) -> None:
+        """Wait until a policy is in force, saying once what is missing; return at once when `stopping` is set."""
+        said = ""
+        while not stopping.is_set():
+            try:
+                with Desk(self._database_url) as desk:
+                    desk.policy()
+            except LookupError as fault:
+                why = str(fault)
+            except psycopg.Error as fault:
+                why = f"the database is away: {type(fault).__name__}"
+            else:
+                return
+            if why != said:
+                said = why
+                log.warning("jobs wait: %s", why)
+            stopping.wait(LOOK_AGAIN_S)
 
     def forecast(self, in_full: bool) -> int:
         """Learn the breach forecast and print the verdict on it; return 0 where it may be shown, else 1."""
@@ -90,41 +118,26 @@ class Runner:
         began = time.monotonic()
         with Desk(self._database_url, self._stream) as desk:
             rows = job.run(desk, now)
-        self._record(
-            job,
-            {
-                "at": now.isoformat(),
-                "rows": rows,
-                "ms": round((time.monotonic() - began) * 1000),
-                "next_at": turn(job, now, self.zone)[1].isoformat(),
-            },
-        )
+        took_ms = round((time.monotonic() - began) * 1000)
+        following = turn(job, now, self.zone)[1]
+        self._record(job, partial(note_success, self._stream, job, now, rows, took_ms, following))
         return rows
 
-    def _last(self, job: Job) -> datetime | None:
-        at = self._stream.hget(JOB_KEY.format(job.name), "at")
-        return datetime.fromisoformat(str(at)) if at else None
+    def health(self, now: datetime) -> list[Health]:
+        """Return how every job fares, in the order of the table."""
+        return health(self._stream, now)
 
-    def records(self) -> list[dict[str, str]]:
-        """Return the last record of every job, in the order of the table."""
-        found = []
-        for job in JOBS:
-            record = self._stream.hgetall(JOB_KEY.format(job.name))
-            kept = {str(key): str(value) for key, value in record.items()}
-            found.append({"name": job.name, "every_s": str(job.every_s), "does": job.en, **kept})
-        return found
-
-    def _record(self, job: Job, values: dict[str, str | int]) -> None:
+    def _record(self, job: Job, write: Callable[[], None]) -> None:
         try:
-            for name, value in {**values, "every_s": job.every_s}.items():
-                self._stream.hset(JOB_KEY.format(job.name), name, str(value))
+            write()
         except redis.RedisError:
             log.warning("%s: the record of this run could not be kept", job.name)
 
     @contextmanager
     def _alone(self, job: Job) -> Iterator[bool]:
         """Hold the job's advisory lock for the block; yield whether it was free."""
-        number = JOBS.index(job)
+        # By its name: processes of two versions, whose tables differ, still keep out of each other's way.
+        number = crc32(job.name.encode()) & 0x7FFF_FFFF
         with psycopg.connect(
             psycopg_dsn(self._database_url), autocommit=True, connect_timeout=5
         ) as connection:
@@ -155,7 +168,7 @@ def main(arguments: list[str]) -> int:
     try:
         match args.command:
             case "list":
-                _show(runner.records(), args.json)
+                _show(runner.health(datetime.now(UTC)), args.json)
             case "run":
                 job = next(job for job in JOBS if job.name == args.name)
                 rows = runner.run(job, args.as_of or datetime.now(UTC))
@@ -202,15 +215,27 @@ def done_already(job: Job, last: datetime | None, now: datetime, zone: ZoneInfo)
 
 def _run_all(runner: Runner) -> None:
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    stopping = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    runner.await_city(stopping)
+    if stopping.is_set():
+        return
     scheduler = BackgroundScheduler(timezone=UTC)
     began = datetime.now(UTC)
-    for number, job in enumerate(JOBS):
+    for place, job in enumerate(JOBS):
         if job.at is None:
             trigger, first = IntervalTrigger(seconds=job.every_s, timezone=UTC), began
         else:
             # What was missed while nothing ran is made up for once, after the city is up, one job after another.
-            trigger = CronTrigger(hour=job.at.hour, minute=job.at.minute, timezone=runner.zone)
-            first = began + CATCH_UP_AFTER + number * CATCH_UP_APART
+            # What failed is tried again in the same turn; what was done in it is left at that.
+            trigger = OrTrigger(
+                [
+                    CronTrigger(hour=job.at.hour, minute=job.at.minute, timezone=runner.zone),
+                    IntervalTrigger(seconds=int(RETRY_AFTER.total_seconds()), timezone=UTC),
+                ]
+            )
+            first = began + CATCH_UP_AFTER + place * CATCH_UP_APART
         scheduler.add_job(
             runner.scheduled,
             trigger,
@@ -221,29 +246,25 @@ def _run_all(runner: Runner) -> None:
             max_instances=1,
             misfire_grace_time=job.grace_s,
         )
-    stopping = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     scheduler.start()
     log.info("%d jobs on their schedule", len(JOBS))
     stopping.wait()
     scheduler.shutdown(wait=True)
 
 
-def _show(records: list[dict[str, str]], as_json: bool) -> None:
+def _show(found: list[Health], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(records, ensure_ascii=False))
+        print(json.dumps([asdict(each) for each in found], ensure_ascii=False, default=str))
         return
     now = datetime.now(UTC)
-    for record in records:
-        at = datetime.fromisoformat(record["at"]) if "at" in record else None
-        late = " LATE" if stale(at, now, timedelta(seconds=int(record["every_s"]))) else ""
+    for each in found:
         when = (
-            f"{(now - at).total_seconds():.0f} s ago, {record['rows']} rows, {record['ms']} ms"
-            if at
+            f"{(now - each.last_success).total_seconds():.0f} s ago, {each.rows} rows, {each.took_ms} ms"
+            if each.last_success
             else "never ran"
         )
-        print(f"{record['name']:<12} every {record['every_s']:>5} s   {when}{late}   {record['does']}")
+        told = (" LATE" if each.late else "") + (f" FAILED {each.fault}" if each.failing else "")
+        print(f"{each.name:<12} every {each.every_s:>5} s   {when}{told}   {each.en}")
 
 
 def _instant(text: str) -> datetime:

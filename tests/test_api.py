@@ -236,7 +236,10 @@ def test_health_and_metrics_with_a_dispatcher(
 ) -> None:
     assert client.get("/healthz").status_code == 503
     request.getfixturevalue("dispatcher")
-    stream.hset("gridwhistle:job:clocks", mapping={"at": "2026-01-01T00:00:00+00:00", "rows": "3"})
+    stream.hset(
+        "gridwhistle:job:clocks", mapping={"at": "2026-01-01T00:00:00+00:00", "rows": "3", "ms": "250"}
+    )
+    stream.hset("gridwhistle:job:patrol", mapping={"failed_at": "2026-01-01T00:00:00+00:00", "fault": "X"})
     until(lambda: client.get("/healthz").status_code == 200)
     health = client.get("/healthz").json()
     assert health["stream"]["lag"] == 0
@@ -246,6 +249,9 @@ def test_health_and_metrics_with_a_dispatcher(
     text = client.get("/metrics").text
     assert 'gridwhistle_up{part="database"} 1.0' in text
     assert "gridwhistle_dispatchers 1.0" in text
+    assert 'gridwhistle_job_seconds{job="clocks"} 0.25' in text
+    assert 'gridwhistle_job_failing{job="clocks"} 0.0' in text
+    assert 'gridwhistle_job_failing{job="patrol"} 1.0' in text
 
 
 def test_the_description_names_every_answer(client: TestClient) -> None:

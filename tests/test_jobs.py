@@ -9,10 +9,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import alembic.command
+import psycopg
 import pytest
 import redis
 
@@ -22,6 +23,7 @@ from dispatch.rules import clocks, escalation
 from dispatch.rules.chain import Actor, Command, Report
 from dispatch.rules.effects import sampled
 from jobs import clocks as clock_jobs
+from jobs import health as records
 from jobs.clocks import escalate, stale, sweep
 from jobs.table import JOBS, Job
 from models import migrate
@@ -339,21 +341,84 @@ def test_of_two_runners_one_gets_the_lock_and_the_other_takes_it_calmly(
 def test_each_run_leaves_a_record_and_a_fault_does_too(
     house: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When, how many rows, how long; a job that fails does not end the scheduler."""
+    """When, how many rows, how long, when next; a job that fails keeps what its last good run did."""
+    fail = [False]
+
+    def work(desk: Desk, now: datetime) -> int:
+        if fail[0]:
+            raise LookupError("nothing there")
+        return 5
+
+    job = Job("brittle", 5, 5, "脆", "brittle", work)
+    monkeypatch.setattr(records, "JOBS", (*JOBS, job))
     runner = command.Runner()
-    runner.run(JOBS[0], MONDAY)
-    record = runner.records()[0]
-    assert (record["name"], record["rows"], record["at"]) == (JOBS[0].name, "0", MONDAY.isoformat())
-    assert int(record["ms"]) >= 0
+    never = runner.health(MONDAY)[-1]
+    assert (never.last_success, never.failing, never.late, never.fault) == (None, False, True, None)
+    runner.run(job, MONDAY)
+    good = runner.health(MONDAY)[-1]
+    assert (good.name, good.rows, good.last_success) == ("brittle", 5, MONDAY)
+    assert good.next_run == MONDAY + timedelta(seconds=5)
+    assert good.took_ms is not None
+    assert not good.failing
+    assert not good.late
+    assert runner.health(MONDAY + timedelta(seconds=16))[-1].late
+    fail[0] = True
+    runner.scheduled(job)
+    bad = runner.health(MONDAY)[-1]
+    assert (bad.failing, bad.fault) == (True, "LookupError: nothing there")
+    assert (bad.last_success, bad.rows) == (MONDAY, 5)
+    assert bad.failed_at is not None
+    assert bad.next_run == pytest.approx(bad.failed_at + timedelta(seconds=5), abs=timedelta(seconds=1))
+    fail[0] = False
+    runner.scheduled(job)
+    mended = runner.health(datetime.now(UTC))[-1]
+    assert (mended.failing, mended.late) == (False, False)
+    assert mended.fault == "LookupError: nothing there"
+
+
+@pytest.mark.parametrize(
+    "fault", [psycopg.OperationalError("host=secret"), TypeError("row 1, 13900139000"), OSError("/home/x")]
+)
+def test_no_fault_ends_the_scheduler_and_none_is_told_in_others_words(
+    house: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """The text of a database, or of a mistake of ours, may hold rows and addresses: its kind is enough."""
 
     def broken(desk: Desk, now: datetime) -> int:
-        raise LookupError("nothing there")
+        raise fault
 
-    job = Job("broken", 5, 5, "坏", "broken", broken)
-    monkeypatch.setattr(command, "JOBS", (*JOBS, job))
+    job = Job("broken", 86_400, 60, "坏", "broken", broken, time(2))
+    monkeypatch.setattr(records, "JOBS", (*JOBS, job))
+    runner = command.Runner()
     runner.scheduled(job)
-    last = runner.records()[-1]
-    assert (last["fault"], "at" in last) == ("LookupError", False)
+    last = runner.health(datetime.now(UTC))[-1]
+    assert (last.fault, last.failing) == (type(fault).__name__, True)
+    # Not only tomorrow.
+    assert last.next_run is not None
+    assert last.next_run < datetime.now(UTC) + timedelta(hours=1)
+
+
+def test_jobs_wait_for_a_policy_and_say_so_once(
+    database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """An empty database is no fault that repeats every two seconds; with the first policy they begin."""
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("REDIS_URL", stream_url)
+    monkeypatch.setattr(command, "LOOK_AGAIN_S", 0.02)
+    runner, stopping = command.Runner(), threading.Event()
+    with ThreadPoolExecutor(1) as pool, caplog.at_level("WARNING", "jobs"):
+        waiting = pool.submit(runner.await_city, stopping)
+        try:
+            with pytest.raises(TimeoutError):
+                waiting.result(0.5)
+            assert [r.getMessage() for r in caplog.records if r.name == "jobs"] == [
+                "jobs wait: the database holds no policy in force: load a city first (python -m models demo)"
+            ]
+            district.build(database)
+            waiting.result(20)
+        finally:
+            stopping.set()
 
 
 def test_a_job_is_late_after_three_silent_turns() -> None:
@@ -383,9 +448,9 @@ def test_the_commands_list_and_run_jobs(house: str, capsys: pytest.CaptureFixtur
     assert command.main(["run", "clocks", "--as-of", "2026-03-02T09:11:00+08:00"]) == 0
     assert capsys.readouterr().out == "clocks: 0 rows\n"
     assert command.main(["list", "--json"]) == 0
-    records = json.loads(capsys.readouterr().out)
-    assert [record["name"] for record in records] == [job.name for job in JOBS]
-    assert records[0]["rows"] == "0"
+    told = json.loads(capsys.readouterr().out)
+    assert [record["name"] for record in told] == [job.name for job in JOBS]
+    assert told[0]["rows"] == 0
     assert command.main(["list"]) == 0
     assert "0 rows" in capsys.readouterr().out
 

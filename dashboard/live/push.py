@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -225,6 +226,9 @@ class Live:
                 if reason != said or time.monotonic() - said_at > SAY_AGAIN_S:
                     said, said_at = reason, time.monotonic()
                     log.warning("the live picture stands still: %s", reason, exc_info=not expected)
+                if isinstance(fault, LookupError) and os.environ.get("DEMO") == "0":
+                    # No city is there and none is on its way: the pages that say so need not wait for it.
+                    self._ready.set()
             await asyncio.sleep(pause_s)
             # Before the first picture the city is only being loaded: looking often costs little and saves seconds.
             pause_s = RETRY_FIRST_S if self._picture is None else min(pause_s * 2, RETRY_LONGEST_S)
