@@ -58,7 +58,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m dashboard",
         description="Serve the pages, the walls and the HTTP door. PORT (8501) and HOST (0.0.0.0) say where;"
-        " DATA_DIR, or DATABASE_URL and REDIS_URL, name the servers.",
+        " DATA_DIR, or DATABASE_URL and REDIS_URL, name the servers. FORWARDED_ALLOW_IPS names the proxies whose"
+        " X-Forwarded-For and X-Forwarded-Proto are believed; none, unless it is set.",
     )
     parser.parse_args()
     port = os.environ.get("PORT") or "8501"
@@ -76,6 +77,9 @@ def main() -> int:
         log_level="warning",
         timeout_graceful_shutdown=DRAIN_S,
         backlog=4096,
+        # Anybody may write these headers: they are read only from a proxy that is named.
+        proxy_headers=bool(proxies := os.environ.get("FORWARDED_ALLOW_IPS", "")),
+        forwarded_allow_ips=proxies,
     )
     return 0
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import time
+from collections import OrderedDict
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -14,6 +17,51 @@ from dispatch.accounts import ABSOLUTE
 COOKIE = "gridwhistle"
 # A change that a script of ours sends carries this header: a form of another site cannot.
 OWN = "x-gridwhistle"
+PROVIDER_COOKIE = "_streamlit_user"  # Streamlit's own, after a sign-in through an identity provider
+# Sign-ins that fail, from one address: so many at once, then one each so many seconds.
+TRIES, TRY_EVERY_S = 30, 30.0
+ADDRESSES_KEPT = 10_000
+
+
+class Throttle:
+    """Count what fails from each address, in bounded memory: one address cannot try ten thousand passwords.
+
+    Whole offices stand behind one address, so that a sign-in that succeeds costs nothing. An IPv6 address counts with
+    its /64, which is one household's. Where more addresses fail than are kept, the longest unseen is forgotten.
+    """
+
+    def __init__(self, tries: int = TRIES, every_s: float = TRY_EVERY_S, kept: int = ADDRESSES_KEPT) -> None:
+        self._tries, self._every_s, self._kept = tries, every_s, kept
+        self._free_at: OrderedDict[str, float] = OrderedDict()  # when all tries will be free again
+
+    def wait_s(self, address: str, now: float | None = None) -> float:
+        """Return how many seconds an address must wait before its next try; 0 where it need not."""
+        now = time.monotonic() if now is None else now
+        free_at = self._free_at.get(_network(address), now)
+        return max(0.0, free_at - now - (self._tries - 1) * self._every_s)
+
+    def failed(self, address: str, now: float | None = None) -> None:
+        """Note that a try failed."""
+        now = time.monotonic() if now is None else now
+        key = _network(address)
+        self._free_at[key] = max(self._free_at.pop(key, now), now) + self._every_s
+        while len(self._free_at) > self._kept:
+            self._free_at.popitem(last=False)
+
+
+def address_of(request: Request) -> str:
+    """Return the address that a request came from: the client's, or where a proxy is trusted the one it names."""
+    return request.client.host if request.client is not None else ""
+
+
+def _network(address: str) -> str:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:64]
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
+    return str(found)
 
 
 async def viewer(door: Reads, request: Request) -> Viewer | None:
@@ -43,6 +91,9 @@ def keep(response: Response, token: str, request: Request) -> None:
     )  # fmt: skip
 
 
-def drop(response: Response) -> None:
-    """Take the cookie back."""
+def drop(response: Response, request: Request) -> None:
+    """Take the cookie back, and with it the identity provider's, where one brought the person in."""
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+    for name in request.cookies:
+        if name.startswith(PROVIDER_COOKIE):
+            response.delete_cookie(name, path="/")

@@ -1,24 +1,30 @@
-"""The door for people: a page to sign in on, and the two addresses that begin and end a session."""
+"""The door for people: a page to sign in on, and the addresses that begin and end a session or change a password."""
 
 from __future__ import annotations
 
 import asyncio
 import html
+import logging
+from datetime import datetime, timedelta
+from math import ceil
 from urllib.parse import parse_qs, urlencode
 from zoneinfo import ZoneInfo
 
 import psycopg
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard.access import COOKIE, drop, from_our_page, keep, viewer
-from dashboard.data import NotIn, Reads, demo, sign_in, sign_out, sign_out_everywhere
+from dashboard.access import COOKIE, Throttle, address_of, drop, from_our_page, keep, viewer
+from dashboard.data import NotIn, Reads, change_password, demo, sign_in, sign_out, sign_out_everywhere
 from dashboard.words import ROLES, chosen, translator
 from dispatch.accounts import DEMO_PASSWORD
 
 BODY_LIMIT_BYTES = 8_192
+NEXT_LIMIT_CHARS = 2_000
+AT_ONCE = 4  # passwords checked at a time: each takes 64 MiB and a core
 ZONE = ZoneInfo("Asia/Shanghai")
+log = logging.getLogger("dashboard")
 DEMO_LOGINS = (
     "dispatcher", "duty", "team", "worker", "head", "village", "resident", "county", "city", "leader", "auditor",
     "admin",
@@ -46,6 +52,8 @@ class Login:
 
     def __init__(self, door: Reads) -> None:
         self._door = door
+        self._throttle = Throttle()
+        self._checking = asyncio.Semaphore(AT_ONCE)
 
     def routes(self) -> list[Route]:
         """Return the routes, for a Starlette application."""
@@ -53,6 +61,7 @@ class Login:
             Route("/login", self.page, methods=["GET"]),
             Route("/login", self.begin, methods=["POST"]),
             Route("/logout", self.end, methods=["POST"]),
+            Route("/password", self.change, methods=["POST"]),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -73,20 +82,30 @@ class Login:
         if not from_our_page(request):
             return HTMLResponse(_form(lang, "/", _("This form came from another site.")), 403, _HEADERS)
         given = await _given(request)
+        if given is None:
+            return HTMLResponse(_form(lang, "/", _("What was sent is too large.")), 413, _HEADERS)
         onward = _onward(given.get("next", ""), lang)
         login = given.get("login", "").strip()
+        address = address_of(request)
         try:
-            answer = await asyncio.to_thread(sign_in, self._door, login, given.get("password", ""))
+            async with self._checking:
+                # Those who waited here in a crowd are looked at one after another.
+                if (wait := self._throttle.wait_s(address)) > 0:
+                    reason = _too_many(lang, wait)
+                    return HTMLResponse(_form(lang, onward, reason, login), 429, _HEADERS | _after(wait))
+                answer = await asyncio.to_thread(
+                    sign_in, self._door, login, given.get("password", ""), address
+                )
+                if isinstance(answer, NotIn):
+                    self._throttle.failed(address)
         except psycopg.Error:
             return HTMLResponse(_form(lang, onward, _away(lang), login), 503, _HEADERS)
         if isinstance(answer, NotIn):
-            if answer.until is None:
-                reason = _("Login or password is wrong.")
-            else:
-                reason = _("Too many wrong passwords. Try again after {at}.").format(
-                    at=f"{answer.until.astimezone(ZONE):%H:%M:%S}"
-                )
+            reason = _("Login or password is wrong.") if answer.until is None else _locked(lang, answer.until)
+            log.warning("a sign-in was refused: %s", answer.why)
             return HTMLResponse(_form(lang, onward, reason, login), 401, _HEADERS)
+        if before := request.cookies.get(COOKIE, ""):
+            await asyncio.to_thread(sign_out, self._door, before)
         response = RedirectResponse(onward, 303)
         keep(response, answer[0], request)
         return response
@@ -95,7 +114,7 @@ class Login:
         """End the session, or with `everywhere` in the form every session of the account."""
         if not from_our_page(request):
             return Response(status_code=403)
-        given = await _given(request)
+        given = await _given(request) or {}
         lang = chosen(given.get("lang") or request.query_params.get("lang"))
         token = request.cookies.get(COOKIE, "")
         try:
@@ -107,8 +126,42 @@ class Login:
         except psycopg.Error:
             return HTMLResponse(_form(lang, "/", _away(lang)), 503, _HEADERS)
         response = RedirectResponse(f"/login?lang={lang}", 303)
-        drop(response)
+        drop(response, request)
         return response
+
+    async def change(self, request: Request) -> Response:
+        """Change the password of whoever is signed in; answer 204, or JSON with the reason in their language."""
+        lang = chosen(request.query_params.get("lang"))
+        _ = translator(lang)
+        if not from_our_page(request):
+            return _said(403, _("This form came from another site."))
+        given = await _given(request)
+        if given is None:
+            return _said(413, _("What was sent is too large."))
+        address, token = address_of(request), request.cookies.get(COOKIE, "")
+        try:
+            who = await viewer(self._door, request)
+            if who is None:
+                return _said(401, _("Your session has ended. Sign in again."))
+            old, new = given.get("old", ""), given.get("new", "")
+            async with self._checking:
+                if (wait := self._throttle.wait_s(address)) > 0:
+                    return _said(429, _too_many(lang, wait))
+                why = await asyncio.to_thread(
+                    change_password, self._door, who.account_id, old, new, token, address
+                )
+                if why in ("wrong", "locked"):
+                    self._throttle.failed(address)
+        except psycopg.Error:
+            return _said(503, _away(lang))
+        if why is None:
+            return Response(status_code=204)
+        reasons = {
+            "length": _("A password has 10 to 128 characters."),
+            "same": _("The new password is the present one."),
+            "demo": _("Accounts of the demo keep their password."),
+        }
+        return _said(400, reasons.get(why, _("The present password is wrong.")))
 
 
 _HEADERS = {
@@ -118,19 +171,45 @@ _HEADERS = {
 }
 
 
-async def _given(request: Request) -> dict[str, str]:
+def _said(status: int, reason: str) -> Response:
+    return JSONResponse({"error": reason}, status, {"Cache-Control": "no-store"})
+
+
+def _after(wait_s: float) -> dict[str, str]:
+    return {"Retry-After": str(ceil(wait_s))}
+
+
+def _too_many(lang: str, wait_s: float) -> str:
+    at = datetime.now(ZONE) + timedelta(seconds=wait_s)
+    return translator(lang)("Too many attempts from this address. Try again after {at}.").format(
+        at=f"{at:%H:%M:%S}"
+    )
+
+
+def _locked(lang: str, until: datetime) -> str:
+    return translator(lang)("Too many wrong passwords. Try again after {at}.").format(
+        at=f"{until.astimezone(ZONE):%H:%M:%S}"
+    )
+
+
+async def _given(request: Request) -> dict[str, str] | None:
+    """Return the fields of a form, or None where it is larger than any form of ours."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_LIMIT_BYTES:
-            return {}
-    pairs = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+            return None
+    try:
+        pairs = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    except ValueError:
+        return None
     return {name: values[0] for name, values in pairs.items()}
 
 
 def _onward(wish: str, lang: str) -> str:
     """Return the page to go on to: one of ours, never another site's."""
-    if wish.startswith("/") and not wish.startswith(("//", "/\\", "/login", "/logout")):
+    plain = wish.isprintable() and "\\" not in wish and len(wish) <= NEXT_LIMIT_CHARS
+    if plain and wish.startswith("/") and not wish.startswith(("//", "/login", "/logout")):
         return wish
     return "/" if lang == "zh" else f"/?{urlencode({'lang': lang})}"
 

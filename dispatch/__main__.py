@@ -40,6 +40,9 @@ COMMANDS = (
         "dispatch.briefing",
     ),
     Command("policy", "check, compare, try out and publish the city's policy", "dispatch.lawbook"),
+    Command("accounts", "add, list, shut and open accounts, set passwords and roles", "dispatch.people"),
+    Command("wall-key", "make, list and revoke the keys of walls", "dispatch.keys"),
+    Command("api-key", "make, list and revoke the keys of sources", "dispatch.keys"),
     Command("migrate", "bring the database to the newest schema", "models.migrate"),
 )
 

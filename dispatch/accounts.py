@@ -1,7 +1,8 @@
 """Accounts and sessions: who may come in, as which role, over which area, and for how long.
 
 A password is kept as its argon2id hash, a session as the SHA-256 of a random token of 256 bits that only the
-browser's cookie holds: nothing in the database opens a door.
+browser's cookie holds: nothing in the database opens a door. Who came in, who was refused and who changed an account
+or a key is written to the access log, which half a year is kept.
 """
 
 from __future__ import annotations
@@ -27,7 +28,16 @@ FAILURES_ALLOWED = 5  # wrong passwords in a row; each further one doubles the w
 LOCK = timedelta(minutes=1)
 LOCK_MOST = timedelta(hours=1)
 PASSWORD_LENGTH = range(10, 129)
+TOKEN_LENGTH_MOST = 100
 DEMO_PASSWORD = "gridwhistle"
+# The Cybersecurity Law, article 21, asks for logs of six months at least.
+LOG_KEPT = timedelta(days=184)
+ATTEMPTS_KEPT = timedelta(days=1)  # wrong passwords so far apart are not "in a row"
+FORGET_ROWS = 10_000
+
+
+class AccountError(ValueError):
+    """An account was not made or changed; says why, naming the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,48 +77,64 @@ class _Row:
     area_code: str
     team_id: int | None
     password_hash: str
-    failures: int
-    locked_until: datetime | None
     seen_at: datetime | None = None
 
 
 _SELECT = (
-    "select a.id, a.login, a.name, a.role, a.area_code, a.team_id, a.password_hash, a.failures, a.locked_until"
+    "select a.id, a.login, a.name, a.role, a.area_code, a.team_id, a.password_hash"
     " from account a where a.disabled_at is null and (%(demo)s or not a.demo)"
 )
 
 
 def sign_in(
-    connection: psycopg.Connection[Any], login: str, password: str, now: datetime, demo: bool = False
+    connection: psycopg.Connection[Any],
+    login: str,
+    password: str,
+    now: datetime,
+    demo: bool = False,
+    address: str = "",
 ) -> tuple[str, Viewer] | NotIn:
     """Check a password and begin a session; return the token for the cookie and who it is, or the refusal.
 
-    Accounts of the demo open only where `demo` is true. An unknown login takes as long as a wrong password.
+    Accounts of the demo open only where `demo` is true. A login that does not exist is answered like a wrong
+    password, takes as long, and is locked as soon.
     """
+    login = login.strip().lower()
+    key = digest(f"login:{login}")
     with connection.transaction(), connection.cursor(row_factory=class_row(_Row)) as cursor:
-        row = cursor.execute(
-            f"{_SELECT} and a.login = %(login)s for update of a", {"demo": demo, "login": login}
+        # Two tries at once for one login: the second waits here and sees what became of the first.
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (key,))
+        row = cursor.execute(f"{_SELECT} and a.login = %(login)s", {"demo": demo, "login": login}).fetchone()
+        owner = None if row is None else row.id
+        before = connection.execute(
+            "select failures, locked_until from attempt where login_sha256 = %s and last_at > %s",
+            (key, now - ATTEMPTS_KEPT),
         ).fetchone()
-        if row is None:
-            _right(_nobody(), password)
-            return NotIn("wrong")
-        if row.locked_until is not None and row.locked_until > now:
-            return NotIn("locked", row.locked_until)
-        if not _right(row.password_hash, password):
-            failures = min(row.failures + 1, 1_000)
+        failures, until = before or (0, None)
+        if until is not None and until > now:
+            note(connection, "locked", now, owner, address=address)
+            return NotIn("locked", until)
+        right = _right(_nobody() if row is None else row.password_hash, password)
+        if row is None or not right:
+            failures = min(failures + 1, 1_000)
             over = failures - FAILURES_ALLOWED
             until = now + min(LOCK_MOST, LOCK * 2 ** min(over, 10)) if over >= 0 else None
-            cursor.execute(
-                "update account set failures = %s, locked_until = %s where id = %s", (failures, until, row.id)
+            connection.execute(
+                "insert into attempt (login_sha256, failures, locked_until, last_at) values (%s, %s, %s, %s)"
+                " on conflict (login_sha256) do update set failures = excluded.failures,"
+                " locked_until = excluded.locked_until, last_at = excluded.last_at",
+                (key, failures, until, now),
             )
+            note(connection, "wrong", now, owner, address=address)
             return NotIn("wrong") if until is None else NotIn("locked", until)
-        cursor.execute("update account set failures = 0, locked_until = null where id = %s", (row.id,))
+        connection.execute("delete from attempt where login_sha256 = %s", (key,))
         token = _begin(cursor, row.id, now)
+        note(connection, "in", now, row.id, address=address)
     return token, _viewer(row)
 
 
 def sign_in_as(
-    connection: psycopg.Connection[Any], subject: str, now: datetime
+    connection: psycopg.Connection[Any], subject: str, now: datetime, address: str = ""
 ) -> tuple[str, Viewer] | NotIn:
     """Begin a session for the account that an identity provider's subject belongs to."""
     with connection.transaction(), connection.cursor(row_factory=class_row(_Row)) as cursor:
@@ -116,7 +142,9 @@ def sign_in_as(
             f"{_SELECT} and a.subject = %(subject)s", {"demo": False, "subject": subject}
         ).fetchone()
         if row is None:
+            note(connection, "wrong", now, address=address, about="identity provider")
             return NotIn("wrong")
+        note(connection, "in", now, row.id, address=address, about="identity provider")
         return _begin(cursor, row.id, now), _viewer(row)
 
 
@@ -124,7 +152,7 @@ def viewer_of(
     connection: psycopg.Connection[Any], token: str, now: datetime, demo: bool = False
 ) -> Viewer | None:
     """Return who a session's token belongs to, or None where it has ended; note that it was used."""
-    if not token:
+    if not token or len(token) > TOKEN_LENGTH_MOST:
         return None
     key = digest(token)
     with connection.cursor(row_factory=class_row(_Row)) as cursor:
@@ -153,10 +181,70 @@ def sign_out_everywhere(connection: psycopg.Connection[Any], account_id: int) ->
 
 
 def forget_ended(connection: psycopg.Connection[Any], now: datetime) -> int:
-    """Delete sessions that have ended by themselves; return how many."""
-    return connection.execute(
+    """Delete sessions that have ended by themselves, old wrong passwords and the log's old lines; return how many."""
+    done = connection.execute(
         "delete from session where seen_at <= %s or created_at <= %s", (now - IDLE, now - ABSOLUTE)
     ).rowcount
+    for table, column, kept in (("attempt", "last_at", ATTEMPTS_KEPT), ("access_log", "at", LOG_KEPT)):
+        done += connection.execute(
+            f"delete from {table} where ctid = any(array(select ctid from {table} where {column} < %s limit %s))",
+            (now - kept, FORGET_ROWS),
+        ).rowcount
+    return done
+
+
+def change_password(
+    connection: psycopg.Connection[Any],
+    account_id: int,
+    old: str,
+    new: str,
+    token: str,
+    now: datetime,
+    address: str = "",
+) -> Literal["wrong", "length", "same", "demo", "locked"] | None:
+    """Change one's own password and end one's other sessions; return why not, or None where it is done.
+
+    A wrong present password counts like one at the door.
+    """
+    with connection.transaction():
+        row = connection.execute(
+            "select login, demo from account where id = %s and disabled_at is null", (account_id,)
+        ).fetchone()
+        if row is None:
+            return "wrong"
+        if row[1]:
+            return "demo"
+    if len(new) not in PASSWORD_LENGTH:
+        return "length"
+    if new == old:
+        return "same"
+    answer = sign_in(connection, row[0], old, now, False, address)
+    if isinstance(answer, NotIn):
+        return answer.why
+    secret = hashed(new)
+    with connection.transaction():
+        connection.execute("update account set password_hash = %s where id = %s", (secret, account_id))
+        connection.execute(
+            "delete from session where account_id = %s and sha256 <> %s", (account_id, digest(token))
+        )
+        note(connection, "password", now, account_id, address=address)
+    return None
+
+
+def note(
+    connection: psycopg.Connection[Any],
+    what: str,
+    now: datetime,
+    account_id: int | None = None,
+    by: str = "",
+    address: str = "",
+    about: str = "",
+) -> None:
+    """Write one line to the access log: `what` was done to an account, `by` whose login, from which address."""
+    connection.execute(
+        'insert into access_log (at, what, account_id, "by", address, about) values (%s, %s, %s, %s, %s, %s)',
+        (now, what, account_id, by, address[:64], about[:200]),
+    )
 
 
 def digest(secret: str) -> str:
@@ -165,9 +253,11 @@ def digest(secret: str) -> str:
 
 
 def hashed(password: str) -> str:
-    """Return the argon2id hash of a password; raise ValueError naming what is wrong with its length."""
+    """Return the argon2id hash of a password; raise AccountError where it is too short or too long."""
     if len(password) not in PASSWORD_LENGTH:
-        raise ValueError(f"a password has {PASSWORD_LENGTH.start} to {PASSWORD_LENGTH.stop - 1} characters")
+        raise AccountError(
+            f"password: {PASSWORD_LENGTH.start} to {PASSWORD_LENGTH.stop - 1} characters, not {len(password)}"
+        )
     return _hasher().hash(password)
 
 

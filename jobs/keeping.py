@@ -12,6 +12,7 @@ from pathlib import Path
 
 import redis
 
+from dispatch import accounts
 from dispatch import letters as dead
 from dispatch.desk import Desk
 from dispatch.store import Cursor
@@ -61,14 +62,14 @@ def backup(desk: Desk, now: datetime) -> int:
 
 
 def forget(desk: Desk, now: datetime) -> int:
-    """Delete differences that have been right again for a year; return how many."""
+    """Delete differences right again for a year, ended sessions and the access log's old lines; return how many."""
 
     def work(cursor: Cursor) -> int:
         cursor.execute(
             "delete from mismatch where id in (select id from mismatch where gone_at < %s limit %s)",
             (now - MISMATCHES_KEPT, ROWS_LIMIT),
         )
-        return cursor.rowcount
+        return cursor.rowcount + accounts.forget_ended(cursor.connection, now)
 
     return desk.ask(work)
 

@@ -1,10 +1,20 @@
-"""Tables of who may come in: accounts, their sessions, API keys and wall keys. Secrets only as hashes."""
+"""Tables of who may come in, and who did: accounts, sessions, keys, and the log of them. Secrets only as hashes."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, SmallInteger, Text, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    SmallInteger,
+    Text,
+    func,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables import Base, Code
@@ -49,6 +59,36 @@ class Session(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Attempt(Base):
+    """Wrong passwords in a row for one login, whether there is such an account or not; the login only as SHA-256.
+
+    People type their password where the login belongs: what was typed is never kept.
+    """
+
+    __tablename__ = "attempt"
+
+    login_sha256: Mapped[str] = mapped_column(Text, primary_key=True)
+    failures: Mapped[int] = mapped_column(SmallInteger)
+    locked_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+
+
+class AccessLog(Base):
+    """Who came in or was refused, and who changed what of accounts, keys and configuration; half a year is kept."""
+
+    __tablename__ = "access_log"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    what: Mapped[str] = mapped_column(Text)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"), index=True)
+    by: Mapped[str] = mapped_column(
+        Text, server_default=""
+    )  # the login of whoever did it, where it was another
+    address: Mapped[str] = mapped_column(Text, server_default="")
+    about: Mapped[str] = mapped_column(Text, server_default="")
 
 
 class ApiKey(Base):

@@ -22,11 +22,19 @@ from dashboard.data.city import (
     reads,
     visible,
 )
-from dashboard.data.people import demo, sign_in, sign_out, sign_out_everywhere, viewer_of
+from dashboard.data.people import (
+    change_password,
+    demo,
+    sign_in,
+    sign_in_as,
+    sign_out,
+    sign_out_everywhere,
+    viewer_of,
+)
 from dispatch.accounts import NotIn, Viewer
 
 __all__ = [
     "CHANGES_LIMIT", "PAGE_ROWS", "Area", "Changes", "Detail", "Directory", "Filter", "ListRow", "LiveRow", "NotIn", "Part",
-    "PastRow", "Raised", "Reads", "SegmentRow", "Snapshot", "Team", "Type", "Viewer", "demo", "digest", "reads",
-    "sign_in", "sign_out", "sign_out_everywhere", "viewer_of", "visible",
+    "PastRow", "Raised", "Reads", "SegmentRow", "Snapshot", "Team", "Type", "Viewer", "change_password", "demo", "digest", "reads",
+    "sign_in", "sign_in_as", "sign_out", "sign_out_everywhere", "viewer_of", "visible",
 ]  # fmt: skip

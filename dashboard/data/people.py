@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from typing import Literal
 
 from dashboard.data.city import Reads
 from dispatch import accounts
@@ -15,10 +16,24 @@ def demo() -> bool:
     return os.environ.get("DEMO", "1") != "0"
 
 
-def sign_in(door: Reads, login: str, password: str) -> tuple[str, Viewer] | NotIn:
+def sign_in(door: Reads, login: str, password: str, address: str = "") -> tuple[str, Viewer] | NotIn:
     """Begin a session now; return its token and who it is, or the refusal."""
     with door.change() as connection:
-        return accounts.sign_in(connection, login, password, datetime.now(UTC), demo())
+        return accounts.sign_in(connection, login, password, datetime.now(UTC), demo(), address)
+
+
+def sign_in_as(door: Reads, subject: str, address: str = "") -> tuple[str, Viewer] | NotIn:
+    """Begin a session now for whom the identity provider names; return its token and who it is, or the refusal."""
+    with door.change() as connection:
+        return accounts.sign_in_as(connection, subject, datetime.now(UTC), address)
+
+
+def change_password(
+    door: Reads, account_id: int, old: str, new: str, token: str, address: str = ""
+) -> Literal["wrong", "length", "same", "demo", "locked"] | None:
+    """Change one's own password now; return why not, or None where it is done."""
+    with door.change() as connection:
+        return accounts.change_password(connection, account_id, old, new, token, datetime.now(UTC), address)
 
 
 def viewer_of(door: Reads, token: str) -> Viewer | None:
