@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any
 
 from dispatch import roster, store
 from dispatch.desk import Desk
-from dispatch.rules.areas import prefix_of
+from dispatch.rules.areas import ancestors, prefix_of
 from dispatch.rules.assignment import (
     OFFERS_LIMIT,
     OFFERS_SHOWN,
@@ -17,10 +17,13 @@ from dispatch.rules.assignment import (
     Decision,
     Experience,
     Offer,
+    Solve,
+    Standing,
     Waiting,
     decide,
 )
 from dispatch.rules.policy import Policy
+from dispatch.rules.routing import Team
 from dispatch.rules.weights import Weights
 from dispatch.solver import solve
 
@@ -49,15 +52,27 @@ class Proposals:
         found = self._decide(rows, now, OFFERS_LIMIT)
         return found[0] if found else None
 
-    def _decide(self, rows: Sequence[tuple[Any, ...]], now: datetime, shown: int) -> list[Decision]:
+    def many(self, incident_ids: Sequence[int], now: datetime, solve: Solve = solve) -> list[Decision]:
+        """Return a decision for each of the named incidents that waits for its dispatch, solved together.
+
+        `one_at_a_time` as `solve` shows what giving each its best team in turn would have come to.
+        """
+        rows = self._desk.ask(lambda cursor: _chosen(cursor, incident_ids))
+        return self._decide(rows, now, OFFERS_SHOWN, solve)
+
+    def _decide(
+        self, rows: Sequence[tuple[Any, ...]], now: datetime, shown: int, solve: Solve = solve
+    ) -> list[Decision]:
         if not rows:
             return []
         law = self._desk.policy()
-        teams, standings = self._desk.ask(lambda cursor: (store.teams(cursor), roster.standings(cursor, now)))
         waiting = [
             Waiting(one, category, severity, _trade(law, category), area, lon, lat)
             for one, category, severity, area, lon, lat in rows
         ]
+        # Only teams of the areas above a case can be proposed for it: one case need not weigh a whole city's.
+        above = {code for each in waiting for code in ancestors(each.area_code[:12])}
+        teams, standings = self._desk.ask(lambda cursor: _ready(cursor, above, now))
         return decide(
             waiting,
             teams,
@@ -109,6 +124,20 @@ def _waiting(cursor: store.Cursor, area_code: str) -> list[tuple[Any, ...]]:
         ((prefix_of(area_code) if area_code else "") + "%", WAITING_LIMIT),
     )
     return cursor.fetchall()
+
+
+def _chosen(cursor: store.Cursor, incident_ids: Sequence[int]) -> list[tuple[Any, ...]]:
+    cursor.execute(
+        "select id, category, severity, area_code, lon, lat from incident where id = any(%s)"
+        " and state = 'accepted' and paused_why is null order by severity, reported_at, id limit %s",
+        (list(incident_ids), WAITING_LIMIT),
+    )
+    return cursor.fetchall()
+
+
+def _ready(cursor: store.Cursor, areas: Set[str], now: datetime) -> tuple[list[Team], dict[int, Standing]]:
+    teams = [team for team in store.teams(cursor) if team.area_code in areas]
+    return teams, roster.standings(cursor, now, [team.id for team in teams])
 
 
 def _named(cursor: store.Cursor, incident_id: int) -> list[tuple[Any, ...]]:

@@ -107,15 +107,18 @@ def say_state(
     return None
 
 
-def states(cursor: Cursor, area_code: str = "") -> dict[int, str]:
-    """Return the state of every team inside an area: its own word where it rests or is off duty, else its work."""
+def states(cursor: Cursor, area_code: str = "", team_ids: Sequence[int] | None = None) -> dict[int, str]:
+    """Return the state of every team inside an area: its own word where it rests or is off duty, else its work.
+
+    Where `team_ids` are named, of these alone.
+    """
     cursor.execute(
         "select t.id, case when t.state in ('resting', 'off_duty') then t.state else coalesce(("
         " select case max(case a.state when 'on_site' then 3 when 'picked_up' then 2 else 1 end)"
         "  when 3 then 'on_scene' when 2 then 'on_the_way' else 'assigned' end"
         f" from assignment a where a.team_id = t.id and a.state in {_LIVE} having count(*) > 0), 'available') end"
-        " from team t where t.area_code like %s",
-        ((prefix_of(area_code) if area_code else "") + "%",),
+        " from team t where t.area_code like %s and (%s::bigint[] is null or t.id = any(%s::bigint[]))",
+        ((prefix_of(area_code) if area_code else "") + "%", named := _named(team_ids), named),
     )
     return dict(cursor.fetchall())
 
@@ -140,21 +143,26 @@ def forget_places(cursor: Cursor, now: datetime) -> int:
     return cursor.rowcount
 
 
-def standings(cursor: Cursor, now: datetime) -> dict[int, Standing]:
-    """Return what is known of each team beside its row: people on shift, place, rest, work, training."""
+def standings(cursor: Cursor, now: datetime, team_ids: Sequence[int] | None = None) -> dict[int, Standing]:
+    """Return what is known of each team beside its row: people on shift, place, rest, work, training.
+
+    Where `team_ids` are named, of these alone.
+    """
+    chosen = "" if team_ids is None else " and team_id = any(%(teams)s)"
     cursor.execute(
         "with kept as (select team_id, count(*) filter (where begins_at <= %(now)s and ends_at > %(now)s) people"
         "  from shift where team_id is not null and ends_at > %(now)s - interval '24 hours'"
-        "  and ends_at <= %(now)s + interval '48 hours' group by 1),"
+        f"  and ends_at <= %(now)s + interval '48 hours'{chosen} group by 1),"
         " calls as (select team_id, max(ended_at) ended from assignment"
-        "  where ended_at > %(rested)s and ended_at <= %(now)s group by 1)"
+        f"  where ended_at > %(rested)s and ended_at <= %(now)s{chosen} group by 1)"
         " select t.id, k.people, p.lon, p.lat, p.at, c.ended, t.skills from team t"
         " left join kept k on k.team_id = t.id left join team_place p on p.team_id = t.id"
-        " left join calls c on c.team_id = t.id",
-        {"now": now, "rested": now - RESTED_AFTER},
+        " left join calls c on c.team_id = t.id"
+        f" where true{chosen.replace('team_id', 't.id')}",
+        {"now": now, "rested": now - RESTED_AFTER, "teams": _named(team_ids)},
     )
     rows = cursor.fetchall()
-    working = states(cursor)
+    working = states(cursor, team_ids=team_ids)
 
     def minutes(since: datetime | None) -> float | None:
         return None if since is None else (now - since).total_seconds() / 60
@@ -163,6 +171,10 @@ def standings(cursor: Cursor, now: datetime) -> dict[int, Standing]:
         team: Standing(people, lon, lat, minutes(at), minutes(ended), working.get(team), frozenset(skills))
         for team, people, lon, lat, at, ended, skills in rows
     }
+
+
+def _named(team_ids: Sequence[int] | None) -> list[int] | None:
+    return None if team_ids is None else list(team_ids)
 
 
 def open_of(cursor: Cursor, holder: str) -> list[dict[str, Any]]:

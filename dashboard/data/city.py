@@ -292,6 +292,11 @@ class Reads:
         self._free: SimpleQueue[psycopg.Connection] = SimpleQueue()
         self._policies: dict[int, Policy] = {}
 
+    @property
+    def url(self) -> str:
+        """Return the address of the database, for whoever needs a connection of their own."""
+        return self._url
+
     # ---- for the live picture ----
 
     def directory(self, areas: dict[str, Area] | None = None) -> Directory:

@@ -15,7 +15,6 @@ from dashboard.live.picture import Picture, unanswered
 from dashboard.words import clock_name, pick, translator
 from dispatch.messages import show_number
 from dispatch.rules.areas import Level, ancestors, level_of, prefix_of
-from dispatch.rules.calendar import Calendar
 from dispatch.rules.chain import STATES
 from dispatch.rules.clocks import Clock, yellow_from
 
@@ -92,7 +91,8 @@ def told_row(row: LiveRow, directory: Directory, lang: str) -> dict[str, Any]:
         "holder": told.holder(directory, row.holder, lang) if row.holder.startswith("team/") else "",
         "clock": clock_words(clock[0], lang) if clock is not None else "",
         "due": _ms(clock[1].due) if clock is not None else None,
-        "near": _ms(_near(clock[1], directory.calendar)) if clock is not None else None,
+        "near": _ms(yellow_from(clock[1], directory.calendar)) if clock is not None else None,
+        "left": _left(row),
         "paused": row.paused_why or "",
         "up": row.level < 3,
         "verb": told.verb(row.last_verb, lang),
@@ -157,8 +157,15 @@ def _urgency(row: LiveRow, now: datetime) -> tuple[datetime, int]:
     return (row.overdue_since or row.due_at or datetime.max.replace(tzinfo=now.tzinfo), row.id)
 
 
-def _near(clock: Clock, calendar: Calendar) -> datetime | None:
-    return yellow_from(clock, calendar)
+def _left(row: LiveRow) -> int | None:
+    """Return, in ms, what is left of a suspended incident's shortest clock: its place in the queue stands still."""
+    if row.paused_why is None:
+        return None
+    left = [
+        clock.left for each in (row.clocks, *(part.clocks for part in row.parts)) for clock in each.values()
+        if clock.awaited and clock.left is not None
+    ]  # fmt: skip
+    return round(min(left) * 1000) if left else None
 
 
 def _ms(at: datetime | None) -> int | None:
