@@ -236,6 +236,63 @@ def test_of_two_desks_one_wins_each_incident_and_the_other_reads_who_did_what(ci
     district.check_everything(city)
 
 
+def push_batches(
+    city: str, actor: Actor, batches: list[list[Command]], start: Barrier, told: Queue[Any]
+) -> None:
+    """Act in whole batches from a process of its own, all its rows locked until the last is written."""
+    with Desk(city) as desk:
+        desk.roster()
+        start.wait(60)
+        told.put((actor.id, [codes(desk.act(batch, MONDAY + 5 * MINUTE)) for batch in batches]))
+
+
+@pytest.mark.processes
+def test_batches_that_lock_the_same_incidents_in_any_order_never_wait_in_a_circle(city: str) -> None:
+    """Three processes, whole batches forwards, backwards and shuffled, merges across them, and the same teams."""
+    rounds, size = 12, 30
+    with Desk(city) as desk:
+        ids = opened(desk, rounds * size)
+        desk.act([press("accept", i) for i in ids], MONDAY + MINUTE)
+    people = (DISPATCHER, DUTY, Actor("person/32", "dispatcher", DISPATCHER.area_code))
+    rnd = Random(7)
+    work: list[list[list[Command]]] = []
+    for which, who in enumerate(people):
+        batches = []
+        for n in range(rounds):
+            mine = ids[n * size : (n + 1) * size]
+            order = (mine, mine[::-1], rnd.sample(mine, size))[which]
+            batch = [press("dispatch", i, who, team_id=(1, 3, 6)[i % 3]) for i in order[: size - 6]]
+            # The last of each batch go into one of the next, which the other batches lock from their own side.
+            into = ids[(n + 1) % rounds * size + which]
+            batch += [press("merge", i, who, into=into) for i in order[size - 6 :]]
+            batches.append(batch)
+        work.append(batches)
+    processes = multiprocessing.get_context("spawn")
+    start, told = processes.Barrier(len(people)), processes.Queue()
+    running = [
+        processes.Process(target=push_batches, args=(city, who, batches, start, told))
+        for who, batches in zip(people, work, strict=True)
+    ]
+    for each in running:
+        each.start()
+    answers = dict(told.get(timeout=90) for _ in running)
+    for each in running:
+        each.join(30)
+        assert each.exitcode == 0
+    done = Counter(code for given in answers.values() for batch in given for code in batch)
+    # Everything was answered, and nobody with a fault.
+    assert done.total() == len(people) * rounds * size
+    assert done.keys() <= {"done", "not_now", "no_other"}
+    verbs = dict(district.rows(city, "select verb, count(*) from event group by verb"))
+    assert done["done"] == verbs["dispatch"] + verbs["merge"]
+    assert verbs["dispatch"] > size
+    assert verbs["merge"] > 6
+    assert (
+        district.value(city, "select deadlocks from pg_stat_database where datname = current_database()") == 0
+    )
+    district.check_everything(city)
+
+
 def test_an_act_that_waited_for_another_is_not_refused_for_its_time(desk: Desk) -> None:
     """Pressed a moment before the other's, decided after it: it counts as done right after."""
     [one] = opened(desk, 1)

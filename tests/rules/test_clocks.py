@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from dispatch.rules import clocks
 from dispatch.rules.calendar import Limit
 from dispatch.rules.clocks import Clock
-from tests.small_law import law, local
+from tests.small_law import CREW, DISPATCHER, DUTY, JOINT, POLICE, Case, law, local
 
 CALENDAR = law().calendar
 MICROSECOND = timedelta(microseconds=1)
@@ -67,6 +68,120 @@ def test_a_pause_over_a_holiday_costs_nothing_of_the_limit() -> None:
     # As if it had begun two working hours before it went on: the light knows nothing of the pause.
     assert resumed.since == local("2026-02-24 17:00")
     assert CALENDAR.worked(resumed.since, local("2026-02-25 17:00")) == 8 * 3600
+
+
+# A limit begun, paused before the Spring Festival of 2026 (15 to 23 February; 14 and 28 are worked Saturdays), resumed
+# after it, due; and due once more time was granted: each row counted by hand.
+PAUSES = [
+    (
+        "30m",
+        "2026-02-14 11:50",
+        "2026-02-14 12:00",
+        "2026-02-24 08:00",
+        "2026-02-24 08:20",
+        "30m",
+        "2026-02-24 08:50",
+    ),
+    (
+        "2uh",
+        "2026-02-14 10:00",
+        "2026-02-14 11:00",
+        "2026-02-24 08:00",
+        "2026-02-24 09:00",
+        "1uh",
+        "2026-02-24 10:00",
+    ),
+    (
+        "1ud",
+        "2026-02-13 18:00",
+        "2026-02-14 06:00",
+        "2026-02-24 06:00",
+        "2026-02-24 18:00",
+        "1ud",
+        "2026-02-25 18:00",
+    ),
+    (
+        "4wh",
+        "2026-02-14 16:00",
+        "2026-02-14 17:00",
+        "2026-02-24 10:00",
+        "2026-02-24 15:00",
+        "4wh",
+        "2026-02-25 09:00",
+    ),
+    (
+        "1wd",
+        "2026-02-14 14:00",
+        "2026-02-14 16:00",
+        "2026-02-25 09:00",
+        "2026-02-25 17:00",
+        "1wd",
+        "2026-02-26 17:00",
+    ),
+    # Paused in the holiday, when nothing ran: a working limit loses nothing, an emergency one what the night took.
+    (
+        "4wh",
+        "2026-02-14 16:00",
+        "2026-02-18 12:00",
+        "2026-02-20 09:00",
+        "2026-02-24 10:00",
+        "2wh",
+        "2026-02-24 12:00",
+    ),
+    (
+        "1ud",
+        "2026-02-17 12:00",
+        "2026-02-18 00:00",
+        "2026-02-28 09:00",
+        "2026-02-28 21:00",
+        "1wh",
+        "2026-03-02 09:00",
+    ),
+    # Paused exactly at the end of the morning, and resumed in the lunch break.
+    (
+        "2wh",
+        "2026-02-14 11:00",
+        "2026-02-14 12:00",
+        "2026-02-24 13:00",
+        "2026-02-24 15:00",
+        "1wh",
+        "2026-02-24 16:00",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", PAUSES, ids=[f"{row[0]} {row[1][5:]}" for row in PAUSES])
+def test_a_suspension_over_the_holiday_and_an_extension_after_it_end_when_a_person_says(
+    row: tuple[str, ...],
+) -> None:
+    """All four kinds of time; exactly at the new limit is on time and the next instant is not."""
+    limit, begin, paused, resumed, due, more, later = row
+    clock = clocks.pause(started(limit, begin), local(paused), CALENDAR)
+    assert (clock.state, clock.due) == ("paused", None)
+    clock = clocks.resume(clock, local(resumed), CALENDAR)
+    assert clock.due == local(due)
+    granted = Limit.parse(more)
+    extended = replace(clock, due=CALENDAR.after(clock.due, CALENDAR.seconds(granted), granted.working))
+    assert extended.due == local(later)
+    for one, end in ((clock, local(due)), (extended, local(later))):
+        assert clocks.on_time(clocks.meet(one, end)) is True
+        assert clocks.on_time(clocks.meet(one, end + MICROSECOND)) is False
+
+
+def test_the_commands_move_a_limit_as_the_table_says() -> None:
+    """Three working days: 7 h on Friday, 2 on the worked Saturday; suspended; 15 h from the 25th; then 4 h more."""
+    case = Case(JOINT, at=local("2026-02-13 09:00")).do("accept", DISPATCHER)
+    case.do("dispatch", DISPATCHER, team_id=POLICE).do("pick_up", CREW)
+    until = local("2026-02-25 09:00")
+    case.do("suspend", DUTY, local("2026-02-14 10:00"), reason="等法院", until=until).do(
+        "resume", DUTY, until
+    )
+    assert case.incident.lead is not None
+    assert case.incident.lead.clocks["dispose"].due == local("2026-02-26 18:00")
+    case.do("ask_extension", CREW, local("2026-02-25 10:00"), limit="4wh", reason="等配件").do(
+        "grant_extension", DUTY
+    )
+    assert case.incident.lead.clocks["dispose"].due == local("2026-02-27 12:00")
 
 
 def test_a_pause_of_an_emergency_clock_moves_its_end_by_the_pause() -> None:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
 
+import pytest
+
+from dispatch.desk import Desk
+from dispatch.messages import number_of
 from dispatch.rules import clocks, escalation
-from dispatch.rules.incident import SYSTEM, Actor
+from dispatch.rules.effects import sampled
+from dispatch.rules.incident import SYSTEM, Actor, Command
 from dispatch.rules.policy import MODES
+from tests import district
 from tests.small_law import (
     COUNTY,
     CREW,
     DISPATCHER,
     DUTY,
+    GRID_TEAM,
     HEAD,
     JOINT,
     MAJOR,
@@ -21,9 +31,12 @@ from tests.small_law import (
     POLICE,
     RESIDENT,
     SMALL,
+    VILLAGE,
     WHISTLE,
+    WORKER,
     Case,
     local,
+    report,
 )
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -172,13 +185,76 @@ def test_rule_08_a_whistle_is_reviewed_answered_reported_in_on_site_ended_and_ra
     assert (part.state, part.facts["rating"]) == ("ended", 5)
 
 
-def test_rule_09_a_small_matter_needs_two_photos_and_a_major_one_two_units_and_a_commander() -> None:
-    small = Case(SMALL, routed=False)
-    assert small.refused("solve", HEAD, result="好了", photos=["https://x/1"]) == "two_photos"
-    major = Case(MAJOR)
-    assert major.incident.level == 2  # the county sees it at once
-    assert major.incident.facts["commander"]
-    assert len(major.incident.parts) >= 2
+def test_rule_08_a_whistle_not_reported_in_goes_up_to_the_county_by_itself() -> None:
+    case = (
+        Case(WHISTLE)
+        .do("accept", DISPATCHER)
+        .do("whistle", HEAD, whistle_kind="hard", reason="难", team_id=POLICE)
+    )
+    case.do("send_whistle", DISPATCHER).do("pick_up", CREW, MONDAY + 5 * MINUTE)
+    [part] = case.incident.parts.values()
+    silent = {"reason": "未报到", "silent_at": 3, "assignment_id": part.id}
+    case.now = MONDAY + 30 * MINUTE
+    assert case.refused("breach", SYSTEM, clock="arrive") == "no_clock"  # exactly at its limit it is on time
+    assert case.refused("escalate", SYSTEM, **silent) == "moved_on"
+    case.do("breach", SYSTEM, MONDAY + 31 * MINUTE, clock="arrive")
+    [part] = case.incident.parts.values()
+    assert part.clocks["arrive"].due is not None
+    step = escalation.whistle_step(case.incident.level, part.clocks["arrive"].due, case.policy.ladder)
+    assert step == (MONDAY + 45 * MINUTE, 2)
+    case.do("escalate", SYSTEM, step[0], **silent)
+    assert case.incident.level == 2
+    assert case.incident.holder == f"team/{POLICE}"  # it is still the team's to come
+    # Reported in meanwhile, or raised already, it goes no higher by this rule.
+    assert case.refused("escalate", SYSTEM, **silent) == "moved_on"
+    case.do("arrive", CREW, reason="路上堵车")
+    assert case.refused("escalate", SYSTEM, **(silent | {"silent_at": 2})) == "moved_on"
+
+
+def solved(number: int) -> Case:
+    """Return a small matter that its grid worker solved with two photos."""
+    case = Case(SMALL, number=number, routed=False)
+    return case.do("solve", WORKER, result="好了", photos=["https://x/1.jpg", "https://x/2.jpg"])
+
+
+def test_rule_09_a_small_matter_is_solved_in_one_grid_with_two_photos_and_a_line() -> None:
+    case = Case(SMALL, routed=False)
+    for photos in ([], ["https://x/1.jpg"]):
+        assert case.refused("solve", WORKER, result="好了", photos=photos) == "two_photos"
+    assert case.refused("solve", WORKER, photos=["https://x/1.jpg", "https://x/2.jpg"]) == "needs"
+    assert solved(1).incident.facts["solved_in_grid"] is True
+
+
+def test_rule_09_one_in_twenty_is_verified_and_the_others_are_closed_by_another_hand() -> None:
+    drawn = [n for n in range(1, 20_001) if sampled(n)]
+    assert 0.045 < len(drawn) / 20_000 < 0.055
+    assert drawn == [n for n in range(1, 20_001) if sampled(n)]  # drawn once, by the number alone
+    checked = solved(drawn[0])
+    assert checked.incident.state == "disposed"
+    assert checked.refused("verify", WORKER) == "same_hand"
+    checked.do("verify", HEAD).do("close", DUTY, standard=True)
+    free = solved(min({*range(1, 100)} - {*drawn}))
+    assert free.incident.state == "verified"
+    assert free.refused("close", Actor(WORKER.id, "village", VILLAGE), standard=True) == "same_hand"
+    free.do("close", DUTY, standard=True)
+
+
+def test_rule_09_a_major_matter_has_a_commander_and_two_units_and_the_county_sees_it_at_once() -> None:
+    case = Case(MAJOR)
+    assert case.incident.level == 2
+    assert case.events[-1].change.said["commander"] == case.incident.facts["commander"]
+    assert {p.team_id for p in case.incident.parts.values()} == {POLICE, GRID_TEAM}
+    assert (
+        case.refused("name_commander", DUTY, commander=case.incident.facts["commander"]) == "same_commander"
+    )
+    case.do("recall_assist", DISPATCHER, team_id=GRID_TEAM, reason="不需要").do("pick_up", CREW)
+    assert case.refused("dispose", CREW, result="已处置") == "major"
+    case.do("add_assist", DISPATCHER, team_id=WATER).do("dispose", CREW, result="已处置")
+    unnamed = Case(MAJOR, routed=False).do("accept", DISPATCHER).do("dispatch", DISPATCHER, team_id=POLICE)
+    unnamed.incident.facts["commander"] = None
+    unnamed.do("pick_up", CREW)
+    assert unnamed.refused("dispose", CREW, result="已处置") == "major"
+    unnamed.do("name_commander", DUTY, commander="person/11").do("dispose", CREW, result="已处置")
 
 
 def test_rule_10_the_third_report_of_one_matter_lifts_its_mode_by_one_step() -> None:
@@ -188,6 +264,102 @@ def test_rule_10_the_third_report_of_one_matter_lifts_its_mode_by_one_step() -> 
     case.do("absorb", SYSTEM, merged=3)
     assert case.incident.mode == MODES[MODES.index("joint") + 1]
     assert case.incident.facts["absorbed"] == [2, 3]
+
+
+HERE: dict[str, Any] = {"lon": 112.0, "lat": 22.9, "located": "point"}
+
+
+def reported(desk: Desk, serial: int, at: datetime = MONDAY, category: str = JOINT) -> int:
+    """Report one at the same spot as all others; return its id."""
+    one = report(category, at=at, number=number_of("hotline", str(serial)), **HERE)
+    one.source_id = str(serial)
+    [outcome] = desk.report([one], at)
+    assert outcome.status == "done"
+    assert outcome.incident_id is not None
+    return outcome.incident_id
+
+
+@pytest.fixture
+def city(database: str) -> str:
+    """Give the test a database with the small city."""
+    district.build(database)
+    return database
+
+
+def test_rule_10_what_was_reported_there_within_thirty_days_is_suspected(city: str) -> None:
+    with Desk(city) as desk:
+        for serial, days, category in (
+            (1, 0, JOINT),
+            (2, 29, JOINT),
+            (3, 29, WHISTLE),
+            (4, 31, JOINT),
+            (5, 90, JOINT),
+        ):
+            reported(desk, serial, MONDAY + days * DAY, category)
+    suspects = district.rows(
+        city, "select data -> 'said' ->> 'suspects' from event where verb = 'report' order by incident_id"
+    )
+    assert suspects == [(None,), ("1",), (None,), ("1",), (None,)]
+
+
+def test_rule_10_merging_keeps_both_numbers_links_both_ways_and_the_third_lifts_the_mode(city: str) -> None:
+    with Desk(city) as desk:
+        first, *others = (reported(desk, n) for n in (1, 2, 3))
+        for n, other in enumerate(others, 1):
+            merge = Command("merge", other, DISPATCHER, f"m{n}", {"into": first})
+            assert desk.act([merge], MONDAY + n * MINUTE)[0].status == "done"
+            assert (
+                district.value(city, "select mode from incident where id = %s", first)
+                == ("joint", "whistle")[n - 1]
+            )
+    number = dict(district.rows(city, "select id, number from incident"))
+    facts = dict(district.rows(city, "select id, facts from incident"))
+    assert [facts[other]["merged_into"] for other in others] == [number[first]] * 2
+    assert facts[first]["absorbed"] == [number[other] for other in others]
+    assert len(set(number.values())) == 3
+    assert dict(district.rows(city, "select id, state from incident")) == {
+        first: "reported", others[0]: "merged", others[1]: "merged",
+    }  # fmt: skip
+    district.check_everything(city)
+
+
+def test_rule_11_the_same_report_twice_is_one_incident_and_a_button_twice_one_action(city: str) -> None:
+    with Desk(city) as desk, Desk(city) as other:
+        incident = reported(desk, 1)
+        again = report(JOINT, number=number_of("hotline", "1"), **HERE)
+        again.source_id, again.text = "1", "又打来一次"
+        [repeat] = other.report([again], MONDAY + DAY)
+        assert (repeat.status, repeat.incident_id) == ("duplicate", incident)
+        press = Command("accept", incident, DISPATCHER, "the button", {})
+        told = [one.act([press], MONDAY + n * MINUTE)[0].status for n, one in enumerate((desk, desk, other))]
+    assert told == ["done", "duplicate", "duplicate"]
+    assert district.value(city, "select count(*) from incident") == 1
+    assert district.rows(city, "select verb from event order by seq") == [("report",), ("accept",)]
+
+
+def test_rule_12_of_two_who_act_at_once_the_second_reads_who_was_first_and_overwrites_nothing(
+    city: str,
+) -> None:
+    start = threading.Barrier(2)
+    with Desk(city) as desk:
+        incident = reported(desk, 1)
+
+    def press(who: Actor) -> tuple[str, str]:
+        with Desk(city) as mine:
+            mine.roster()
+            start.wait(20)
+            [outcome] = mine.act(
+                [Command("accept", incident, who, f"press of {who.id}", {})], MONDAY + MINUTE
+            )
+        return who.id, outcome.refusal.words("en") if outcome.refusal else outcome.status
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = dict(pool.map(press, (DISPATCHER, DUTY)))
+    [winner] = [who for who, said in answers.items() if said == "done"]
+    [said] = [said for said in answers.values() if said != "done"]
+    assert f"{winner} already did accept at 09:01" in said
+    assert district.rows(city, "select verb, actor from event where seq = 2") == [("accept", winner)]
+    assert district.value(city, "select seq from incident") == 2
 
 
 def test_rule_12_the_second_hand_reads_who_did_what_and_when() -> None:
