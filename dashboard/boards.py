@@ -6,9 +6,11 @@ Pure functions from the picture to markup; every number in it opens its cases.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil, cos, radians
 from typing import Any
 
-from dashboard import amounts
+from dashboard import amounts, told
+from dashboard.data.leaders import Outline
 from dashboard.panel import Markup, joined, markup, opens
 from dashboard.words import Translate, pick
 from dispatch.briefing import words as spoken
@@ -18,25 +20,30 @@ from dispatch.rules.fairness import wilson
 
 ENDS = 5  # of the ranking shown at either end
 _PUBLISHED_ALONE = ("criminal_reports_change", "security_reports_change", "villages")
+# Worse is darker on paper; no red, yellow or green in it, which belong to the clocks.
+_RAMP = ("#eaeef1", "#c9d6e1", "#9bb4ca", "#6389ac", "#2f5a82")
+_MAP = (560, 400)  # px
 _MIDDLE_GRIDS = 984  # as the same article has it beside 965 villages; shown, never reconciled
 
 
 def six(picture: Overview, over: bool, lang: str, _: Translate) -> Markup:
     """Return the six figures; `over` says that the period has ended, so that counts can be held against whole ones."""
+    # Days to come have no course yet.
+    passed = (picture.as_of.astimezone(told.ZONE).date() - picture.period.first).days + 1
     return markup(
         '<div class="gw-six">{all}</div>',
-        all=joined([_tile(each, over, lang, _) for each in picture.figures]),
+        all=joined([_tile(each, passed, over, lang, _) for each in picture.figures]),
     )
 
 
-def _tile(figure: Figure, over: bool, lang: str, _: Translate) -> Markup:
+def _tile(figure: Figure, passed: int, over: bool, lang: str, _: Translate) -> Markup:
     """Return one figure: value, count behind it, and its changes in ink, since no change is good in itself."""
     now = figure.now
     if figure.is_rate:
         value = (
             opens(now.credited.cases.key, amounts.rate(now.value, _))
             if now.value is not None
-            else _("no data")
+            else markup('<span class="none">{t}</span>', t=_("no data"))
         )
         counts = _fraction(now)
     else:
@@ -51,7 +58,7 @@ def _tile(figure: Figure, over: bool, lang: str, _: Translate) -> Markup:
         '<div><div class="l">{name}{line}</div><div class="v">{value}<small>{counts}</small></div>'
         '<div class="c">{before}{year}</div></div>',
         name=_(FIGURES[figure.name][1]) if lang != "zh" else FIGURES[figure.name][0],
-        line=_sparkline([None if v is None else float(v) for v in figure.course]), value=value, counts=counts,
+        line=_sparkline([None if v is None else float(v) for v in figure.course[:passed]]), value=value, counts=counts,
         before=change(_("on last period"), figure.change), year=change(_("on last year"), figure.change_year),
     )  # fmt: skip
 
@@ -346,6 +353,56 @@ def _gone(picture: Overview, n: int, _: Translate) -> Markup:
         for words, counted in told_here if counted.count > 0
     ]  # fmt: skip
     return markup('<span class="gone">{t}</span>', t=joined(shown_here, "　"))
+
+
+def late_map(picture: Overview, outline: Outline | None, lang: str, _: Translate) -> Markup:
+    """Return the places as a map, darker where less of what was due was disposed of in time; each opens its cases."""
+    if outline is None:
+        return markup('<p class="m">{t}</p>', t=_("No places lie below this area."))
+    west, south, east, north = outline.bounds
+    narrow = cos(radians((south + north) / 2))
+    wide, tall = _MAP
+    scale = min(wide / ((east - west) * narrow or 1.0), tall / (north - south or 1.0))
+    tall = ceil((north - south) * scale)
+    top = max((1 - v for p in picture.places if (v := known(p.on_time.value)) is not None), default=0.0)
+    drawn = []
+    for place in picture.places:
+        value = known(place.on_time.value)
+        late = None if value is None else 1 - value
+        # The lightest step is for none late at all; the rest share what there is.
+        step = 0 if not late or not top else 1 + min(3, int(late / top * 4))
+        missed = place.on_time.missed
+        base = place.on_time.base.count if place.on_time.base is not None else 0
+        path = " ".join(
+            "M"
+            + "L".join(f"{(x - west) * narrow * scale:.0f} {(north - y) * scale:.0f}" for x, y in ring)
+            + "Z"
+            for ring in outline.rings.get(place.code, [])
+        )
+        counts = f"{missed.count if missed else 0:,} / {base:,}"
+        words = f"{pick(lang, place.name, place.name_en)} {amounts.rate(late, _)}　{counts}"
+        drawn.append(
+            markup(
+                '<path d="{path}" fill="{fill}" role="button" tabindex="0" data-open="{cases}" aria-label="{told}">'
+                "<title>{told}</title></path>",
+                path=path, fill="#f8f9fa" if late is None else _RAMP[step],
+                cases=(missed if missed is not None and missed.count else place.reported).cases.key,
+                told=words,
+            )
+        )  # fmt: skip
+    marks = [
+        markup('<span><i style="background:{c}"></i>{t}</span>', c=colour, t=text)
+        for colour, text in zip(
+            _RAMP,
+            ["0%", *(f"≤ {amounts.rate(top * n / 4, _)}" for n in range(1, 5))] if top else ["0%"],
+            strict=False,
+        )
+    ]
+    return markup(
+        '<svg class="gw-map" viewBox="0 0 {wide} {tall}" role="group">{drawn}</svg>'
+        '<div class="gw-legend">{marks}</div>',
+        wide=wide, tall=tall, drawn=joined(drawn), marks=joined(marks),
+    )  # fmt: skip
 
 
 def known(value: Any) -> float | None:

@@ -55,16 +55,6 @@ class Loss:
     chosen: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """Hold one area of a map by its code, with its value (None: no data), and what opens when it is pressed."""
-
-    code: str
-    value: float | None
-    told: str
-    cases: str
-
-
 def trend(days: Sequence[Day], words: Mapping[str, str], height: int = 262) -> Figure:
     """Return rates by day over the range that is common on each weekday, and last year's dashed beside them.
 
@@ -117,7 +107,7 @@ def trend(days: Sequence[Day], words: Mapping[str, str], height: int = 262) -> F
     margin = max(0.01, (top - bottom) * 0.12)
     layout = _layout(height, left=46, bottom=44)
     layout["yaxis"] |= {
-        "range": [max(0.0, bottom - margin), min(1.005, top + margin)],
+        "range": [max(0.0, bottom - margin), min(1 + margin / 3, top + margin)],
         "tickformat": ".0%" if top - bottom > 0.04 else ".1%", "nticks": 6,
     }  # fmt: skip
     layout["xaxis"] |= {"type": "date", "tickformat": "%m-%d", "nticks": 7, "showgrid": False}
@@ -136,7 +126,7 @@ def months(rows: Sequence[tuple[str, float | None, str, str]], height: int = 250
     margin = max(0.01, (top - bottom) * 0.15)
     layout = _layout(height, left=50, bottom=28)
     layout["yaxis"] |= {
-        "range": [max(0.0, bottom - margin), min(1.005, top + margin)],
+        "range": [max(0.0, bottom - margin), min(1 + margin / 3, top + margin)],
         "tickformat": ".0%" if top - bottom > 0.04 else ".1%", "nticks": 6,
     }  # fmt: skip
     layout["xaxis"] |= {"type": "category", "showgrid": False}
@@ -257,52 +247,6 @@ def heat(
         "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 12, "color": INK_3}},
     }  # fmt: skip
     return {"data": [colours, points], "layout": layout}
-
-
-def area_map(
-    spots: Sequence[Spot], geojson: str | Mapping[str, Any], centre: tuple[float, float], zoom: float,
-    height: int = 430,
-    percent: bool = True,
-) -> Figure:  # fmt: skip
-    """Return areas coloured by a value, on no ground but paper: a schematic map needs no tiles and no internet.
-
-    `geojson` is an address or a collection whose features have the codes as ids; areas without data stay paler.
-    """
-    known = [each for each in spots if each.value is not None]
-    empty = [each for each in spots if each.value is None]
-    top = max((each.value or 0.0 for each in known), default=0.0)
-    data: list[Figure] = []
-    for rows, scale, bar in (
-        (empty, [[0, "#f8f9fa"], [1, "#f8f9fa"]], False),
-        (known, [list(e) for e in RAMP], True),
-    ):
-        if rows:
-            data.append(
-                {
-                    "type": "choroplethmap", "geojson": geojson, "featureidkey": "id",
-                    "locations": [each.code for each in rows], "z": [each.value or 0.0 for each in rows],
-                    "zmin": 0, "zmax": top or 1, "colorscale": scale, "showscale": bar,
-                    "marker": {"line": {"width": 1, "color": "#ffffff" if bar else LINE}, "opacity": 1},
-                    "text": [each.told for each in rows], "hovertemplate": "%{text}<extra></extra>",
-                    "customdata": [each.cases for each in rows],
-                    "colorbar": {
-                        "thickness": 10, "outlinewidth": 0, "tickformat": ".1%" if percent else "",
-                        "tickfont": {"size": 12, "color": INK_3},
-                    },
-                    "unselected": {"marker": {"opacity": 1}},
-                }
-            )  # fmt: skip
-    layout = _layout(height, left=0, bottom=0)
-    layout["margin"] = {"l": 0, "r": 0, "t": 0, "b": 0}
-    layout["map"] = {
-        "style": {
-            "version": 8, "sources": {},
-            "layers": [{"id": "bg", "type": "background", "paint": {"background-color": "#f8f9fa"}}],
-        },
-        "center": {"lon": centre[0], "lat": centre[1]}, "zoom": zoom,
-    }  # fmt: skip
-    layout["uirevision"] = "map"
-    return {"data": data, "layout": layout}
 
 
 def waterfall(losses: Sequence[Loss], value: float, height: int = 236) -> Figure:

@@ -9,9 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from math import log2
 from threading import Lock
-from typing import Any
 
 import shapely
 
@@ -194,11 +192,13 @@ def forget() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Hold the outlines of the areas inside one, made coarse for a small map, and where to look at them from."""
+    """Hold the outlines of the areas inside one, coarse enough for a small map: code -> rings of (lon, lat).
 
-    geojson: dict[str, Any]
-    centre: tuple[float, float]
-    zoom: float
+    `bounds` are west, south, east and north, in degrees (WGS84).
+    """
+
+    rings: dict[str, list[list[tuple[float, float]]]]
+    bounds: tuple[float, float, float, float]
 
 
 def outline(door: Reads, actor: Actor, area: str, level: int) -> Outline | None:
@@ -213,25 +213,17 @@ def outline(door: Reads, actor: Actor, area: str, level: int) -> Outline | None:
         if not rows:
             return None
         shapes = shapely.from_wkb([wkb for _, wkb in rows])
-        west, south, east, north = shapely.total_bounds(shapes)
-        reach = max(east - west, (north - south) * 1.1, 1e-4)
-        coarse = shapely.simplify(shapes, reach / COARSE)
-        features = [
-            {
-                "type": "Feature",
-                "id": each.code,
-                "properties": {},
-                "geometry": shapely.geometry.mapping(shape),
-            }
+        west, south, east, north = (float(each) for each in shapely.total_bounds(shapes))
+        coarse = shapely.simplify(shapes, max(east - west, north - south) / COARSE)
+        rings = {
+            each.code: [
+                [(x, y) for x, y in ring.coords]
+                for part in getattr(shape, "geoms", [shape])
+                for ring in (part.exterior, *part.interiors)
+            ]
             for (each, _), shape in zip(rows, coarse, strict=True)
-        ]
-        # 256 px hold the whole globe at zoom 0; the map is about 400 px high.
-        zoom = log2(360 / reach) + log2(400 / 512)
-        found = Outline(
-            {"type": "FeatureCollection", "features": features},
-            ((west + east) / 2, (south + north) / 2),
-            zoom,
-        )
+        }
+        found = Outline(rings, (west, south, east, north))
         with _lock:
             if len(_outlines) >= KEPT_MOST:
                 _outlines.clear()

@@ -353,10 +353,12 @@ def _second_screen(f: Frame, picture: Overview) -> None:
             _("Where it is late"),
             _("share of what was due that was not disposed of in time; schematic, no boundary"),
         )
-        if picture.places:
-            _chart(f, _map(f, picture), "map")
-        else:
-            st.caption(_("No places lie below this area."))
+        shapes = (
+            data.outline(f.door, f.who.actor, picture.area.code, int(level_of(picture.places[0].code)))
+            if picture.places
+            else None
+        )
+        panel(boards.late_map(picture, shapes, f.lang, _), "leaders-map", open_cases)
     with right.container(border=True, height="stretch", key="gw-card-right"):
         days = [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
         _title(_("When it is reported"), _("reports by weekday and hour of the city's clock"))
@@ -377,23 +379,6 @@ def _second_screen(f: Frame, picture: Overview) -> None:
         _chart(f, figures.months(rows, 180), "months")
     with st.container(border=True, key="gw-card-repeats"):
         panel(_repeats(f, picture), "leaders-repeats", open_cases)
-
-
-def _map(f: Frame, picture: Overview) -> figures.Figure:
-    _ = f._
-    spots = []
-    for place in picture.places:
-        reading, missed = place.on_time, place.on_time.missed
-        late = None if reading.value is None else 1 - float(reading.value)
-        counts = f"{missed.count if missed else 0:,} / {reading.base.count if reading.base else 0:,}"
-        name = pick(f.lang, place.name, place.name_en)
-        told_here = f"{name}<br>{amounts.rate(late, _)}　{counts}"
-        spots.append(figures.Spot(place.code, late, told_here, (missed or place.reported).cases.key))
-    level = level_of(picture.places[0].code)
-    shape = data.outline(f.door, f.who.actor, picture.area.code, int(level))
-    if shape is None:
-        return figures.area_map([], {"type": "FeatureCollection", "features": []}, (112.0, 22.9), 7)
-    return figures.area_map(spots, shape.geojson, shape.centre, shape.zoom, 432)
 
 
 def _repeats(f: Frame, picture: Overview) -> Markup:

@@ -14,4 +14,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const pressed = event.target.closest("[data-open]");
     if (pressed) setTriggerValue("open", pressed.dataset.open);
   };
+  // A shape of a map is no button by itself.
+  host.onkeydown = (event) => {
+    const on = event.target;
+    if ((event.key !== "Enter" && event.key !== " ") || on.tagName === "BUTTON" || !on.dataset?.open) return;
+    event.preventDefault();
+    setTriggerValue("open", on.dataset.open);
+  };
 }
