@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -35,6 +35,7 @@ REOPEN_WITHIN = timedelta(days=10)
 DISSATISFIED = 2  # ratings up to this one
 ASSISTS_LIMIT = 8
 REVIEWERS = 2
+SPANS_LIMIT = 20  # stretches of exempt time in one review
 REPEATS_THAT_LIFT = 2  # merged into one: with the third the mode goes one step up
 WHISTLE_KINDS = ("hard", "joint", "emergency")
 
@@ -630,17 +631,68 @@ def _judge_appeal(
         return Refusal("not_appealed")
     if c.actor.id == appeal["by"] or any(review["by"] == c.actor.id for review in appeal["reviews"]):
         return Refusal("own_appeal")
+    if c.actor.team_id is not None and any(p.team_id == c.actor.team_id for p in i.parts.values()):
+        return Refusal("own_appeal")
     granted = c.args["granted"] is True
-    reviews = [*appeal["reviews"], {"by": c.actor.id, "granted": granted, "reason": c.args["reason"]}]
+    review: dict[str, Any] = {"by": c.actor.id, "granted": granted, "reason": c.args["reason"]}
+    if granted and c.args.get("spans"):
+        spans = _spans(c.args["spans"], i.reported_at, now)
+        if spans is None:
+            return Refusal("spans", {"limit": SPANS_LIMIT})
+        review["spans"] = spans
+    if granted and c.args.get("never_theirs"):
+        review["never_theirs"] = True
+    reviews = [*appeal["reviews"], review]
     judged: dict[str, Any] = {**appeal, "reviews": reviews}
     if not granted or len(reviews) == REVIEWERS:
         judged["granted"] = granted
     change.facts["appeal"] = judged
     if judged["granted"]:
         change.facts["exempt"] = appeal["reason"]
-        if c.args.get("never_theirs"):
+        if all(each.get("never_theirs") for each in reviews):
             change.facts["never_theirs"] = True
+        # What only one of them gives is not exempt; who gives none leaves it to the other.
+        given = [review["spans"] for review in reviews if review.get("spans")]
+        if given:
+            both = given[0] if len(given) == 1 else _shared(given[0], given[1])
+            if not both:
+                return Refusal("spans_differ")
+            change.facts["exempt_spans"] = both
     return None
+
+
+def _spans(given: object, begin: datetime, end: datetime) -> list[list[str]] | None:
+    """Return stretches of time between two instants as pairs of ISO texts in UTC, in order and joined where they meet.
+
+    None for anything that is not a list of up to `SPANS_LIMIT` pairs of aware instants, each later than the last.
+    """
+    if not isinstance(given, list | tuple) or len(given) > SPANS_LIMIT:
+        return None
+    found: list[tuple[datetime, datetime]] = []
+    for pair in given:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            return None
+        since, until = _instant(pair[0]), _instant(pair[1])
+        if since is None or until is None or not begin <= since < until <= end:
+            return None
+        found.append((since.astimezone(UTC), until.astimezone(UTC)))
+    joined: list[tuple[datetime, datetime]] = []
+    for since, until in sorted(found):
+        if joined and since <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], until))
+        else:
+            joined.append((since, until))
+    return [[since.isoformat(), until.isoformat()] for since, until in joined]
+
+
+def _shared(one: list[list[str]], other: list[list[str]]) -> list[list[str]]:
+    """Return what two lists of stretches, as `_spans` gives them, have in common."""
+    pairs = (
+        (max(map(datetime.fromisoformat, (a[0], b[0]))), min(map(datetime.fromisoformat, (a[1], b[1]))))
+        for a in one
+        for b in other
+    )
+    return [[since.isoformat(), until.isoformat()] for since, until in sorted(pairs) if since < until]
 
 
 def _suspend(

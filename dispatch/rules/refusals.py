@@ -86,6 +86,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "两名审理人须不同，且不是申诉人",
         "Two different reviewers judge, neither of them the appellant",
     ),
+    "spans": (
+        "豁免时段须为上报之后、现在之前的起止时间，至多{limit}段",
+        "Exempt time is given as up to {limit} stretches, each with begin and end, after the report and before now",
+    ),
+    "spans_differ": (
+        "两名审理人给出的豁免时段没有重合",
+        "The two reviewers' stretches of exempt time have nothing in common",
+    ),
     "at_bottom": ("已在镇街级，无法再下交", "It is with the town already: there is no lower level"),
     "one_person": ("宣布与批准须为两人", "One person declares and another approves"),
     "wartime_area": ("{area} 不在 {actor} 的辖区内", "{area} lies outside the area of {actor}"),
