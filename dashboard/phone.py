@@ -27,7 +27,7 @@ from dispatch.intake import RECEIVED
 from dispatch.letters import FIELD, STREAM
 from dispatch.messages import Problem, number_of, parse, show_number
 from dispatch.photos import NAME, NotAPhoto
-from dispatch.rules.areas import Level, contains, level_of
+from dispatch.rules.areas import Level, level_of
 from dispatch.rules.chain import Command
 from dispatch.rules.effects import ON_SITE_M
 from dispatch.rules.incident import Actor
@@ -427,14 +427,14 @@ def _shown(task: field.Task, actor: Actor, directory: Directory, lang: str) -> d
 
 
 def _place(code: str, address: str, directory: Directory, lang: str) -> str:
-    names = []
-    for each in (code[:9], code[:12], code):
-        area = directory.areas.get(each)
-        if area is not None and area.level > int(Level.TOWN) and contains(each, code):
-            name = pick(lang, area.name, area.name_en)
-            if name not in names:
-                names.append(name)
-    return " ".join(filter(None, (*names[:2], address)))
+    names: list[str] = []
+    for each in (code[:12], code):
+        known = directory.areas.get(each)
+        if known is not None and known.level > int(Level.TOWN):
+            names.append(pick(lang, known.name, known.name_en))
+    parts = [*dict.fromkeys(names), address]
+    # Names repeat one another: what another part says whole is said once.
+    return " ".join(p for p in parts if p and not any(p != o and p in o for o in parts))
 
 
 def _ms(at: datetime | None) -> int | None:

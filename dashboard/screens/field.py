@@ -1,0 +1,124 @@
+"""The phone of people in the field, `/field`: one component with an outbox, behind the doors of `dashboard.phone`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.data import Directory, demo, field
+from dashboard.frame import Frame, directory, framed
+from dashboard.words import ROLES, clock_name, limit_words, pick, translator
+from dispatch.rules.chain import STEPS
+from dispatch.rules.clocks import KINDS
+
+FOLDER = Path(__file__).resolve().parents[1] / "components" / "field"
+SCRIPTS = ("outbox.js", "field.js", "task.js")
+LIMITS = ("4wh", "1wd", "2wd", "5wd")
+OFTEN_AGE_S = 600
+_SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)\"""")
+
+
+def page() -> None:
+    """Show the tasks of whoever is signed in, in `?lang=`."""
+    with framed("field") as frame:
+        # As whoever looks: another person on the same browser is another component.
+        component()(key=f"field-{frame.who.login}", data=given(frame, "field"))
+
+
+def given(frame: Frame, mode: str) -> dict[str, Any]:
+    """Return what the component is given: words, types in the order of use, grids to choose from."""
+    _, lang, who = frame._, frame.lang, frame.who
+    known = frame.directory
+    area = known.areas.get(who.area)
+    return {
+        "mode": mode,
+        "lang": lang,
+        "demo": demo(),
+        "words": words(lang),
+        "who": {
+            "login": who.login,
+            "name": who.name,
+            "role": _(ROLES[who.role]),
+            "area": "" if area is None else pick(lang, area.name, area.name_en),
+        },
+        "types": _types(known, lang),
+        "often": _often(who.login, frame),
+        "places": _places(who.area),
+        "standards": standards(lang),
+        "verbs": verbs(lang),
+        "clocks": {kind: _capital(clock_name(kind, lang)) for kind in KINDS},
+        "limits": {limit: limit_words(limit, lang) for limit in LIMITS},
+        "links": [
+            ("/public" + ("" if lang == "zh" else "?lang=en"), _("Follow a report")),
+            ("?lang=en" if lang == "zh" else "?lang=zh", "English" if lang == "zh" else "中文"),
+        ],
+    }
+
+
+def standards(lang: str) -> list[tuple[str, str]]:
+    """Return what a result must meet before a case is closed, as (code, words): kept with the result."""
+    _ = translator(lang)
+    return [
+        ("gone", _("What was reported is gone")),
+        ("safe", _("The place around is clean and safe")),
+        ("told", _("Whoever it concerns has been told")),
+    ]
+
+
+@cache
+def verbs(lang: str) -> dict[str, str]:
+    """Return the name of every step that may be taken from a phone."""
+    found = {verb: STEPS[verb] for verb in sorted(field.VERBS)}
+    return {
+        verb: step.zh if lang == "zh" else _capital(step.en) for verb, step in found.items()
+    }
+
+
+@cache
+def words(lang: str) -> dict[str, str]:
+    """Return every sentence that the component's scripts say, translated."""
+    return {sentence: translator(lang)(sentence) for sentence in sentences()}
+
+
+def sentences() -> list[str]:
+    """Return the sentences of the component's scripts, in English."""
+    return sorted({each.replace('\\"', '"') for each in _SENTENCE.findall(_script())})
+
+
+@cache
+def component() -> Any:
+    """Return the component, declared once a process."""
+    return st.components.v2.component(
+        "gridwhistle_field",
+        html='<div class="gw-host"></div>',
+        css=(FOLDER / "field.css").read_text(encoding="utf-8"),
+        js=_script(),
+        isolate_styles=False,
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _script() -> str:
+    return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+def _types(known: Directory, lang: str) -> list[tuple[str, str]]:
+    return [(code, pick(lang, each.name, each.name_en)) for code, each in sorted(known.types.items())]
+
+
+@st.cache_data(ttl=OFTEN_AGE_S, show_spinner=False, max_entries=5_000)
+def _often(login: str, _frame: Frame) -> list[str]:
+    return field.often(_frame.door, _frame.who)
+
+
+@st.cache_data(ttl=OFTEN_AGE_S, show_spinner=False, max_entries=2_000)
+def _places(area: str) -> Sequence[tuple[str, str]]:
+    return field.places(directory(), area)
