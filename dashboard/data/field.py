@@ -14,11 +14,11 @@ import psycopg
 import redis
 
 from dashboard.data.city import Directory, Reads
-from dashboard.data.scope import SUBTREE, within
+from dashboard.data.scope import within
 from dispatch import contacts, store
 from dispatch.accounts import Viewer
 from dispatch.photos import Photo
-from dispatch.rules.areas import ancestors
+from dispatch.rules.areas import Level, ancestors, at_level, prefix_of
 from dispatch.rules.chain import lawful
 from dispatch.rules.clocks import Clock, yellow_from
 from dispatch.rules.incident import LIVE, Actor, Assignment, Incident
@@ -184,7 +184,6 @@ def visible(door: Reads, actor: Actor, incident_id: int) -> int | None:
 
 def often(door: Reads, who: Viewer) -> list[str]:
     """Return types by how often this person reported them, then by what is open around them now."""
-    scope, values = within(who.actor)
     with door.look() as connection:
         mine = connection.execute(
             "select i.category from (select number from own_report where account_id = %s"
@@ -192,13 +191,12 @@ def often(door: Reads, who: Viewer) -> list[str]:
             " join incident i on i.id = r.incident_id and i.number = r.key group by 1 order by count(*) desc, 1",
             (who.account_id, OFTEN_LIMIT),
         ).fetchall()
-        near = []
-        if who.role in SUBTREE:
-            near = connection.execute(
-                f"select i.category from incident i where i.ended_at is null and {scope} group by 1"
-                " order by count(*) desc, 1",
-                values,
-            ).fetchall()
+        # Which types are common around is no secret: a resident's list is ordered by it too.
+        near = connection.execute(
+            "select category from incident where ended_at is null and area_code like %s group by 1"
+            " order by count(*) desc, 1",
+            (prefix_of(at_level(who.area, Level.TOWN) or who.area) + "%",),
+        ).fetchall()
     return list(dict.fromkeys(row[0] for row in (*mine, *near)))
 
 

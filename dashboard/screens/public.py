@@ -1,0 +1,271 @@
+"""The residents' page, `/public`: report, follow by number, rate and add to one's own; nothing of anybody else."""
+
+from __future__ import annotations
+
+import html
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import psycopg
+import redis
+import streamlit as st
+
+from dashboard.access import Throttle
+from dashboard.data import Reads, Viewer, demo, public, reads
+from dashboard.data.public import Milestone, Progress
+from dashboard.frame import Frame, corner, directory, style
+from dashboard.screens import field
+from dashboard.session import viewer
+from dashboard.words import Translate, chosen, pick, translator
+from dispatch.messages import parse_number, show_number
+from dispatch.rules.effects import DISSATISFIED, REOPEN_WITHIN
+from models.servers import addresses
+
+ZONE = ZoneInfo("Asia/Shanghai")
+TEXT_LIMIT = 500
+
+
+def page() -> None:
+    """Show visitors how to report and how to follow; a resident also their own reports."""
+    lang = chosen(st.query_params.get("lang"))
+    _ = translator(lang)
+    st.html(f"<style>{style()}.stMainBlockContainer{{max-width:460px;margin:0 auto}}</style>")
+    try:
+        who = viewer()
+        corner(lang, who)
+        if who is not None and who.role == "resident":
+            _resident(Frame(lang, _, who, reads()))
+        else:
+            _visitor(lang, who, _)
+        _follow(reads(), lang, _)
+        _points(_)
+    except (psycopg.Error, redis.RedisError):
+        st.error(_("The database does not answer. What you see may be old; try again in a moment."))
+    if demo():
+        st.caption(_("Demo data"))
+
+
+def _visitor(lang: str, who: Viewer | None, _: Translate) -> None:
+    st.subheader(_("Report something"))
+    st.markdown(
+        _("Take a photo, say where and what: you get a number at once, and see here what becomes of it.")
+    )
+    st.markdown(f":red[{_('Somebody is hurt or it burns: call 119 or 120 first.')}]")
+    query = f"?lang={lang}&next=/public" + ("&as=other" if who is not None else "")
+    if who is not None:
+        st.caption(_("You are signed in for work. To report as a resident, sign in as one."))
+    st.link_button(_("Sign in to report"), f"/login{query}", type="primary", width="stretch")
+
+
+def _resident(frame: Frame) -> None:
+    _ = frame._
+    field.component()(
+        key=f"public-{frame.who.login}", data=field.given(frame, "public"), on_sent_change=lambda: None
+    )
+    st.subheader(_("My reports"))
+    _mine(frame.lang)
+
+
+@st.fragment(run_every=10)
+def _mine(lang: str) -> None:
+    """Show the viewer's own reports, looked at anew every ten seconds and after each press."""
+    _ = translator(lang)
+    who = viewer()
+    if who is None or who.role != "resident":
+        return
+    found = public.own(reads(), who, addresses().redis_url)
+    if not found:
+        st.caption(_("You have reported nothing yet."))
+    for each in found:
+        _card(each, who, lang, _)
+
+
+def _card(each: Progress, who: Viewer | None, lang: str, _: Translate) -> None:
+    incident = each.incident
+    with st.container(border=True):
+        title = _("Report")
+        if each.whole and incident is not None:
+            kind = directory().types.get(incident.category)
+            title = incident.category if kind is None else pick(lang, kind.name, kind.name_en)
+        st.markdown(f"**{_plain(title)}**　{_standing(each, lang, _)}")
+        st.caption(f"{show_number(each.number)}　{_time(each.sent_at)}")
+        if each.whole and incident is not None and incident.text:
+            st.text(incident.text)
+        if each.photos:
+            st.html(
+                "".join(
+                    f'<img alt="" style="height:72px;border-radius:6px;margin-right:6px" src="/photos/{name}/small">'
+                    for name in each.photos
+                )
+            )
+        told = "".join(_line(milestone, _) for milestone in each.milestones)
+        if told:
+            with st.expander(_("What became of it"), expanded=who is None):
+                st.html(f'<ul style="list-style:none;padding:0;margin:0">{told}</ul>')
+        if who is not None and incident is not None:
+            _offer(each, who, lang, _)
+
+
+def _offer(each: Progress, who: Viewer, lang: str, _: Translate) -> None:
+    """Offer what a resident may do now: rate, have it opened again, add a line."""
+    incident = each.incident
+    assert incident is not None
+    key = f"{incident.id}-{incident.seq}"
+    if said := st.session_state.pop(f"refused-{incident.id}", None):
+        st.error(said)
+    if "rate" in each.verbs and incident.rating is None:
+        chosen_rating = st.segmented_control(
+            _("How was it settled? 1 poor, 5 very good"), [1, 2, 3, 4, 5], key=f"rating-{key}"
+        )
+        if st.button(_("Rate"), key=f"rate-{key}", type="primary", disabled=chosen_rating is None):
+            _take(who, each, "rate", {"rating": chosen_rating}, lang)
+    elif incident.rating is not None:
+        st.caption(_("You rated it {n} of 5.").format(n=incident.rating))
+        if "reopen" in each.verbs and _may_reopen(each):
+            st.markdown(_("Not satisfied? Within ten days it can be opened again."))
+            reason = st.text_input(_("What is still wrong?"), max_chars=TEXT_LIMIT, key=f"why-{key}")
+            if st.button(_("Open it again"), key=f"reopen-{key}", type="primary"):
+                _take(who, each, "reopen", {"reason": reason}, lang)
+    if "note" in each.verbs:
+        with st.popover(_("Add something")):
+            note = st.text_area(_("What should be known besides?"), max_chars=TEXT_LIMIT, key=f"text-{key}")
+            if st.button(_("Add"), key=f"note-{key}", type="primary"):
+                _take(who, each, "note", {"note": note}, lang)
+
+
+def _may_reopen(each: Progress) -> bool:
+    incident = each.incident
+    return (
+        incident is not None
+        and incident.rating is not None
+        and incident.rating <= DISSATISFIED
+        and incident.ended_at is not None
+        and datetime.now(UTC) - incident.ended_at <= REOPEN_WITHIN
+    )
+
+
+def _take(who: Viewer, each: Progress, verb: str, args: dict[str, object], lang: str) -> None:
+    assert each.incident is not None
+    now = datetime.now(UTC)
+    outcome = public.act(reads(), who, each.incident, verb, args, now, addresses().redis_url)
+    if outcome.refusal is not None:
+        st.session_state[f"refused-{each.incident.id}"] = outcome.refusal.words(lang)
+    st.rerun()
+
+
+def _follow(door: Reads, lang: str, _: Translate) -> None:
+    st.subheader(_("Follow a report"))
+    # Number and contact stay out of the address bar: addresses are kept, shared and logged.
+    with st.form("follow", border=True):
+        text = st.text_input(_("Number, sixteen digits"), max_chars=30, placeholder="1234-5678-9012-3456")
+        contact = st.text_input(
+            _("The telephone number you left, if you left one"), max_chars=public.CONTACT_LIMIT
+        )
+        pressed = st.form_submit_button(_("Look"), width="stretch")
+    if not pressed:
+        return
+    address = st.context.ip_address or "local"
+    if (wait := _throttle().wait_s(address)) > 0:
+        st.warning(_("Too many tries. Try again in {n} seconds.").format(n=int(wait) + 1))
+        return
+    try:
+        number = parse_number(text)
+    except ValueError:
+        st.error(_("A number has sixteen digits, as in 1234-5678-9012-3456."))
+        return
+    found = public.follow(door, number, contact, addresses().redis_url)
+    if found is None:
+        _throttle().failed(address)
+        st.info(
+            _(
+                "Nothing is found under this number and contact. What was sent a moment ago can take a minute; what"
+                " you reported signed in stands under “My reports”."
+            )
+        )
+        return
+    _card(found, None, lang, _)
+
+
+def _points(_: Translate) -> None:
+    with st.expander(_("Points")):
+        st.markdown(_("Points are not credited yet. These are the intended rules:"))
+        rules = [
+            _("a lead on a crime, confirmed by the police: 20 to 100"),
+            _("a dispute told early: 10; helped to settle: 15"),
+            _("a danger to the public: 5, 10 or 20 by how grave it is"),
+            _("order and manners in town and village: 2 to 5"),
+            _("a public facility that needs repair: 3"),
+        ]
+        st.markdown("\n".join(f"- {rule}" for rule in rules))
+        st.caption(
+            _("A second person reviews each credit. Nothing is ever taken off for an opinion or a complaint.")
+        )
+
+
+def _standing(each: Progress, lang: str, _: Translate) -> str:
+    """Return how far it has come, in one plain phrase."""
+    if each.incident is None:
+        if each.refused is not None:
+            return _("not taken: {why}").format(why=_plain(each.refused[0 if lang == "zh" else 1]))
+        return _("sent, on its way in")
+    words = {
+        "reported": _("received, waits to be accepted"),
+        "checking": _("somebody is looking whether it is so"),
+        "accepted": _("accepted, somebody is being sent"),
+        "dispatched": _("given to those who deal with it"),
+        "in_hand": _("being dealt with"),
+        "disposed": _("dealt with, being checked"),
+        "verified": _("checked, about to be closed"),
+        "closed": _("closed"),
+        "archived": _("closed"),
+        "rejected": _("not accepted"),
+        "void": _("withdrawn"),
+        "merged": _("joined with an earlier report of the same"),
+    }
+    if each.incident.paused_why is not None:
+        return _("waits for a reason that is being worked on")
+    return words[each.incident.state]
+
+
+def _line(milestone: Milestone, _: Translate) -> str:
+    words = {
+        "report": _("Received"),
+        "accept": _("Accepted"),
+        "route": _("Given to those who deal with it"),
+        "dispatch": _("Given to those who deal with it"),
+        "send_whistle": _("Several units were called to the spot"),
+        "reassign": _("Given to others, who are better placed"),
+        "arrive": _("Somebody is on the spot"),
+        "dispose": _("Dealt with"),
+        "solve": _("Dealt with"),
+        "rework": _("Not good enough: to be done again"),
+        "verify": _("Checked on the spot"),
+        "close": _("Closed"),
+        "conclude": _("Closed"),
+        "reject": _("Not accepted"),
+        "void": _("Withdrawn"),
+        "merge": _("Joined with an earlier report of the same"),
+        "reopen": _("Opened again"),
+        "rate": _("Rated"),
+        "suspend": _("Put off for a while"),
+        "resume": _("Taken up again"),
+    }
+    said = f": {html.escape(milestone.said)}" if milestone.said else ""
+    return f'<li><span class="gw-muted">{_time(milestone.at)}</span>　{html.escape(words[milestone.verb])}{said}</li>'
+
+
+def _time(at: datetime) -> str:
+    local = at.astimezone(ZONE)
+    recent = datetime.now(ZONE) - local < timedelta(days=180)
+    return f"{local:%m-%d %H:%M}" if recent else f"{local:%Y-%m-%d}"
+
+
+def _plain(text: str) -> str:
+    """Return a text with nothing in it that Markdown would read."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in text)
+
+
+@cache
+def _throttle() -> Throttle:
+    return Throttle()
