@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,11 +38,16 @@ class Verdict:
     faults: list[Fault] | None = None
 
 
-def verify(connection: psycopg.Connection[Any], incident_id: int | None = None) -> Verdict:
+def verify(
+    connection: psycopg.Connection[Any],
+    incident_id: int | None = None,
+    told: Callable[[int], None] | None = None,
+) -> Verdict:
     """Recompute every link of all incidents, or of one, in one snapshot of the database.
 
     Found are: an event edited, removed, added or out of order, and an incident whose last event is not its head.
-    After the first fault of an incident its later events are not judged: they hang on the broken one.
+    After the first fault of an incident its later events are not judged: they hang on the broken one. `told` hears
+    now and then how many events have been judged.
     """
     verdict = Verdict(faults=[])
     assert verdict.faults is not None
@@ -54,6 +59,8 @@ def verify(connection: psycopg.Connection[Any], incident_id: int | None = None) 
             _judge_head(verdict, heads, current, expected_seq, before, broken)
             current, expected_seq, before, broken = owner, 1, GENESIS, False
         verdict.events += 1
+        if told is not None and verdict.events % FETCH_ROWS == 0:
+            told(verdict.events)
         if broken:
             continue
         fault = ""

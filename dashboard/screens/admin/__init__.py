@@ -1,0 +1,59 @@
+"""The administrator's and the auditor's page: `/admin?tab=…`, one file of this folder for each group of tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis
+import streamlit as st
+
+from dashboard.frame import Frame, framed
+from dashboard.screens.admin import doors, machine, policy, record
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One tab: its title (translated where shown), who has it, and what shows it."""
+
+    title: str
+    roles: tuple[str, ...]
+    show: Callable[[Frame], None]
+
+
+TABS = {
+    "accounts": Tab("Accounts", ("admin", "auditor"), doors.accounts),
+    "keys": Tab("Keys", ("admin", "auditor"), doors.keys),
+    "log": Tab("Who came in", ("admin", "auditor"), doors.log),
+    "letters": Tab("Dead letters", ("admin",), machine.letters),
+    "jobs": Tab("Jobs", ("admin", "auditor"), machine.jobs),
+    "policy": Tab("Policy", ("admin", "auditor"), policy.show),
+    "areas": Tab("Areas and people", ("admin", "auditor"), machine.areas),
+    "audit": Tab("Audit", ("auditor",), record.audit),
+    "verify": Tab("Verification", ("admin", "auditor"), record.verification),
+}
+
+
+def page() -> None:
+    """Show the tab that `?tab=` names, of those that the viewer's role has."""
+    with framed("admin") as f:
+        mine = {name: tab for name, tab in TABS.items() if f.who.role in tab.roles}
+        wish = st.query_params.get("tab", "")
+        first = wish if wish in mine else ("audit" if f.who.role == "auditor" else "accounts")
+        chosen = st.segmented_control(
+            f._("Part"),
+            list(mine),
+            default=first,
+            required=True,
+            format_func=lambda name: f._(mine[name].title),
+            key="admin-tab",
+            label_visibility="collapsed",
+        )
+        if st.query_params.get("tab") != chosen:
+            st.query_params["tab"] = str(chosen)
+        if f.who.role == "auditor":
+            st.caption(f._("The auditor sees everything and changes nothing."))
+        try:
+            mine[str(chosen)].show(f)
+        except redis.RedisError:
+            st.error(f._("The stream server does not answer. Try again in a moment."))

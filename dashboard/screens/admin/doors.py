@@ -1,0 +1,305 @@
+"""Tabs of who may come in: accounts, keys of walls and sources, and the log of who did."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from dashboard import export, told
+from dashboard.data import admin, demo
+from dashboard.data.admin import AccountError, RefusedKey
+from dashboard.frame import Frame
+from dashboard.words import ROLES
+from dispatch.accounts import PASSWORD_LENGTH
+from dispatch.rules.areas import Level
+
+ALL = ""
+
+
+def accounts(f: Frame) -> None:
+    """Show every account; the administrator adds, shuts, opens and resets."""
+    _ = f._
+    if f.who.role == "admin":
+        _account_acts(f)
+    rows = admin.listed(f.door, f.who)
+    if not rows:
+        st.info(_("There are no accounts yet."))
+        return
+    wish = st.text_input(_("Find by login, name or area"), key="account-find", max_chars=64).strip().lower()
+    lines: list[dict[str, Any]] = [
+        {
+            _("Login"): each.login,
+            _("Name"): each.name,
+            _("Role"): _(ROLES[each.role]),
+            _("Area"): told.area(f.directory, each.area_code, f.lang),
+            _("Team"): told.team(f.directory, each.team_id, f.lang) if each.team_id is not None else "",
+            _("State"): _state(f, each.disabled_at, each.demo),
+            _("Sessions"): each.sessions,
+            _("Last seen"): told.moment(each.last_seen_at) if each.last_seen_at else "",
+            _("Refused in 24 h"): each.failed,
+        }
+        for each in rows
+    ]
+    found = [
+        line
+        for line, each in zip(lines, rows, strict=True)
+        if wish in f"{each.login} {each.name} {each.area_code} {line[_('Area')]}".lower()
+    ]
+    st.dataframe(found, hide_index=True, height=420 if len(found) > 10 else "content")
+    st.caption(_("{n} of {all} accounts").format(n=len(found), all=len(rows)))
+    if found:
+        export.download(_("Save as Excel"), found, list(found[0]), _("Accounts"), key="accounts-excel")
+
+
+def _state(f: Frame, disabled_at: datetime | None, of_demo: bool) -> str:
+    _ = f._
+    if disabled_at is not None:
+        return _("shut since {at}").format(at=told.moment(disabled_at))
+    if of_demo:
+        return _("demo") if demo() else _("demo, shut")
+    return _("in use")
+
+
+def _account_acts(f: Frame) -> None:
+    _ = f._
+    with st.container(horizontal=True):
+        with st.popover(_("Add an account")):
+            _add(f)
+        with st.popover(_("Shut, open or reset an account")):
+            _change(f)
+    _answer("account-answer")
+
+
+def _add(f: Frame) -> None:
+    _ = f._
+    directory = f.directory
+    roles = list(admin.PEOPLE)
+    areas = sorted(code for code, area in directory.areas.items() if area.level <= Level.VILLAGE)
+    role = st.selectbox(
+        _("Role"), roles, roles.index("dispatcher"), format_func=lambda r: _(ROLES[r]), key="add-role"
+    )
+    area = st.selectbox(
+        _("Area"), areas, format_func=lambda c: f"{told.place(directory, c, f.lang)} {c}", key="add-area"
+    )
+    team_id = None
+    if role == "team" and area is not None:
+        teams = sorted(t.id for t in directory.teams.values() if t.area_code.startswith(area.rstrip("0")))
+        team_id = st.selectbox(
+            _("Team"), teams, format_func=lambda t: told.team(directory, t, f.lang), key="add-team"
+        )
+    with st.form("add-account", border=False):
+        login = st.text_input(_("Login"), max_chars=32)
+        name = st.text_input(_("Name"), max_chars=64)
+        password = st.text_input(_("First password"), type="password", max_chars=PASSWORD_LENGTH.stop - 1)
+        if st.form_submit_button(_("Add"), type="primary") and area is not None:
+            try:
+                admin.add(f.door, f.who, login, password, str(role), area, name, team_id)
+            except AccountError as refusal:
+                _tell("account-answer", _refusal(f, refusal), wrong=True)
+            else:
+                _tell("account-answer", _("Account {login} was added.").format(login=login.strip().lower()))
+            st.rerun()
+
+
+def _change(f: Frame) -> None:
+    _ = f._
+    rows = {each.login: each for each in admin.listed(f.door, f.who)}
+    login = st.selectbox(
+        _("Account"), list(rows), format_func=lambda key: f"{key}　{rows[key].name}", key="change-login"
+    )
+    if login is None:
+        return
+    shut = rows[login].disabled_at is not None
+    words = _("Open it again") if shut else _("Shut it and end its sessions")
+    if st.button(words, key="change-state"):
+        _try(f, login, "enable" if shut else "disable", "")
+    with st.form("reset-account", border=False):
+        password = st.text_input(_("New password"), type="password", max_chars=PASSWORD_LENGTH.stop - 1)
+        if st.form_submit_button(_("Set the password and end its sessions")):
+            _try(f, login, "reset", password)
+
+
+def _try(f: Frame, login: str, what: Any, password: str) -> None:
+    done = {
+        "disable": f._("Account {login} is shut."),
+        "enable": f._("Account {login} is open."),
+        "reset": f._("Account {login} has a new password."),
+    }
+    try:
+        admin.change(f.door, f.who, login, what, password)
+    except AccountError as refusal:
+        _tell("account-answer", _refusal(f, refusal), wrong=True)
+    else:
+        _tell("account-answer", done[what].format(login=login))
+    st.rerun()
+
+
+def keys(f: Frame) -> None:
+    """Show the keys of walls and of sources; the administrator makes and revokes them."""
+    _ = f._
+    _answer("key-answer")
+    made = st.session_state.get("key-made")
+    if made is not None:
+        kind, opens, key = made
+        st.success(_("The new key for {opens}. It is shown this once: copy it now.").format(opens=opens))
+        st.code(f"/wall?area={opens}&embed=true&key={key}" if kind == "wall" else key, language=None)
+        if st.button(_("I have copied it"), key="key-copied"):
+            del st.session_state["key-made"]
+            st.rerun()
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _keys_of(f, "wall")
+    with right:
+        _keys_of(f, "api")
+
+
+def _keys_of(f: Frame, kind: Any) -> None:
+    _ = f._
+    wall = kind == "wall"
+    st.subheader(_("Keys of walls") if wall else _("Keys of sources"))
+    rows = admin.held_keys(f.door, f.who, kind)
+    if f.who.role == "admin":
+        with st.form(f"new-{kind}", border=True):
+            if wall:
+                areas = sorted(c for c, area in f.directory.areas.items() if area.level <= Level.VILLAGE)
+                opens: str | None = st.selectbox(
+                    _("Area"), areas, format_func=lambda c: f"{told.place(f.directory, c, f.lang)} {c}"
+                )
+                note = st.text_input(_("Where the wall hangs"), max_chars=100)
+            else:
+                opens, note = st.text_input(_("Source, as its reports name it"), max_chars=32), ""
+            if st.form_submit_button(_("Make a key")) and opens is not None:
+                try:
+                    key = admin.new_key(f.door, f.who, kind, opens, note)
+                except RefusedKey as refusal:
+                    _tell("key-answer", _refusal(f, refusal), wrong=True)
+                else:
+                    st.session_state["key-made"] = (kind, opens.strip(), key)
+                st.rerun()
+    if not rows:
+        st.info(_("No key was made yet."))
+        return
+    st.dataframe(
+        [
+            {
+                _("No."): each.id,
+                _("Opens"): told.place(f.directory, each.opens, f.lang) if wall else each.opens,
+                _("Note"): each.note,
+                _("Made"): told.moment(each.created_at),
+                _("State"): _("in force")
+                if each.revoked_at is None
+                else _("revoked {at}").format(at=told.moment(each.revoked_at)),
+            }
+            for each in rows
+        ],
+        hide_index=True,
+        height=380 if len(rows) > 9 else "content",
+    )
+    held = {each.id: each for each in rows if each.revoked_at is None}
+    if f.who.role != "admin" or not held:
+        return
+    with st.popover(_("Revoke a key")):
+        key_id = st.selectbox(
+            _("Key"),
+            list(held),
+            format_func=lambda n: f"{n}　{held[n].opens}　{held[n].note}",
+            key=f"revoke-{kind}",
+        )
+        st.caption(_("Whatever uses it loses its sight within seconds, for good."))
+        if st.button(_("Revoke it"), key=f"revoke-{kind}-now", type="primary") and key_id is not None:
+            try:
+                admin.revoke_key(f.door, f.who, kind, key_id)
+            except RefusedKey as refusal:
+                _tell("key-answer", _refusal(f, refusal), wrong=True)
+            else:
+                _tell("key-answer", _("Key {n} is revoked.").format(n=key_id))
+            st.rerun()
+
+
+def log(f: Frame) -> None:
+    """Show who came in, who was refused and who changed what of accounts, keys and configuration."""
+    _ = f._
+    day, week = admin.failed(f.door, f.who, datetime.now(UTC))
+    one, two, _rest = st.columns([1, 1, 4])
+    one.metric(_("Refused sign-ins, 24 hours"), day)
+    two.metric(_("Refused sign-ins, 7 days"), week)
+    words = {
+        ALL: _("All lines"), "failed": _("Refused"), "in": _("signed in"), "wrong": _("wrong password"),
+        "locked": _("locked"), "added": _("account added"), "disabled": _("account shut"),
+        "enabled": _("account opened"), "reset": _("password reset"), "password": _("password changed"),
+        "role": _("role changed"), "wall_key": _("key of a wall made"), "api_key": _("key of a source made"),
+        "wall_key_revoked": _("key of a wall revoked"), "api_key_revoked": _("key of a source revoked"),
+        "policy": _("policy published"), "replayed": _("dead letter replayed"), "job": _("job run by hand"),
+    }  # fmt: skip
+    what = st.selectbox(_("What"), list(words), format_func=words.__getitem__, key="log-what")
+    page = _page(f, "log", what)
+    rows = admin.log(f.door, f.who, page, str(what))
+    if not rows:
+        st.info(_("Nothing was noted."))
+    else:
+        st.dataframe(
+            [
+                {
+                    _("Time"): told.moment(each.at),
+                    _("What"): words.get(each.what, each.what),
+                    _("Account"): each.login or "",
+                    _("By"): each.by,
+                    _("Address"): each.address,
+                    _("About"): each.about,
+                }
+                for each in rows
+            ],
+            hide_index=True,
+            height=460 if len(rows) > 11 else "content",
+        )
+    turn(f, "log", page, len(rows) == admin.ROWS)
+    st.caption(_("Half a year is kept. What was typed as login or password is never kept."))
+
+
+def _page(f: Frame, name: str, *filters: object) -> int:
+    """Return the page that is looked at; other filters begin at the first."""
+    if st.session_state.get(f"{name}-filters") != filters:
+        st.session_state[f"{name}-filters"] = filters
+        st.session_state[f"{name}-page"] = 0
+    return int(st.session_state.get(f"{name}-page", 0))
+
+
+def turn(f: Frame, name: str, page: int, more: bool) -> None:
+    """Offer the pages before and after."""
+    with st.container(horizontal=True):
+        for words, step, there in ((f._("Newer"), -1, page > 0), (f._("Older"), 1, more)):
+            if there and st.button(words, key=f"{name}-{step}"):
+                st.session_state[f"{name}-page"] = page + step
+                st.rerun()
+
+
+def _refusal(f: Frame, refusal: ValueError) -> str:
+    """Return a refusal with the name of its field in the reader's language."""
+    _ = f._
+    field, found, reason = str(refusal).partition(": ")
+    names = {
+        "login": _("Login"), "password": _("Password"), "role": _("Role"), "area": _("Area"), "team": _("Team"),
+        "name": _("Name"), "source": _("Source, as its reports name it"), "note": _("Note"), "id": _("Key"),
+    }  # fmt: skip
+    why = {
+        "login": _(
+            "2 to 32 of a-z, 0-9, dot, hyphen and underscore, beginning with a letter or digit; each login once."
+        ),
+        "password": _("A password has 10 to 128 characters."),
+        "source": _("2 to 32 of a-z, 0-9, hyphen and underscore."),
+    }
+    if f.lang == "en" or not found:
+        return f"{names.get(field, field)}: {reason}" if found else str(refusal)
+    return f"{names.get(field, field)}：{why.get(field, reason)}"
+
+
+def _tell(where: str, words: str, wrong: bool = False) -> None:
+    st.session_state[where] = (words, wrong)
+
+
+def _answer(where: str) -> None:
+    """Show what the last press came to; it stays until the next one."""
+    if (said := st.session_state.get(where)) is not None:
+        (st.error if said[1] else st.success)(said[0])
