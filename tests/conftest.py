@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
 import redis
 from sqlalchemy import make_url
 
-from models import migrate
+from dispatch import cohorts, figures, history
+from models import demo, migrate
 from models.servers import Servers, psycopg_dsn, temporary
 
 TEMPLATE = "template_migrated"
 # Valkey's last logical database: what a test leaves in it is never mistaken for anybody's data.
 STREAM_DATABASE = 15
+# Until when the city of `pictured` lived.
+LIVED_UNTIL = datetime(2026, 6, 12, 4, tzinfo=UTC)
 
 
 def _address(servers: Servers, database: str) -> str:
@@ -64,3 +68,22 @@ def stream(stream_url: str) -> Iterator[redis.Redis]:
     client.flushdb()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def pictured(servers: Servers, template: str) -> Iterator[str]:
+    """Let the demo city live six weeks once, counted by day and with its published figures; yield its address.
+
+    For tests that only read; one that writes copies it.
+    """
+    name = f"pictured_{uuid.uuid4().hex[:8]}"
+    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, name)
+    demo.load_demo(url)
+    for _ in history.write(url, LIVED_UNTIL, days=46, per_day=20, seed=11):
+        pass
+    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+        cohorts.rebuild(connection)
+        figures.enter(connection.cursor())
+    yield url
+    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")

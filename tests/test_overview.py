@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -13,15 +13,13 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dispatch import cohorts, figures, history, overview, scoring
+from dispatch import cohorts, overview, scoring
 from dispatch.overview import CaseSet, Counted, Overview, Period
 from dispatch.rules.areas import Level
-from models import demo
 from models.scores import DAILY_COUNTS
 from models.servers import Servers, psycopg_dsn
+from tests.conftest import LIVED_UNTIL as UNTIL
 
-UNTIL = datetime(2026, 6, 12, 4, tzinfo=UTC)
-DAYS, PER_DAY, SEED = 46, 20, 11
 CITY, COUNTY, TOWN = "445300", "445302", "445302001"
 MAY = Period("month", date(2026, 5, 1))
 
@@ -35,42 +33,21 @@ def _administer(servers: Servers, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-@pytest.fixture(scope="module")
-def lived(servers: Servers, template: str) -> Iterator[str]:
-    """Let the demo city live six weeks once, counted and with its published figures; return the database's name."""
-    name = f"pictured_{uuid.uuid4().hex[:8]}"
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    url = make_url(servers.database_url).set(database=name).render_as_string(hide_password=False)
-    demo.load_demo(url)
-    for _ in history.write(url, UNTIL, DAYS, PER_DAY, SEED):
-        pass
-    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
-        cohorts.rebuild(connection)
-        figures.enter(connection.cursor())
-    yield name
-    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _address(servers: Servers, name: str) -> str:
-    return psycopg_dsn(
-        make_url(servers.database_url).set(database=name).render_as_string(hide_password=False)
-    )
-
-
 @pytest.fixture
-def city(servers: Servers, lived: str) -> Iterator[Connection]:
+def city(pictured: str) -> Iterator[Connection]:
     """Open the lived-in city for a test that only reads."""
-    with psycopg.connect(_address(servers, lived), autocommit=True) as connection:
+    with psycopg.connect(psycopg_dsn(pictured), autocommit=True) as connection:
         connection.read_only = True
         yield connection
 
 
 @pytest.fixture
-def own(servers: Servers, lived: str) -> Iterator[Connection]:
+def own(servers: Servers, pictured: str) -> Iterator[Connection]:
     """Open a copy of the city that the test may change."""
-    name = f"own_{uuid.uuid4().hex[:8]}"
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {lived} STRATEGY FILE_COPY")
-    with psycopg.connect(_address(servers, name), autocommit=True) as connection:
+    name, lived = f"own_{uuid.uuid4().hex[:8]}", make_url(pictured)
+    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {lived.database} STRATEGY FILE_COPY")
+    url = lived.set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
         yield connection
     _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
 

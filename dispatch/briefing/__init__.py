@@ -7,22 +7,21 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import cast
 
 import psycopg
 
 from dispatch import overview
-from dispatch.briefing.excel import excel
-from dispatch.briefing.pdf import pdf
-from dispatch.briefing.word import word
 from dispatch.overview import KINDS, Kind, Overview, Period
 from dispatch.past import Policies
 from models.servers import addresses, psycopg_dsn
 
 Writer = Callable[[Overview, str, str], bytes]
 
-FORMATS: dict[str, Writer] = {"xlsx": excel, "docx": word, "pdf": pdf}
+# Form -> the module and the function of it that writes it; imported at first use, for fonts and templates are large.
+FORMATS = {"xlsx": "excel", "docx": "word", "pdf": "pdf"}
 LANGUAGES = ("zh", "en")
 
 
@@ -39,7 +38,9 @@ def make(picture: Overview, form: str, lang: str = "zh", zone: str = "Asia/Shang
         raise ValueError(f"format: expected {', '.join(FORMATS)}, not {form!r}")
     if lang not in LANGUAGES:
         raise ValueError(f"lang: expected {' or '.join(LANGUAGES)}, not {lang!r}")
-    return FORMATS[form](picture, zone, lang)
+    name = FORMATS[form]
+    write: Writer = getattr(import_module(f"dispatch.briefing.{name}"), name)
+    return write(picture, zone, lang)
 
 
 def brief(
