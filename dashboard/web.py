@@ -33,6 +33,7 @@ from dashboard.desk_stream import DeskStream
 from dashboard.live import Client, Live
 from dashboard.login import Login
 from dashboard.phone import Phone
+from dashboard.whistling import Whistling
 from dashboard.words import chosen
 from dispatch.rules.areas import Level, contains, level_of
 from models.servers import Servers, addresses
@@ -94,6 +95,7 @@ def create_app(servers: Servers | None = None) -> st.App:
         Route(PLOTLY_PATH, _plotly),
         *Login(door).routes(),
         *phone.routes(),
+        *Whistling(door).routes(),
         *_door_routes(),
     ]
     return st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[Middleware(_Rooted)])
