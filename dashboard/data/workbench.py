@@ -57,7 +57,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The last event of an incident: its number in the incident, when, what, by whom, and the reason given."""
+    """What happened since somebody looked: its number in the incident, when, what, by whom, and the reason given."""
 
     seq: int
     at: datetime
@@ -113,16 +113,17 @@ def several(door: Reads, actor: Actor, incident_ids: Sequence[int]) -> list[Inci
         return [held.incident for held in store.load(cursor, seen, lock=False).values()]
 
 
-def latest(door: Reads, actor: Actor, incident_id: int) -> Last | None:
-    """Return the last thing that happened to an incident in an actor's scope, or None where there is no such one."""
+def since(door: Reads, actor: Actor, incident_id: int, seq: int) -> list[Last]:
+    """Return what happened to an incident in an actor's scope after its event `seq`, oldest first."""
     scope, values = within(actor, "i")
     with door.look() as connection:
-        row = connection.execute(
+        rows = connection.execute(
             "select e.seq, e.at, e.verb, e.actor, coalesce(e.data->'said'->>'reason', '') from incident i"
-            f" join event e on e.incident_id = i.id and e.seq = i.seq where i.id = %(id)s and {scope}",
-            values | {"id": incident_id},
-        ).fetchone()
-    return None if row is None else Last(*row)
+            " join event e on e.incident_id = i.id and e.seq > %(seq)s"
+            f" where i.id = %(id)s and {scope} order by e.seq limit 50",
+            values | {"id": incident_id, "seq": seq},
+        ).fetchall()
+    return [Last(*row) for row in rows]
 
 
 def plan(door: Reads, actor: Actor, incident_ids: Sequence[int], now: datetime) -> Plan:

@@ -1,0 +1,511 @@
+// A command desk, live: its head, its queue, a case's clocks and its small map. All parts share one line to the server.
+
+const SILENT_MS = 20000; // no word from the server for so long: connect anew
+const RETRY_FIRST_MS = 1000, RETRY_LONGEST_MS = 30000;
+const LEAVE_MS = 2000; // a page may take its parts away and bring them back in one breath
+const NEWS_MIN = 10, TEN_MIN = 600000, HOUR = 3600000;
+const ZONE = "Asia/Shanghai";
+const STAGES = ["accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand"];
+const OVERSCAN = 6; // rows drawn above and below what is seen
+
+const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const esc = (text) => String(text ?? "").replace(/[&<>"']/g, (c) => ENTITIES[c]);
+const pad = (n) => String(n).padStart(2, "0");
+const clockForm = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const dayForm = new Intl.DateTimeFormat("en-CA", { timeZone: ZONE });
+const hhmmss = (ms) => clockForm.format(ms);
+const hhmm = (ms) => hhmmss(ms).slice(0, 5);
+
+/** A length of time: 04:12, 1:12:05, from ten hours on 14 h, from two days on 3 d. */
+function span(ms, t) {
+  const s = Math.floor(Math.abs(ms) / 1000), h = Math.floor(s / 3600);
+  if (h >= 48) return `${Math.floor(h / 24)} ${t("d")}`;
+  if (h >= 10) return `${h} ${t("h")}`;
+  return h ? `${h}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}` : `${pad(Math.floor(s / 60))}:${pad(s % 60)}`;
+}
+
+const remembered = (key, fallback) => { try { return JSON.parse(sessionStorage.getItem(key)) ?? fallback; } catch { return fallback; } };
+const remember = (key, value) => { try { sessionStorage.setItem(key, JSON.stringify(value)); } catch { /* full or forbidden: only a refresh forgets */ } };
+
+/** One line to the server for all parts of a page: every row as known, and the list as the person sees it. */
+class Desk {
+  constructor(area, lang, me) {
+    this.area = area; this.lang = lang; this.me = me;
+    this.known = new Map(); // as the server last said
+    this.shown = new Map(); // as the list stands: what others do to it waits for the person's N
+    this.fresh = new Set(); // new work above the list
+    this.taken = new Map(); // rows that somebody else moved on
+    this.parts = new Set();
+    this.all = null;
+    this.skew = 0; this.at = 0; this.heard = Date.now(); this.broken = 0;
+    this.retry = RETRY_FIRST_MS;
+    this.timer = setInterval(() => this.second(), 1000);
+    this.connect();
+  }
+
+  now() { return Date.now() + this.skew; }
+
+  connect() {
+    clearTimeout(this.again);
+    this.source?.close();
+    this.heard = Date.now();
+    const source = (this.source = new EventSource(`/desk/${encodeURIComponent(this.area)}?lang=${this.lang}`));
+    source.onmessage = (event) => { if (source === this.source) this.hear(JSON.parse(event.data)); };
+    source.onerror = () => {
+      this.broken ||= Date.now();
+      if (source === this.source && source.readyState === EventSource.CLOSED) this.later();
+      this.tell();
+    };
+  }
+
+  later() {
+    clearTimeout(this.again);
+    this.again = setTimeout(() => this.connect(), this.retry);
+    this.retry = Math.min(this.retry * 2, RETRY_LONGEST_MS);
+  }
+
+  hear(said) {
+    this.heard = Date.now(); this.broken = 0; this.retry = RETRY_FIRST_MS;
+    this.skew = said.now - Date.now(); this.at = said.at;
+    if (!said.rows) return;
+    const first = this.all === null;
+    this.all = said.all;
+    if (said.full) {
+      const there = new Set(said.rows.map((row) => row.id));
+      for (const id of this.known.keys()) if (!there.has(id)) this.known.delete(id);
+      if (first) {
+        for (const row of said.rows) { this.known.set(row.id, row); this.shown.set(row.id, row); }
+      } else {
+        for (const id of [...this.shown.keys()]) if (!there.has(id) && !this.taken.has(id)) this.taken.set(id, { ...this.shown.get(id), stage: "" });
+        for (const id of [...this.fresh]) if (!there.has(id)) this.fresh.delete(id);
+      }
+    }
+    if (!first || !said.full) for (const row of said.rows) this.fold(row);
+    this.tell();
+  }
+
+  fold(row) {
+    const own = row.who === this.me || row.who === "system", standing = this.shown.get(row.id);
+    if (row.stage) this.known.set(row.id, row); else { this.known.delete(row.id); this.fresh.delete(row.id); }
+    if (standing) {
+      if (row.stage === standing.stage || row.stage === standing.was || own) {
+        this.taken.delete(row.id);
+        if (row.stage) this.shown.set(row.id, row); else this.shown.delete(row.id);
+      } else if (row.seq !== standing.seq) this.taken.set(row.id, row);
+    } else if (row.stage === "in_hand" || (own && row.who === this.me)) {
+      if (row.stage) this.shown.set(row.id, row);
+      this.fresh.delete(row.id);
+    } else if (row.stage) this.fresh.add(row.id);
+  }
+
+  /** Let what waited into the list, and what others took out of it. */
+  settle() {
+    for (const id of this.fresh) if (this.known.has(id)) this.shown.set(id, this.known.get(id));
+    for (const [id, row] of this.taken) if (row.stage) this.shown.set(id, row); else this.shown.delete(id);
+    this.fresh.clear();
+    this.taken.clear();
+    this.tell();
+  }
+
+  tell() { for (const part of this.parts) part.heard?.(); }
+
+  second() {
+    if (Date.now() - this.heard > SILENT_MS) { this.broken ||= this.heard; this.connect(); }
+    for (const part of this.parts) part.second?.();
+  }
+
+  join(part) { this.parts.add(part); clearTimeout(this.leaving); }
+
+  part(part) {
+    this.parts.delete(part);
+    if (!this.parts.size) this.leaving = setTimeout(() => {
+      clearInterval(this.timer); clearTimeout(this.again); this.source?.close();
+      desks.delete(`${this.area}|${this.lang}`);
+    }, LEAVE_MS);
+  }
+}
+
+const desks = (window.gridwhistleDesks ??= new Map());
+function deskOf({ area, lang, me }) {
+  const key = `${area}|${lang}`;
+  if (!desks.has(key)) desks.set(key, new Desk(area, lang, me));
+  return desks.get(key);
+}
+
+/** What every part has: its words, its desk, and the way back to the page. */
+class Part {
+  constructor(host, component) {
+    this.host = host;
+    this.take(component);
+    this.desk = deskOf(this.data);
+    this.desk.join(this);
+  }
+  take(component) { this.data = component.data; this.say = (name, value) => component.setStateValue(name, value); }
+  t(text) { return this.data.words[text] ?? text; }
+  update(component) { this.take(component); this.draw(); }
+  stop() { this.desk.part(this); this.host.innerHTML = ""; }
+  heard() { this.draw(); }
+  light(kind) { return `<span class="gw-light ${kind}"></span>`; }
+  /** red, yellow or green, by the row's own limit; a suspended row is never red. */
+  lightOf(row) {
+    if (row.paused || !row.due) return "green";
+    const now = this.desk.now();
+    return now > row.due ? "red" : row.near && now >= row.near ? "yellow" : "green";
+  }
+}
+
+/** The page's head: where, the filters with their counts, what comes in, and whether the line holds. */
+class Head extends Part {
+  constructor(host, component) {
+    super(host, component);
+    host.innerHTML = `<div class="gwq-head"><h1></h1><span class="gwq-where"></span><div class="gwq-seg" role="group"></div><span class="gwq-sp"></span><span class="gwq-news"></span><span class="gwq-line"></span></div>`;
+    host.querySelector(".gwq-seg").addEventListener("click", (event) => {
+      const stage = event.target.closest("[data-stage]")?.dataset.stage;
+      if (stage !== undefined) this.choose(stage);
+    });
+    this.desk.stage = this.data.stage;
+    this.draw();
+  }
+
+  choose(stage) {
+    this.desk.stage = stage;
+    this.data = { ...this.data, stage };
+    this.say("stage", stage);
+    this.desk.tell();
+  }
+
+  draw() {
+    const counts = {}, late = {};
+    let all = 0, news = 0;
+    const now = this.desk.now();
+    for (const row of this.desk.known.values()) {
+      counts[row.stage] = (counts[row.stage] ?? 0) + 1;
+      if (this.lightOf(row) === "red") late[row.stage] = (late[row.stage] ?? 0) + 1;
+      if (row.stage !== "in_hand" || this.lightOf(row) === "red") all += 1;
+      if (now - row.since < NEWS_MIN * 60000) news += 1;
+    }
+    const names = { accept: this.t("To accept"), dispatch: this.t("To dispatch"), returned: this.t("Returned"), pick_up: this.t("To be picked up"), whistle: this.t("Whistles not reported in"), approve: this.t("To approve"), check: this.t("To check"), close: this.t("To close"), in_hand: this.t("In hand") };
+    const chosen = this.desk.stage ?? "";
+    this.put("h1", esc(this.t("Workbench")));
+    this.put(".gwq-where", `${esc(this.data.where)}${this.data.demo ? ` <span class="gw-tag">${esc(this.t("Demo data"))}</span>` : ""}`);
+    this.put(".gwq-seg", [["", this.t("All"), all, 0], ...STAGES.map((stage) => [stage, names[stage], counts[stage] ?? 0, stage === "whistle" ? 1 : 0])].map(([stage, name, n, hot]) => `<button type="button" data-stage="${stage}" class="${stage === chosen ? "on" : ""}" aria-pressed="${stage === chosen}">${esc(name)}<b class="${hot && n ? "gw-red" : ""}">${this.desk.all === null ? "" : n}</b></button>`).join(""));
+    this.put(".gwq-news", `${esc(this.t("New in 10 minutes"))} <b>${news}</b>`);
+    this.second();
+  }
+
+  put(where, html) {
+    const box = this.host.querySelector(where);
+    if (box && box.shown !== html) { box.innerHTML = html; box.shown = html; }
+  }
+
+  second() {
+    const { desk } = this, lost = desk.broken ? Date.now() - desk.broken : 0;
+    this.host.firstElementChild?.classList.toggle("lost", lost > 3000);
+    if (lost > 3000) this.put(".gwq-line", `<b class="gw-red">${esc(this.t("Line lost"))} ${span(lost, (x) => this.t(x))}</b>　${esc(this.t("numbers as of"))} ${desk.at ? hhmm(desk.at) : "—"}`);
+    else if (desk.all === null) this.put(".gwq-line", esc(this.t("Connecting")));
+    else this.put(".gwq-line", `${this.light("green")}${esc(this.t("Live"))} ${hhmmss(desk.now())}`);
+  }
+}
+
+/** The queue: only the rows that are seen are drawn; selection, ticks and scroll hold to cases, not to positions. */
+class Queue extends Part {
+  constructor(host, component) {
+    super(host, component);
+    const kept = remembered(this.key(), {});
+    this.selected = this.data.selected || "";
+    this.ticked = new Set(kept.ticked ?? []);
+    this.search = kept.search ?? "";
+    this.folded = new Set(kept.folded ?? []);
+    this.layout = [];
+    this.place = new Map();
+    host.innerHTML = `<div class="gwq" tabindex="-1"><div class="gwq-find"><input type="search" maxlength="60" aria-label="${esc(this.t("Number, place, type"))}" placeholder="${esc(this.t("Number, place, type"))}"><kbd>F</kbd></div><button type="button" class="gwq-fresh" hidden></button><div class="gwq-list" role="listbox" aria-multiselectable="true" tabindex="0"><div class="gwq-all"></div></div></div>`;
+    this.box = host.querySelector(".gwq-list");
+    this.inner = host.querySelector(".gwq-all");
+    this.input = host.querySelector("input");
+    this.bar = host.querySelector(".gwq-fresh");
+    this.input.value = this.search;
+    this.input.addEventListener("input", () => { this.search = this.input.value; this.keep(); this.draw(); });
+    this.input.addEventListener("keydown", (event) => { if (event.key === "Escape" || event.key === "Enter") { this.input.blur(); event.stopPropagation(); } });
+    this.box.addEventListener("scroll", () => { this.paint(); clearTimeout(this.settling); this.settling = setTimeout(() => this.keep(), 300); }, { passive: true });
+    this.box.addEventListener("click", (event) => this.clicked(event));
+    this.bar.addEventListener("click", () => this.desk.settle());
+    this.onKey = (event) => this.pressed(event);
+    this.onInput = (event) => this.wrote(event);
+    document.addEventListener("keydown", this.onKey);
+    document.addEventListener("input", this.onInput, true);
+    this.watch = new ResizeObserver(() => this.paint());
+    this.watch.observe(this.box);
+    this.draw();
+    this.wish = kept.top ?? 0; // scroll there once there are rows
+    if (this.ticked.size) this.say("ticked", [...this.ticked]);
+    const draft = this.selected && remembered(`${this.key()}:draft:${this.selected}`, "");
+    if (draft) this.say("draft", { id: this.selected, text: draft });
+  }
+
+  key() { return `gridwhistle:desk:${this.data.area}`; }
+  keep() { remember(this.key(), { ticked: [...this.ticked], search: this.search, folded: [...this.folded], top: this.box.scrollTop }); }
+
+  /** What is typed as a reason is kept in this tab, so that a refresh does not lose it. */
+  wrote(event) {
+    const field = event.target.closest?.('[class*="st-key-wb-reason-"]');
+    if (!field) return;
+    const id = [...field.classList].map((name) => /^st-key-wb-reason-(\d+)$/.exec(name)?.[1]).find(Boolean);
+    if (id) remember(`${this.key()}:draft:${id}`, event.target.value);
+  }
+
+  stop() {
+    document.removeEventListener("keydown", this.onKey);
+    document.removeEventListener("input", this.onInput, true);
+    this.watch.disconnect();
+    super.stop();
+  }
+
+  update(component) {
+    const before = this.data;
+    this.take(component);
+    if (this.data.selected !== before.selected && this.data.selected) this.selected = this.data.selected;
+    if (this.data.cleared !== before.cleared) { this.ticked.clear(); this.keep(); }
+    for (const id of this.data.written ?? []) remember(`${this.key()}:draft:${id}`, "");
+    this.draw();
+  }
+
+  passes(row) {
+    const stage = this.desk.stage ?? "";
+    if (stage ? row.stage !== stage : row.stage === "in_hand" && this.lightOf(row) !== "red") return false;
+    const words = this.search.trim().toLowerCase();
+    if (!words) return true;
+    const digits = words.replaceAll("-", "");
+    if (/^\d{3,}$/.test(digits)) return row.no.replaceAll("-", "").includes(digits);
+    return [row.type, row.place, row.town, row.at, row.holder, row.state].some((part) => part.toLowerCase().includes(words));
+  }
+
+  draw() {
+    const now = this.desk.now(), groups = [[], [], [], []];
+    const limit = (row) => (row.due ?? (row.left === null ? Infinity : now + Math.max(0, row.left)));
+    for (const row of this.desk.shown.values()) {
+      if (!this.passes(row)) continue;
+      const left = limit(row) - now;
+      groups[left < 0 && !row.paused ? 0 : left < TEN_MIN ? 1 : left < HOUR ? 2 : 3].push(row);
+    }
+    const names = [this.t("Overdue"), this.t("Within 10 minutes"), this.t("Within an hour"), this.t("Later")];
+    const tall = innerHeight < 900 || innerWidth < 1500 ? 50 : 58, low = 28;
+    const anchor = this.anchor();
+    this.layout = []; this.place.clear(); this.rows = [];
+    let top = 0;
+    groups.forEach((rows, n) => {
+      if (!rows.length) return;
+      rows.sort((a, b) => limit(a) - limit(b) || Number(a.id) - Number(b.id));
+      this.layout.push({ top, high: low, name: names[n], n, count: rows.length });
+      top += low;
+      if (this.folded.has(n)) return;
+      for (const row of rows) {
+        this.place.set(row.id, this.layout.length);
+        this.layout.push({ top, high: tall, row });
+        this.rows.push(row.id);
+        top += tall;
+      }
+    });
+    const tail = this.data.limited && this.desk.all > this.desk.known.size ? 1 : 0;
+    this.inner.style.height = `${top + (tail ? low : 0)}px`;
+    this.tops = top;
+    if (anchor) this.hold(anchor);
+    if (this.wish && this.desk.all !== null) { this.box.scrollTop = this.wish; this.wish = 0; }
+    const fresh = [...this.desk.fresh].filter((id) => this.desk.known.has(id) && this.passes(this.desk.known.get(id))).length, gone = this.desk.taken.size;
+    const words = [fresh ? this.t("+{n} new").replace("{n}", fresh) : "", gone ? this.t("{n} moved on by others").replace("{n}", gone) : ""].filter(Boolean).join(" · ");
+    this.bar.hidden = !words;
+    this.bar.innerHTML = words ? `<b>${esc(words)}</b><span>${esc(this.t("your selection and what you write stay"))}</span><i></i><kbd>N</kbd> ${esc(this.t("let in"))}` : "";
+    this.drawn = "";
+    this.paint();
+  }
+
+  /** The first row that is seen, and how far from the top: what must not jump when rows come or go. */
+  anchor() {
+    const top = this.box.scrollTop;
+    const first = this.layout.find((item) => item.row && item.top + item.high > top);
+    return top > 0 && first ? [first.row.id, first.top - top] : null;
+  }
+
+  hold([id, off]) {
+    const at = this.place.get(id);
+    if (at !== undefined) this.box.scrollTop = this.layout[at].top - off;
+  }
+
+  paint() {
+    if (!this.layout.length) { this.inner.innerHTML = this.empty(); this.drawn = ""; return; }
+    const top = this.box.scrollTop, bottom = top + this.box.clientHeight;
+    let from = 0, to = this.layout.length;
+    while (from < to) { const mid = (from + to) >> 1; if (this.layout[mid].top + this.layout[mid].high < top) from = mid + 1; else to = mid; }
+    from = Math.max(0, from - OVERSCAN);
+    to = from;
+    while (to < this.layout.length && this.layout[to].top < bottom) to += 1;
+    to = Math.min(this.layout.length, to + OVERSCAN);
+    const html = this.layout.slice(from, to).map((item) => (item.row ? this.row(item) : this.group(item))).join("");
+    if (html !== this.drawn) { this.inner.innerHTML = html; this.drawn = html; }
+  }
+
+  group({ top, high, name, n, count }) {
+    return `<div class="gwq-group" data-fold="${n}" style="top:${top}px;height:${high}px"><b>${esc(name)} ${count}</b><span>${this.folded.has(n) ? "▸" : "▾"}</span></div>`;
+  }
+
+  row({ top, high, row }) {
+    const taken = this.desk.taken.get(row.id), light = this.lightOf(row), now = this.desk.now();
+    const left = row.due ? row.due - now : null;
+    const time = row.paused ? esc(this.t("suspended")) : left === null ? "—" : `${left < 0 ? "−" : ""}${span(left, (x) => this.t(x))}`;
+    const more = taken
+      ? `${hhmm(taken.when)} ${esc(taken.by)} ${esc(taken.verb)}`
+      : [row.place, row.stage === "returned" ? `${this.t("returned by")} ${row.by}` : row.holder || row.at, row.up ? this.t("raised") : ""].filter(Boolean).map(esc).join(" · ");
+    const marks = `${taken ? "taken" : ""} ${row.id === this.selected ? "sel" : ""} ${light === "red" ? "late" : ""}`;
+    return `<div class="gwq-row ${marks}" role="option" aria-selected="${row.id === this.selected}" data-id="${row.id}" style="top:${top}px;height:${high}px"><span class="gwq-tick ${this.ticked.has(row.id) ? "on" : ""}" data-tick="${row.id}"></span>${this.light(light)}<div class="gwq-t"><b>${esc(row.type)}</b><span class="gw-chip s${row.sev}">${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</span></div><span class="gwq-c ${row.paused ? "" : `gw-${light}`}">${time}</span><span class="gwq-d">${more}</span><span class="gwq-k">${esc(row.paused ? row.state : row.clock)}</span></div>`;
+  }
+
+  empty() {
+    if (this.desk.all === null) return `<p class="gwq-none">${esc(this.desk.broken ? this.t("The queue cannot be read; it is tried again.") : this.t("Reading the queue"))}</p>`;
+    if (this.search || this.desk.stage) return `<p class="gwq-none">${esc(this.t("Nothing matches this filter."))}<br><button type="button" data-clear="1">${esc(this.t("Clear the filter"))}</button></p>`;
+    return `<p class="gwq-none"><b>${esc(this.t("Nothing waits for you now."))}</b><br>${this.desk.all} ${esc(this.t("cases are in hand with teams."))}</p>`;
+  }
+
+  second() { this.draw(); }
+
+  clicked(event) {
+    if (event.target.closest("[data-clear]")) {
+      this.search = this.input.value = ""; this.desk.stage = "";
+      this.say("stage", "");
+      this.keep();
+      this.desk.tell();
+      return;
+    }
+    const fold = event.target.closest("[data-fold]")?.dataset.fold;
+    if (fold !== undefined) {
+      if (!this.folded.delete(Number(fold))) this.folded.add(Number(fold));
+      this.keep();
+      this.draw();
+      return;
+    }
+    const tick = event.target.closest("[data-tick]")?.dataset.tick;
+    if (tick) { this.tick(tick, event.shiftKey); return; }
+    const id = event.target.closest("[data-id]")?.dataset.id;
+    if (id) this.select(id);
+  }
+
+  select(id) {
+    this.selected = id;
+    this.draw();
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => {
+      this.say("selected", id);
+      const draft = remembered(`${this.key()}:draft:${id}`, "");
+      if (draft) this.say("draft", { id, text: draft });
+    }, 120);
+  }
+
+  tick(id, whole) {
+    const on = !this.ticked.has(id);
+    const from = this.rows.indexOf(this.lastTick), to = this.rows.indexOf(id);
+    const ids = whole && from >= 0 && to >= 0 ? this.rows.slice(Math.min(from, to), Math.max(from, to) + 1) : [id];
+    for (const each of ids) if (on) this.ticked.add(each); else this.ticked.delete(each);
+    this.lastTick = id;
+    this.keep();
+    this.paintAnew();
+    clearTimeout(this.ticking);
+    this.ticking = setTimeout(() => this.say("ticked", [...this.ticked]), 250);
+  }
+
+  paintAnew() { this.drawn = ""; this.paint(); }
+
+  move(by) {
+    if (!this.rows.length) return;
+    const at = this.rows.indexOf(this.selected);
+    const next = this.rows[Math.max(0, Math.min(this.rows.length - 1, at < 0 ? 0 : at + by))];
+    const item = this.layout[this.place.get(next)];
+    if (item.top < this.box.scrollTop + 28) this.box.scrollTop = item.top - 28;
+    if (item.top + item.high > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = item.top + item.high - this.box.clientHeight;
+    this.select(next);
+  }
+
+  pressed(event) {
+    const at = event.target;
+    if (at.closest?.('[class*="st-key-wb-reason-"]') && (event.key === "Enter" || event.key === "Escape")) { setTimeout(() => at.blur(), 0); return; }
+    if (event.ctrlKey || event.metaKey || event.altKey || at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || document.querySelector('[role="dialog"]')) return;
+    const known = {
+      ArrowDown: () => this.move(1), ArrowUp: () => this.move(-1), PageDown: () => this.move(10), PageUp: () => this.move(-10),
+      " ": () => { if (this.selected && this.place.has(this.selected)) this.tick(this.selected, false); },
+      n: () => this.desk.settle(), f: () => { this.input.focus(); this.input.select(); },
+      e: () => document.querySelector('[class*="st-key-wb-reason-"] input')?.focus(),
+      Escape: () => { if (this.ticked.size) { this.ticked.clear(); this.keep(); this.paintAnew(); this.say("ticked", []); } },
+    }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!known || event.shiftKey) return;
+    // A button that has the focus is pressed by the space bar: then it is not for the queue.
+    if (event.key === " " && at.closest?.("button, a, summary")) return;
+    event.preventDefault();
+    known();
+  }
+}
+
+/** A case's clocks in their order: what is done, the one that runs now with its countdown, and what will come. */
+class Clocks extends Part {
+  constructor(host, component) { super(host, component); this.draw(); }
+  heard() { }
+  draw() {
+    const { steps, held } = this.data;
+    this.host.innerHTML = `<div class="gwq-held">${esc(held.where)}　<b>${esc(held.who)} <span data-since="${held.since ?? ""}"></span></b></div><div class="gwq-steps">${steps.map((step) => `<div class="${step.state}"${step.due ? ` data-due="${step.due}" data-near="${step.near ?? ""}" data-from="${step.from}"` : ""}><span>${esc(step.name)}${step.due ? ` · ${esc(this.when(step.due))}` : ""}</span><b>${esc(step.text)}</b></div>`).join("")}</div>`;
+    this.second();
+  }
+  when(ms) { return dayForm.format(ms) === dayForm.format(this.desk.now()) ? hhmm(ms) : `${dayForm.format(ms).slice(5)} ${hhmm(ms)}`; }
+  second() {
+    const now = this.desk.now();
+    for (const box of this.host.querySelectorAll("[data-due]")) {
+      const due = Number(box.dataset.due), from = Number(box.dataset.from), near = Number(box.dataset.near || Infinity);
+      if (box.classList.contains("paused")) continue;
+      const light = now > due ? "red" : now >= near ? "yellow" : "green";
+      box.dataset.light = light;
+      box.querySelector("b").innerHTML = `${this.light(light)}${now > due ? "−" : ""}${span(due - now, (x) => this.t(x))}`;
+      box.style.setProperty("--run", `${Math.max(0, Math.min(1, (now - from) / (due - from))) * 100}%`);
+    }
+    const since = this.host.querySelector("[data-since]");
+    if (since?.dataset.since) since.textContent = `${this.t("since")} ${this.when(Number(since.dataset.since))} · ${span(now - Number(since.dataset.since), (x) => this.t(x))}`;
+  }
+}
+
+/** The small map: outlines of the areas around, the case, reports like it, and the teams that are offered first. */
+class CaseMap extends Part {
+  constructor(host, component) { super(host, component); this.draw(); }
+  heard() { }
+  draw() {
+    const { outlines, marks, own } = this.data, same = JSON.stringify([this.data.id, marks, outlines.length]);
+    if (same === this.same) return;
+    this.same = same;
+    const here = marks.find((mark) => mark.kind === "case");
+    if (!here) { this.host.innerHTML = `<div class="gwq-map"><p>${esc(this.t("The report has no point: only its area is known."))}</p></div>`; return; }
+    const narrow = Math.cos((here.lat * Math.PI) / 180), metre = 1 / 111195;
+    const near = marks.filter((mark) => Math.hypot((mark.lon - here.lon) * narrow, mark.lat - here.lat) < 6000 * metre);
+    const reach = Math.max(250 * metre, ...near.map((mark) => Math.max(Math.abs(mark.lon - here.lon) * narrow, Math.abs(mark.lat - here.lat) * 1.5))) * 1.25;
+    const wide = 480, high = 300, scale = wide / 2 / reach;
+    const x = (lon) => (wide / 2 + (lon - here.lon) * narrow * scale).toFixed(1), y = (lat) => (high / 2 - (lat - here.lat) * scale).toFixed(1);
+    const areas = outlines.filter(([code, ring]) => code.length > 12 || reach > 400 * metre || ring).map(([code, ring]) => `<path class="${code === own ? "own" : code.length > 12 ? "cell" : ""}" d="M${ring.map(([lon, lat]) => `${x(lon)} ${y(lat)}`).join("L")}Z"/>`).join("");
+    const drawn = near.filter((mark) => mark !== here).map((mark) => mark.kind === "team"
+      ? `<path class="way" d="M${x(here.lon)} ${y(here.lat)}L${x(mark.lon)} ${y(mark.lat)}"/><path class="team" d="M${x(mark.lon)} ${y(mark.lat) - 9}l9 15h-18z"/><text x="${x(mark.lon)}" y="${Number(y(mark.lat)) + 22}">${esc(mark.label)}</text>`
+      : `<circle class="like" cx="${x(mark.lon)}" cy="${y(mark.lat)}" r="6"/>`).join("");
+    const bar = [50, 100, 200, 500, 1000, 2000].find((m) => m * metre * scale > 50) ?? 5000;
+    this.host.innerHTML = `<div class="gwq-map"><svg viewBox="0 0 ${wide} ${high}" preserveAspectRatio="xMidYMid slice" role="img" aria-label="${esc(this.t("map"))}">${areas}${drawn}<path class="case ${here.light}" d="M${x(here.lon)} ${y(here.lat)}c-3-9-13-13-13-23a13 13 0 0 1 26 0c0 10-10 14-13 23z"/><path class="bar" d="M14 ${high - 16}h${(bar * metre * scale).toFixed(0)}"/><text class="m" x="14" y="${high - 22}">${bar < 1000 ? `${bar} m` : `${bar / 1000} km`}</text></svg><span>${esc(this.t("Schematic, no basis for boundaries"))}</span></div>`;
+  }
+}
+
+const PARTS = { head: Head, queue: Queue, clocks: Clocks, map: CaseMap };
+const mounted = new WeakMap();
+
+export default function (component) {
+  const host = component.parentElement.querySelector(".gw-host") ?? component.parentElement;
+  const known = mounted.get(host);
+  if (known && known.part.data.part === component.data.part && known.part.desk.area === component.data.area && known.part.desk.lang === component.data.lang) {
+    clearTimeout(known.leaving);
+    known.part.update(component);
+  } else {
+    known?.part.stop();
+    mounted.set(host, { part: new PARTS[component.data.part](host, component), leaving: 0 });
+  }
+  return () => {
+    const entry = mounted.get(host);
+    // A rerun may unmount and mount in one breath; only a part that stays away is taken down.
+    if (entry) entry.leaving = setTimeout(() => { mounted.delete(host); entry.part.stop(); }, 300);
+  };
+}

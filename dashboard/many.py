@@ -1,0 +1,241 @@
+"""Takes one step on many cases at once: what is lawful for those ticked, a preview, one action, every answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from dashboard import told
+from dashboard.data.workbench import Plan, plan, several
+from dashboard.frame import Frame
+from dashboard.pressing import CONFLICT, Conflict, act, command, prefilled
+from dispatch.assigning import recorded
+from dispatch.messages import show_number
+from dispatch.rules.chain import STATES, STEPS, Incident, lawful
+
+LIMIT = 500  # cases ticked at once
+SHOWN = 50  # rows of a preview; all of them are sent
+# The steps that make sense for many at once, in the order in which they stand; Shift and the letter presses them.
+KEYS = {
+    "accept": "Shift+A",
+    "dispatch": "Shift+D",
+    "reassign": "Shift+G",
+    "send_whistle": "",
+    "verify": "",
+    "remind": "Shift+B",
+    "supervise": "Shift+U",
+    "escalate": "",
+    "merge": "Shift+M",
+}
+CLEARED = "wb-cleared"
+
+
+def bar(f: Frame, ids: Sequence[int]) -> None:
+    """Show how many are ticked and the steps that the law allows for them; nothing where none is ticked."""
+    _ = f._
+    if not ids:
+        return
+    incidents = several(f.door, f.who.actor, ids[:LIMIT])
+    if not incidents:
+        return
+    who = f.who.actor
+    may = {incident.id: {step.verb for step in lawful(incident, who)} for incident in incidents}
+    states = Counter(STATES[incident.state][0 if f.lang == "zh" else 1] for incident in incidents)
+    st.html(
+        f"<b>{_('{n} ticked').format(n=len(incidents))}</b> <span class=wb-m2>"
+        f"{' · '.join(f'{state} {n}' for state, n in states.most_common())}</span>",
+        width="content",
+    )
+    first = True
+    for verb, key in KEYS.items():
+        able = [incident for incident in incidents if verb in may[incident.id]]
+        if verb == "merge":
+            able = able if len(incidents) > 1 else []
+        if not able:
+            continue
+        # Lawful for all comes as a button in full; for some only, its count says so.
+        whole = len(able) == len(incidents)
+        words = STEPS[verb].zh if f.lang == "zh" else STEPS[verb].en[:1].upper() + STEPS[verb].en[1:]
+        label = f"{words} {len(able)}" if whole else f"{words} {len(able)}/{len(incidents)}"
+        kind: Any = "primary" if first and whole else "secondary"
+        first = first and not whole
+        if st.button(label, key=f"wb-many-{verb}", type=kind, shortcut=key or None):
+            _open(f, verb, able, incidents)
+    if st.button(_("Clear"), key="wb-many-clear", type="tertiary"):
+        _clear()
+        st.rerun()
+
+
+def _open(f: Frame, verb: str, able: Sequence[Incident], ticked: Sequence[Incident]) -> None:
+    match verb:
+        case "dispatch":
+            _dispatching(f, able)
+        case "reassign":
+            _reassigning(f, able)
+        case "merge":
+            _merging(f, able, ticked)
+        case "supervise" | "escalate":
+            _reasoned(f, verb, able)
+        case _:
+            _take(f, verb, able, [{} for _each in able])
+            st.rerun()
+
+
+def _dispatching(f: Frame, able: Sequence[Incident]) -> None:
+    """Preview which team goes where, all decided together, and the total against each its best team in turn."""
+    _ = f._
+
+    @st.dialog(_("Dispatch {n} cases together").format(n=len(able)), width="large")
+    def shown() -> None:
+        found = plan(f.door, f.who.actor, [incident.id for incident in able], datetime.now(UTC))
+        by_id = {incident.id: incident for incident in able}
+        placed = [each for each in found.decisions if each.chosen is not None]
+        teams = {each.chosen.team.id for each in placed if each.chosen is not None}
+        st.markdown(
+            _("Together: {n} cases to {teams} teams, cost {cost} min. One at a time: {n2} cases, {cost2} min.").format(
+                n=found.together[0], teams=len(teams), cost=round(found.together[1]),
+                n2=found.in_turn[0], cost2=round(found.in_turn[1]),
+            )
+        )  # fmt: skip
+        st.dataframe(
+            _lines(f, found, by_id), hide_index=True, height=min(420, 38 + 35 * len(found.decisions))
+        )
+        if placed and st.button(
+            _("Dispatch {n}").format(n=len(placed)), key="wb-many-go", type="primary", width="stretch"
+        ):
+            sent = [by_id[each.waiting.id] for each in placed]
+            args = [
+                {"team_id": each.chosen.team.id, "offer": recorded(each.chosen)}
+                for each in placed
+                if each.chosen is not None
+            ]
+            _take(f, "dispatch", sent, args)
+            st.rerun()
+
+    shown()
+
+
+def _lines(f: Frame, found: Plan, by_id: dict[int, Incident]) -> list[dict[str, str]]:
+    _ = f._
+    rows = []
+    for each in found.decisions[:SHOWN]:
+        incident = by_id[each.waiting.id]
+        chosen = each.chosen
+        why = chosen.shortfalls if chosen is not None else each.shortfalls
+        rows.append(
+            {
+                _("Number"): show_number(incident.number),
+                _("Matter"): incident.text[:40],
+                _("Place"): told.place(f.directory, incident.area_code, f.lang),
+                _("Team"): told.team(f.directory, chosen.team.id, f.lang)
+                if chosen is not None
+                else _("nobody"),
+                _("Missing or against"): "；".join(because.words(f.lang) for because in why),
+            }
+        )
+    return rows
+
+
+def _reassigning(f: Frame, able: Sequence[Incident]) -> None:
+    """Send many to one other team, or each to the best other one, with one reason for all: one action."""
+    _ = f._
+
+    @st.dialog(_("Reassign {n} cases").format(n=len(able)))
+    def shown() -> None:
+        town = {incident.area_code[:9] for incident in able}
+        near = [
+            team
+            for team in f.directory.teams.values()
+            if any(each.startswith(team.area_code[:9]) for each in town)
+        ] or list(f.directory.teams.values())
+        near.sort(key=lambda team: (team.load - team.capacity, team.id))
+        chosen = st.selectbox(
+            _("To which team"),
+            [team.id for team in near],
+            format_func=lambda team_id: (
+                f"{told.team(f.directory, team_id, f.lang)}　"
+                f"{f.directory.teams[team_id].load}/{f.directory.teams[team_id].capacity}"
+            ),
+            key="wb-many-team",
+        )
+        reason = st.text_input(_("Reason"), _("Work is shared out anew"), max_chars=200, key="wb-many-reason")
+        if st.button(
+            _("Reassign {n}").format(n=len(able)), key="wb-many-go", type="primary", width="stretch"
+        ):
+            _take(f, "reassign", able, [{"team_id": chosen, "reason": reason} for _each in able])
+            st.rerun()
+
+    shown()
+
+
+def _merging(f: Frame, able: Sequence[Incident], ticked: Sequence[Incident]) -> None:
+    """Merge the ticked cases into one of them: the oldest is proposed."""
+    _ = f._
+
+    @st.dialog(_("Merge into one case"))
+    def shown() -> None:
+        oldest = sorted(ticked, key=lambda incident: (incident.reported_at, incident.id))
+        parent = st.radio(
+            _("Which one stays"),
+            [incident.id for incident in oldest[:20]],
+            format_func=lambda one: next(
+                f"{show_number(i.number)}　{i.text[:30]}" for i in oldest if i.id == one
+            ),
+            key="wb-many-parent",
+        )
+        rest = [incident for incident in able if incident.id != parent]
+        if st.button(
+            _("Merge {n} into it").format(n=len(rest)), key="wb-many-go", type="primary", width="stretch"
+        ):
+            _take(f, "merge", rest, [{"into": parent} for _each in rest])
+            st.rerun()
+
+    shown()
+
+
+def _reasoned(f: Frame, verb: str, able: Sequence[Incident]) -> None:
+    _ = f._
+    words = STEPS[verb].zh if f.lang == "zh" else STEPS[verb].en[:1].upper() + STEPS[verb].en[1:]
+
+    @st.dialog(f"{words} {len(able)}")
+    def shown() -> None:
+        reason = st.text_input(_("Reason"), prefilled(verb, _), max_chars=200, key=f"wb-many-{verb}-reason")
+        if st.button(
+            _("Confirm: {verb}").format(verb=words), key="wb-many-go", type="primary", width="stretch"
+        ):
+            _take(f, verb, able, [{"reason": reason} for _each in able])
+            st.rerun()
+
+    shown()
+
+
+def _take(f: Frame, verb: str, incidents: Sequence[Incident], args: Sequence[dict[str, Any]]) -> None:
+    """Send one batch; what was refused is told on the page, and never stops the others."""
+    _ = f._
+    commands = [command(verb, one, f.who, given) for one, given in zip(incidents, args, strict=True)]
+    outcomes = act(f.door, commands)
+    refused = [
+        (one, outcome.refusal.words(f.lang))
+        for one, outcome in zip(incidents, outcomes, strict=True)
+        if outcome.refusal is not None
+    ]
+    words = told.verb(verb, f.lang)
+    if refused:
+        each = "；".join(f"{show_number(one.number)} {why}" for one, why in refused[:5])
+        more = _(" and {n} more").format(n=len(refused) - 5) if len(refused) > 5 else ""
+        told_so = _("{n} not taken, the other {rest}: {verb} done. {each}").format(
+            n=len(refused), rest=len(outcomes) - len(refused), verb=words, each=each + more
+        )
+        st.session_state[CONFLICT] = Conflict(refused[0][0].id, told_so)
+    else:
+        st.toast(_("{verb}: {n} done").format(verb=words, n=len(outcomes)), icon=":material/check:")
+    _clear()
+
+
+def _clear() -> None:
+    st.session_state["wb-ticked"] = []
+    st.session_state[CLEARED] = st.session_state.get(CLEARED, 0) + 1

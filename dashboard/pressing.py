@@ -1,0 +1,197 @@
+"""Presses a step for whoever looked at a case: says who was quicker, keeps what was typed, asks for what is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from dashboard import steps, told
+from dashboard.data import Detail, Reads, Viewer, reads
+from dashboard.data.workbench import Last, since
+from dashboard.frame import Frame, directory
+from dashboard.session import viewer
+from dashboard.words import Translate, chosen, translator
+from dispatch.desk import Outcome
+from dispatch.messages import show_number
+from dispatch.rules.chain import STEPS, Command, Incident, Step
+from models.servers import addresses
+
+# What may happen beside a person without taking their step from them.
+BESIDE = frozenset(
+    {"note", "remind", "breach", "absorb", "supervise", "escalate", "arrive", "name_commander"}
+)
+CONFLICT, REFUSED, FRESH, WRITTEN = "wb-conflict", "wb-refused", "wb-fresh", "wb-written"
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A step that was not taken because somebody else was quicker; it stays until it is answered."""
+
+    incident_id: int
+    words: str
+    verb: str = ""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    seq: int = 0
+
+
+def press(verb: str, incident: Incident, args: Mapping[str, Any], field_key: str = "") -> bool:
+    """Take a step on a case as it was seen, as whoever is signed in; return whether it was taken.
+
+    Where somebody changed it meanwhile, nothing is sent and a conflict stands on the page; a refusal stands at the
+    button. What was typed under `field_key` is cleared only when the step was taken.
+    """
+    who = viewer()
+    if who is None:
+        return False
+    lang = chosen(st.query_params.get("lang"))
+    door = reads()
+    st.session_state.pop(REFUSED, None)
+    news = since(door, who.actor, incident.id, incident.seq)
+    quicker = [
+        each for each in news if each.verb not in BESIDE and each.actor not in (who.actor.id, "system")
+    ]
+    if quicker:
+        told_conflict = conflict_words(quicker[-1], incident, verb, lang)
+        st.session_state[CONFLICT] = Conflict(incident.id, told_conflict, verb, dict(args), news[-1].seq)
+        return False
+    outcome = act(door, [command(verb, incident, who, args)])[0]
+    if outcome.refusal is not None:
+        st.session_state[REFUSED] = (incident.id, outcome.refusal.words(lang))
+        return False
+    st.toast(translator(lang)("{verb}: done").format(verb=told.verb(verb, lang)), icon=":material/check:")
+    if field_key:
+        st.session_state[FRESH] = field_key
+        st.session_state[WRITTEN] = [incident.id]
+    return True
+
+
+def command(verb: str, incident: Incident, who: Viewer, args: Mapping[str, Any]) -> Command:
+    """Return the command of a press: pressed twice on the same state, it is one."""
+    return Command(verb, incident.id, who.actor, f"desk-{who.actor.id}-{incident.seq}", dict(args))
+
+
+def act(door: Reads, commands: Sequence[Command]) -> list[Outcome]:
+    """Hand commands to the Desk and tell the screens."""
+    return door.act(commands, datetime.now(UTC), addresses().redis_url)
+
+
+def conflict_words(quicker: Last, incident: Incident, verb: str, lang: str) -> str:
+    """Return who did what to a case before one's own step."""
+    _ = translator(lang)
+    who = told.actor(directory(), quicker.actor, lang)
+    at = f"{quicker.at.astimezone(told.ZONE):%H:%M}"
+    said = _("{who} already did “{done}” at {at}: {number}.").format(
+        who=who, done=told.verb(quicker.verb, lang), at=at, number=show_number(incident.number)
+    )
+    reason = " " + _("Reason given: “{reason}”.").format(reason=quicker.reason) if quicker.reason else ""
+    mine = " " + _("Your “{verb}” was not sent; what you chose and wrote is kept.").format(
+        verb=told.verb(verb, lang)
+    )
+    return said + reason + mine
+
+
+def conflict(f: Frame) -> None:
+    """Show the conflict, if there is one, with its ways out; it stays until one of them is taken."""
+    found = st.session_state.get(CONFLICT)
+    if not isinstance(found, Conflict):
+        return
+    _ = f._
+    with st.container(key="wb-conflict", horizontal=True, vertical_alignment="center"):
+        st.html(f'<span class="gw-light yellow"></span><b>{_escaped(found.words)}</b>', width="stretch")
+        if found.verb:
+            st.button(_("See it now"), key="wb-see", on_click=_see, args=(found,))
+            st.button(_("Do mine anyway"), key="wb-mine", on_click=_insist, args=(found,))
+        st.button(_("Understood"), key="wb-understood", type="tertiary", on_click=_answered)
+
+
+def _answered() -> None:
+    st.session_state.pop(CONFLICT, None)
+
+
+def _see(found: Conflict) -> None:
+    st.query_params["id"] = str(found.incident_id)
+    _answered()
+
+
+def _insist(found: Conflict) -> None:
+    """Send one's own step on the case as it is now; a dispatch of what is dispatched already is a reassignment."""
+    who = viewer()
+    if who is None:
+        return
+    lang = chosen(st.query_params.get("lang"))
+    _ = translator(lang)
+    door = reads()
+    detail = door.detail(who.actor, found.incident_id)
+    _answered()
+    if detail is None:
+        return
+    verb, args = found.verb, dict(found.args)
+    if verb == "dispatch" and verb_for(detail.incident, verb) != "dispatch":
+        verb = "reassign"
+    if "reason" in STEPS[verb].needs and not args.get("reason"):
+        args["reason"] = _("Decided anew after a conflict")
+    press(verb, detail.incident, args)
+
+
+def verb_for(incident: Incident, verb: str) -> str:
+    """Return the step that sends a team as the case stands: the first dispatch, or a reassignment."""
+    return "reassign" if verb == "dispatch" and incident.state in STEPS["reassign"].sources else verb
+
+
+def refusal(incident: Incident) -> str:
+    """Return the sentence of the last refusal on this case, or nothing."""
+    found = st.session_state.get(REFUSED)
+    return found[1] if found and found[0] == incident.id else ""
+
+
+def ask(f: Frame, step: Step, detail: Detail, reason: str = "") -> None:
+    """Ask in a dialog for what a step needs, with the reason filled in, and take it once it is confirmed."""
+    _ = f._
+    words = step.zh if f.lang == "zh" else step.en[:1].upper() + step.en[1:]
+    incident = detail.incident
+
+    @st.dialog(f"{words}　{show_number(incident.number)}")
+    def shown() -> None:
+        key = f"ask-{step.verb}-{incident.id}-{incident.seq}"
+        given = {
+            need: steps.ask(f, step, need, detail, key, reason if need in ("reason", "note") else "")
+            for need in (*step.needs, *step.may)
+        }
+        args = {need: value for need, value in given.items() if value not in (None, "", ())}
+        confirm(
+            _("Confirm: {verb}").format(verb=words),
+            key,
+            lambda: press(step.verb, incident, args),
+            f,
+            incident,
+        )
+
+    shown()
+
+
+def confirm(label: str, key: str, taken: Callable[[], bool], f: Frame, incident: Incident) -> None:
+    """Show the button that ends a dialog; a refusal stands below it and keeps what was typed."""
+    if st.button(label, key=key, type="primary", width="stretch"):
+        if taken() or isinstance(st.session_state.get(CONFLICT), Conflict):
+            st.rerun()
+    if why := refusal(incident):
+        st.html(f'<span class="wb-refused">{_escaped(why)}</span>')
+
+
+def prefilled(verb: str, _: Translate) -> str:
+    """Return the reason that a dialog begins with."""
+    return {
+        "whistle": _("One unit cannot settle this alone; others must come to the spot."),
+        "suspend": _("Waits for a condition that the unit cannot bring about."),
+        "supervise": _("Near or past its limit without progress."),
+        "escalate": _("Beyond what the town can settle."),
+        "hand_down": _("To be settled where it lies."),
+    }.get(verb, "")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
