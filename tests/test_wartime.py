@@ -146,8 +146,8 @@ def test_the_command_declares_lists_ends_and_says_why_not(
             ("zhao", "dispatcher", TOWN),
         ):
             connection.execute(
-                "insert into account (login, password_hash, role, area_code) values (%s, '', %s, %s)",
-                (login, role, area),
+                "insert into account (login, password_hash, role, area_code, demo) values (%s, '', %s, %s, %s)",
+                (login, role, area, login == "demo"),
             )
     wish = ["wartime", "declare", "--area", TOWN, "--level", "2", "--kind", "flood", "--reason", "台风将至",
             "--commander", "县长", "--hours", "24"]  # fmt: skip
@@ -155,6 +155,10 @@ def test_the_command_declares_lists_ends_and_says_why_not(
     assert "One person declares and another approves" in capsys.readouterr().err
     assert main([*wish, "--by", "li", "--approved-by", "nobody"]) == 1
     assert "There is no account nobody" in capsys.readouterr().err
+    # Where the demo is closed, its accounts open no door.
+    monkeypatch.setenv("DEMO", "0")
+    assert main([*wish, "--by", "li", "--approved-by", "demo"]) == 1
+    assert "There is no account demo" in capsys.readouterr().err
     assert main([*wish, "--by", "li", "--approved-by", "zhao"]) == 1
     assert "may not declare or end wartime" in capsys.readouterr().err
     assert main([*wish, "--by", "li", "--approved-by", "wang"]) == 0
