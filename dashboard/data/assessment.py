@@ -1,0 +1,482 @@
+"""What the assessment page reads: who may be seen, one subject's card with its cases, and what stands beside it.
+
+A subject that a viewer may not see is answered exactly like one that does not exist: with None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from fractions import Fraction
+from threading import Lock
+from typing import Any
+
+import msgspec
+import psycopg
+
+from dashboard.data.city import Reads
+from dispatch import resampling, scoring
+from dispatch.resampling import Drawn
+from dispatch.rules import fairness
+from dispatch.rules.areas import contains, prefix_of
+from dispatch.rules.assessment import VOLUME, Indicator, Rules, band
+from dispatch.rules.fairness import Standing
+from dispatch.rules.incident import Actor
+
+SUBJECTS_MOST = 500  # offered to choose from
+KEPT_MOST = 32
+AREAS = ("village", "town", "county", "city")
+PERSONS = frozenset({"dispatcher", "duty_leader", "grid_worker", "grid_head"})
+# Whose cases a pooled kind's are, from the kind below.
+BELOW = {
+    "town": "village",
+    "county": "village",
+    "city": "village",
+    "department": "team",
+    "grid_head": "grid_worker",
+}
+# Who sees the cards of all the units below them, and who of the people too.
+UNITS = frozenset({"leader", "city", "county", "duty_leader", "dispatcher", "village", "auditor"})
+PEOPLE = frozenset({"leader", "city", "county", "duty_leader", "village", "auditor"})
+
+Subject = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """Hold a month that was assessed."""
+
+    month: date
+    frozen: bool
+    version: int
+    as_of: datetime
+    hash: str
+    computed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Hold a subject to choose, with its score and how many cases it rests on."""
+
+    kind: str
+    subject: str
+    score: float | None
+    band: str
+    cases: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Hold one part of a card: its indicator, weight, credits over the base, points, and what it lost of the score.
+
+    `lost` is in points of the final score: parts without data take no weight,
+    the others share it. `numerator` and
+    `denominator` are the cases; empty for a subject whose cases are those of the subjects below it.
+    """
+
+    name: str
+    zh: str
+    en: str
+    weight: int
+    n: Fraction
+    d: int
+    points: Fraction | None
+    lost: Fraction
+    more_is_better: bool
+    top: int
+    numerator: tuple[int, ...]
+    denominator: tuple[int, ...]
+    exempt: tuple[tuple[int, str], ...]
+    left_out: tuple[tuple[int, str], ...]
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Return credits over base, or None for no data."""
+        return self.n / self.d if self.d else None
+
+    @property
+    def drawn(self) -> Drawn:
+        """Return it for drawing its cases again."""
+        return Drawn(
+            self.weight, self.n, self.d, self.numerator, self.denominator, self.more_is_better, self.top
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """Hold what an appeal granted after the freeze changed, beside the frozen score."""
+
+    incident_id: int
+    number: int
+    reason: str
+    before: Fraction | None
+    after: Fraction | None
+    entered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Hold what the nightly recomputation found: what is stored and what the events give."""
+
+    stored: str
+    recomputed: str
+    found_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Hold one subject's card of a month and everything that says how far it can be relied on.
+
+    `interval` is in points,
+    from drawing the cases again; `band` the letter of the exact score. `sound` says that
+    the stored parts still have their hash, `adds_up` that the parts' points give the score.
+    """
+
+    kind: str
+    subject: str
+    name: str
+    month: Month
+    rules: Rules
+    cards: tuple[str, ...]
+    score: Fraction | None
+    band: str
+    cases: int
+    lines: tuple[Line, ...]
+    also: tuple[Line, ...]
+    weighed: int
+    hash: str
+    sound: bool
+    adds_up: bool
+    interval: tuple[float, float] | None
+    before: Fraction | None
+    corrections: tuple[Corrected, ...]
+    wrong: tuple[Wrong, ...]
+    checked_at: datetime | None
+
+    def line(self, name: str) -> Line | None:
+        """Return the part, or a rate shown beside them, of a name."""
+        return next((each for each in (*self.lines, *self.also) if each.name == name), None)
+
+    @property
+    def crosses(self) -> int | None:
+        """Return the score at which a band begins that the interval crosses, or None."""
+        if self.interval is None:
+            return None
+        low, high = self.interval
+        return next((at for at in self.rules.bands.values() if low < at <= high), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Hold a subject's place among its like: ranks it may have within the intervals, of how many that are ranked."""
+
+    own: Standing
+    best: int
+    worst: int
+    ranked: int
+
+
+@dataclass(slots=True)
+class _Kept:
+    values: dict[Any, Any] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+    def get(self, key: Any) -> Any:
+        with self.lock:
+            return self.values.get(key)
+
+    def put(self, key: Any, value: Any) -> Any:
+        with self.lock:
+            if len(self.values) >= KEPT_MOST:
+                self.values.clear()
+            self.values[key] = value
+        return value
+
+
+_standings, _lists, _intervals = _Kept(), _Kept(), _Kept()
+
+
+def months(door: Reads, at_most: int = 13) -> list[Month]:
+    """Return the months that were assessed, the newest first."""
+    with door.look() as connection:
+        rows = connection.execute(
+            "select month, state = 'frozen', policy_version, as_of, hash, computed_at from assessment_month"
+            " order by month desc limit %s",
+            (at_most,),
+        ).fetchall()
+    return [Month(*row) for row in rows]
+
+
+def own_subjects(actor: Actor) -> list[Subject]:
+    """Return the subjects that are an actor's own, whatever else they may see, the likeliest first."""
+    area = actor.area_code
+    match actor.role:
+        case "team":
+            return [("team", str(actor.team_id))]
+        case "grid_worker":
+            return [("grid_worker", actor.id), ("grid_worker", f"worker/{area}")]
+        case "grid_head":
+            return [("grid_head", actor.id), ("grid_head", f"head/{area[:12]}"), ("village", area[:12])]
+        case "dispatcher":
+            return [("dispatcher", actor.id), ("dispatcher", f"dispatcher/{area}")]
+        case "duty_leader":
+            return [("duty_leader", actor.id), ("duty_leader", f"duty/{area}")]
+        case "village" | "county" | "city":
+            return [(actor.role, area)]
+        case "leader":
+            return [
+                (
+                    {4: "village", 9: "town", 12: "village"}.get(
+                        len(area), "city" if area.endswith("00") else "county"
+                    ),
+                    area,
+                )
+            ]
+    return []
+
+
+def kinds_for(actor: Actor) -> tuple[str, ...]:
+    """Return the kinds of subjects that an actor may choose among."""
+    if actor.role not in UNITS:
+        return tuple(dict.fromkeys(kind for kind, _ in own_subjects(actor)))
+    units = ("city", "county", "town", "village", "department", "team")
+    return (
+        (*units, *sorted(PERSONS))
+        if actor.role in PEOPLE
+        else (*units, *{k for k, _ in own_subjects(actor)} - {*units})
+    )
+
+
+def sees(connection: psycopg.Connection[Any], actor: Actor, kind: str, subject: str) -> bool:
+    """Tell whether an actor may see a subject's card: one's own, and from a centre all below it."""
+    if (kind, subject) in own_subjects(actor):
+        return True
+    if actor.role not in UNITS or (kind in PERSONS and actor.role not in PEOPLE):
+        return False
+    if actor.role == "auditor":
+        return True
+    area = _area_of(connection, kind, subject)
+    return area is not None and contains(actor.area_code, area)
+
+
+def listed(door: Reads, actor: Actor, kind: str, month: Month) -> list[Listed]:
+    """Return the subjects of a kind that an actor may see, the lowest scores first, those with few cases last."""
+    if kind not in kinds_for(actor):
+        return []
+    card = scoring.CARDS[kind][0]
+    where = "true"
+    values: dict[str, Any] = {}
+    if actor.role not in UNITS or (kind in PERSONS and actor.role not in PEOPLE):
+        where, values = "a.subject = any(%(own)s)", {"own": [s for k, s in own_subjects(actor) if k == kind]}
+    elif actor.role != "auditor":
+        prefix = prefix_of(actor.area_code)
+        values = {"like": prefix + "%", "tail": f"[/@]{prefix}[0-9]*$"}
+        if kind in AREAS:
+            where = "a.subject like %(like)s"
+        elif kind in ("team", "department"):
+            table = "team" if kind == "team" else "organisation"
+            where = (
+                f"exists (select from {table} t where t.id::text = a.subject and t.area_code like %(like)s)"
+            )
+        else:
+            where = (
+                "(a.subject ~ %(tail)s or exists (select from account t where a.subject = t.role || ':' || t.login"
+                " and t.area_code like %(like)s))"
+            )
+    query = (
+        "select a.kind, a.subject, a.score, a.band, a.cases from assessment a where a.month = %(month)s"
+        f" and a.kind = %(kind)s and a.card = %(card)s and {where}"
+        " order by a.cases < %(least)s, a.score nulls last, a.subject limit %(most)s"
+    )
+    with door.look() as connection:
+        rows = connection.execute(
+            query.encode(),
+            values | {"month": month.month, "kind": kind, "card": card, "least": 10, "most": SUBJECTS_MOST},
+        ).fetchall()
+    return [Listed(*row) for row in rows]
+
+
+def card(door: Reads, actor: Actor, kind: str, subject: str, month: Month, name: str) -> Card | None:
+    """Return one card of a subject's month; None where there is none, or the actor may not see it."""
+    if kind not in scoring.CARDS:
+        return None
+    with door.look() as connection:
+        if not sees(connection, actor, kind, subject):
+            return None
+        rows = connection.execute(
+            "select card, band, cases, parts::text, hash from assessment"
+            " where month = %s and kind = %s and subject = %s",
+            (month.month, kind, subject),
+        ).fetchall()
+        found = next((row for row in rows if row[0] == name), None)
+        if found is None:
+            return None
+        rules = scoring.rules_of(connection.cursor(), month.version)
+        before = connection.execute(
+            "select parts ->> 'score' from assessment where month < %s and kind = %s and subject = %s and card = %s"
+            " order by month desc limit 1",
+            (month.month, kind, subject, name),
+        ).fetchone()
+        corrections = connection.execute(
+            "select c.incident_id, i.number, c.reason, c.score_before, c.score_after, c.entered_at from correction c"
+            " join incident i on i.id = c.incident_id where c.month = %s and c.kind = %s and c.subject = %s"
+            " and c.card = %s order by c.id",
+            (month.month, kind, subject, name),
+        ).fetchall()
+        label = f"{month.month:%Y-%m} {kind} {subject} {name}"
+        wrong = connection.execute(
+            "select stored, recomputed, found_at from mismatch where what like 'assessment%%' and subject = any(%s)"
+            " and gone_at is null",
+            ([label, f"{month.month:%Y-%m}"],),
+        ).fetchall()
+        checked = connection.execute("select at from follower where name = 'recheck'").fetchone()
+    _card, _band, cases, text, digest = found
+    parts = msgspec.json.decode(text)
+    score = Fraction(parts["score"]) if parts["score"] else None
+    weighed = int(parts["weighed"])
+    catalogue = rules.catalogue
+    lines = tuple(_line(each, catalogue, weighed) for each in parts["parts"])
+    also = tuple(_line(each | {"weight": 0, "points": ""}, catalogue, 0) for each in parts.get("also", ()))
+    earned = sum((line.points or Fraction(0) for line in lines), Fraction(0))
+    total = earned * Fraction(100, weighed) if weighed else None
+    return Card(
+        kind=kind, subject=subject, name=name, month=month, rules=rules,
+        cards=tuple(c for c in scoring.CARDS[kind] if any(row[0] == c for row in rows)), score=score,
+        band=band(rules, score), cases=cases, lines=lines, also=also, weighed=weighed, hash=digest,
+        sound=scoring.card_hash(month.month, kind, subject, name, month.version, text) == digest,
+        adds_up=total == score, interval=_interval(lines, digest, rules.confidence),
+        before=Fraction(before[0]) if before is not None and before[0] else None,
+        corrections=tuple(Corrected(i, n, why, _exact(a), _exact(b), at) for i, n, why, a, b, at in corrections),
+        wrong=tuple(Wrong(*row) for row in wrong), checked_at=checked[0] if checked is not None else None,
+    )  # fmt: skip
+
+
+def peers(door: Reads, found: Card) -> Peers | None:
+    """Return a subject's place among all of its kind in the month, or None where it has too few cases for one."""
+    key = (id(door), found.month.hash, found.kind, found.name)
+    places: dict[str, Standing] | None = _standings.get(key)
+    if places is None:
+        with door.look() as connection:
+            rows = connection.execute(
+                "select a.subject, array_agg(p.part ->> 'indicator' order by p.at),"
+                " array_agg(p.part ->> 'n' order by p.at),"
+                " array_agg((p.part ->> 'd')::int order by p.at), array_agg((p.part ->> 'weight')::int order by p.at)"
+                " from assessment a, json_array_elements(a.parts -> 'parts') with ordinality p(part, at)"
+                " where a.month = %s and a.kind = %s and a.card = %s group by a.subject",
+                (found.month.month, found.kind, found.name),
+            ).fetchall()
+        counted = {
+            subject: [
+                _good(found.rules.catalogue, *part) for part in zip(names, ns, ds, weights, strict=True)
+            ]
+            for subject, names, ns, ds, weights in rows
+        }
+        ranked = fairness.standings(counted, found.rules.min_count, found.rules.confidence)
+        places = _standings.put(key, {each.subject: each for each in ranked})
+    own = places.get(found.subject)
+    if own is None or own.rank is None:
+        return None
+    others = [each for each in places.values() if each.rank is not None]
+    best = 1 + sum(each.low > own.high for each in others)
+    worst = sum(each.high >= own.low for each in others)
+    return Peers(own, best, worst, len(others))
+
+
+def _good(
+    catalogue: Mapping[str, Indicator], name: str, n: str, d: int, weight: int
+) -> tuple[float, int, int]:
+    """Return how good a part is as (good share times base, base, weight)."""
+    indicator = catalogue.get(name)
+    share = float(Fraction(n)) / (indicator.top if indicator is not None else 1)
+    return (share if indicator is None or indicator.more_is_better else d - share, d, weight)
+
+
+def _line(part: Mapping[str, Any], catalogue: Mapping[str, Indicator], weighed: int) -> Line:
+    indicator = catalogue.get(part["indicator"])
+    zh, en = ("派遣量", "dispatches") if indicator is None else (indicator.zh, indicator.en)
+    points = Fraction(part["points"]) if part["points"] else None
+    weight = int(part["weight"])
+    lost = (weight - points) * Fraction(100, weighed) if points is not None and weighed else Fraction(0)
+    return Line(
+        part["indicator"], zh, en, weight, Fraction(part["n"]), int(part["d"]), points, lost,
+        indicator is None or indicator.more_is_better, 1 if indicator is None else indicator.top,
+        tuple(part.get("numerator", ())), tuple(part.get("denominator", ())),
+        tuple((i, why) for i, why in part.get("exempt", ())),
+        tuple((i, why) for i, why in part.get("left_out", ())),
+    )  # fmt: skip
+
+
+def _interval(lines: Sequence[Line], digest: str, confidence: float) -> tuple[float, float] | None:
+    found = _intervals.get(digest)
+    if found is None:
+        drawn = [line.drawn for line in lines if line.name != VOLUME]
+        found = _intervals.put(digest, (resampling.interval(drawn, digest, confidence),))
+    answer: tuple[float, float] | None = found[0]
+    # How much was dispatched is no sample of anything.
+    return None if any(line.name == VOLUME for line in lines) else answer
+
+
+def _exact(text: str) -> Fraction | None:
+    return Fraction(text) if text else None
+
+
+def _area_of(connection: psycopg.Connection[Any], kind: str, subject: str) -> str | None:
+    """Return the area in which a subject works, or None where that is not known."""
+    if kind in AREAS:
+        return subject
+    if kind in ("team", "department"):
+        if not subject.isdecimal() or len(subject) > 9:
+            return None
+        table = "team" if kind == "team" else "organisation"
+        row = connection.execute(
+            f"select area_code from {table} where id = %s".encode(), (int(subject),)
+        ).fetchone()
+        return row[0] if row is not None else None
+    tail = subject.replace("@", "/").rpartition("/")[2]
+    if tail.isdecimal() and len(tail) >= 6:
+        return tail
+    _role, found, login = subject.partition(":")
+    row = connection.execute(
+        "select area_code from account where login = %s", (login if found else subject,)
+    ).fetchone()
+    return row[0] if row is not None else None
+
+
+def department_names(door: Reads) -> dict[str, tuple[str, str]]:
+    """Return a department's id as text -> its names in Chinese and English."""
+    with door.look() as connection:
+        rows = connection.execute("select id::text, name, name_en from organisation").fetchall()
+    return {key: (name, name_en) for key, name, name_en in rows}
+
+
+def bundles(door: Reads, found: Card) -> list[dict[str, Line]]:
+    """Return the lines that hold a card's cases, by name: its own, or those of every subject below a pooled one."""
+    lower = BELOW.get(found.kind)
+    if lower is None:
+        return [{line.name: line for line in (*found.lines, *found.also)}]
+    key = (id(door), found.month.hash, found.kind, found.subject, found.name)
+    kept: list[dict[str, Line]] | None = _lists.get(key)
+    if kept is None:
+        where = "a.subject like %(like)s"
+        like, unit = prefix_of(found.subject) + "%", 0
+        if found.kind == "department":
+            where = (
+                "exists (select from team t where t.id::text = a.subject and t.organisation_id = %(unit)s)"
+            )
+            unit = int(found.subject)
+        elif found.kind == "grid_head":
+            like = f"worker/{found.subject.rpartition('/')[2]}%"
+        with door.look() as connection:
+            rows = connection.execute(
+                "select a.parts::text from assessment a where a.month = %(month)s and a.kind = %(lower)s"
+                f" and a.card = %(card)s and {where} order by a.subject".encode(),
+                {"month": found.month.month, "lower": lower, "card": found.name, "like": like, "unit": unit},
+            ).fetchall()
+        kept = []
+        for (text,) in rows:
+            parts = msgspec.json.decode(text)
+            every = [*parts["parts"], *(p | {"weight": 0, "points": ""} for p in parts.get("also", ()))]
+            kept.append({p["indicator"]: _line(p, found.rules.catalogue, 0) for p in every})
+        _lists.put(key, kept)
+    return kept

@@ -1,0 +1,251 @@
+"""The cases behind an assessment, in sets that add up to the base, with who held them when; and the appeals on them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any, Literal
+
+import msgspec
+
+from dashboard.data.assessment import Card, Line, Subject
+from dashboard.data.city import Reads
+from dashboard.data.scope import within
+from dispatch.desk import Outcome
+from dispatch.rules.chain import STEPS, Actor, Command
+from dispatch.rules.clocks import Clock
+from models.servers import addresses
+
+PAGE_ROWS = 50
+IDS_MOST = 20_000  # looked through for appeals
+Hands = Literal["own", "centre", "other", "paused"]
+
+# The sets of each part, what was lost first; other parts have those credited and those not.
+SETS: dict[str, tuple[str, ...]] = {
+    "on_time_disposal": ("late", "waiting", "inside", "kept"),
+    "disposal": ("waiting", "inside", "disposed"),
+    "overdue_backlog": ("waiting", "disposed", "inside"),
+}
+_clock = msgspec.json.Decoder(Clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Appeal:
+    """Hold an appeal as it stands: who made it, why, who judged it and how; `granted` is None while it is open."""
+
+    incident_id: int
+    number: int
+    by: str
+    reason: str
+    reviews: tuple[tuple[str, bool, str], ...]
+    granted: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseLine:
+    """Hold one case of a set; `over_s` is how long past the limit, and `hands` who held it for how many seconds."""
+
+    id: int
+    number: int
+    category: str
+    area_code: str
+    state: str
+    limit: str
+    used_s: float | None
+    over_s: float | None
+    hands: tuple[tuple[Hands, float], ...]
+    appeal: Appeal | None
+
+
+def sets_of(lines: Sequence[Mapping[str, Line]], name: str) -> dict[str, list[int]]:
+    """Return the case sets of a part, by name, over the lines of one subject or of all below it.
+
+    Every case of the base is in exactly one set, once for each subject whose it is.
+    """
+    found: dict[str, list[int]] = {}
+    for each in lines:
+        line = each.get(name)
+        if line is None:
+            continue
+        for label, ids in _split(each, line).items():
+            found.setdefault(label, []).extend(ids)
+    order = SETS.get(name, ("missed", "credited") if _better(lines, name) else ("credited", "missed"))
+    return {label: found.get(label, []) for label in order}
+
+
+def adds_up(sets: Mapping[str, Sequence[int]], base: int) -> bool:
+    """Tell whether the sets of a part together hold as many cases as its base."""
+    return sum(len(ids) for ids in sets.values()) == base
+
+
+def _better(lines: Sequence[Mapping[str, Line]], name: str) -> bool:
+    return all(each[name].more_is_better for each in lines if name in each)
+
+
+def _split(lines: Mapping[str, Line], line: Line) -> dict[str, list[int]]:
+    credited = set(line.numerator)
+    if line.name not in SETS:
+        return {
+            "credited": [i for i in line.denominator if i in credited],
+            "missed": [i for i in line.denominator if i not in credited],
+        }
+    disposed = _ids(lines, "disposal")
+    waiting = _ids(lines, "overdue_backlog")
+    found: dict[str, list[int]] = {label: [] for label in SETS[line.name]}
+    for case in line.denominator:
+        if line.name == "on_time_disposal" and case in credited:
+            label = "kept"
+        elif case in disposed:
+            label = "late" if line.name == "on_time_disposal" else "disposed"
+        else:
+            label = "waiting" if case in waiting else "inside"
+        found[label].append(case)
+    return found
+
+
+def _ids(lines: Mapping[str, Line], name: str) -> frozenset[int]:
+    line = lines.get(name)
+    return frozenset(line.numerator) if line is not None else frozenset()
+
+
+def rows(
+    door: Reads, actor: Actor, subject: Subject, ids: Sequence[int], as_of: datetime, page: int = 1,
+    page_rows: int = PAGE_ROWS,
+) -> list[CaseLine]:  # fmt: skip
+    """Return a page of cases, the longest past their limit first, with who held each; only those in scope."""
+    where, values = within(actor, "i")
+    team = int(subject[1]) if subject[0] == "team" and subject[1].isdecimal() else None
+    with door.look() as connection:
+        found = connection.execute(
+            "select i.id, i.number, i.category, i.area_code, i.state, (i.facts -> 'appeal')::text, c.clock::text,"
+            " c.overrun from incident i left join lateral (select x.clock, extract(epoch from"
+            "  coalesce((x.clock ->> 'ended')::timestamptz, %(as_of)s)"
+            "  - (x.clock ->> 'due')::timestamptz)::float8 overrun"
+            "  from (select coalesce(a.clocks -> 'dispose', i.clocks -> 'dispose') clock from (select 1) one"
+            "   left join lateral (select clocks from assignment where incident_id = i.id and role = 'lead'"
+            "    and state not in ('review', 'refused') and (%(team)s::int is null or team_id = %(team)s)"
+            "    order by sent_at desc, id desc limit 1) a on true) x) c on true"
+            f" where i.id = any(%(ids)s) and {where} order by c.overrun desc nulls last, i.reported_at desc, i.id desc"
+            " limit %(rows)s offset %(skip)s".encode(),
+            values | {
+                "ids": list(ids), "team": team, "as_of": as_of, "rows": page_rows,
+                "skip": (page - 1) * page_rows,
+            },
+        ).fetchall()  # fmt: skip
+        held = connection.execute(
+            "select incident_id, holder, paused_why is not null and paused_why <> '', began_at, ended_at from segment"
+            " where incident_id = any(%s) and began_at < %s order by incident_id, seq",
+            ([row[0] for row in found], as_of),
+        ).fetchall()
+    hands: dict[int, list[tuple[Hands, float]]] = {}
+    for incident, holder, paused, began, ended in held:
+        seconds = (min(ended or as_of, as_of) - began).total_seconds()
+        hands.setdefault(incident, []).append((_whose(holder, paused, subject), seconds))
+    return [
+        _row(row, tuple(hands.get(row[0], ())), as_of)
+        for row in found
+    ]  # fmt: skip
+
+
+def _whose(holder: str, paused: bool, subject: Subject) -> Hands:
+    kind, _, key = holder.partition("/")
+    if paused:
+        return "paused"
+    if kind == "centre":
+        return "centre"
+    return "own" if subject[0] != "team" or key == subject[1] else "other"
+
+
+def _row(row: Sequence[Any], hands: tuple[tuple[Hands, float], ...], as_of: datetime) -> CaseLine:
+    incident, number, category, area, state, appeal, clock_text, over = row
+    clock = _clock.decode(clock_text) if clock_text else None
+    used = None
+    if clock is not None:
+        used = ((clock.ended or as_of) - clock.since).total_seconds()
+    return CaseLine(
+        incident, number, category, area, state, clock.limit if clock is not None else "", used, over, hands,
+        _appeal(incident, number, appeal),
+    )  # fmt: skip
+
+
+def _appeal(incident: int, number: int, text: str | None) -> Appeal | None:
+    if not text or text == "null":
+        return None
+    told = msgspec.json.decode(text)
+    reviews = tuple((r["by"], bool(r["granted"]), r.get("reason", "")) for r in told.get("reviews", ()))
+    return Appeal(incident, number, told["by"], told["reason"], reviews, told["granted"])
+
+
+def appeals(door: Reads, actor: Actor, ids: Collection[int]) -> list[Appeal]:
+    """Return the appeals on a card's cases, the open ones first; those out of the viewer's scope are left out."""
+    where, values = within(actor, "i")
+    with door.look() as connection:
+        found = connection.execute(
+            "select i.id, i.number, (i.facts -> 'appeal')::text from incident i where i.id = any(%(ids)s)"
+            f" and i.facts ? 'appeal' and {where} order by i.facts -> 'appeal' ->> 'granted' nulls first, i.id desc"
+            " limit 100".encode(),
+            values | {"ids": list(ids)[:IDS_MOST]},
+        ).fetchall()
+    return [each for row in found if (each := _appeal(*row)) is not None]
+
+
+def numbers(door: Reads, actor: Actor, ids: Collection[int]) -> dict[int, tuple[int, str, str]]:
+    """Return incident id -> (number, category, area) of cases in the viewer's scope."""
+    where, values = within(actor, "i")
+    with door.look() as connection:
+        found = connection.execute(
+            "select i.id, i.number, i.category, i.area_code from incident i"
+            f" where i.id = any(%(ids)s) and {where}".encode(),
+            values | {"ids": list(ids)[:PAGE_ROWS]},
+        ).fetchall()
+    return {i: (number, category, area) for i, number, category, area in found}
+
+
+def if_granted(card: Card, lines: Sequence[Mapping[str, Line]], case: int) -> Fraction | None:
+    """Return what the score would be if an appeal on a case were granted, or None where there is no score.
+
+    A granted appeal makes the disposal timely and the waiting excused (docs/decisions/0018): the case stays in every
+    base, and each credit it did not have it gains.
+    """
+    if card.score is None or not card.weighed:
+        return None
+    points = Fraction(0)
+    for line in card.lines:
+        if not line.d or line.points is None:
+            continue
+        n = line.n + sum(_gained(each, line.name, case) for each in lines)
+        share = n / (line.d * line.top)
+        points += line.weight * (share if line.more_is_better else 1 - share)
+    return points * Fraction(100, card.weighed)
+
+
+def _gained(lines: Mapping[str, Line], name: str, case: int) -> int:
+    """Return how many credits more (or for what lowers a score, fewer) a case has once it is excused."""
+    line = lines.get(name)
+    if line is None:
+        return 0
+    base = Counter(line.denominator)[case]
+    credited = case in line.numerator
+    match name:
+        case "on_time_disposal":
+            return base if not credited and case in _ids(lines, "disposal") else 0
+        case "on_time_closing":
+            return base if not credited and case in _ids(lines, "closing") else 0
+        case "overdue_backlog":
+            return -base if credited else 0
+    return 0
+
+
+def may(actor: Actor, verb: str, state: str) -> bool:
+    """Tell whether an actor's role may take a step from a state; the Desk decides on everything else."""
+    step = STEPS[verb]
+    return actor.role in step.roles and state in step.sources
+
+
+def act(door: Reads, actor: Actor, verb: str, incident_id: int, press: str, args: dict[str, Any]) -> Outcome:
+    """Hand an appeal, or the judgement on one, to the Desk; the same `press` again is one action."""
+    command = Command(verb, incident_id, actor, f"assessment-{actor.id}-{press}", args)
+    return door.act([command], datetime.now(UTC), addresses().redis_url)[0]
