@@ -32,6 +32,9 @@ LOOK_BACK = timedelta(
 DISPUTES = "02"  # the theme of disputes
 FIELD_SOURCES = frozenset({"field_app"})  # reports by grid workers themselves
 DISPATCHING = frozenset({"dispatch", "reassign", "send_whistle"})
+# How ids of actors begin: of accounts, and of the desks of a demo whose people have none.
+DUTY_LEADERS = ("duty_leader:", "duty/")
+GRID_WORKERS = ("grid_worker:", "grid_head:", "worker/")
 DONE = frozenset({"done", "ended"})
 GONE = frozenset({"declined", "recalled"})
 CLOSED = frozenset({"closed", "archived"})
@@ -48,7 +51,9 @@ CARDS: dict[str, tuple[str, ...]] = {
     "team": ("unit", "whistle"),
     "department": ("unit", "whistle"),
     "dispatcher": ("dispatcher",),
+    "dispatch_centre": ("dispatcher",),
     "duty_leader": ("duty_leader",),
+    "duty_centre": ("duty_leader",),
     "grid_worker": ("grid_worker",),
     "grid_head": ("grid_worker",),
 }
@@ -60,17 +65,23 @@ KINDS: dict[str, tuple[str, str]] = {
     "team": ("队伍", "team"),
     "department": ("部门", "department"),
     "dispatcher": ("派遣员", "dispatcher"),
+    "dispatch_centre": ("中心派遣合计", "a centre's dispatching"),
     "duty_leader": ("值班长", "duty leader"),
+    "duty_centre": ("中心值班合计", "a centre's duty"),
     "grid_worker": ("网格员", "grid worker"),
     "grid_head": ("网格长", "grid head"),
 }
-POOLED = frozenset({"town", "county", "city", "department", "grid_head"})
+POOLED = frozenset({"town", "county", "city", "department", "grid_head", "dispatch_centre"})
 # Whose rates are shown in full beside the card, with stage times.
 IN_FULL = frozenset({"village", "town", "county", "city", "team", "department"})
 
 Subject = tuple[str, str]  # kind, and a code or id
 Cases = dict[Subject, list[Case]]
-Granted = Mapping[int, tuple[str, bool]]  # incident id -> why exempt, and whether it was never theirs
+Spans = Sequence[Sequence[str]]  # stretches of exempt time, each as two ISO texts; none exempts the whole
+Appeal = tuple[int, str, bool, Spans]  # seq of the judging event, and the rest as in Granted
+Granted = Mapping[
+    int, tuple[str, bool, Spans]
+]  # incident id -> why exempt, whether never theirs, exempt time
 
 _encode = msgspec.json.Encoder().encode
 
@@ -166,8 +177,8 @@ def cases(
             continue
         read += 1
         if granted is not None and incident.id in granted:
-            why, never = granted[incident.id]
-            incident.facts |= {"exempt": why, "never_theirs": never}
+            why, never, spans = granted[incident.id]
+            incident.facts |= {"exempt": why, "never_theirs": never, "exempt_spans": spans}
         story = _Story(life, incident, law.version(incident.policy_version), scope, workers)
         for kind, subject, at, case in story.tell():
             if begin <= at < end:
@@ -211,14 +222,28 @@ class _Story:
         self.accepted = incident.state not in BEFORE_ACCEPTING
         self.rating = incident.rating
         self.closed = incident.state in CLOSED
-        self.closed_on_time = self.closed and (incident.closed_on_time is True or bool(self.exempt))
+        # Stretches of exempt time are taken out of every clock; without any the whole is exempt.
+        self.spans = [
+            (datetime.fromisoformat(a), datetime.fromisoformat(b))
+            for a, b in (incident.facts.get("exempt_spans") or () if self.exempt else ())
+        ]
+        self.closed_on_time = self.closed and (
+            incident.closed_on_time is True or self._excused(incident.clocks.get("close"))
+        )
 
     def tell(self) -> Iterator[tuple[str, str, datetime, Case]]:
         """Yield (kind, subject, the instant that says in which month, case)."""
         i = self.incident
         whole = self._whole()
         yield "village", i.area_code[:12], i.reported_at, whole
-        yield "duty_leader", f"duty/{centre_of(i.area_code)}", i.reported_at, whole
+        centre = centre_of(i.area_code)
+        if self.rules.persons:
+            yield "duty_centre", centre, i.reported_at, whole
+            # Whoever led the duty over any part of it answers for all of it, once.
+            for leader in sorted({e.actor for e in self.events if e.actor.startswith(DUTY_LEADERS)}):
+                yield "duty_leader", leader, i.reported_at, whole
+        else:
+            yield "duty_leader", f"duty/{centre}", i.reported_at, whole
         for team_id in sorted({p.team_id for p in i.parts.values() if p.state not in ("review", "refused")}):
             parts = [
                 p for p in i.parts.values() if p.team_id == team_id and p.state not in ("review", "refused")
@@ -313,14 +338,14 @@ class _Story:
         for actor, acts in mine.items():
             verdicts = [self._due(e.change.clocks.get("dispatch")) for e in acts]
             sent = {p.id for e in acts for p in e.change.assignments if p.state == "sent"}
-            yield (
-                "dispatcher", actor, acts[0].at,
-                Case(
-                    self.incident.id, sent=True, accepted=self.accepted,
-                    returned=any(self.incident.parts[p].state == "declined" for p in sent),
-                    dispatched_on_time=None if set(verdicts) == {None} else False not in verdicts,
-                ),
+            case = Case(
+                self.incident.id, sent=True, accepted=self.accepted,
+                returned=any(self.incident.parts[p].state == "declined" for p in sent),
+                dispatched_on_time=None if set(verdicts) == {None} else False not in verdicts,
             )  # fmt: skip
+            yield "dispatcher", actor, acts[0].at, case
+            if self.rules.persons:
+                yield "dispatch_centre", centre_of(self.incident.area_code), acts[0].at, case
 
     def _grid(self) -> Iterator[tuple[str, str, datetime, Case]]:
         """Yield what it says about the workers of its grid, each time once for the head of their village too."""
@@ -356,27 +381,25 @@ class _Story:
             yield "grid_head", f"head/{i.area_code[:12]}", at, case
 
     def _is_worker(self, actor: str) -> bool:
-        return actor in self.workers or actor.startswith("worker/")
+        return actor in self.workers or actor.startswith(GRID_WORKERS)
 
     def _verdict(self, clock: Clock) -> str:
         return assessment.verdict(clock, self.as_of, self.law.calendar)
 
     def _due(self, clock: Clock | None) -> bool | None:
-        """Return whether a clock was kept, or None while it is not due."""
+        """Return whether a clock was kept with exempt time taken out, or None while it is not due."""
         if clock is None:
             return None
-        judged = self._verdict(clock)
+        judged = assessment.verdict(clock, self.as_of, self.law.calendar, self.spans)
         return None if judged == "inside" else judged == "on_time"
 
     def _excused(self, clock: Clock | None) -> bool:
-        """Tell whether an approved appeal makes the disposal timely: by its stretches of time, or as a whole."""
+        """Tell whether an approved appeal makes it timely: by its stretches of time, or as a whole."""
         if not self.exempt:
             return False
-        spans = self.incident.facts.get("exempt_spans")
-        if not spans or clock is None:
+        if not self.spans or clock is None:
             return True
-        stretches = [(datetime.fromisoformat(a), datetime.fromisoformat(b)) for a, b in spans]
-        judged = assessment.verdict(clock, self.as_of, self.law.calendar, stretches)
+        judged = assessment.verdict(clock, self.as_of, self.law.calendar, self.spans)
         return judged in ("on_time", "inside")
 
     def _extended(self, team_id: int) -> bool:
@@ -561,13 +584,11 @@ def again(connection: psycopg.Connection[Any], month: date) -> Month:
         return assess(connection, Scope(month, rules_of(cursor, row[0]), row[1], row[2]))
 
 
-def correct(
-    connection: psycopg.Connection[Any], month: date, appeals: Mapping[int, tuple[int, str, bool]]
-) -> int:
+def correct(connection: psycopg.Connection[Any], month: date, appeals: Mapping[int, Appeal]) -> int:
     """Enter what appeals granted after the freeze change in a month's scores; the frozen cards stay untouched.
 
-    `appeals` is incident id -> (seq of the judging event, reason, never theirs). Return the entries made; an entry
-    that is there already is not made again.
+    `appeals` is incident id -> (seq of the judging event, reason, never theirs, exempt time). Return the entries made;
+    an entry that is there already is not made again.
     """
     with connection.transaction(), connection.cursor() as cursor:
         row = cursor.execute(
@@ -589,7 +610,7 @@ def correct(
             known.setdefault((kind, subject, name), exact)
         every = _granted_before(cursor) | dict(appeals)
         scope = Scope(month, rules_of(cursor, row[0]), row[1], row[2])
-        granted = {incident: (why, never) for incident, (_, why, never) in every.items()}
+        granted = {incident: (why, never, spans) for incident, (_, why, never, spans) in every.items()}
         found, _ = cases(connection, scope, granted)
         entered = 0
         for (kind, subject), own in sorted(found.items()):
@@ -598,7 +619,7 @@ def correct(
                 after = _text(assessment.score(scope.rules, name, own).value)
                 before = known.get((kind, subject, name), "")
                 for incident in mine if after != before else ():
-                    seq, why, _ = appeals[incident]
+                    seq, why, _, _ = appeals[incident]
                     cursor.execute(
                         "insert into correction (month, kind, subject, card, incident_id, event_seq, reason,"
                         " score_before, score_after) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -609,7 +630,7 @@ def correct(
         return entered
 
 
-def _granted_before(cursor: psycopg.Cursor[Any]) -> dict[int, tuple[int, str, bool]]:
+def _granted_before(cursor: psycopg.Cursor[Any]) -> dict[int, Appeal]:
     """Return the appeals that earlier corrections have taken in: a later one comes on top of them."""
     cursor.execute("select distinct incident_id, event_seq from correction")
     return {
@@ -619,13 +640,14 @@ def _granted_before(cursor: psycopg.Cursor[Any]) -> dict[int, tuple[int, str, bo
     }
 
 
-def _appeal(cursor: psycopg.Cursor[Any], incident: int, seq: int) -> tuple[int, str, bool] | None:
+def _appeal(cursor: psycopg.Cursor[Any], incident: int, seq: int) -> Appeal | None:
     row = cursor.execute(
-        "select data -> 'facts' ->> 'exempt', data -> 'facts' ->> 'never_theirs' from event"
+        "select data -> 'facts' ->> 'exempt', data -> 'facts' ->> 'never_theirs', data -> 'facts' -> 'exempt_spans'"
+        " from event"
         " where incident_id = %s and seq = %s",
         (incident, seq),
     ).fetchone()
-    return (seq, row[0], row[1] == "true") if row is not None and row[0] else None
+    return (seq, row[0], row[1] == "true", row[2] or ()) if row is not None and row[0] else None
 
 
 def follow_appeals(connection: psycopg.Connection[Any], months_limit: int = 24) -> int:

@@ -18,8 +18,9 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dispatch import history, recheck, rollup, scoring
+from dispatch import figures, history, recheck, rollup, scoring
 from dispatch.desk import Desk
+from dispatch.past import Policies
 from dispatch.rules.areas import Level
 from dispatch.rules.chain import Actor, Command
 from models import demo
@@ -295,6 +296,100 @@ def test_every_rate_of_every_level_sums_to_the_city(connection: Connection) -> N
                 assert sum(Fraction(p["n"] or 0) for p in same) == Fraction(part["n"] or 0), (kind, name)
 
 
+def test_the_parts_of_departments_heads_and_centres_sum_to_them(connection: Connection) -> None:
+    """Teams to departments, grid workers to heads of grids, dispatchers to their centres."""
+    scoring.assess_month(connection, MAY, UNTIL)
+    for below, above, card in (
+        ("team", "department", "unit"),
+        ("team", "department", "whistle"),
+        ("grid_worker", "grid_head", "grid_worker"),
+        ("dispatcher", "dispatch_centre", "dispatcher"),
+    ):
+        sums: dict[str, list[tuple[Fraction, int]]] = {}
+        for kind in (below, above):
+            for subject in parts_of(connection, kind, card).values():
+                for part in (*subject["parts"], *subject.get("also", ())):
+                    # How much a subject did is capped where it earns full marks: the cases behind it are not.
+                    volume = part["indicator"] == "volume"
+                    d = 0 if volume else part["d"]
+                    n = Fraction(0) if volume else Fraction(part["n"] or 0)
+                    sums.setdefault(f"{kind} {part['indicator']}", []).append((n, d))
+        names = {key.split()[1] for key in sums}
+        assert len(names) > 2
+        for name in names:
+            lower, upper = sums[f"{below} {name}"], sums[f"{above} {name}"]
+            assert sum(d for _, d in lower) == sum(d for _, d in upper), (above, name)
+            assert sum(n for n, _ in lower) == sum(n for n, _ in upper), (above, name)
+
+
+def test_every_day_of_every_level_sums_to_the_city(connection: Connection) -> None:
+    """The figures of a day, which charts and reports show."""
+    follow_all(connection)
+    with connection.cursor() as cursor:
+        law = Policies(cursor).newest()
+        assert figures.count_days(cursor, law.calendar, UNTIL) > 0
+    rows = connection.execute(
+        "select metric, period, level, sum(value) from kpi join area on area.code = area_code"
+        " where not published group by 1, 2, 3"
+    ).fetchall()
+    found = {(metric, period, level): total for metric, period, level, total in rows}
+    days = {(metric, period) for metric, period, level in found if level == 1 and metric in figures.DAILY}
+    assert len(days) > 100
+    for metric, period in days:
+        levels = {found.get((metric, period, level), 0) for level in (1, 2)}
+        assert len(levels) == 1, (metric, period)
+
+
+def test_who_acted_is_assessed_and_their_centre_beside(url: str, connection: Connection) -> None:
+    """Two persons of one centre have cards of their own; what both did is the centre's once for each incident."""
+    rows = connection.execute(
+        "select id, area_code from incident where ended_at is null and paused_why is null and awaits = 'dispose'"
+        " and reported_at between '2026-05-02' and '2026-05-31' order by area_code, id limit 4"
+    ).fetchall()
+    town = rows[0][1][:9]
+    with Desk(url) as desk:
+        acts = [
+            Command(
+                "note", key, Actor(f"duty_leader:{login}", "duty_leader", area[:6]), login, {"note": "已看"}
+            )
+            for number, (key, area) in enumerate(rows)
+            for login in (("zhou", "wu") if number == 0 else ("zhou",))
+        ]
+        assert {o.status for o in desk.act(acts, LATER)} == {"done"}
+    scoring.assess_month(connection, MAY, LATER + timedelta(minutes=1))
+    leaders = parts_of(connection, "duty_leader", "duty_leader")
+    centres = parts_of(connection, "duty_centre", "duty_leader")
+    accurate = {
+        name: next(p for p in card["parts"] if p["indicator"] == "accurate_dispatch")["denominator"]
+        for name, card in leaders.items()
+        if name.startswith("duty_leader:")
+    }
+    assert set(accurate["duty_leader:zhou"]) <= {key for key, _ in rows}
+    assert set(accurate["duty_leader:wu"]) <= {rows[0][0]}
+    assert accurate["duty_leader:zhou"]
+    of_town = one(
+        connection,
+        "select count(*) from incident where area_code like %s || '%%' and reported_at >= '2026-05-01 00:00+08'"
+        " and reported_at < '2026-06-01 00:00+08' and exists (select from assignment a where a.role = 'lead'"
+        " and a.incident_id = incident.id and a.state not in ('review', 'refused'))",
+        town,
+    )
+    sent = next(p for p in centres[town]["parts"] if p["indicator"] == "accurate_dispatch")
+    assert sent["d"] == of_town > 0
+
+
+def test_a_policy_without_persons_keeps_the_duty_with_the_centre(connection: Connection) -> None:
+    """A month frozen by such rules comes out to the byte whatever is assessed since."""
+    connection.execute(
+        "update policy_version set files = jsonb_set(files, '{assessment.toml}',"
+        " to_jsonb(replace(files ->> 'assessment.toml', 'persons = true', '')))"
+    )
+    scoring.assess_month(connection, MAY, UNTIL)
+    kinds = {kind for (kind,) in connection.execute("select distinct kind from assessment").fetchall()}
+    assert not {"duty_centre", "dispatch_centre"} & kinds
+    assert all(subject.startswith("duty/") for subject in parts_of(connection, "duty_leader", "duty_leader"))
+
+
 def test_a_rate_lists_the_cases_behind_it(connection: Connection) -> None:
     scoring.assess_month(connection, MAY, UNTIL)
     listed = 0
@@ -404,8 +499,8 @@ def test_an_appeal_after_the_freeze_is_a_correction_and_leaves_the_frozen_untouc
         assert recheck.open_mismatches(cursor) == []
 
 
-def _appeal(url: str, key: int, team: int, area: str) -> None:
-    granted = {"granted": True, "reason": "属实"}
+def _appeal(url: str, key: int, team: int, area: str, **more: Any) -> None:
+    granted = {"granted": True, "reason": "属实", **more}
     with Desk(url) as desk:
         outcomes = desk.act(
             [
@@ -438,6 +533,78 @@ def test_an_appeal_before_the_freeze_raises_the_score_and_is_shown_with_its_reas
     on_time = next(p for p in after["parts"] if p["indicator"] == "on_time_disposal")
     assert [key, "台风期间道路中断"] in on_time["exempt"]
     assert key in on_time["numerator"]
+
+
+def _late(connection: Connection) -> tuple[int, int, str, datetime, datetime]:
+    """Return (id, team, area, limit, disposal) of the case of May that was disposed of least late."""
+    row = connection.execute(
+        "select i.id, a.team_id, i.area_code, (a.clocks -> 'dispose' ->> 'due')::timestamptz, i.disposed_at"
+        " from incident i join assignment a on a.incident_id = i.id and a.role = 'lead' and a.state = 'done'"
+        " where i.state = 'closed' and i.disposed_on_time is false and i.disposed_at is not null"
+        " and i.reported_at between '2026-05-02' and '2026-05-25'"
+        " and not i.facts ? 'reworks' and not i.facts ? 'former'"
+        " and a.team_id = (i.facts ->> 'disposer_team')::int and a.clocks -> 'dispose' ->> 'due' is not null"
+        " and a.clocks -> 'dispose' ->> 'limit' like '%uh'"
+        " order by i.disposed_at - (a.clocks -> 'dispose' ->> 'due')::timestamptz, i.id limit 1"
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2], row[3], row[4]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_exempt_stretches_are_taken_out_of_the_clock_and_only_as_much_as_they_are(
+    url: str, connection: Connection, frozen: bool
+) -> None:
+    """A stretch too short leaves the verdict as it was, one as long as the delay turns it; frozen or not, alike."""
+    key, team, area, due, disposed = _late(connection)
+    reported = one(connection, "select reported_at from incident where id = %s", key)
+    late = disposed - due
+    if frozen:
+        scoring.freeze(connection, MAY, UNTIL)
+    else:
+        scoring.assess_month(connection, MAY, UNTIL)
+    before = parts_of(connection, "team")[str(team)]
+    enough = [[reported.isoformat(), (reported + late).isoformat()]]
+    if frozen:
+        _appeal(url, key, team, area, spans=enough)
+        assert scoring.follow_appeals(connection) > 0
+        after = one(
+            connection,
+            "select score_after from correction where kind = 'team' and subject = %s and card = 'unit'",
+            str(team),
+        )
+        assert Fraction(after) > Fraction(before["score"])
+        return
+    _appeal(url, key, team, area, spans=enough)
+    scoring.assess_month(connection, MAY, LATER + timedelta(minutes=1))
+    after = parts_of(connection, "team")[str(team)]
+    assert Fraction(after["score"]) > Fraction(before["score"])
+    on_time = next(p for p in after["parts"] if p["indicator"] == "on_time_disposal")
+    assert key in on_time["numerator"]
+    assert [key, "台风期间道路中断"] in on_time["exempt"]
+
+
+def test_exempt_stretches_that_are_too_short_cost_nothing_and_give_nothing(
+    url: str, connection: Connection
+) -> None:
+    """One microsecond less than the delay: still late, and no card of anybody is lower than before."""
+    key, team, area, due, disposed = _late(connection)
+    reported = one(connection, "select reported_at from incident where id = %s", key)
+    scores = "select kind, subject, card, parts ->> 'score' from assessment"
+    scoring.assess_month(connection, MAY, LATER)
+    before = {row[:3]: row[3] for row in connection.execute(scores).fetchall()}
+    short = [[reported.isoformat(), (reported + (disposed - due) - timedelta(microseconds=1)).isoformat()]]
+    _appeal(url, key, team, area, spans=short)
+    scoring.assess_month(connection, MAY, LATER)
+    after = {row[:3]: row[3] for row in connection.execute(scores).fetchall()}
+    on_time = next(
+        p for p in parts_of(connection, "team")[str(team)]["parts"] if p["indicator"] == "on_time_disposal"
+    )
+    assert key not in on_time["numerator"]
+    assert key in on_time["denominator"]
+    assert before.keys() <= after.keys()
+    lower = [name for name, score in before.items() if score and Fraction(after[name]) < Fraction(score)]
+    assert lower == []
 
 
 # --- the check

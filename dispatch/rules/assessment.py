@@ -307,6 +307,8 @@ class Rules:
     bands: Mapping[str, int]
     cards: Mapping[str, Mapping[str, int]]
     full_volume: int
+    # Whether who acted is assessed, with their centre's total beside; before, duty leaders were their centre alone.
+    persons: bool
     catalogue: Mapping[str, Indicator] = field(repr=False, compare=False)
 
 
@@ -496,6 +498,7 @@ def parse(version: int, text: str) -> Rules:
         bands=_bands(_table(table, "bands")),
         cards=_cards(_table(table, "cards"), catalogue),
         full_volume=_whole(volume, "full", 1, 1_000_000, "volume.full"),
+        persons=_flag(table, "persons"),
         catalogue=catalogue,
     )
 
@@ -511,6 +514,13 @@ def _whole(table: Mapping[str, object], key: str, least: int, most: int, name: s
     value = table.get(key)
     if type(value) is not int or not least <= value <= most:
         raise PolicyError(FILE, name or key, f"expected a whole number from {least} to {most}, not {value!r}")
+    return value
+
+
+def _flag(table: Mapping[str, object], key: str) -> bool:
+    value = table.get(key, False)
+    if type(value) is not bool:
+        raise PolicyError(FILE, key, f"expected true or false, not {value!r}")
     return value
 
 

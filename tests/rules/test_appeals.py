@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def span(case: Case, begin: float, end: float) -> list[str]:
     return [zone.local(since + begin * HOUR).isoformat(), zone.local(since + end * HOUR).isoformat()]
 
 
-def judge(case: Case, actor: Actor, **args: object) -> Case:
+def judge(case: Case, actor: Actor, **args: Any) -> Case:
     """Grant the appeal as one of the two."""
     return case.do("judge_appeal", actor, granted=True, reason="属实", **args)
 
