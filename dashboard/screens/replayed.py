@@ -1,0 +1,103 @@
+"""Another city's past: its requests against its own targets, and what is wrong with the number one gets at first."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import amounts, told
+from dashboard.data import replayed as data
+from dashboard.export import download
+from dashboard.frame import Frame, framed
+from dashboard.panel import Markup, joined, markup, panel
+
+_COMMAND = "python -m dispatch replay requests.csv --map boston311 --new-city"
+
+
+def page() -> None:
+    """Show every replayed source with both figures, and in words why they differ."""
+    with framed("replay") as f:
+        _ = f._
+        st.markdown("### " + _("Another city's past"))
+        with st.spinner(_("Counting the requests")):
+            found = data.sources(f.door, f.who.actor)
+        if not found:
+            st.info(_("No requests of another city are in this database yet."))
+            st.markdown(_("Replay a city's published requests into an empty database of its own:"))
+            st.code(_COMMAND, language="bash")
+            st.caption(
+                _("The mapping says which column is which; config/replay holds those of Boston and New York.")
+            )
+            return
+        for each in found:
+            with st.container(border=True, key=f"gw-card-{each.name}"):
+                panel(_source(f, each), f"replay-{each.name}")
+        columns = [
+            _("source"), _("requests"), _("with a target"), _("in time"), _("without a target"), _("rate"),
+            _("rate if no target counts as kept"),
+        ]  # fmt: skip
+        download(
+            _("Excel"),
+            [
+                (
+                    each.name, each.requests, each.on_time.with_target, each.on_time.on_time,
+                    each.on_time.without_target,
+                    each.on_time.rate, each.on_time.naive,
+                )
+                for each in found
+            ],
+            columns,
+            _("Another city's past"),
+            key="replay-file",
+        )  # fmt: skip
+
+
+def _source(f: Frame, each: data.Source) -> Markup:
+    _ = f._
+    count = each.on_time
+    rows = [
+        (_("Over requests that have a target"), count.rate, count.on_time, count.with_target, True),
+        (
+            _("If no target counted as kept"), count.naive, count.on_time + count.without_target,
+            count.with_target + count.without_target, False,
+        ),
+    ]  # fmt: skip
+    bars = []
+    for words, rate, n, d, honest in rows:
+        wide = 0.0 if rate is None else float(rate) * 100
+        bars.append(
+            markup(
+                '<tr><td>{words}</td><td style="width:46%"><div style="height:18px;background:#eef1f3">'
+                '<div style="height:18px;'
+                'width:{wide}%;{fill}"></div></div></td><td class="r"><b style="font-size:22px">{rate}</b>'
+                '</td>'
+                '<td class="r m2">{n} / {d}</td></tr>',
+                words=markup("<b>{w}</b>", w=words) if honest else words, wide=f"{wide:.2f}",
+                fill="background:#1b4f8f" if honest
+                else "background:repeating-linear-gradient(135deg,#c9d2da 0 6px,#e3e8ec 6px 12px)",
+                rate=amounts.rate(rate, _), n=f"{n:,}", d=f"{d:,}",
+            )
+        )  # fmt: skip
+    span = f"{each.first.astimezone(told.ZONE):%Y-%m-%d} – {each.as_of.astimezone(told.ZONE):%Y-%m-%d}"
+    return markup(
+        '<h2>{name} <span class="m">{n}　{span}</span></h2><div class="gw-scroll">'
+        '<table style="margin-top:8px">{bars}</table>'
+        '</div><p style="margin-top:10px;font-size:15px">{why}</p>',
+        name=each.name, n=_("{n} requests").format(n=f"{each.requests:,}"), span=span, bars=joined(bars),
+        why=_why(f, each),
+    )  # fmt: skip
+
+
+def _why(f: Frame, each: data.Source) -> str:
+    """Return in words how the two numbers come to differ."""
+    _, count = f._, each.on_time
+    if count.rate is None or count.naive is None:
+        return _("No request of this source has a target: there is no rate, and none is made up.")
+    if not count.without_target:
+        return _("Every request has a target, so both numbers are the same.")
+    return _(
+        "{n} of {all} requests have no target. Nothing was promised for them, so nothing could be kept: counted as"
+        " kept they lift the rate by {by}. The rate over requests with a target is the true one."
+    ).format(
+        n=f"{count.without_target:,}", all=f"{count.with_target + count.without_target:,}",
+        by=amounts.points(count.naive - count.rate, _).lstrip("+"),
+    )  # fmt: skip
