@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 from dispatch.desk import Desk
-from jobs import clocks, counting, keeping, notices, shifts, upkeep, waking
+from jobs import clocks, counting, digests, keeping, notices, shifts, upkeep, waking
 
 Work = Callable[[Desk, datetime], int]
 
@@ -45,6 +45,8 @@ JOBS = (
     Job("kpi", DAY_S, DAY_S, "日指标", "write the last days' figures", counting.write_days, time(0, 20)),
     Job("freeze", DAY_S, DAY_S, "月度冻结", "freeze the months whose day has come", counting.freeze, time(1)),
     Job("assessment", DAY_S, DAY_S, "考核试算", "assess the running months", counting.assess, time(1, 30)),
+    Job("digests", 60, 3_600, "简报：日报、周报、月报", "write the morning's briefings", digests.write),
+    Job("old_digests", DAY_S, DAY_S, "清理过期简报", "delete old briefings", digests.forget, time(4, 10)),
     Job("recheck", DAY_S, DAY_S, "复算核对", "compute again, list differences", counting.check, time(2, 30)),
     Job("backup", DAY_S, DAY_S, "备份", "back the database up", keeping.backup, time(3, 30)),
     Job("retention", DAY_S, DAY_S, "清理过期记录", "let go of old notes of checks", keeping.forget, time(4)),
