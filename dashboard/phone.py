@@ -432,7 +432,7 @@ def _place(code: str, address: str, directory: Directory, lang: str) -> str:
         known = directory.areas.get(each)
         if known is not None and known.level > int(Level.TOWN):
             names.append(pick(lang, known.name, known.name_en))
-    parts = [*dict.fromkeys(names), address]
+    parts = list(dict.fromkeys((*names, address)))
     # Names repeat one another: what another part says whole is said once.
     return " ".join(p for p in parts if p and not any(p != o and p in o for o in parts))
 
