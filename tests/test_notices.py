@@ -34,6 +34,7 @@ NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)  # ten in the morning of a working F
 MINUTE = timedelta(minutes=1)
 CENTRE = Actor("dispatcher/1", "dispatcher", TOWN)
 FRAUD, THEFT = "0102", "0101"  # severity 1, straight to the team; severity 3, through the dispatcher
+UNLICENSED = "1008"  # severity 3, by whistle, with no arrival of its own: thirty minutes to report in
 
 
 @pytest.fixture
@@ -399,6 +400,32 @@ def test_acknowledged_and_then_silent_is_called_again(desk: Desk) -> None:
     _hour(desk, NOW + 121 * MINUTE)
     _hour(desk, NOW + 124 * MINUTE)
     assert len(rows(desk, calls)) > before
+
+
+def test_the_county_is_called_for_a_whistle_that_nobody_reported_in_for(desk: Desk) -> None:
+    blower = Actor("head/1", "grid_head", EAST)
+    unreported = "select receiver, zh from notice where key like 'unreported/%' order by id"
+    late, on_site = (opened(desk, serial, UNLICENSED) for serial in (1, 2))
+    for incident in (late, on_site):
+        act(desk, incident, "accept", CENTRE, NOW)
+        crew = police(desk)
+        act(desk, incident, "whistle", blower, NOW, whistle_kind="hard", reason="难", team_id=crew.team_id)
+        act(desk, incident, "send_whistle", CENTRE, NOW)
+        act(desk, incident, "pick_up", crew, NOW + MINUTE)
+    act(desk, on_site, "arrive", police(desk), NOW + 20 * MINUTE, position=list(IN_EAST))
+    for minute in range(21, 45):
+        _hour(desk, NOW + minute * MINUTE)
+    assert rows(desk, unreported) == []
+    _hour(desk, NOW + 46 * MINUTE)
+    _hour(desk, NOW + 47 * MINUTE)
+    told_once = [(f"county/{COUNTY}", "无证经营、假冒伪劣（1号）超时无人到场签到，请督促")]
+    assert rows(desk, unreported) == told_once
+    assert rows(desk, "select level from incident order by id") == [(2,), (3,)]
+    _hour(desk, NOW + 76 * MINUTE)
+    assert rows(desk, unreported) == told_once * 2
+    for minute in (107, 140, 200):
+        _hour(desk, NOW + minute * MINUTE)
+    assert rows(desk, unreported) == told_once * 2
 
 
 @pytest.mark.processes
