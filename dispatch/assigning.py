@@ -30,13 +30,27 @@ from dispatch.solver import solve
 EXPERIENCE_AGE_S = 300.0  # how old what experience says may be
 
 
-class Proposals:
-    """Propose teams; one per thread, on the Desk's connection."""
+class Memory:
+    """Keep what experience says for `EXPERIENCE_AGE_S`; may be shared by all who propose in one process."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self) -> None:
+        self._known: list[Experience] = []
+        self._at = -EXPERIENCE_AGE_S
+
+    def of(self, desk: Desk, weights: Weights, now: datetime) -> list[Experience]:
+        """Return what was counted last, or count anew where that is too old."""
+        if time.monotonic() - self._at >= EXPERIENCE_AGE_S:
+            self._known = desk.ask(lambda cursor: experience(cursor, weights, now))
+            self._at = time.monotonic()
+        return self._known
+
+
+class Proposals:
+    """Propose teams; one per thread, on the Desk's connection. A `memory` is shared where Desks come and go."""
+
+    def __init__(self, desk: Desk, memory: Memory | None = None) -> None:
         self._desk = desk
-        self._experience: list[Experience] = []
-        self._experience_at = -EXPERIENCE_AGE_S
+        self._memory = memory or Memory()
 
     def burst(self, now: datetime, area_code: str = "") -> list[Decision]:
         """Return a decision for each incident that waits for its dispatch in an area, gravest first, solved together.
@@ -78,17 +92,11 @@ class Proposals:
             teams,
             law.weights,
             standings=standings,
-            experience=self._known(law.weights, now),
+            experience=self._memory.of(self._desk, law.weights, now),
             names={trade: (zh, en) for trade, (zh, en, _) in law.trades.items()},
             solve=solve,
             shown=shown,
         )
-
-    def _known(self, weights: Weights, now: datetime) -> list[Experience]:
-        if time.monotonic() - self._experience_at >= EXPERIENCE_AGE_S:
-            self._experience = self._desk.ask(lambda cursor: experience(cursor, weights, now))
-            self._experience_at = time.monotonic()
-        return self._experience
 
 
 def recorded(offer: Offer) -> dict[str, Any]:

@@ -73,13 +73,14 @@ class Incident(Base):
             "(ended_at is null) = (state not in ('closed', 'archived', 'rejected', 'void', 'merged'))",
             name="ended",
         ),
-        # Open work by area; what is due next; what a place had lately; a day's reports and ends.
+        # Open work by area; what is due next; what a place had lately; a day's reports, ends and disposals.
         Index("ix_incident_open", "area_code", postgresql_where=text("ended_at is null")),
         Index("ix_incident_due", "due_at", postgresql_where=text("due_at is not null")),
         Index("ix_incident_overdue", "overdue_since", postgresql_where=text("overdue_since is not null")),
         Index("ix_incident_place", "place", "reported_at", postgresql_where=text("place is not null")),
         Index("ix_incident_reported", "reported_at"),
         Index("ix_incident_ended", "ended_at", postgresql_where=text("ended_at is not null")),
+        Index("ix_incident_disposed", "disposed_at", postgresql_where=text("disposed_at is not null")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -169,6 +170,9 @@ class Assignment(Base):
             postgresql_where=text("role = 'lead' and state in ('sent', 'picked_up', 'on_site')"),
         ),
         Index("ix_assignment_incident", "incident_id"),
+        # Who has just come from a call; how cases fared lately (they are sent in the order in which rows lie).
+        Index("ix_assignment_ended", "ended_at", postgresql_where=text("ended_at is not null")),
+        Index("ix_assignment_sent", "sent_at", postgresql_using="brin"),
         Index(
             "ix_assignment_team_live",
             "team_id",

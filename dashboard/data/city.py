@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 
 from dashboard.data.scope import within
 from dispatch import store
-from dispatch.assigning import Proposals
+from dispatch.assigning import Memory, Proposals
 from dispatch.desk import Desk, Outcome
 from dispatch.rules import policy as policies
 from dispatch.rules.areas import Level, level_of, prefix_of
@@ -291,6 +291,7 @@ class Reads:
         self._dsn = psycopg_dsn(database_url)
         self._free: SimpleQueue[psycopg.Connection] = SimpleQueue()
         self._policies: dict[int, Policy] = {}
+        self._memory = Memory()
 
     @property
     def url(self) -> str:
@@ -388,10 +389,8 @@ class Reads:
         with self.look() as connection:
             rows = connection.execute(
                 "select area_code, count(*) filter (where disposed_on_time), count(*) from incident"
-                " where disposed_at >= %(since)s and disposed_on_time is not null"
-                # What was disposed of since then is open or has ended since then: there are indexes for that.
-                " and (ended_at is null or ended_at >= %(since)s) group by 1",
-                {"since": since},
+                " where disposed_at >= %s and disposed_on_time is not null group by 1",
+                (since,),
             ).fetchall()
         return {area: (good, base) for area, good, base in rows}
 
@@ -456,7 +455,7 @@ class Reads:
         offers: tuple[Offer, ...] = ()
         if incident.ended_at is None:
             with Desk(self._url) as desk:
-                decision = Proposals(desk).one(incident_id, datetime.now(UTC))
+                decision = Proposals(desk, self._memory).one(incident_id, datetime.now(UTC))
             offers = decision.offers if decision is not None else ()
         return Detail(incident, events, segments, offers)
 
