@@ -13,7 +13,7 @@ import psycopg
 
 from dispatch import rollup
 from dispatch.rules.areas import Level
-from dispatch.rules.assessment import headline
+from dispatch.rules.assessment import headline, shown
 from dispatch.rules.calendar import Calendar
 from models.loading import CONFIG
 
@@ -107,6 +107,39 @@ class OnTime:
         """Return the share that would be shown if no target counted as kept, or None for no case."""
         cases = self.with_target + self.without_target
         return Fraction(self.on_time + self.without_target, cases) if cases else None
+
+    def explained(self, lang: str = "zh") -> str:
+        """Return, in `zh` or `en`, both rates and why they differ."""
+        zh = lang == "zh"
+        if self.rate is None or self.naive is None:
+            none = f"{self.without_target:,}"
+            return (
+                f"{none} 件都没有时限，无从判断是否按期" if zh
+                else f"None of the {none} cases has a target: nothing can be said about being on time"
+            )  # fmt: skip
+        honest, naive = shown(self.rate, lang), shown(self.naive, lang)
+        base = f"{self.on_time:,}/{self.with_target:,}"
+        if not self.without_target:
+            return (
+                f"按期率 {honest}（{base}），每件都有时限" if zh
+                else f"{honest} on time ({base}); every case has a target"
+            )  # fmt: skip
+        more = shown(abs(self.naive - self.rate) * 100, lang, 2, percent=False)
+        none = f"{self.without_target:,}"
+        return (
+            f"按期率 {honest}（{base}，只算有时限的件）。另有 {none} 件没有时限；把它们也当作按期会得到 {naive}，"
+            f"虚高 {more} 个点" if zh
+            else f"{honest} on time ({base}, cases with a target only). {none} more have no target; counting them as"
+            f" on time would give {naive}, {more} points too many"
+        )  # fmt: skip
+
+
+def compared(
+    cursor: psycopg.Cursor[Any], source: str, as_of: datetime, lang: str = "zh"
+) -> tuple[OnTime, str]:
+    """Return a source's on-time figures, honest and naive, as of an instant, and their difference in words."""
+    found = on_time_of(cursor, source, as_of)
+    return found, found.explained(lang)
 
 
 def on_time_of(cursor: psycopg.Cursor[Any], source: str, as_of: datetime) -> OnTime:

@@ -489,15 +489,35 @@ _WHERE = cohorts.PREDICATES | MORE
 
 
 def read(
-    connection: Connection, area: str, period: Period, now: datetime, ranked: Level | None = None
+    connection: Connection,
+    area: str,
+    period: Period,
+    now: datetime,
+    ranked: Level | None = None,
+    timed: bool = True,
 ) -> Overview:
     """Return the picture of an area, city to village, for a period; `ranked` is the level to rank, as RANKED has it.
+
+    Timing the stages of thousands of cases takes longer than all the rest: without `timed` the picture has none,
+    and `stage_times` reads them alone.
 
     Read in one consistent look: begin no transaction before. Raises LookupError for an unknown area, ValueError
     for one below the village, for a level that cannot be ranked in it, and for a period that has not begun.
     """
     with _look(connection) as cursor:
-        return _Reader(cursor, area, period, now, ranked).read()
+        return _Reader(cursor, area, period, now, ranked).read(timed)
+
+
+def stage_times(connection: Connection, area: str, period: Period, now: datetime) -> tuple[StageTime, ...]:
+    """Return how long each stage took: from the month's assessment where there is one, else case by case.
+
+    Empty where nothing was timed, or more than `STAGE_INCIDENTS` cases await the night's assessment. Raises as
+    `read` does.
+    """
+    with _look(connection) as cursor:
+        reader = _Reader(cursor, area, period, now, None)
+        _, times = reader.judged()
+        return times if times is not None else reader.times(_total(reader.periods()[0].values()))
 
 
 def cases(connection: Connection, wanted: CaseSet, page: int = 1, page_rows: int = PAGE_ROWS) -> CasePage:
@@ -553,15 +573,15 @@ class _Reader:
         ).fetchone()
         self.known_since: date | None = known[0] if known is not None else None
 
-    def read(self) -> Overview:
+    def read(self, timed: bool) -> Overview:
         inside = self._inside()
-        periods = self._periods()
+        periods = self.periods()
         totals = [_total(each.values()) for each in periods]
         whole = totals[0]
         by_day = self._by_day()
         run_up = self._run_up()
         overdue, overdue_places = self._red(inside)
-        judged, times = self._judged()
+        judged, times = self.judged()
         courses = [by_day.get(day, {}) for day in self.period.days]
         return Overview(
             area=self.area,
@@ -580,7 +600,7 @@ class _Reader:
             funnel=self._funnel(whole),
             rejected=self._counted(whole, "rejected"),
             merged=self._counted(whole, "merged"),
-            stages=times if times is not None else self._stages(whole),
+            stages=times if times is not None else self.times(whole) if timed else (),
             heat=self._heat(),
             overdue_now=overdue,
             overdue_places=overdue_places,
@@ -610,7 +630,7 @@ class _Reader:
             found[code] = AreaName(code, Level(level), name, name_en)
         return found
 
-    def _periods(self) -> list[ByTheme]:
+    def periods(self) -> list[ByTheme]:
         """Return theme -> counts of the period, of the one before, and of a year ago."""
         spans = [(p.first, p.until) for p in (self.period, self.period.before, self.period.year_ago)]
         self.cursor.execute(
@@ -674,7 +694,7 @@ class _Reader:
             for w in range(7)
         )
 
-    def _judged(self) -> tuple[Judged | None, tuple[StageTime, ...] | None]:
+    def judged(self) -> tuple[Judged | None, tuple[StageTime, ...] | None]:
         """Return the month's assessment and its times of stages, or None where there is none."""
         if self.period.kind != "month":
             return None, None
@@ -699,7 +719,7 @@ class _Reader:
         )
         return Judged(state == "frozen", as_of, version, digest, rates), stages
 
-    def _stages(self, whole: Counts) -> tuple[StageTime, ...]:
+    def times(self, whole: Counts) -> tuple[StageTime, ...]:
         """Time each stage case by case from the stretches of responsibility; nothing where that is too much."""
         if whole.get("reported", 0) > STAGE_INCIDENTS:
             return ()

@@ -284,6 +284,14 @@ def test_times_of_stages_are_those_of_the_assessment(own: Connection) -> None:
             assert getattr(mine, name) == pytest.approx(getattr(time, name), abs=0.6), (stage, name)
 
 
+def test_a_picture_without_times_leaves_them_to_a_reading_of_their_own(city: Connection) -> None:
+    timed = picture(city, COUNTY)
+    quick = overview.read(city, COUNTY, MAY, UNTIL, timed=False)
+    assert quick.stages == ()
+    assert timed.stages == overview.stage_times(city, COUNTY, MAY, UNTIL) != ()
+    assert quick.figures == timed.figures
+
+
 def test_published_figures_stand_beside_what_arithmetic_makes_of_them(city: Connection) -> None:
     found = {each.metric: each for each in picture(city).published}
     assert found["criminal_reports_change"].value == Fraction("-33.66")
