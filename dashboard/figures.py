@@ -260,7 +260,9 @@ def waterfall(losses: Sequence[Loss], value: float, height: int = 236) -> Figure
     for each in losses:
         left -= each.points
         starts.append(left)
-    bottom = max(0.0, floor(min([value, *starts], default=0.0) / 10) * 10 - 5)
+    lowest = min([value, *starts], default=0.0)
+    step = next((each for each in (0.5, 1, 2, 5, 10, 20) if (100 - lowest) / each <= 5), 20)
+    bottom = max(0.0, floor(lowest / step) * step)
     data: list[Figure] = [
         {
             "type": "bar", "orientation": "h", "y": names, "x": [each.points for each in losses],
@@ -278,10 +280,10 @@ def waterfall(losses: Sequence[Loss], value: float, height: int = 236) -> Figure
         },
     ]  # fmt: skip
     layout = _layout(height, left=120, bottom=26)
-    layout["xaxis"] |= {
-        "range": [bottom - 4, 101],
-        "tickvals": list(range(int(ceil(bottom / 10) * 10), 101, 10)),
-    }
+    ticks = [bottom + step * n for n in range(int((100 - bottom) / step) + 1)]
+    reach = max(100 - bottom, step)
+    # Room on the left for the words of the lowest bar.
+    layout["xaxis"] |= {"range": [bottom - reach * 0.16, 100 + reach * 0.03], "tickvals": ticks}
     layout["yaxis"] |= {
         "type": "category", "autorange": "reversed", "showgrid": False,
         "tickfont": {"size": 14, "color": INK},

@@ -164,7 +164,7 @@ def table(
         where = [
             f"{set_name(label, line, _)} {len(ids):,}"
             for label, ids in sets.get(line.name, {}).items()
-            if ids and label in ("late", "waiting", "inside", "missed" if line.more_is_better else "credited")
+            if ids and label in _lost(line)
         ]
         rate = amounts.rate(line.rate, _) if line.top == 1 else amounts.score(line.rate, _)
         rows.append(
@@ -203,6 +203,13 @@ def table(
         lost=amounts.signed(-lost, 2),
         check=_("points over the weight that has data, times 100") if card.weighed != WHOLE else "",
     )  # fmt: skip
+
+
+def _lost(line: Line) -> tuple[str, ...]:
+    """Return the sets of a part in which points are lost."""
+    if line.name == "overdue_backlog":
+        return ("waiting",)
+    return ("late", "waiting", "inside", "missed" if line.more_is_better else "credited")
 
 
 def _how(line: Line, _: Translate) -> str:
@@ -311,8 +318,12 @@ def cases(
                 hands=_hands(each.hands, _), appeal=_appeal_of(each, appealable, _),
             )
         )  # fmt: skip
-    legend = [("centre", _("desk")), ("own", _("this team") if kind == "team" else _("the team"))]
-    if kind == "team":
+    theirs = kind == "team"
+    legend = [
+        ("centre", _("desk (not theirs)") if theirs else _("the desk")),
+        ("own", _("this team") if theirs else _("the team")),
+    ]
+    if theirs:
         legend.append(("other", _("another team (not theirs)")))
     legend.append(("paused", _("suspended (clock stands)")))
     marks = joined(
@@ -329,7 +340,12 @@ def cases(
 
 
 def _hands(hands: Sequence[tuple[Hands, float]], _: Translate) -> Markup:
-    names = {"own": _("the team"), "centre": _("desk"), "other": _("another team"), "paused": _("suspended")}
+    names = {
+        "own": _("the team"),
+        "centre": _("the desk"),
+        "other": _("another team"),
+        "paused": _("suspended"),
+    }
     merged: list[tuple[Hands, float]] = []
     for who, seconds in hands:
         if merged and merged[-1][0] == who:

@@ -177,7 +177,9 @@ def _choose(f: Frame, subject: Subject, month: Month, moved: Any) -> None:
 
     def name(key: str) -> str:
         each: Listed | None = by_key.get(key)
-        words = names(key.partition("/")[2])
+        # What is not theirs to see is not named either.
+        mine = each is not None or subject in data.own_subjects(f.who.actor)
+        words = names(key.partition("/")[2]) if mine else key
         return words if each is None or each.score is None else f"{words}　{each.score:.0f}"
 
     key = f"subject-{own}"

@@ -139,7 +139,8 @@ def _head(f: Frame, picture: Overview, now: datetime) -> None:
             "›", key="gw-after", on_click=turned, args=(following,), disabled=following.first > today,
             help=_("The period after"),
         )  # fmt: skip
-        st.html(_standing(f, picture, now), width="content")
+        if tags := _standing(f, picture, now):
+            st.html(tags, width="content")
         st.space("stretch")
         briefs.buttons(f, picture)
 
