@@ -153,14 +153,12 @@ def _reassigning(f: Frame, able: Sequence[Incident]) -> None:
             if any(each.startswith(team.area_code[:9]) for each in town)
         ] or list(f.directory.teams.values())
         near.sort(key=lambda team: (team.load - team.capacity, team.id))
+        names = {
+            team.id: f"{told.team(f.directory, team.id, f.lang)}　{team.load}/{team.capacity}"
+            for team in near
+        }
         chosen = st.selectbox(
-            _("To which team"),
-            [team.id for team in near],
-            format_func=lambda team_id: (
-                f"{told.team(f.directory, team_id, f.lang)}　"
-                f"{f.directory.teams[team_id].load}/{f.directory.teams[team_id].capacity}"
-            ),
-            key="wb-many-team",
+            _("To which team"), list(names), format_func=names.__getitem__, key="wb-many-team"
         )
         reason = st.text_input(_("Reason"), _("Work is shared out anew"), max_chars=200, key="wb-many-reason")
         if st.button(

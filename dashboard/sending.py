@@ -66,7 +66,7 @@ def acting(f: Frame, found: Case) -> None:
     if chosen_team is None and sends == "dispatch" and ready:
         chosen_team = ready[0].team.id
     with st.container(key="wb-offers"):
-        if incident.ended_at is None:
+        if sends or incident.lead is not None:
             _offered(f, found, ready, chosen_team, lead, sends)
     with st.container(key="wb-go"):
         offer = next((each for each in offers if each.team.id == chosen_team), None)
@@ -85,7 +85,7 @@ def _offered(
         f'<span class="sp"></span><span class="wb-m">'
         f"{escape(_('distances from the station') if stale else '')}</span></div>"
     )
-    if not ready:
+    if not ready and incident.lead is None:
         why = "；".join(because.words(f.lang) for because in found.why_none)
         st.html(
             f'<div class="wb-none"><b>{escape(_("There is no team to send."))}</b> {escape(why)}<br>'
@@ -158,6 +158,8 @@ def _going(
             _("Reason (E): needed, both choices are kept")
             if sends and (overrides or sends == "reassign")
             else _("Reason (E): not needed for the first team")
+            if sends == "dispatch"
+            else _("Reason (E)")
         )
         st.text_input(
             _("Reason"), key=key, max_chars=TEXT_LIMIT, placeholder=hint, label_visibility="collapsed",
