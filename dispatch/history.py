@@ -21,7 +21,7 @@ import psycopg
 import redis
 import shapely
 
-from dispatch import store
+from dispatch import figures, scoring, store
 from dispatch.messages import number_of
 from dispatch.rules import clocks, escalation
 from dispatch.rules import policy as policies
@@ -37,6 +37,7 @@ from models.servers import addresses, psycopg_dsn
 SEED = 20261
 PER_DAY = 329  # reports: about 120,000 a year
 DAYS = 365
+MONTHS_LOOKED_AT = 60
 CHUNK = 1_000  # incidents in one transaction
 SOURCES = (("field_app", 0.55), ("resident_app", 0.25), ("hotline", 0.15), ("sensor", 0.05))
 SWEEP_LAG = timedelta(seconds=3)  # how long after a limit the sweep of clocks notes it
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     first = int(mark.get("days_done", 0))
     if first > args.days:
         print("history: it is there already")
-        return 0
+        return _judged(where.database_url)
     stream.hset(MARK, "until", until.isoformat())
     started = time.monotonic()
     written = 0
@@ -83,6 +84,26 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         print()
     print(f"history: {written:,} incidents over {args.days} days in {time.monotonic() - started:.0f} s")
+    return _judged(where.database_url)
+
+
+def _judged(database_url: str) -> int:
+    """Assess the last whole month and the present one at once: a newcomer should not wait a night for the scores."""
+    with psycopg.connect(psycopg_dsn(database_url)) as connection:
+        cursor = connection.cursor()
+        if cursor.execute("select 1 from assessment_month limit 1").fetchone() is not None:
+            return 0
+        now, calendar = datetime.now(UTC), _law(cursor).calendar
+        figures.enter(cursor)
+        figures.count_days(cursor, calendar, now)
+        for month in scoring.unfrozen(cursor, now, MONTHS_LOOKED_AT)[-1:]:
+            cards = scoring.freeze(connection, month, now)
+            connection.commit()
+            print(f"history: {cards:,} score cards of {month:%Y-%m}, frozen")
+        month = calendar.local(now).date().replace(day=1)
+        print(
+            f"history: {scoring.assess_month(connection, month, now):,} score cards of {month:%Y-%m}, provisional"
+        )
     return 0
 
 

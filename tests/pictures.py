@@ -30,13 +30,14 @@ class Picture:
     path: str
     size: tuple[int, int] = DESK
     wait_ms: int = 6_000
+    keys: tuple[str, ...] = ()  # pressed once the page stands
 
 
 PICTURES = (
     Picture("login", "", "/login", PHONE, 500),
     Picture("wall", "", "/wall?area=445300&embed=true", WALL, 9_000),
     Picture("wall-town", "", "/wall?area=445302001&embed=true", WALL, 9_000),
-    Picture("workbench", "dispatcher", "/workbench", (1920, 1080), 9_000),
+    Picture("workbench", "dispatcher", "/workbench", (1920, 1080), 9_000, ("ArrowDown",)),
     Picture("field", "team", "/field", PHONE),
     Picture("field-worker", "worker", "/field", PHONE),
     Picture("public", "resident", "/public", PHONE),
@@ -87,6 +88,9 @@ def _take(browser: Browser, address: str, picture: Picture, lang: str, out: Path
     query = "&" if "?" in picture.path else "?"
     page.goto(f"{address}{picture.path}{query}lang={lang}")
     page.wait_for_timeout(picture.wait_ms)
+    for key in picture.keys:
+        page.keyboard.press(key)
+        page.wait_for_timeout(picture.wait_ms)
     name = picture.name if lang == "zh" else f"{picture.name}-en"
     page.screenshot(path=out / f"{name}.png")
     context.close()
