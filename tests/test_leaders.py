@@ -1,0 +1,294 @@
+"""Proves the leaders' page: every number opens as many cases, scope holds, rates differ in points, files are safe."""
+
+from __future__ import annotations
+
+import io
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from html import unescape
+
+import openpyxl
+import psycopg
+import pytest
+import streamlit as st
+from sqlalchemy import make_url
+from streamlit.testing.v1 import AppTest
+
+from dashboard import amounts, boards, data, figures, frame
+from dashboard.access import COOKIE
+from dashboard.data import Reads
+from dashboard.data import leaders as reading
+from dashboard.export import escaped, workbook
+from dashboard.panel import Markup, markup, opens
+from dashboard.words import LANGUAGES, translator
+from dispatch import accounts
+from dispatch.overview import PAGE_ROWS, CaseSet, Overview, Period
+from dispatch.rules.chain import Actor
+from models.servers import Servers, psycopg_dsn
+from tests.conftest import LIVED_UNTIL as UNTIL
+
+CITY, COUNTY, OTHER_COUNTY, TOWN = "445300", "445302", "445381", "445302001"
+MAY = Period("month", date(2026, 5, 1))
+LEADER = Actor("leader", "leader", CITY)
+TIMEOUT_S = 90
+_BUTTON = re.compile(r'<button [^>]*data-open="([^"]+)"[^>]*>(?:<b[^>]*>)?([^<]*)<')
+ZH, EN = translator("zh"), translator("en")
+
+
+@pytest.fixture(scope="module")
+def city(servers: Servers, pictured: str) -> Iterator[str]:
+    """Copy the city that lived six weeks, with the demo's accounts in it."""
+    name, lived = f"leaders_{uuid.uuid4().hex[:8]}", make_url(pictured)
+    dsn = psycopg_dsn(lived.set(database="postgres").render_as_string(hide_password=False))
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {lived.database} STRATEGY FILE_COPY".encode())
+    url = lived.set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(psycopg_dsn(url)) as connection:
+        accounts.ensure_demo(connection)
+    yield url
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+    """Point the pages at the city."""
+    monkeypatch.setenv("DATABASE_URL", city)
+    monkeypatch.setenv("REDIS_URL", servers.redis_url)
+    monkeypatch.setenv("DEMO", "1")
+    data.reads.cache_clear()
+    frame.directory.clear()
+    reading.forget()
+    yield data.reads()
+    data.reads().close()
+    data.reads.cache_clear()
+
+
+@pytest.fixture
+def open_page(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Return what opens the page as one of the demo's accounts."""
+    cookies: dict[str, str] = {}
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
+
+    def opened(login: str, **query: str) -> AppTest:
+        answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+        assert isinstance(answer, tuple)
+        cookies[COOKIE] = answer[0]
+        test = AppTest.from_string(
+            "from dashboard.screens import leaders\nleaders.page()", default_timeout=TIMEOUT_S
+        )
+        for key, value in query.items():
+            test.query_params[key] = value
+        test.run()
+        assert not test.exception, [each.message for each in test.exception]
+        return test
+
+    return opened
+
+
+def picture(door: Reads, area: str = CITY, actor: Actor = LEADER) -> Overview:
+    """Return the picture of May."""
+    found = reading.picture(door, actor, area, MAY, UNTIL)
+    assert found is not None
+    return found
+
+
+def test_every_number_on_the_boards_opens_as_many_cases(door: Reads) -> None:
+    found = picture(door)
+    html = "".join(
+        [
+            boards.six(found, True, "zh", ZH), boards.funnel(found, "zh", ZH), boards.themes(found, "zh", ZH),
+        ]
+    )  # fmt: skip
+    counted: dict[str, set[int]] = {}
+    for key, text in _BUTTON.findall(html):
+        number = text.strip().replace(",", "").lstrip(amounts.MINUS)
+        if number.isdigit():
+            counted.setdefault(unescape(key), set()).add(int(number))
+    names = {CaseSet.parse(key).name for key in counted}
+    assert {"reported", "due", "close_due", "disputes", "overdue", "closed", "at_disposed"} <= names
+    for key, numbers in list(counted.items())[:40]:
+        page = reading.cases(door, LEADER, CaseSet.parse(key))
+        assert page is not None
+        assert numbers == {page.total}, key
+
+
+def test_the_whole_of_a_set_can_be_taken_away(door: Reads) -> None:
+    wanted = picture(door).figure("on_time").now.credited
+    rows = list(reading.every_case(door, LEADER, wanted.cases))
+    assert len(rows) == wanted.count > PAGE_ROWS
+    assert len({row.id for row in rows}) == wanted.count
+
+
+def test_what_is_so_now_counts_its_cases(door: Reads) -> None:
+    found = reading.present(door, LEADER, CITY, datetime.now(UTC))
+    assert found is not None
+    for counted in (found.overdue, found.whistles_late, found.raised):
+        page = reading.cases(door, LEADER, counted.cases)
+        assert page is not None
+        assert page.total == counted.count
+
+
+def test_what_is_out_of_scope_is_as_if_it_were_not(door: Reads) -> None:
+    county = Actor("county", "county", COUNTY)
+    team = Actor("team", "team", TOWN, 10003)
+    foreign = CaseSet("reported", OTHER_COUNTY, MAY.first, MAY.until)
+    for actor in (county, team, Actor("admin", "admin", CITY), Actor("resident@1", "resident", TOWN)):
+        assert reading.picture(door, actor, OTHER_COUNTY, MAY, UNTIL) is None
+        assert reading.present(door, actor, OTHER_COUNTY, UNTIL) is None
+        assert reading.cases(door, actor, foreign) is None
+        assert not list(reading.every_case(door, actor, foreign))
+        assert not reading.repeats(door, actor, OTHER_COUNTY, MAY)
+        assert reading.at_place(door, actor, OTHER_COUNTY, MAY, 1) is None
+        assert reading.outline(door, actor, OTHER_COUNTY, 3) is None
+    assert reading.picture(door, county, TOWN, MAY, UNTIL) is not None
+    # Kept for one who may see it, it stays shut for one who may not.
+    assert reading.picture(door, LEADER, OTHER_COUNTY, MAY, UNTIL) is not None
+    assert reading.picture(door, county, OTHER_COUNTY, MAY, UNTIL) is None
+
+
+def test_differences_of_rates_are_points_and_never_per_cent(door: Reads) -> None:
+    found = picture(door)
+    tile = boards._tile(found.figure("on_time"), 31, True, "zh", ZH)
+    changes = tile.partition('<div class="c">')[2]
+    assert "%" not in changes
+    assert "无数据" in changes  # there is no year before
+    assert "red" not in changes
+    assert amounts.points(Fraction(11, 1000), ZH) == "+1.1 点"
+    assert amounts.points(Fraction(-5, 1000), EN) == f"{amounts.MINUS}0.5 points"
+    assert amounts.points(None, ZH) == "无数据"
+    assert amounts.change(Fraction(23, 1000), False, ZH) == "+2.3%"
+    assert amounts.signed(Fraction(-1, 10_000)) == "0.0"
+
+
+def test_a_part_of_a_period_is_not_held_against_a_whole_one(door: Reads) -> None:
+    found = picture(door)
+    assert "本期未完" in boards._tile(found.figure("reported"), 31, False, "zh", ZH)
+    assert "本期未完" not in boards._tile(found.figure("reported"), 31, True, "zh", ZH)
+
+
+def test_quoted_and_computed_never_share_a_frame(door: Reads) -> None:
+    html = boards.headline(picture(door).published, "zh", ZH)
+    quoted, mark, computed = html.partition('<div class="gw-computed"')
+    assert mark
+    for text in ("33.66%", "25.82%", ">965<"):
+        assert text in quoted
+    assert not {"6.48", "1.85", "98.80%"} & set(re.findall(r"[\d.]+%?", quoted))
+    assert {"6.48", "1.85", "98.80%"} <= set(re.findall(r"[\d.]+%?", computed))
+    assert "33.66" not in computed
+    assert "965" in computed
+    assert "984" in computed
+    assert "data-open" not in quoted
+
+
+def test_the_ranking_shows_both_ends_and_on_demand_all(door: Reads) -> None:
+    found = picture(door)
+    ranked = [place for place in found.places if place.rank is not None]
+    both, whole = (boards.ranking(found, each, TOWN, "zh", ZH) for each in (False, True))
+    rows = [html.count("@area~") for html in (both, whole)]
+    assert rows[1] == len(found.places)
+    assert rows[0] == min(len(ranked), 2 * boards.ENDS)
+    assert not [place for place in found.places if place.below and place.high is not None and place.high >= 1]
+
+
+def test_nothing_that_people_wrote_becomes_markup() -> None:
+    assert markup("<i>{x}</i>", x="<script>") == "<i>&lt;script&gt;</i>"
+    assert markup("{x}", x=Markup("<b>1</b>")) == "<b>1</b>"
+    assert '"' not in re.sub(r'="[^"]*"', "", opens('x" onclick="y', "t"))
+
+
+def test_no_cell_of_a_file_is_a_formula() -> None:
+    evil = ["=1+1", "+1", "-1", "@x", "\t=1", "=cmd|' /C calc'!A0"]
+    when = datetime(2026, 5, 1, 16, 30, tzinfo=UTC)
+    made = workbook(
+        [[text, 3, Fraction(1, 4), when, None] for text in evil],
+        ["=head", "n", "r", "t", "e"],
+        "a/b:[c]",
+        ["=note"],
+    )
+    sheet = openpyxl.load_workbook(io.BytesIO(made)).active
+    assert sheet is not None
+    cells = [cell for row in sheet.iter_rows() for cell in row]
+    assert not [cell for cell in cells if cell.data_type == "f"]
+    assert sheet["A2"].value == "'=1+1"
+    assert sheet["C2"].value == 0.25
+    assert sheet["D2"].value == datetime.fromisoformat("2026-05-02 00:30")  # the city's own clock
+    assert escaped("ok\x00\x0b") == "ok"
+
+
+def test_a_band_is_not_drawn_over_days_without_one() -> None:
+    days = [
+        figures.Day(date(2026, 5, 1) + timedelta(days=n), 0.9, None, None if n == 2 else (0.8, 0.95), "", "c")
+        for n in range(5)
+    ]
+    drawn = figures.trend(days, {"usual": "u", "year_ago": "y", "now": "n"})
+    bands = [each for each in drawn["data"] if each.get("fill") == "toself"]
+    assert [len(each["x"]) for each in bands] == [4, 4]
+    assert drawn["layout"]["yaxis"]["range"][0] > 0
+    # A day below what is usual is marked by shape and colour both.
+    low = figures.trend(
+        [figures.Day(date(2026, 5, 1), 0.5, None, (0.8, 0.9), "", "c")],
+        {"usual": "", "year_ago": "", "now": ""},
+    )
+    assert low["data"][-1]["marker"]["line"]["color"] == [figures.RED]
+
+
+def test_the_bars_of_a_waterfall_hang_where_the_last_one_ended() -> None:
+    losses = [
+        figures.Loss(str(n), str(n), points, "") for n, points in enumerate((11.04, 10.0, 4.58, 2.09, 1.36))
+    ]
+    bar = figures.waterfall(losses, 70.93)["data"][0]
+    assert bar["base"][0] + bar["x"][0] == pytest.approx(100)
+    for n in range(1, len(losses)):
+        assert bar["base"][n] + bar["x"][n] == pytest.approx(bar["base"][n - 1])
+    assert bar["base"][-1] == pytest.approx(70.93)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_page_runs_in_both_languages(open_page: Callable[..., AppTest], lang: str) -> None:
+    test = open_page("leader", lang=lang, day="2026-05-01")
+    assert not test.error
+    words = [each.value for each in test.markdown]
+    assert any(("领导驾驶舱" if lang == "zh" else "Leaders' figures") in each for each in words)
+
+
+def test_a_number_has_a_link_of_its_own(open_page: Callable[..., AppTest], door: Reads) -> None:
+    wanted = picture(door).figure("settled").now.credited
+    test = open_page("leader", day="2026-05-01", cases=wanted.cases.key)
+    assert any(f"{wanted.count:,} 件" in each.value for each in test.markdown)
+    assert len(test.dataframe) == 1
+    # The same link tells a county's people nothing of the city.
+    test = open_page("county", day="2026-05-01", cases=wanted.cases.key)
+    assert any("没有这份案件清单" in each.value for each in test.warning)
+    assert not test.dataframe
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"area": "x", "day": "2026-99-99", "kind": "year"},
+        {"area": OTHER_COUNTY + "001", "day": "1999-01-01", "kind": "day"},
+        {"day": "9999-12-31", "kind": "month", "cases": "red~~~"},
+        {"day": "2026-05-01", "cases": "place~12", "all": "1"},
+        {"day": "2026-05-01", "cases": "at_x~445300~2026-05-01~2026-06-01~~~"},
+        {"day": "2025-01-01"},
+    ],
+)
+def test_an_address_that_makes_no_sense_is_no_fault(
+    open_page: Callable[..., AppTest], query: dict[str, str]
+) -> None:
+    open_page("leader", **query)
+
+
+def test_another_countys_area_is_not_there(open_page: Callable[..., AppTest]) -> None:
+    test = open_page("county", area=OTHER_COUNTY, day="2026-05-01")
+    assert any("没有" in each.value for each in test.warning)
+
+
+def test_a_team_is_told_that_the_page_is_not_for_it(open_page: Callable[..., AppTest]) -> None:
+    test = open_page("team")
+    assert test.warning
+    assert not any("领导驾驶舱" in each.value for each in test.markdown)
