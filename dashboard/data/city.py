@@ -473,27 +473,24 @@ class Reads:
     def act(self, commands: Sequence[Command], now: datetime, redis_url: str | None = None) -> list[Outcome]:
         """Hand commands to the Desk and return its answers; screens are told when the stream's address is given.
 
-        What is refused on an incident out of the actor's scope is answered as if there were no such incident.
+        One on an incident out of its actor's scope is answered as if there were no such incident.
         """
+        asked: dict[Actor, list[int]] = {}
+        for command in commands:
+            asked.setdefault(command.actor, []).append(command.incident_id)
+        with self.look() as connection:
+            seen = {actor: visible(connection, actor, ids) for actor, ids in asked.items()}
+        lawful = [command for command in commands if command.incident_id in seen[command.actor]]
+        if not lawful:
+            return [_unknown() for _ in commands]
         stream = redis.Redis.from_url(redis_url, socket_timeout=1) if redis_url else None
         try:
             with Desk(self._url, stream) as desk:
-                outcomes = desk.act(commands, now)
+                done = iter(desk.act(lawful, now))
         finally:
             if stream is not None:
                 stream.close()
-        refused = [n for n, outcome in enumerate(outcomes) if outcome.refusal is not None]
-        if not refused:
-            return outcomes
-        asked: dict[Actor, list[int]] = {}
-        for n in refused:
-            asked.setdefault(commands[n].actor, []).append(commands[n].incident_id)
-        with self.look() as connection:
-            seen = {actor: visible(connection, actor, ids) for actor, ids in asked.items()}
-        for n in refused:
-            if commands[n].incident_id not in seen[commands[n].actor]:
-                outcomes[n] = Outcome("refused", None, Refusal("unknown_incident"))
-        return outcomes
+        return [next(done) if each.incident_id in seen[each.actor] else _unknown() for each in commands]
 
     def policy(self) -> Policy:
         """Return the policy in force."""
@@ -592,6 +589,10 @@ class Reads:
             self._free.put(connection)
         else:
             connection.close()
+
+
+def _unknown() -> Outcome:
+    return Outcome("refused", None, Refusal("unknown_incident"))
 
 
 def visible(connection: psycopg.Connection, actor: Actor, ids: Sequence[int]) -> set[int]:

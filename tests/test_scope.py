@@ -1,0 +1,460 @@
+"""Proves who sees what: every role and level over pages, streams, exports and steps, in a city of two counties."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import streamlit as st
+from argon2 import PasswordHasher
+from streamlit.testing.v1 import AppTest
+
+from dashboard import data, frame
+from dashboard.access import COOKIE
+from dashboard.data import Filter, Reads, admin, field, leaders, whistles, workbench
+from dashboard.pages import PLACES
+from dispatch import accounts, keys, people
+from dispatch.accounts import Viewer
+from dispatch.desk import Desk
+from dispatch.overview import CaseSet
+from dispatch.rules.chain import STEPS, Actor, Command, Report
+from dispatch.rules.incident import reporter_of
+from models import loading
+from models.loading import AreaRow
+from models.servers import Servers, psycopg_dsn
+from tests import small_city
+from tests.conftest import _address, _administer
+from tests.small_city import CITY, COUNTY, EAST, TOWN, WEST
+
+ROOT = Path(__file__).parents[1]
+PASSWORD = "correct horse"
+NEXT_TOWN, NEXT_VILLAGE = "990901002", "990901002001"
+FAR_COUNTY, FAR_TOWN, FAR_VILLAGE = "990902", "990902001", "990902001001"
+PLACES_OF = {"east": EAST, "west": WEST, "next": NEXT_VILLAGE, "far": FAR_VILLAGE}
+ALL = frozenset(PLACES_OF)
+TOWNS = frozenset({"east", "west"})
+
+# Login -> role, area, and whose incidents they see: the matrix itself.
+MATRIX: dict[str, tuple[str, str, frozenset[str]]] = {
+    "worker": ("grid_worker", EAST, frozenset({"east"})),
+    "head": ("grid_head", EAST, frozenset({"east"})),
+    "village": ("village", EAST, frozenset({"east"})),
+    "dispatcher": ("dispatcher", TOWN, TOWNS),
+    "duty": ("duty_leader", TOWN, TOWNS),
+    "next": ("dispatcher", NEXT_TOWN, frozenset({"next"})),
+    "team": ("team", TOWN, frozenset({"west"})),
+    "county": ("county", COUNTY, frozenset({"east", "west", "next"})),
+    "far": ("county", FAR_COUNTY, frozenset({"far"})),
+    "city": ("city", CITY, ALL),
+    "leader": ("leader", CITY, ALL),
+    "town_leader": ("leader", TOWN, TOWNS),
+    "auditor": ("auditor", CITY, ALL),
+    "admin": ("admin", CITY, frozenset()),
+    "resident": ("resident", EAST, frozenset()),
+}
+# An area's numbers and its streams: who may have which.
+AREAS = (CITY, COUNTY, TOWN, EAST, NEXT_TOWN, FAR_COUNTY, FAR_TOWN)
+COVERED: dict[str, frozenset[str]] = {
+    "worker": frozenset({EAST}), "head": frozenset({EAST}), "village": frozenset({EAST}),
+    "dispatcher": frozenset({TOWN, EAST}), "duty": frozenset({TOWN, EAST}), "next": frozenset({NEXT_TOWN}),
+    "team": frozenset(), "county": frozenset({COUNTY, TOWN, EAST, NEXT_TOWN}),
+    "far": frozenset({FAR_COUNTY, FAR_TOWN}), "city": frozenset(AREAS), "leader": frozenset(AREAS),
+    "town_leader": frozenset({TOWN, EAST}), "auditor": frozenset(AREAS), "admin": frozenset(),
+    "resident": frozenset(),
+}  # fmt: skip
+EVERYONE = pytest.mark.parametrize("login", MATRIX)
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """The city's database, and the id and number of the incident in each of its places."""
+
+    url: str
+    ids: dict[str, int]
+    numbers: dict[str, int]
+    team_id: int
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Hash with as little work as argon2id allows: these tests prove decisions, not slowness."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", lambda: hasher)
+        yield
+
+
+@pytest.fixture(scope="module")
+def city(servers: Servers, template: str) -> Iterator[City]:
+    """Load a city of two counties, one incident in each of four places, and an account for each line of the matrix."""
+    _administer(servers, f"CREATE DATABASE scope_city TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, "scope_city")
+    built = small_city.build()
+    for code, name, level, kind, parent in (
+        (NEXT_TOWN, "河西镇", 3, "town", COUNTY),
+        (NEXT_VILLAGE, "河西村民委员会", 4, "rural", NEXT_TOWN),
+        (FAR_COUNTY, "远处县", 2, "", CITY),
+        (FAR_TOWN, "远处镇", 3, "town", FAR_COUNTY),
+        (FAR_VILLAGE, "远处村民委员会", 4, "rural", FAR_TOWN),
+    ):
+        built.areas.append(AreaRow(code, level, name, None, kind, parent, "", 113.0, 23.0, "test"))
+    built.organisations, built.teams = loading.establish(
+        built.areas, loading.parsed_policy(built.policy).trades
+    )
+    loading.store(url, built)
+    now = datetime.now(UTC)
+    with Desk(url) as desk:
+        reports = [
+            Report(n, "test", f"S-{n}", "1001", f"说的是{name}", "", area, 113.0, 23.0, "point", now)
+            for n, (name, area) in enumerate(PLACES_OF.items(), 9_000_000_000_000_001)
+        ]
+        ids = dict(zip(PLACES_OF, (each.incident_id or 0 for each in desk.report(reports, now)), strict=True))
+        chief = Actor("dispatcher@town", "dispatcher", TOWN)
+        with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+            row = connection.execute(
+                "select id from team where trade = 'enforcement' and area_code = %s", (TOWN,)
+            ).fetchone()
+            assert row is not None
+            team_id = int(row[0])
+            steps = [("accept", {}), ("dispatch", {"team_id": team_id})]
+            for verb, args in steps:
+                outcome = desk.act([Command(verb, ids["west"], chief, f"scope-{verb}", args)], now)[0]
+                assert outcome.status == "done", outcome.refusal
+            for login, (role, area, _) in MATRIX.items():
+                people.add(
+                    connection, login, PASSWORD, role, area, now, team_id=team_id if role == "team" else None
+                )
+    numbers = {name: report.number for name, report in zip(PLACES_OF, reports, strict=True)}
+    yield City(url, ids, numbers, team_id)
+    _administer(servers, "DROP DATABASE scope_city WITH (FORCE)")
+
+
+@pytest.fixture
+def door(city: City, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+    """Lend the pages' door to the city, with the demo's doors shut."""
+    monkeypatch.setenv("DATABASE_URL", city.url)
+    monkeypatch.setenv("REDIS_URL", servers.redis_url)
+    monkeypatch.setenv("DEMO", "0")
+    data.reads.cache_clear()
+    frame.directory.clear()
+    yield data.reads()
+    data.reads().close()
+    data.reads.cache_clear()
+    frame.directory.clear()
+
+
+def viewer(door: Reads, login: str) -> Viewer:
+    role, area, _ = MATRIX[login]
+    with door.look() as connection:
+        row = connection.execute("select id, team_id from account where login = %s", (login,)).fetchone()
+    assert row is not None
+    return Viewer(row[0], login, login, Actor(accounts.actor_id(role, login), role, area, row[1]))
+
+
+def token(city: City, login: str) -> str:
+    with psycopg.connect(psycopg_dsn(city.url)) as connection:
+        answer = accounts.sign_in(connection, login, PASSWORD, datetime.now(UTC))
+    assert isinstance(answer, tuple)
+    return answer[0]
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+@EVERYONE
+def test_each_sees_the_incidents_of_their_scope_and_no_other(city: City, door: Reads, login: str) -> None:
+    who, seen, now = viewer(door, login), MATRIX[login][2], datetime.now(UTC)
+    actor = who.actor
+
+    def names(found: Callable[[str, int], object]) -> set[str]:
+        return {name for name, key in city.ids.items() if found(name, key)}
+
+    readers: dict[str, set[str]] = {
+        "by id": names(lambda _, key: door.detail(actor, key)),
+        "by number": names(lambda name, _: door.id_of(actor, city.numbers[name])),
+        "on the workbench": names(lambda _, key: workbench.case(door, actor, key, now)),
+        "what happened since": names(lambda _, key: workbench.since(door, actor, key, 0)),
+        "by the phone": names(lambda _, key: field.visible(door, actor, key)),
+    }
+    everything = {key: name for name, key in city.ids.items()}
+    readers["in the list"] = {everything[row.id] for row in door.incidents(actor, Filter(), now)}
+    readers["by words"] = {everything[row.id] for row in door.incidents(actor, Filter(text="说的是"), now)}
+    readers["by area"] = {
+        everything[row.id] for area in AREAS for row in door.incidents(actor, Filter(area=area), now)
+    }
+    readers["several"] = {everything[each.id] for each in workbench.several(door, actor, list(everything))}
+    assert readers == {name: set(seen) for name in readers}
+    for others in (field.tasks(door, actor, now),):
+        assert {everything[each.incident.id] for each in others} <= seen
+
+
+@EVERYONE
+def test_each_has_the_numbers_and_lists_of_their_areas_and_no_other(
+    city: City, door: Reads, login: str
+) -> None:
+    actor, now = viewer(door, login).actor, datetime.now(UTC)
+    covered = set(COVERED[login])
+    assert {a for a in AREAS if leaders.present(door, actor, a, now) is not None} == covered
+    assert {a for a in AREAS if leaders.cases(door, actor, CaseSet("open", a)) is not None} == covered
+    exported = {a for a in AREAS if list(leaders.every_case(door, actor, CaseSet("open", a)))}
+    assert exported == covered
+    everything = {key: name for name, key in city.ids.items()}
+    rows = {row.id for a in AREAS for row in leaders.every_case(door, actor, CaseSet("open", a))}
+    assert {everything[key] for key in rows} <= MATRIX[login][2]
+
+
+@EVERYONE
+def test_whistles_of_other_areas_are_not_on_the_board(city: City, door: Reads, login: str) -> None:
+    actor, now = viewer(door, login).actor, datetime.now(UTC)
+    for area in AREAS:
+        board = whistles.board(door, actor, area, now - timedelta(days=1), now)
+        assert {row.incident.id for row in board.rows} <= {city.ids[name] for name in MATRIX[login][2]}
+
+
+def test_a_resident_sees_what_carries_their_token_and_nothing_else(city: City, door: Reads) -> None:
+    whole = Actor("city:test", "city", CITY)
+    detail = door.detail(whole, city.ids["east"])
+    assert detail is not None
+    own = Actor(reporter_of(detail.incident), "resident", EAST)
+    assert {name for name, key in city.ids.items() if door.detail(own, key)} == {"east"}
+    for made_up in ("resident@", "resident@0", "resident@%", "resident@null", "resident:resident"):
+        stranger = Actor(made_up, "resident", EAST)
+        assert not [key for key in city.ids.values() if door.detail(stranger, key)]
+
+
+@EVERYONE
+def test_only_the_administrator_keeps_and_only_the_auditor_checks(
+    city: City, door: Reads, login: str
+) -> None:
+    who = viewer(door, login)
+    role, now = who.role, datetime.now(UTC)
+    asked: list[tuple[tuple[str, ...], Callable[[], object]]] = [
+        (("auditor",), lambda: admin.search(door, who, now - timedelta(days=1), now)),
+        (("admin", "auditor"), lambda: admin.listed(door, who)),
+        (("admin", "auditor"), lambda: admin.log(door, who)),
+        (("admin", "auditor"), lambda: admin.verify(door, who, city.numbers["east"])),
+        (("admin", "auditor"), lambda: admin.held_keys(door, who, "wall")),
+        (("admin",), lambda: admin.refused(who, True)),
+        (("admin",), lambda: admin.new_key(door, who, "wall", TOWN, login)),
+    ]
+    for roles, ask in asked:
+        if role in roles:
+            ask()
+        else:
+            with pytest.raises(PermissionError):
+                ask()
+    if role != "admin":
+        for change in (
+            lambda: admin.add(door, who, "intruder", PASSWORD, "admin", CITY, "", None),
+            lambda: admin.change(door, who, "city", "disable"),
+            lambda: admin.change(door, who, "city", "reset", "another password"),
+            lambda: admin.revoke_key(door, who, "wall", 1),
+            lambda: admin.replay(door, who, "0-1", []),
+            lambda: admin.run_job(door, who, "clocks"),
+            lambda: admin.publish(door, who, {}, "x", now.date()),
+        ):
+            with pytest.raises(PermissionError):
+                change()
+
+
+# --- acting -------------------------------------------------------------------------------------------------------
+
+
+@EVERYONE
+def test_no_step_reaches_out_of_scope_or_tells_that_there_is_something(
+    city: City, door: Reads, login: str
+) -> None:
+    actor, now = viewer(door, login).actor, datetime.now(UTC)
+    hidden = [city.ids[name] for name in ALL - MATRIX[login][2]]
+    nowhere = 999_999_999
+    with door.look() as connection:
+        before = connection.execute("select id, seq, head from incident order by id").fetchall()
+    args = {
+        "reason": "x", "note": "x", "result": "x", "team_id": city.team_id, "rating": 5, "standard": True,
+        "into": city.ids["east"], "until": now.isoformat(), "whistle_kind": "hard", "real": True, "limit": "1wd",
+        "category": "0104", "granted": True, "commander": "x",
+    }  # fmt: skip
+    commands = [
+        Command(verb, key, actor, f"reach-{login}-{verb}-{key}", dict(args))
+        for verb in STEPS
+        for key in (*hidden, nowhere)
+    ]
+    for command, outcome in zip(commands, door.act(commands, now), strict=True):
+        assert outcome.refusal is not None, command.verb
+        assert (outcome.status, outcome.refusal.code) == ("refused", "unknown_incident"), command.verb
+    with door.look() as connection:
+        after = connection.execute("select id, seq, head from incident order by id").fetchall()
+    assert after == before
+
+
+# --- pages --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("login", ["", "team", "admin", "resident"])
+def test_a_page_opens_for_its_roles_alone(
+    city: City, door: Reads, monkeypatch: pytest.MonkeyPatch, login: str
+) -> None:
+    cookies = {COOKIE: token(city, login)} if login else {}
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
+    role = MATRIX[login][0] if login else None
+    shut = [place for place in PLACES.values() if not place.opens(role)]
+    assert shut
+    for place in shut:
+        page = AppTest.from_string(
+            f"from dashboard.screens import {place.screen}\n{place.screen}.page()", default_timeout=60
+        )
+        page.query_params["lang"] = "en"
+        page.run()
+        assert not page.exception, place.path
+        told = [each.value for each in (*page.info, *page.warning)]
+        assert any("Sign in" in words or "This page is for" in words for words in told), place.path
+        assert not [*page.dataframe, *page.text_input, *page.button], place.path
+
+
+@pytest.mark.parametrize("login", ["dispatcher", "team", "far"])
+def test_a_link_to_another_towns_incident_shows_nothing_of_it(
+    city: City, door: Reads, monkeypatch: pytest.MonkeyPatch, login: str
+) -> None:
+    cookies = {COOKIE: token(city, login)}
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
+
+    def said(incident_id: int) -> str:
+        page = AppTest.from_string(
+            "from dashboard.screens import incidents\nincidents.page()", default_timeout=60
+        )
+        page.query_params["id"] = str(incident_id)
+        page.query_params["lang"] = "en"
+        page.run()
+        assert not page.exception
+        return " ".join(each.value for each in (*page.text, *page.subheader, *page.warning, *page.info))
+
+    nothing = said(999_999_999)
+    for name in PLACES_OF:
+        shown = said(city.ids[name])
+        if name in MATRIX[login][2]:
+            assert f"说的是{name}" in shown
+        else:
+            assert shown == nothing
+
+
+# --- the whole app over HTTP ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def site(city: City, servers: Servers) -> Iterator[str]:
+    """Run the dashboard as it is run, outside the demo; yield its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {
+        "DATABASE_URL": city.url, "REDIS_URL": servers.redis_url, "PORT": str(port), "HOST": "127.0.0.1", "DEMO": "0",
+    }  # fmt: skip
+    process = subprocess.Popen([sys.executable, "-m", "dashboard"], cwd=ROOT, env=environment)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with suppress(httpx.HTTPError):
+                if httpx.get(f"{address}/live/{CITY}", timeout=2).status_code == 403:
+                    break
+            time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def status(address: str, **options: Any) -> int:
+    """Return how an address answers, without reading a stream that goes on."""
+    with httpx.stream("GET", address, timeout=20, **options) as answer:
+        return answer.status_code
+
+
+def test_a_desks_stream_is_for_those_whose_area_it_is(city: City, site: str) -> None:
+    for area in AREAS:
+        assert status(f"{site}/desk/{area}") == 401
+    for login in MATRIX:
+        cookies = {COOKIE: token(city, login)}
+        answers = {area: status(f"{site}/desk/{area}", cookies=cookies) for area in (*AREAS, "999999")}
+        # What is not theirs is answered like what is not there.
+        expected = {area: 200 if area in COVERED[login] else 404 for area in answers}
+        assert answers == expected, login
+
+
+def test_a_stream_holds_nothing_of_other_towns(city: City, site: str) -> None:
+    with httpx.stream(
+        "GET", f"{site}/desk/{TOWN}", cookies={COOKIE: token(city, "dispatcher")}, timeout=20
+    ) as answer:
+        first = ""
+        for chunk in answer.iter_text():
+            first += chunk
+            if "\n\n" in first and str(city.ids["west"]) in first:
+                break
+    assert f"{city.ids['east']}" in first
+    assert str(city.ids["far"]) not in first
+    assert "河西" not in first
+    assert "远处" not in first
+
+
+def test_a_wall_opens_by_the_key_of_its_area_until_it_is_revoked(city: City, site: str) -> None:
+    with psycopg.connect(psycopg_dsn(city.url), autocommit=True) as connection:
+        key = keys.new(connection, "wall", TOWN, datetime.now(UTC))
+        held = keys.listed(connection, "wall")[0]
+        time.sleep(6)  # keys are read again after five seconds
+        for area in AREAS:
+            expected = 200 if area in (TOWN, EAST) else 403
+            assert status(f"{site}/live/{area}?key={key}") == expected
+            assert status(f"{site}/shapes/{area}.geojson?key={key}") == expected
+            assert status(f"{site}/live/{area}") == 403
+            assert status(f"{site}/live/{area}?key=demo") == 403
+        keys.revoke(connection, "wall", held.id, datetime.now(UTC))
+    time.sleep(6)
+    assert status(f"{site}/live/{TOWN}?key={key}") == 403
+
+
+def test_a_source_reads_its_own_reports_alone(city: City, site: str) -> None:
+    with psycopg.connect(psycopg_dsn(city.url), autocommit=True) as connection:
+        own, other = (keys.new(connection, "api", source, datetime.now(UTC)) for source in ("test", "other"))
+    address = f"{site}/api/v1/incidents/{city.numbers['east']}"
+    assert status(address) == 401
+    assert status(address, headers={"Authorization": f"Bearer {other}"}) == 404
+    assert status(address, headers={"Authorization": f"Bearer {own}"}) == 200
+
+
+def test_what_phones_and_boards_fetch_asks_for_the_session(city: City, site: str) -> None:
+    for path in ("/phone/tasks", "/whistles/rows", "/photos/" + "0" * 64):
+        assert status(f"{site}{path}") in (401, 404), path
+    for login, (role, _, seen) in MATRIX.items():
+        cookies = {COOKIE: token(city, login)}
+        rows = httpx.get(f"{site}/whistles/rows", params={"area": CITY}, cookies=cookies, timeout=20)
+        assert rows.status_code == (200 if PLACES["whistles"].opens(role) else 403), login
+        for name in ALL - seen:
+            assert str(city.numbers[name])[-8:] not in rows.text.replace("-", "")
+        step = {"id": f"{login}-{'0' * 20}", "verb": "note", "incident_id": city.ids["far"], "note": "x"}
+        if "far" not in seen:
+            answer = httpx.post(
+                f"{site}/phone/steps", json=step, cookies=cookies, headers={"x-gridwhistle": "1"}, timeout=20
+            )
+            assert answer.status_code in (403, 404, 422), login
+            assert "远处" not in answer.text
+
+
+def test_a_session_that_is_ended_shuts_every_address(city: City, site: str) -> None:
+    cookies = {COOKIE: token(city, "dispatcher")}
+    assert status(f"{site}/desk/{TOWN}", cookies=cookies) == 200
+    with psycopg.connect(psycopg_dsn(city.url)) as connection:
+        accounts.sign_out(connection, cookies[COOKIE])
+    for path in (f"/desk/{TOWN}", "/whistles/rows", "/phone/tasks"):
+        assert status(f"{site}{path}", cookies=cookies) == 401
