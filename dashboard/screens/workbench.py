@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from html import escape
@@ -34,7 +35,15 @@ def page() -> None:
         if (key := st.session_state.pop(FRESH, "")) and key in st.session_state:
             st.session_state[key] = ""
         now = datetime.now(UTC)
-        _part(f, "head", "wb-head", where=_where(f), stage=_stage(), demo=demo(), on_stage_change=_staged)
+        _part(
+            f,
+            "head",
+            "wb-head",
+            where=_where(f),
+            stage=_stage(),
+            demo=demo(),
+            on_stage_change=_filtered_in_head,
+        )
         conflict(f)
         wish = st.query_params.get("id", "")
         found = case(f.door, f.who.actor, int(wish), now) if wish.isdigit() and len(wish) <= 18 else None
@@ -72,36 +81,48 @@ def _queue(f: Frame, selected: str) -> None:
     _part(
         f, "queue", "wb-rows", selected=selected, cleared=st.session_state.get(many.CLEARED, 0),
         written=[str(each) for each in st.session_state.pop(WRITTEN, [])],
-        on_selected_change=_selected, on_ticked_change=_ticked, on_stage_change=_staged, on_draft_change=_drafted,
+        on_selected_change=_selected, on_ticked_change=_ticked, on_stage_change=_filtered_in_queue,
+        on_draft_change=_drafted,
     )  # fmt: skip
 
 
+def _said(key: str, name: str) -> Any:
+    """Return what a live part said last under a name, or None."""
+    found = getattr(st.session_state.get(key), name, None)
+    return found.get("value") if isinstance(found, Mapping) else None
+
+
 def _selected() -> None:
-    value = getattr(st.session_state.get("wb-rows"), "selected", None)
+    value = _said("wb-rows", "selected")
     if isinstance(value, str) and value.isdigit():
         st.query_params["id"] = value
 
 
 def _ticked() -> None:
-    value = getattr(st.session_state.get("wb-rows"), "ticked", None) or []
-    st.session_state["wb-ticked"] = [int(each) for each in value if str(each).isdigit()][: many.LIMIT]
+    value = _said("wb-rows", "ticked")
+    ids = value if isinstance(value, list) else []
+    st.session_state["wb-ticked"] = [int(each) for each in ids if str(each).isdigit()][: many.LIMIT]
 
 
-def _staged() -> None:
-    for key in ("wb-head", "wb-rows"):
-        value = getattr(st.session_state.get(key), "stage", None)
-        if value is not None and value != st.session_state.get(f"{key}-stage"):
-            st.session_state[f"{key}-stage"] = value
-            if value in STAGES[1:]:
-                st.query_params["stage"] = value
-            else:
-                st.query_params.pop("stage", None)
+def _filtered_in_head() -> None:
+    _filtered(_said("wb-head", "stage"))
+
+
+def _filtered_in_queue() -> None:
+    _filtered(_said("wb-rows", "stage"))
+
+
+def _filtered(stage: Any) -> None:
+    if stage in STAGES[1:]:
+        st.query_params["stage"] = stage
+    else:
+        st.query_params.pop("stage", None)
 
 
 def _drafted() -> None:
     """Take back what was being written before a refresh; what is written now goes first."""
-    value = getattr(st.session_state.get("wb-rows"), "draft", None)
-    if value and str(value.get("id", "")).isdigit():
+    value = _said("wb-rows", "draft")
+    if isinstance(value, Mapping) and str(value.get("id", "")).isdigit():
         key = f"wb-reason-{value['id']}"
         if not st.session_state.get(key):
             st.session_state[key] = str(value.get("text", ""))[: sending.TEXT_LIMIT]

@@ -140,7 +140,8 @@ class Part {
     this.desk = deskOf(this.data);
     this.desk.join(this);
   }
-  take(component) { this.data = component.data; this.say = (name, value) => component.setStateValue(name, value); }
+  /** What is said carries its moment: the same said twice is two wishes, and what is equal would not be heard. */
+  take(component) { this.data = component.data; this.say = (name, value) => component.setStateValue(name, { value, at: Date.now() }); }
   t(text) { return this.data.words[text] ?? text; }
   update(component) { this.take(component); this.draw(); }
   stop() { this.desk.part(this); this.host.innerHTML = ""; }
