@@ -125,7 +125,7 @@ class Phone:
         self._redis_url = redis_url
         self._stream: redis.asyncio.Redis | None = None
         self._pulse = field.Pulse(door)
-        self._bodies: dict[tuple[str, str], tuple[tuple[int, int], str, bytes]] = {}
+        self._bodies: dict[tuple[Actor, str], tuple[tuple[int, int], str, bytes]] = {}
         self._directory: Directory | None = None
         self._directory_at = 0.0
         self._suggester: Suggester | None = None
@@ -177,12 +177,12 @@ class Phone:
             raise Refused(403, "not_role")
         lang = chosen(request.query_params.get("lang"))
         pulse = await asyncio.to_thread(self._pulse.of, who.actor)
-        known = self._bodies.get((who.login, lang))
+        known = self._bodies.get((who.actor, lang))
         if known is None or known[0] != pulse:
             body = await asyncio.to_thread(self._tasks, who, lang)
             if len(self._bodies) >= ACCOUNTS_KEPT:
                 self._bodies.clear()
-            known = self._bodies[who.login, lang] = (
+            known = self._bodies[who.actor, lang] = (
                 pulse,
                 f'"{hashlib.sha256(body).hexdigest()[:20]}"',
                 body,

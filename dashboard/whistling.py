@@ -23,6 +23,7 @@ from dashboard.words import Translate, chosen, pick, translator
 from dispatch.messages import show_number
 from dispatch.rules.areas import level_of
 from dispatch.rules.clocks import Clock, light, yellow_from
+from dispatch.rules.incident import Actor
 from dispatch.rules.law import ASSIGNMENT_STATES
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -37,7 +38,7 @@ class Whistling:
     def __init__(self, door: Reads) -> None:
         self._door = door
         self._pulse = field.Pulse(door)
-        self._bodies: dict[tuple[str, str, str], tuple[tuple[int, int], float, str, bytes]] = {}
+        self._bodies: dict[tuple[Actor, str, str], tuple[tuple[int, int], float, str, bytes]] = {}
         self._directory: Directory | None = None
         self._directory_at = 0.0
 
@@ -60,7 +61,7 @@ class Whistling:
             except ValueError:
                 return JSONResponse({"reason": "bad_area"}, 422)
             pulse = await asyncio.to_thread(self._pulse.of, who.actor)
-            key = (who.login, area, lang)
+            key = (who.actor, area, lang)
             known = self._bodies.get(key)
             if known is None or known[0] != pulse or time.monotonic() - known[1] > AGE_S:
                 body = await asyncio.to_thread(self._body, who, area, lang)
