@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from dispatch import accounts
+from dispatch import accounts, photos
 from dispatch import letters as dead
 from dispatch.desk import Desk
 from dispatch.store import Cursor
@@ -23,6 +23,8 @@ DUMP_TIMEOUT_S = 3_600
 MISMATCHES_KEPT = timedelta(days=365)
 STREAM_TIMEOUT_S = 10.0
 ROWS_LIMIT = 10_000  # let go of in one run
+PHOTOS_LIMIT = 1_000  # files let go of in one run
+PHOTO_WAITS = timedelta(days=3)  # for its report: a phone may be without a line over a weekend
 
 
 def backup(desk: Desk, now: datetime) -> int:
@@ -81,6 +83,24 @@ def letters(desk: Desk, now: datetime) -> int:
         return dead.age(stream, now)
     finally:
         stream.close()
+
+
+def forget_photos(desk: Desk, now: datetime) -> int:
+    """Delete photos that no case has carried for three days after they came in; return how many."""
+
+    def unused(cursor: Cursor) -> list[str]:
+        cursor.execute(
+            "delete from photo where name in (select p.name from photo p where p.uploaded_at < %s"
+            " and not exists (select from photo_use u where u.name = p.name) order by p.uploaded_at limit %s)"
+            " returning name",
+            (now - PHOTO_WAITS, PHOTOS_LIMIT),
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+    names = desk.ask(unused)
+    for name in names:
+        photos.store().drop(name)
+    return len(names)
 
 
 def _environment(cursor: Cursor) -> dict[str, str]:

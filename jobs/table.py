@@ -51,5 +51,6 @@ JOBS = (
     Job("backup", DAY_S, DAY_S, "备份", "back the database up", keeping.backup, time(3, 30)),
     Job("retention", DAY_S, DAY_S, "清理过期记录", "let go of old notes of checks", keeping.forget, time(4)),
     Job("letters", 3_600, 3_600, "死信：脱敏与清理", "mask and drop old dead letters", keeping.letters),
+    Job("photos", DAY_S, DAY_S, "清理无主照片", "drop photos of no case", keeping.forget_photos, time(4, 10)),
     Job("patrol", DAY_S, 3_600, "催办沉默队伍", "remind teams that have gone silent", waking.patrol, time(9)),
 )

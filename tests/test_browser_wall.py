@@ -66,12 +66,12 @@ class Site:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    def start(self, city: str = CITY) -> None:
         self.process = subprocess.Popen([sys.executable, "-m", "dashboard"], cwd=ROOT, env=self.environment)
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             with suppress(OSError):
-                with urllib.request.urlopen(f"{self.address}/shapes/{CITY}.geojson", timeout=2):
+                with urllib.request.urlopen(f"{self.address}/shapes/{city}.geojson", timeout=2):
                     return
             time.sleep(0.2)
         raise AssertionError("the dashboard did not start")

@@ -21,8 +21,10 @@ from dashboard.data import Reads, field
 from dashboard.screens import field as screen
 from dashboard.words import translator
 from dispatch import photos
+from dispatch.desk import Desk
 from dispatch.letters import STREAM
 from dispatch.rules.effects import ON_SITE_M
+from jobs import keeping
 from models.servers import Servers
 from tests import phone_city as phones
 from tests import small_city as town
@@ -271,6 +273,20 @@ def test_somebody_elses_photo_cannot_be_attached(phone: Phones, stream: redis.Re
 def test_what_is_no_photo_is_refused_in_words(phone: Phones) -> None:
     answer = phone("worker").post("/phone/photos", content=b"<html>")
     assert (answer.status_code, answer.json()["reason"]) == (422, "not_a_photo")
+
+
+def test_photos_of_no_case_are_let_go_of_after_three_days(phone: Phones, city: str) -> None:
+    client = phone("worker")
+    used, unused = taken(client), taken(client)
+    assert client.post("/phone/reports", json=report(photos=[used])).status_code == 202
+    now = datetime.now(UTC)
+    with Desk(city) as desk:
+        keeping.forget_photos(desk, now + timedelta(days=2))
+        assert client.get(f"/photos/{unused}").status_code == 200
+        assert keeping.forget_photos(desk, now + timedelta(days=4)) >= 1
+    assert client.get(f"/photos/{unused}").status_code == 404
+    assert client.get(f"/photos/{used}").status_code == 200
+    assert photos.store().get(unused) is None
 
 
 # --- tasks and steps ---

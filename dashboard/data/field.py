@@ -218,7 +218,8 @@ def keep_photo(door: Reads, who: Viewer, photo: Photo, now: datetime) -> bool:
     """Note a photo and who sent it; tell whether some incident carries the same picture already."""
     with door.change() as connection:
         connection.execute(
-            "insert into photo (name, bytes, uploaded_at) values (%s, %s, %s) on conflict do nothing",
+            "insert into photo (name, bytes, uploaded_at) values (%s, %s, %s)"
+            " on conflict (name) do update set uploaded_at = excluded.uploaded_at",
             (photo.name, len(photo.whole), now),
         )
         connection.execute(

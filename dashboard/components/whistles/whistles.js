@@ -88,7 +88,7 @@ class Board {
     const lateThere = row.arrived !== null && row.light === "red";
     const mark = (at) => (at === null ? "" : `<i class="mk" style="left:${Math.min(100, ((at - row.sent) / (BAR_MIN * MINUTE)) * 100)}%"></i>`);
     return `<tr data-row="${row.part}" class="${row.over ? "over" : ""}"><td class="cd"></td>`
-      + `<td><a href="${esc(this.data.link)}${row.id}" target="_self"><span class="gw-chip s${row.severity}">${esc(this.data.severities[row.severity - 1])}</span> ${esc(row.title)}</a><em>${esc(row.place)}　${esc(row.number)}</em></td>`
+      + `<td><a href="${esc(this.data.link)}${row.id}" target="_self"><span class="gw-chip s${row.severity}">${esc(this.data.severities[row.severity - 1])}</span> ${esc(row.title)}</a><em>${esc(row.place)}　<span>${esc(row.number)}</span></em></td>`
       + `<td>${esc(row.team)}<em>${esc([row.kind, row.over || row.review || row.ended ? row.state : ""].filter(Boolean).join(" · "))}</em></td>`
       + `<td class="bar"><div class="track"><i class="fill"></i>${mark(row.answer_due)}${mark(row.arrive_due)}<i class="mk end"></i></div></td>`
       + `<td class="r">${row.review ? "" : `${today ? "" : `${day.format(row.sent)} `}${form.format(row.sent)}`}</td>${cell(row.answered, row.late_answer && row.answered !== null)}${cell(row.arrived, lateThere)}${cell(row.done, false)}<td class="r">${row.rating === null ? (row.ended ? `<em>${esc(this.t("not rated"))}</em>` : "") : `<b>${row.rating}</b>`}</td></tr>`;

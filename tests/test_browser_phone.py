@@ -1,0 +1,164 @@
+"""Works a phone in a real browser: a draft survives, a dead line loses nothing, and what is sent twice is one report."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from PIL import Image
+
+from dashboard.access import COOKIE
+from dispatch.letters import FIELD, STREAM
+from models.servers import Servers
+from tests import phone_city as phones
+from tests import small_city as town
+from tests.test_browser_wall import BROWSER, FLAGS, Site
+
+pytestmark = pytest.mark.browser
+WAIT_MS = 60_000
+HERE = {"longitude": town.IN_EAST[0], "latitude": town.IN_EAST[1], "accuracy": 8}
+
+
+@pytest.fixture(scope="module")
+def site(servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    from tests.conftest import STREAM_DATABASE, _address, _administer
+
+    _administer(servers, f"CREATE DATABASE phone_city TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, "phone_city")
+    phones.load(url)
+    one = Site(servers, url, servers.redis_url.replace("db=0", f"db={STREAM_DATABASE}"))
+    one.environment |= {
+        "PHOTOS_URL": str(tmp_path_factory.mktemp("photos")), "CONTACT_KEY": phones.CONTACT_KEY,
+    }  # fmt: skip
+    one.start(town.CITY)
+    yield one
+    one.stop()
+    _administer(servers, "DROP DATABASE phone_city WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    if BROWSER is None:
+        pytest.skip("no Chromium on this machine: install the package chromium to run this test")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def hand(chromium: Any, site: Site, stream: redis.Redis) -> Iterator[Any]:
+    """Lend the phone of the village's worker: 390 px wide, knowing where it is."""
+    context = chromium.new_context(
+        viewport={"width": 390, "height": 844}, geolocation=HERE, permissions=["geolocation"]
+    )
+    context.add_cookies([{"name": COOKIE, "value": "worker-token", "url": site.address}])
+    page = context.new_page()
+    page.faults = []
+    page.on("pageerror", lambda fault: page.faults.append(str(fault)))
+    page.goto(f"{site.address}/field?lang=en")
+    page.wait_for_selector(".gwf .tk, .gwf .none", timeout=WAIT_MS)
+    yield page
+    assert not page.faults
+    context.close()
+
+
+def photo(folder: Path) -> str:
+    file = folder / "scene.jpg"
+    out = io.BytesIO()
+    Image.effect_noise((2400, 1800), 60).convert("RGB").save(out, "JPEG", quality=60)
+    file.write_bytes(out.getvalue())
+    return str(file)
+
+
+def write(page: Any, folder: Path) -> None:
+    page.click("[data-do=report]")
+    page.wait_for_selector(".gwf .step >> text=Place")
+    page.set_input_files("input[type=file]", photo(folder))
+    page.wait_for_selector(".gwf .phs img", timeout=WAIT_MS)
+    page.fill("textarea[data-in=text]", "The lamp is out")
+    page.click(".cat >> nth=0")
+
+
+def sent(stream: redis.Redis) -> list[dict[str, Any]]:
+    entries: Any = stream.xrange(STREAM)
+    return [json.loads(fields[FIELD.encode()]) for _, fields in entries]
+
+
+def test_a_report_in_three_taps_is_on_the_stream_with_its_place_and_photo(
+    hand: Any, stream: redis.Redis, tmp_path: Path
+) -> None:
+    write(hand, tmp_path)
+    hand.click("[data-do=send]")
+    hand.wait_for_selector(".flash.ok", timeout=WAIT_MS)
+    (message,) = sent(stream)
+    assert message["source"] == "field_app"
+    assert (message["lon"], message["lat"]) == town.IN_EAST
+    assert message["photos"][0].startswith("photo:")
+    width = hand.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390, "nothing is wider than the phone"
+
+
+def test_a_dead_line_and_a_refresh_lose_nothing_and_what_comes_twice_is_one(
+    hand: Any, stream: redis.Redis, tmp_path: Path
+) -> None:
+    hand.context.set_offline(True)
+    write(hand, tmp_path)
+    hand.click("[data-do=send]")
+    hand.wait_for_selector(".flash.wait", timeout=WAIT_MS)
+    hand.click("[data-to=outbox]")
+    hand.wait_for_selector(".gwf .ob >> text=Written")
+    assert not sent(stream)
+    # The page is closed and opened again, and the answer to the first attempt is lost on its way.
+    lost = threading.Event()
+
+    def lose(route: Any) -> None:
+        if lost.is_set():
+            route.continue_()
+            return
+        route.fetch()
+        lost.set()
+        route.abort()
+
+    hand.context.route("**/phone/reports*", lose)
+    hand.context.set_offline(False)
+    hand.reload()
+    hand.wait_for_selector(".gwf [data-to=me]", timeout=WAIT_MS)
+    hand.click("[data-to=me]")
+    hand.wait_for_selector(".gwf .ob .green", timeout=WAIT_MS)
+    assert lost.is_set()
+    assert len({message["source_id"] for message in sent(stream)}) == 1
+    assert len(sent(stream)) == 2, "it came twice, under one id"
+
+
+def test_a_draft_stands_where_it_was_after_a_refresh(hand: Any, stream: redis.Redis, tmp_path: Path) -> None:
+    write(hand, tmp_path)
+    hand.wait_for_selector(".gwf .net >> text=Draft of", timeout=WAIT_MS)
+    hand.reload()
+    hand.wait_for_selector(".gwf textarea", timeout=WAIT_MS)
+    assert hand.input_value("textarea[data-in=text]") == "The lamp is out"
+    assert hand.locator(".gwf .phs img").count() == 1
+    assert not sent(stream)
+
+
+def test_every_target_is_large_enough_for_a_thumb(hand: Any, tmp_path: Path) -> None:
+    write(hand, tmp_path)
+    small = hand.evaluate(
+        "[...document.querySelectorAll('.gwf button, .gwf select, .gwf textarea, .gwf label.add')]"
+        ".map((e) => [e.innerText || e.tagName, e.getBoundingClientRect()])"
+        ".filter(([_, box]) => box.width && (box.height < 44 || box.width < 44)).map(([text]) => text)"
+    )
+    assert not small
+
+
+def test_new_work_is_on_the_phone_within_a_moment(hand: Any, site: Site) -> None:
+    incident_id = phones.incident(site.database_url, "browser", "0201")
+    hand.wait_for_selector(f"[data-id='{incident_id}']", timeout=WAIT_MS)
