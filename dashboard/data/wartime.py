@@ -1,0 +1,70 @@
+"""What the wartime page reads and does: stretches of an area, declared by two people, each proven by a password."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dashboard.data.city import Reads
+from dashboard.data.people import demo
+from dispatch import accounts, wartime
+from dispatch.accounts import NotIn, Viewer
+from dispatch.desk import Desk
+from dispatch.rules.areas import contains
+from dispatch.rules.refusals import Refusal
+from dispatch.rules.wartime import Declaration, Wartime
+
+
+def stretches(door: Reads, who: Viewer) -> list[Wartime]:
+    """Return the stretches of wartime that touch what a viewer may see, the latest first."""
+    with door.look() as connection, connection.cursor() as cursor:
+        found = wartime.stretches(cursor)
+    if who.role == "auditor":
+        return found
+    return [one for one in found if contains(who.area, one.area_code) or contains(one.area_code, who.area)]
+
+
+def declare(
+    door: Reads,
+    who: Viewer,
+    area: str,
+    level: int,
+    kind: str,
+    reason: str,
+    commander: str,
+    until: datetime,
+    login: str,
+    password: str,
+    address: str = "",
+) -> Wartime | Refusal | NotIn:
+    """Put an area into wartime as the viewer, approved by whoever's login and password are given with it.
+
+    Returns the stretch, the law's refusal, or that the second person could not be proven.
+    """
+    now = datetime.now(UTC)
+    with door.change() as connection:
+        second = accounts.sign_in(connection, login, password, now, demo(), address)
+        if isinstance(second, NotIn):
+            return second
+        token, approver = second
+        # They prove who they are; they are not signed in here.
+        accounts.sign_out(connection, token)
+    wish = Declaration(area, level, kind, reason, commander, who.actor, approver.actor, until)
+    with Desk(door.url) as desk:
+        answer = wartime.declare(desk, wish, now)
+    if isinstance(answer, Wartime):
+        _note(door, "wartime", who, f"{area}, approved by {approver.login}")
+    return answer
+
+
+def end(door: Reads, who: Viewer, wartime_id: int, reason: str) -> Wartime | Refusal:
+    """End a stretch of wartime now, as the viewer; return it as it ended, or the law's refusal."""
+    with Desk(door.url) as desk:
+        answer = wartime.end(desk, wartime_id, who.actor, reason, datetime.now(UTC))
+    if isinstance(answer, Wartime):
+        _note(door, "wartime_ended", who, answer.area_code)
+    return answer
+
+
+def _note(door: Reads, what: str, who: Viewer, about: str) -> None:
+    with door.change() as connection:
+        accounts.note(connection, what, datetime.now(UTC), who.account_id, by=who.login, about=about)

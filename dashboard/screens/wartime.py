@@ -1,0 +1,134 @@
+"""Wartime 平战转换: which areas are in it, who put them there, and the form that two people fill in together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import streamlit as st
+
+from dashboard import told
+from dashboard.data import NotIn, wartime
+from dashboard.frame import Frame, framed
+from dispatch.rules.areas import Level, contains
+from dispatch.rules.law import ABOVE
+from dispatch.rules.refusals import Refusal
+from dispatch.rules.wartime import KINDS, LEVELS, LONGEST, TEXT_LIMIT_CHARS
+
+HOURS = (6, 12, 24, 48, 72, 168, LONGEST.days * 24)
+
+
+def page() -> None:
+    """Show what was declared; a county's or the city's centre declares with a second person, and ends."""
+    with framed("wartime") as f:
+        _ = f._
+        st.subheader(_("Wartime"))
+        st.caption(
+            _(
+                "What is opened in an area while it is in wartime gets half of every limit, never less than 3 minutes."
+            )
+        )
+        if (said := st.session_state.get("wartime-answer")) is not None:
+            (st.error if said[1] else st.success)(said[0])
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            _table(f)
+        with right:
+            if f.who.role in ABOVE:
+                _declare(f)
+            else:
+                st.info(_("A county's or the city's centre declares and ends wartime."))
+
+
+def _pair(f: Frame, both: tuple[str, str]) -> str:
+    return both[0] if f.lang == "zh" else both[1]
+
+
+def _table(f: Frame) -> None:
+    _ = f._
+    now = datetime.now(UTC)
+    rows = wartime.stretches(f.door, f.who)
+    if not rows:
+        st.info(_("No wartime has been declared here."))
+        return
+    st.dataframe(
+        [
+            {
+                _("State"): f"■ {_('in force')}" if one.in_force(now) else _("over"),
+                _("Area"): told.area(f.directory, one.area_code, f.lang),
+                _("Level"): _pair(f, LEVELS[one.level]),
+                _("What for"): _pair(f, KINDS.get(one.kind, (one.kind, one.kind))),
+                _("Since"): told.moment(one.since),
+                _("Until"): told.moment(one.ended_at or one.until),
+                _("Commander"): one.commander,
+                _("Declared by"): told.actor(f.directory, one.declared_by, f.lang),
+                _("Approved by"): told.actor(f.directory, one.approved_by, f.lang),
+                _("Reason"): one.reason,
+                _("Ended by"): told.actor(f.directory, one.ended_by, f.lang) if one.ended_by else "",
+            }
+            for one in rows
+        ],
+        hide_index=True,
+        height="content" if len(rows) < 12 else 460,
+    )
+    mine = {
+        one.id: one
+        for one in rows
+        if one.in_force(now) and one.id is not None and contains(f.who.area, one.area_code)
+    }
+    if f.who.role not in ABOVE or not mine:
+        return
+    with st.form("wartime-end"):
+        which = st.selectbox(
+            _("End before its time"),
+            list(mine),
+            format_func=lambda key: (
+                f"{told.area(f.directory, mine[key].area_code, f.lang)}　{_pair(f, LEVELS[mine[key].level])}"
+            ),
+        )
+        reason = st.text_input(_("Reason"), max_chars=TEXT_LIMIT_CHARS)
+        if st.form_submit_button(_("End wartime")) and which is not None:
+            answer = wartime.end(f.door, f.who, which, reason)
+            wrong = isinstance(answer, Refusal)
+            words = answer.words(f.lang) if isinstance(answer, Refusal) else _("Wartime has ended there.")
+            st.session_state["wartime-answer"] = (words, wrong)
+            st.rerun()
+
+
+def _declare(f: Frame) -> None:
+    _ = f._
+    directory = f.directory
+    areas = sorted(
+        code
+        for code, each in directory.areas.items()
+        if each.level <= Level.TOWN and contains(f.who.area, code)
+    )
+    with st.form("wartime-declare"):
+        st.markdown(f"**{_('Declare wartime')}**")
+        area = st.selectbox(
+            _("Area"), areas, format_func=lambda code: f"{told.place(directory, code, f.lang)} {code}"
+        )
+        level = st.selectbox(_("Level"), list(LEVELS), 2, format_func=lambda n: _pair(f, LEVELS[n]))
+        kind = st.selectbox(_("What for"), list(KINDS), format_func=lambda name: _pair(f, KINDS[name]))
+        reason = st.text_input(_("Reason"), max_chars=TEXT_LIMIT_CHARS)
+        commander = st.text_input(_("Commander"), max_chars=TEXT_LIMIT_CHARS)
+        hours = st.selectbox(
+            _("For how long"), HOURS, 2, format_func=lambda n: _("{n} hours").format(n=n) if n < 48
+            else _("{n} days").format(n=n // 24),
+        )  # fmt: skip
+        st.markdown(_("A second person of the county or city approves here with login and password:"))
+        login = st.text_input(_("Login of the second person"), max_chars=64)
+        password = st.text_input(_("Password of the second person"), type="password", max_chars=128)
+        if not st.form_submit_button(_("Declare wartime"), type="primary") or area is None:
+            return
+        until = datetime.now(UTC) + timedelta(hours=int(hours))
+        answer = wartime.declare(
+            f.door, f.who, area, int(level), str(kind), reason, commander, until, login, password
+        )
+        if isinstance(answer, NotIn):
+            words = _("The second person's login or password is wrong, or locked for a while.")
+        elif isinstance(answer, Refusal):
+            words = answer.words(f.lang)
+        else:
+            words = _("{area} is in wartime.").format(area=told.area(directory, area, f.lang))
+        st.session_state["wartime-answer"] = (words, isinstance(answer, (NotIn, Refusal)))
+        st.rerun()
