@@ -24,6 +24,7 @@ SEVERITIES = ("", "extreme", "urgent", "pressing", "ordinary")
 ORDER = ("accept", "dispatch", "pick_up", "arrive", "dispose", "verify", "close")
 EVENTS_SHOWN = 8
 NEAR_M = 60  # so near that two reports are most likely of one matter
+SILENCE = "silence"  # what the ladder gives as its reason
 SOON = timedelta(hours=2)
 _PHOTO = re.compile(r"photo:([0-9a-f]{64})")
 
@@ -223,7 +224,9 @@ def _said(event: Event, directory: Directory, lang: str) -> Iterable[str]:
             if part.state in ("sent", "review"):
                 yield f"→ {told.team(directory, part.team_id, lang)}"
     for key in ("reason", "result", "note", "clock", "commander", "limit"):
-        if (value := event.change.said.get(key)) not in (None, ""):
+        if (value := event.change.said.get(key)) == SILENCE:
+            yield translator(lang)("nobody answered in time")
+        elif value not in (None, ""):
             yield limit_words(str(value), lang) if key == "limit" else told.said(directory, key, value, lang)
 
 

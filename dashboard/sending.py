@@ -139,7 +139,7 @@ def _offer(
             f'<div class="wb-o {"wb-on" if on else ""}"><span class="wb-ra"></span><b>{escape(name)}</b>{tag}'
             f'<span class="sp"></span><span class="wb-m2">{km}</span></div><ul class="wb-why">{good}{bad}</ul>'
         )
-        if sends and not on and place <= 9:
+        if sends and not on and not holds and place <= 9:
             st.button(
                 _("Choose"), key=f"wb-choose-{place}", shortcut=str(place), on_click=_pick,
                 args=(incident.id, offer.team.id), type="tertiary",
