@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
@@ -18,13 +19,20 @@ _KINDS = {
 }
 
 
-def buttons(f: Frame, picture: Overview) -> None:
-    """Show the buttons that save the picture as Excel, and as a briefing of one page in PDF or in Word."""
+def buttons(f: Frame, picture: Overview, whole: Callable[[], Overview]) -> None:
+    """Show the buttons that save the picture as Excel, and as a briefing of one page in PDF or in Word.
+
+    `whole` returns it with everything that is read later, when a button is pressed.
+    """
+
+    def made(form: str, lang: str) -> bytes:
+        return make(whole(), form, lang)
+
     labels = {"xlsx": f._("Excel"), "docx": f._("Word"), "pdf": f._("One-page briefing, PDF")}
     for form, kind in _KINDS.items():
         st.download_button(
             labels[form],
-            partial(make, picture, form, f.lang),
+            partial(made, form, f.lang),
             f"{title(picture, f.lang)}.{form}",
             kind,
             key=f"brief-{form}",

@@ -27,7 +27,10 @@ from dispatch.rules.incident import Actor
 SUBJECTS_MOST = 500  # offered to choose from
 KEPT_MOST = 32
 AREAS = ("village", "town", "county", "city")
+CENTRES = ("dispatch_centre", "duty_centre")  # all the desk's people together; named by the centre's area
 PERSONS = frozenset({"dispatcher", "duty_leader", "grid_worker", "grid_head"})
+# Kinds whose cases cannot all be told from the cards below: people work for more than one of them.
+LOOSE = frozenset({"dispatch_centre", "grid_head"})
 # Whose cases a pooled kind's are, from the kind below.
 BELOW = {
     "town": "village",
@@ -219,9 +222,9 @@ def own_subjects(actor: Actor) -> list[Subject]:
         case "grid_head":
             return [("grid_head", actor.id), ("grid_head", f"head/{area[:12]}"), ("village", area[:12])]
         case "dispatcher":
-            return [("dispatcher", actor.id), ("dispatcher", f"dispatcher/{area}")]
+            return [("dispatcher", actor.id), ("dispatcher", f"dispatcher/{area}"), ("dispatch_centre", area)]
         case "duty_leader":
-            return [("duty_leader", actor.id), ("duty_leader", f"duty/{area}")]
+            return [("duty_leader", actor.id), ("duty_leader", f"duty/{area}"), ("duty_centre", area)]
         case "village" | "county" | "city":
             return [(actor.role, area)]
         case "leader":
@@ -240,7 +243,7 @@ def kinds_for(actor: Actor) -> tuple[str, ...]:
     """Return the kinds of subjects that an actor may choose among."""
     if actor.role not in UNITS:
         return tuple(dict.fromkeys(kind for kind, _ in own_subjects(actor)))
-    units = ("city", "county", "town", "village", "department", "team")
+    units = ("city", "county", "town", "village", "department", "team", *CENTRES)
     return (
         (*units, *sorted(PERSONS))
         if actor.role in PEOPLE
@@ -272,7 +275,7 @@ def listed(door: Reads, actor: Actor, kind: str, month: Month) -> list[Listed]:
     elif actor.role != "auditor":
         prefix = prefix_of(actor.area_code)
         values = {"like": prefix + "%", "tail": f"[/@]{prefix}[0-9]*$"}
-        if kind in AREAS:
+        if kind in (*AREAS, *CENTRES):
             where = "a.subject like %(like)s"
         elif kind in ("team", "department"):
             table = "team" if kind == "team" else "organisation"
@@ -423,7 +426,7 @@ def _exact(text: str) -> Fraction | None:
 
 def _area_of(connection: psycopg.Connection[Any], kind: str, subject: str) -> str | None:
     """Return the area in which a subject works, or None where that is not known."""
-    if kind in AREAS:
+    if kind in (*AREAS, *CENTRES):
         return subject
     if kind in ("team", "department"):
         if not subject.isdecimal() or len(subject) > 9:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 
@@ -80,12 +80,27 @@ def picture(door: Reads, actor: Actor, area: str, period: Period, now: datetime)
     if found is not None and time.monotonic() - found[0] < KEPT_S:
         return found[1]
     with door.look() as connection:
-        read = overview.read(connection, area, period, now)
+        # The times of stages take longer than all the rest: they come after it.
+        read = overview.read(connection, area, period, now, timed=False)
     with _lock:
         if len(_kept) >= KEPT_MOST:
             _kept.clear()
         _kept[key] = (time.monotonic(), read)
     return read
+
+
+def timed(door: Reads, actor: Actor, found: Overview, now: datetime) -> Overview:
+    """Return a picture with the times of its stages; as it is where the viewer may not see the area."""
+    area, period = found.area.code, found.period
+    if found.stages or not covers(actor, area):
+        return found
+    with door.look() as connection:
+        whole = replace(found, stages=overview.stage_times(connection, area, period, now))
+    with _lock:
+        key = (id(door), area, period.kind, period)
+        if whole.stages and (kept := _kept.get(key)) is not None and kept[1] is found:
+            _kept[key] = (kept[0], whole)
+    return whole
 
 
 def present(door: Reads, actor: Actor, area: str, now: datetime) -> Present | None:

@@ -58,9 +58,11 @@ def _body(f: Frame, card: Card) -> None:
     lines = data.bundles(f.door, card)
     sets = {line.name: judged.sets_of(lines, line.name) for line in card.lines if line.d}
     # How much was dispatched of what earns all is no split of a base.
-    adds = card.adds_up and all(
-        judged.adds_up(sets[line.name], line.d) for line in card.lines if line.d and line.name != VOLUME
-    )
+    split = [line for line in card.lines if line.d and line.name != VOLUME]
+    listed = all(judged.adds_up(sets[line.name], line.d) for line in split)
+    if card.kind in data.LOOSE and not listed:
+        sets, listed = {}, True
+    adds = card.adds_up and listed
     for wrong in card.wrong:
         st.error(
             f._("The night's recomputation differs since {at}: stored {a}, recomputed {b}.").format(
@@ -270,6 +272,9 @@ def _cases(f: Frame, card: Card, line: Line | None, sets: Mapping[str, Sequence[
     _ = f._
     if line is None or not line.d:
         st.caption(_("No data: this part has no cases, and takes no weight."))
+        return
+    if not sets:
+        st.caption(_("The cases stand on the cards of those who worked on them."))
         return
     wish = st.query_params.get("set", "")
     label = wish if wish in sets else next((each for each, ids in sets.items() if ids), next(iter(sets)))

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import amounts, boards, briefs, figures, told
 from dashboard.cases import PARAMETER, drawer, open_cases
@@ -55,8 +56,9 @@ def page() -> None:
                 open_cases,
             )
         _first_row(f, picture)
-        _second_row(f, picture)
+        slot = _second_row(f, picture)
         _second_screen(f, picture)
+        _times(f, slot, data.timed(f.door, f.who.actor, picture, now))
         _open(f, picture)
 
 
@@ -142,7 +144,7 @@ def _head(f: Frame, picture: Overview, now: datetime) -> None:
         if tags := _standing(f, picture, now):
             st.html(tags, width="content")
         st.space("stretch")
-        briefs.buttons(f, picture)
+        briefs.buttons(f, picture, lambda: data.timed(f.door, f.who.actor, picture, now))
 
 
 def _standing(f: Frame, picture: Overview, now: datetime) -> str:
@@ -316,18 +318,24 @@ def _trend(f: Frame, picture: Overview) -> figures.Figure:
 # ---- areas of work, the chain, times ---------------------------------------------------------------------------
 
 
-def _second_row(f: Frame, picture: Overview) -> None:
+def _second_row(f: Frame, picture: Overview) -> DeltaGenerator:
+    """Show areas of work and the chain; return the place of the stages' times, which take longest to read."""
     themes, funnel, times = st.columns([58, 40, 39], gap="small")
     with themes.container(border=True, height="stretch", key="gw-card-themes"):
         panel(boards.themes(picture, f.lang, f._), "leaders-themes", open_cases)
     with funnel.container(border=True, height="stretch", key="gw-card-funnel"):
         panel(boards.funnel(picture, f.lang, f._), "leaders-funnel", open_cases)
-    with times.container(border=True, height="stretch", key="gw-card-times"):
+    return times.container(border=True, height="stretch", key="gw-card-times")
+
+
+def _times(f: Frame, slot: DeltaGenerator, picture: Overview) -> None:
+    """Fill the card of the stages' times, which is read last."""
+    with slot:
         _title(f._("How long each stage takes"), f._("filled P50, hollow P90, around the clock; logarithmic"))
         if picture.stages:
             _chart(f, _stages(f, picture), "stages")
         else:
-            st.caption(f._("Too much to time case by case: the month’s assessment does it at night."))
+            st.caption(f._("Nothing was timed, or too much: the month’s assessment does it at night."))
 
 
 def _stages(f: Frame, picture: Overview) -> figures.Figure:

@@ -83,21 +83,5 @@ def _source(f: Frame, each: data.Source) -> Markup:
         '<table style="margin-top:8px">{bars}</table>'
         '</div><p style="margin-top:10px;font-size:15px">{why}</p>',
         name=each.name, n=_("{n} requests").format(n=f"{each.requests:,}"), span=span, bars=joined(bars),
-        why=_why(f, each),
-    )  # fmt: skip
-
-
-def _why(f: Frame, each: data.Source) -> str:
-    """Return in words how the two numbers come to differ."""
-    _, count = f._, each.on_time
-    if count.rate is None or count.naive is None:
-        return _("No request of this source has a target: there is no rate, and none is made up.")
-    if not count.without_target:
-        return _("Every request has a target, so both numbers are the same.")
-    return _(
-        "{n} of {all} requests have no target. Nothing was promised for them, so nothing could be kept: counted as"
-        " kept they lift the rate by {by}. The rate over requests with a target is the true one."
-    ).format(
-        n=f"{count.without_target:,}", all=f"{count.with_target + count.without_target:,}",
-        by=amounts.points(count.naive - count.rate, _).lstrip("+"),
+        why=each.on_time.explained(f.lang),
     )  # fmt: skip
