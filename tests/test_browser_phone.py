@@ -1,4 +1,4 @@
-"""Works a phone in a real browser: a draft survives, a dead line loses nothing, and what is sent twice is one report."""
+"""Works a phone in a real browser: drafts survive, a dead line loses nothing, and what is sent twice is one report."""
 
 from __future__ import annotations
 

@@ -38,11 +38,15 @@ class Field {
     this.onClick = (event) => { const at = event.target.closest("[data-do]"); if (at && !at.matches("input,select,textarea")) this.act(at.dataset.do, at.dataset); };
     this.onInput = (event) => { const at = event.target; if (at.dataset.in) this.typed(at); };
     this.onChange = (event) => { const at = event.target; if (at.type === "file") this.photographed(at); else if (at.dataset.in && at.matches("select,input[type=checkbox]")) this.typed(at, true); };
-    this.onSeen = () => { if (!document.hidden) this.poll(); };
+    this.onSeen = () => { if (document.hidden) this.saveNow(); else this.poll(); };
+    // What was typed in the last moment before the page goes.
+    this.onLeave = () => this.saveNow();
     this.root.addEventListener("click", this.onClick);
     this.root.addEventListener("input", this.onInput);
     this.root.addEventListener("change", this.onChange);
     document.addEventListener("visibilitychange", this.onSeen);
+    window.addEventListener("pagehide", this.onLeave);
+    window.addEventListener("beforeunload", this.onLeave);
     this.timer = setInterval(() => this.second(), 1000);
     this.render();
     this.begin();
@@ -65,6 +69,8 @@ class Field {
     clearInterval(this.timer);
     clearTimeout(this.polling);
     document.removeEventListener("visibilitychange", this.onSeen);
+    window.removeEventListener("pagehide", this.onLeave);
+    window.removeEventListener("beforeunload", this.onLeave);
     for (const address of this.pictures.values()) URL.revokeObjectURL(address);
     this.box.stop();
   }
@@ -308,12 +314,15 @@ class Field {
     clearTimeout(this.saving);
     const draft = this.draft;
     if (!draft) return;
-    this.saving = setTimeout(async () => {
-      if (this.draft !== draft) return;
-      draft.saved = Date.now();
-      draft.title = this.titleOf(draft);
-      await this.box.put(draft);
-    }, SAVE_AFTER_MS);
+    this.saving = setTimeout(() => this.saveNow(draft), SAVE_AFTER_MS);
+  }
+
+  async saveNow(draft = this.draft) {
+    clearTimeout(this.saving);
+    if (!draft || this.draft !== draft) return;
+    draft.saved = Date.now();
+    draft.title = this.titleOf(draft);
+    await this.box.put(draft);
   }
 
   titleOf(draft) { return this.data.types.find((each) => each[0] === draft.body.category)?.[1] ?? draft.body.text.slice(0, 12) ?? ""; }
