@@ -15,6 +15,7 @@ from dashboard.frame import Frame
 from dashboard.pressing import CONFLICT, Conflict, act, command, prefilled
 from dispatch.assigning import recorded
 from dispatch.messages import show_number
+from dispatch.rules.areas import ancestors, centre_of
 from dispatch.rules.chain import STATES, STEPS, Incident, lawful
 
 LIMIT = 500  # cases ticked at once
@@ -146,12 +147,13 @@ def _reassigning(f: Frame, able: Sequence[Incident]) -> None:
 
     @st.dialog(_("Reassign {n} cases").format(n=len(able)))
     def shown() -> None:
-        town = {incident.area_code[:9] for incident in able}
+        above = {code for incident in able for code in ancestors(incident.area_code)}
+        town = {centre_of(incident.area_code) for incident in able}
         near = [
             team
             for team in f.directory.teams.values()
-            if any(each.startswith(team.area_code[:9]) for each in town)
-        ] or list(f.directory.teams.values())
+            if team.area_code in above or centre_of(team.area_code) in town
+        ]
         near.sort(key=lambda team: (team.load - team.capacity, team.id))
         names = {
             team.id: f"{told.team(f.directory, team.id, f.lang)}　{team.load}/{team.capacity}"

@@ -1,0 +1,234 @@
+"""Works a desk of two thousand open cases in a real browser: nothing jumps, fifty go at once, keys are enough."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from dispatch import accounts
+from dispatch.desk import Desk
+from dispatch.rules.chain import Actor, Command, Report
+from models import loading
+from models.servers import Servers, psycopg_dsn
+from tests.small_city import EAST, IN_EAST, TOWN
+from tests.test_browser_wall import READY_S, ROOT, chromium
+from tests.test_workbench import with_second_teams
+
+__all__ = ["chromium"]
+pytestmark = pytest.mark.browser
+OPEN = 2_000
+OTHER = Actor("dispatcher:other", "dispatcher", TOWN)
+_serial = count(1)
+
+
+class Town:
+    """A dashboard process over the small city, with two thousand open cases and another dispatcher at work."""
+
+    def __init__(self, servers: Servers, url: str) -> None:
+        self.url, self.stream = url, redis.Redis.from_url(servers.redis_url)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.environment = os.environ | {
+            "DATABASE_URL": url, "REDIS_URL": servers.redis_url, "PORT": str(self.port), "HOST": "127.0.0.1",
+            "DEMO": "1",
+        }  # fmt: skip
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-m", "dashboard"], cwd=ROOT, env=self.environment)
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                with urllib.request.urlopen(f"{self.address}/login", timeout=2):
+                    return
+            time.sleep(0.2)
+        raise AssertionError("the dashboard did not start")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+    def report(self, number: int = 1, category: str = "0104") -> list[int]:
+        now, made = datetime.now(UTC), []
+        for _ in range(number):
+            n = next(_serial)
+            made.append(Report(n, "test", str(n), category, f"第 {n} 件", "", EAST, *IN_EAST, "point", now))
+        with Desk(self.url, self.stream) as desk:
+            return [o.incident_id for o in desk.report(made, now) if o.incident_id is not None]
+
+    def act(self, verb: str, ids: list[int], **args: Any) -> None:
+        with Desk(self.url, self.stream) as desk:
+            commands = [Command(verb, one, OTHER, f"t-{next(_serial)}", args) for one in ids]
+            for outcome in desk.act(commands, datetime.now(UTC)):
+                assert outcome.refusal is None, outcome.refusal.words("en")
+
+    def rows(self, ids: list[int]) -> list[tuple[Any, ...]]:
+        with psycopg.connect(psycopg_dsn(self.url)) as connection:
+            return connection.execute(
+                "select state, last_verb, last_actor, holder from incident where id = any(%s) order by id",
+                (ids,),
+            ).fetchall()
+
+
+@pytest.fixture(scope="module")
+def town(servers: Servers, template: str) -> Iterator[Town]:
+    from tests.conftest import _address, _administer
+
+    _administer(servers, f"CREATE DATABASE browser_town TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, "browser_town")
+    loading.store(url, with_second_teams())
+    with psycopg.connect(psycopg_dsn(url)) as connection:
+        accounts.ensure_demo(connection)
+    one = Town(servers, url)
+    one.report(OPEN)
+    one.start()
+    yield one
+    one.stop()
+    _administer(servers, "DROP DATABASE browser_town WITH (FORCE)")
+
+
+@pytest.fixture
+def page(town: Town, chromium: Any) -> Iterator[Any]:
+    """Open a tab at the desk, signed in as the dispatcher; it remembers what went wrong in it."""
+    context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    tab = context.new_page()
+    tab.faults = []
+    tab.on("pageerror", lambda error: tab.faults.append(str(error)))
+    tab.goto(f"{town.address}/login")
+    tab.fill("#login", "dispatcher")
+    tab.fill("#password", accounts.DEMO_PASSWORD)
+    tab.click("button.go")
+    tab.goto(f"{town.address}/workbench")
+    tab.wait_for_selector(".gwq-row", timeout=60_000)
+    yield tab
+    context.close()
+
+
+def selected(page: Any) -> str:
+    return str(page.locator(".gwq-row.sel").get_attribute("data-id"))
+
+
+def until(page: Any, town: Town, ids: list[int], verb: str) -> list[tuple[Any, ...]]:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        rows = town.rows(ids)
+        if all(row[1] == verb for row in rows):
+            return rows
+        page.wait_for_timeout(200)
+    raise AssertionError(f"not {verb}: {town.rows(ids)}")
+
+
+def test_two_thousand_open_cases_move_nothing_that_a_person_holds(town: Town, page: Any) -> None:
+    assert f"{OPEN}" in page.locator(".gwq-seg .on").inner_text()
+    # Only what is seen is drawn.
+    assert page.locator(".gwq-row").count() < 60
+    page.click('[data-stage="accept"]')
+    page.wait_for_url("**stage=accept**")
+    page.evaluate("() => { document.querySelector('.gwq-list').scrollTop = 20000; }")
+    page.locator(".gwq-row").nth(9).click()
+    page.wait_for_url("**id=**")
+    held = selected(page)
+    page.wait_for_selector('[class*="st-key-wb-reason-"] input')
+    field = page.locator('[class*="st-key-wb-reason-"] input')
+    field.fill("半句话")
+    top = page.evaluate("() => document.querySelector('.gwq-list').scrollTop")
+
+    town.report(2)
+    page.wait_for_selector(".gwq-fresh:not([hidden])")
+    assert "2" in page.locator(".gwq-fresh b").inner_text()
+    seen = int(page.locator(".gwq-row").nth(6).get_attribute("data-id"))
+    town.act("accept", [seen])
+    page.wait_for_selector(f'.gwq-row.taken[data-id="{seen}"]')
+    assert "受理" in page.locator(f'.gwq-row.taken[data-id="{seen}"] .gwq-d').inner_text()
+
+    assert selected(page) == held
+    assert field.input_value() == "半句话"
+    assert abs(page.evaluate("() => document.querySelector('.gwq-list').scrollTop") - top) < 60
+    assert page.locator(".gwq-seg .on").get_attribute("data-stage") == "accept"
+
+    page.locator(".gwq-head h1").click()
+    page.keyboard.press("n")
+    page.wait_for_selector(".gwq-fresh", state="hidden")
+    assert page.locator(f'.gwq-row[data-id="{seen}"]').count() == 0
+    assert selected(page) == held
+
+    # A refresh forgets nothing either.
+    page.reload()
+    page.wait_for_selector(".gwq-row.sel", timeout=60_000)
+    assert selected(page) == held
+    page.wait_for_function(
+        "() => document.querySelector('[class*=\"st-key-wb-reason-\"] input')?.value === '半句话'",
+        timeout=20_000,
+    )
+    assert page.faults == []
+
+
+def test_fifty_are_reassigned_by_one_action(town: Town, page: Any) -> None:
+    with psycopg.connect(psycopg_dsn(town.url)) as connection:
+        teams = [row[0] for row in connection.execute("select id from team order by id").fetchall()]
+    ids = town.report(50)
+    town.act("accept", ids)
+    town.act("dispatch", ids, team_id=teams[0])
+    page.reload()
+    page.wait_for_selector(".gwq-row", timeout=60_000)
+    page.click('[data-stage="pick_up"]')
+    page.wait_for_function("() => document.querySelectorAll('.gwq-row').length > 5")
+    page.locator(".gwq-tick").first.click()
+    page.evaluate(
+        "() => { const box = document.querySelector('.gwq-list'); box.scrollTop = box.scrollHeight; }"
+    )
+    page.wait_for_timeout(200)
+    page.locator(".gwq-tick").last.click(modifiers=["Shift"])
+    page.locator(".st-key-wb-many-reassign button").click(timeout=20_000)
+    page.locator(".st-key-wb-many-go button").click(timeout=20_000)
+    rows = until(page, town, ids, "reassign")
+    assert len({row[3] for row in rows}) == 1
+    assert {row[0] for row in rows} == {"dispatched"}
+
+
+def test_the_keyboard_alone_accepts_dispatches_and_reassigns(town: Town, page: Any) -> None:
+    keys = page.keyboard
+    incident_id = town.report(1)[0]
+    page.reload()
+    page.wait_for_selector(".gwq-row", timeout=60_000)
+    with psycopg.connect(psycopg_dsn(town.url)) as connection:
+        row = connection.execute("select number from incident where id = %s", (incident_id,)).fetchone()
+    assert row is not None
+    keys.press("f")
+    keys.type(f"{row[0]:016}")
+    keys.press("Enter")
+    page.wait_for_function("() => document.querySelectorAll('.gwq-row').length === 1")
+    keys.press("ArrowDown")
+    page.wait_for_selector(".st-key-wb-primary button:has-text('受理')", timeout=20_000)
+    keys.press("d")
+    until(page, town, [incident_id], "accept")
+    page.wait_for_selector(".st-key-wb-primary button:has-text('派遣给')", timeout=20_000)
+    keys.press("d")
+    until(page, town, [incident_id], "dispatch")
+    # Another team by its number, a reason, and the same key again.
+    page.wait_for_selector(".st-key-wb-choose-2 button", timeout=20_000)
+    keys.press("2")
+    page.wait_for_selector(".st-key-wb-primary button:has-text('改派给')", timeout=20_000)
+    keys.press("e")
+    keys.type("更熟悉现场")
+    keys.press("Enter")
+    page.wait_for_function("() => document.activeElement.tagName !== 'INPUT'")
+    page.wait_for_timeout(1_000)
+    keys.press("d")
+    state, _, actor, _ = until(page, town, [incident_id], "reassign")[0]
+    assert (state, actor) == ("dispatched", "dispatcher:dispatcher")
+    assert page.faults == []

@@ -1,0 +1,454 @@
+"""Proves the workbench: its queue, what a press does, who was quicker, many at once, and that nobody looks beyond."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+import streamlit as st
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from streamlit.testing.v1 import AppTest
+
+from dashboard import data, frame, many
+from dashboard.access import COOKIE
+from dashboard.data import Reads
+from dashboard.data import workbench as bench
+from dashboard.desk_stream import DeskStream
+from dashboard.live import Client, Live, Picture, midnight
+from dashboard.live.desk import DeskLine, next_clock, stage_of
+from dashboard.screens import workbench
+from dashboard.words import translator
+from dispatch import accounts
+from dispatch.desk import Desk
+from dispatch.rules.chain import Actor, Command, Incident, Report
+from models import loading
+from models.servers import Servers, psycopg_dsn
+from tests.small_city import EAST, IN_EAST, TOWN, WEST, build
+
+DISPATCHER = Actor("dispatcher:other", "dispatcher", TOWN)
+DUTY = Actor("duty_leader:other", "duty_leader", TOWN)
+ELSEWHERE = Actor("dispatcher:far", "dispatcher", "990901002")
+_serial = count(1)
+
+
+def with_second_teams() -> loading.City:
+    """Return the small city with two teams of every kind, so that there is a choice."""
+    small = build()
+    more = [team._replace(id=team.id + 50_000, name=f"{team.name}二队") for team in small.teams]
+    return replace(small, teams=[*small.teams, *more])
+
+
+@pytest.fixture(scope="module")
+def city(servers: Servers, template: str) -> Iterator[str]:
+    """Load the small city once, with the demo's people."""
+    from tests.conftest import _address, _administer
+
+    _administer(servers, f"CREATE DATABASE workbench_city TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, "workbench_city")
+    loading.store(url, with_second_teams())
+    with psycopg.connect(psycopg_dsn(url)) as connection:
+        accounts.ensure_demo(connection)
+    yield url
+    _administer(servers, "DROP DATABASE workbench_city WITH (FORCE)")
+
+
+@pytest.fixture
+def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+    """Point the page at the city."""
+    monkeypatch.setenv("DATABASE_URL", city)
+    monkeypatch.setenv("REDIS_URL", servers.redis_url)
+    monkeypatch.setenv("DEMO", "1")
+    data.reads.cache_clear()
+    frame.directory.clear()
+    yield data.reads()
+    data.reads().close()
+    data.reads.cache_clear()
+
+
+@pytest.fixture
+def sign_in(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return what signs the page's browser in as one of the demo's accounts."""
+    cookies: dict[str, str] = {}
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
+
+    def enter(login: str) -> None:
+        answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+        assert isinstance(answer, tuple)
+        cookies[COOKIE] = answer[0]
+
+    return enter
+
+
+class Town:
+    """The town's other people: they report and act through the same Desk."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def report(self, area: str = EAST, **changes: Any) -> int:
+        return self.reports(1, area, **changes)[0]
+
+    def reports(self, number: int, area: str = EAST, **changes: Any) -> list[int]:
+        made = []
+        lon, lat = changes.get("at", IN_EAST)
+        for _ in range(number):
+            n = next(_serial)
+            made.append(
+                Report(
+                    n, "test", str(n), changes.get("category", "0104"), "有人<b>聚赌</b>", "", area, lon, lat, "point",
+                    datetime.now(UTC),
+                )
+            )  # fmt: skip
+        with Desk(self.url) as desk:
+            outcomes = desk.report(made, datetime.now(UTC))
+        return [outcome.incident_id for outcome in outcomes if outcome.incident_id is not None]
+
+    def act(self, verb: str, incident_id: int, actor: Actor = DISPATCHER, **args: Any) -> None:
+        self.act_on([incident_id], verb, actor, **args)
+
+    def act_on(self, ids: list[int], verb: str, actor: Actor = DISPATCHER, **args: Any) -> None:
+        with Desk(self.url) as desk:
+            commands = [Command(verb, one, actor, f"t-{next(_serial)}", args) for one in ids]
+            for outcome in desk.act(commands, datetime.now(UTC)):
+                assert outcome.refusal is None, outcome.refusal.words("en")
+
+    def teams(self) -> list[int]:
+        with psycopg.connect(psycopg_dsn(self.url)) as connection:
+            return [row[0] for row in connection.execute("select id from team order by id").fetchall()]
+
+
+@pytest.fixture
+def town(city: str) -> Town:
+    return Town(city)
+
+
+def open_page(**query: str) -> AppTest:
+    test = AppTest.from_string(
+        "from dashboard.screens import workbench\nworkbench.page()", default_timeout=60
+    )
+    for key, value in query.items():
+        test.query_params[key] = value
+    return checked(test.run())
+
+
+def checked(page: AppTest) -> AppTest:
+    assert not page.exception, [each.message for each in page.exception]
+    return page
+
+
+def button(page: AppTest, key: str) -> Any:
+    return next(each for each in page.button if each.key == key)
+
+
+def state(door: Reads, incident_id: int) -> Incident:
+    return states(door, [incident_id])[0]
+
+
+def states(door: Reads, ids: list[int]) -> list[Incident]:
+    return bench.several(door, SYSTEM_EYES, ids)
+
+
+SYSTEM_EYES = Actor("auditor:test", "auditor", "990900")
+
+
+# ---- the page --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("login", ["dispatcher", "duty", "village", "county", "city"])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_page_opens_for_every_desk(
+    town: Town, sign_in: Callable[[str], None], login: str, lang: str
+) -> None:
+    sign_in(login)
+    open_page(lang=lang)
+    open_page(lang=lang, id=str(town.report()), stage="accept")
+    open_page(lang=lang, id="999999999999", stage="<script>")
+
+
+def test_others_are_told_for_whom_it_is(sign_in: Callable[[str], None]) -> None:
+    sign_in("resident")
+    page = open_page()
+    assert page.warning
+    assert not page.button
+
+
+def test_every_sentence_of_the_queue_has_its_chinese() -> None:
+    chinese = translator("zh")
+    assert not [each for each in workbench.sentences() if chinese(each) == each]
+
+
+def test_a_case_is_accepted_and_dispatched_by_the_filled_button(
+    town: Town, door: Reads, sign_in: Callable[[str], None]
+) -> None:
+    sign_in("dispatcher")
+    incident_id = town.report()
+    page = open_page(id=str(incident_id))
+    checked(button(page, "wb-primary").click().run())
+    assert state(door, incident_id).state == "accepted"
+    checked(button(page, "wb-primary").click().run())
+    found = state(door, incident_id)
+    assert found.state == "dispatched"
+    assert found.last_actor == "dispatcher:dispatcher"
+
+
+def test_another_team_than_the_first_needs_a_reason_and_both_are_kept(
+    town: Town, door: Reads, sign_in: Callable[[str], None]
+) -> None:
+    sign_in("dispatcher")
+    incident_id = town.report()
+    town.act("accept", incident_id)
+    found = bench.case(door, DISPATCHER, incident_id, datetime.now(UTC))
+    assert found is not None
+    first, last = found.detail.offers[0].team.id, found.detail.offers[-1].team.id
+    assert first != last, "the type needs two teams"
+    page = open_page(id=str(incident_id))
+    page.session_state[f"wb-team-{incident_id}"] = last
+    checked(page.run())
+    checked(button(page, "wb-primary").click().run())
+    assert state(door, incident_id).state == "accepted"
+    page.text_input[0].set_value("更熟悉现场").run()
+    checked(button(page, "wb-primary").click().run())
+    detail = door.detail(SYSTEM_EYES, incident_id)
+    assert detail is not None
+    assert detail.events[-1].change.said["offer"]["team_id"] == first
+    assert detail.events[-1].change.said["reason"] == "更熟悉现场"
+    lead = detail.incident.lead
+    assert lead is not None
+    assert lead.team_id == last
+
+
+def test_who_was_quicker_is_named_and_nothing_is_sent(
+    town: Town, door: Reads, sign_in: Callable[[str], None]
+) -> None:
+    sign_in("dispatcher")
+    incident_id = town.report()
+    town.act("accept", incident_id)
+    page = open_page(id=str(incident_id))
+    town.act("dispatch", incident_id, team_id=town.teams()[0])
+    before = state(door, incident_id).seq
+    checked(button(page, "wb-primary").click().run())
+    assert state(door, incident_id).seq == before
+    assert {each.key for each in page.button} >= {"wb-see", "wb-mine", "wb-understood"}
+    # It stays until it is answered.
+    checked(page.run())
+    assert "wb-understood" in {each.key for each in page.button}
+    checked(button(page, "wb-understood").click().run())
+    assert "wb-understood" not in {each.key for each in page.button}
+
+
+def test_a_note_of_somebody_else_takes_no_step_from_anybody(
+    town: Town, door: Reads, sign_in: Callable[[str], None]
+) -> None:
+    sign_in("dispatcher")
+    incident_id = town.report()
+    page = open_page(id=str(incident_id))
+    town.act("note", incident_id, note="在路上")
+    checked(button(page, "wb-primary").click().run())
+    assert state(door, incident_id).state == "accepted"
+
+
+def test_a_likely_duplicate_is_merged_by_one_press(
+    town: Town, door: Reads, sign_in: Callable[[str], None]
+) -> None:
+    sign_in("dispatcher")
+    here, there = (113.0031, 23.0081), (113.0033, 23.0081)
+    stays, goes = town.report(at=here), town.report(at=there)
+    town.report(at=(113.0095, 23.0011))  # a kilometre off
+    found = bench.case(door, DISPATCHER, stays, datetime.now(UTC))
+    assert found is not None
+    assert [each.id for each in found.likes] == [goes]
+    assert 10 < found.likes[0].metres < 30
+    page = open_page(id=str(stays))
+    checked(button(page, f"wb-merge-{goes}").click().run())
+    assert state(door, goes).state == "merged"
+
+
+# ---- many at once ----------------------------------------------------------------------------------------------
+
+
+def tick(page: AppTest, ids: list[int]) -> AppTest:
+    page.session_state["wb-ticked"] = ids
+    return checked(page.run())
+
+
+def pressed(page: AppTest, verb: str) -> AppTest:
+    """Open the dialog of a step for many and confirm it: in a browser these are two presses."""
+    button(page, f"wb-many-{verb}").click()
+    button(page, "wb-many-go").click()
+    return checked(page.run())
+
+
+def test_fifty_are_reassigned_in_one_action(town: Town, door: Reads, sign_in: Callable[[str], None]) -> None:
+    sign_in("dispatcher")
+    first, second = town.teams()[:2]
+    ids = town.reports(50)
+    town.act_on(ids, "accept")
+    town.act_on(ids, "dispatch", team_id=first)
+    page = tick(open_page(), ids)
+    checked(button(page, "wb-many-reassign").click().run())
+    next(each for each in page.selectbox if each.key == "wb-many-team").set_value(second)
+    pressed(page, "reassign")
+    assert {lead.team_id for one in states(door, ids) if (lead := one.lead) is not None} == {second}
+    assert page.session_state["wb-ticked"] == []
+
+
+def test_a_refusal_of_one_never_stops_the_others(
+    town: Town, door: Reads, sign_in: Callable[[str], None]
+) -> None:
+    sign_in("dispatcher")
+    first, second = town.teams()[:2]
+    ids = town.reports(3)
+    town.act_on(ids, "accept")
+    town.act_on([ids[0], ids[2]], "dispatch", team_id=first)
+    town.act("dispatch", ids[1], team_id=second)
+    page = tick(open_page(), ids)
+    checked(button(page, "wb-many-reassign").click().run())
+    next(each for each in page.selectbox if each.key == "wb-many-team").set_value(second)
+    pressed(page, "reassign")
+    assert [one.last_verb for one in states(door, ids)] == ["reassign", "dispatch", "reassign"]
+    assert "wb-understood" in {each.key for each in page.button}
+
+
+def test_many_are_dispatched_after_a_preview(town: Town, door: Reads, sign_in: Callable[[str], None]) -> None:
+    sign_in("dispatcher")
+    ids = town.reports(3)
+    town.act_on(ids, "accept")
+    plan = bench.plan(door, DISPATCHER, ids, datetime.now(UTC))
+    assert {each.waiting.id for each in plan.decisions} == set(ids)
+    assert plan.together[0] >= plan.in_turn[0]
+    page = tick(open_page(), ids)
+    checked(button(page, "wb-many-dispatch").click().run())
+    assert {one.state for one in states(door, ids)} == {"accepted"}
+    pressed(page, "dispatch")
+    sent = {each.waiting.id for each in plan.decisions if each.chosen is not None}
+    assert sent
+    assert {one.id for one in states(door, ids) if one.state == "dispatched"} == sent
+
+
+def test_ticks_beyond_ones_area_count_for_nothing(town: Town, door: Reads) -> None:
+    ids = town.reports(2)
+    assert [each.id for each in bench.several(door, DISPATCHER, ids)] == ids
+    assert bench.several(door, ELSEWHERE, ids) == []
+    assert bench.case(door, ELSEWHERE, ids[0], datetime.now(UTC)) is None
+    assert bench.since(door, ELSEWHERE, ids[0], 0) == []
+    assert bench.plan(door, ELSEWHERE, ids, datetime.now(UTC)).decisions == ()
+    assert many.LIMIT >= 50
+
+
+# ---- the queue -------------------------------------------------------------------------------------------------
+
+
+def picture_of(door: Reads) -> Picture:
+    now = datetime.now(UTC)
+    return Picture(door.directory(), door.snapshot(midnight(now)), now)
+
+
+def rows_of(told: bytes | None) -> dict[int, dict[str, Any]]:
+    return {} if told is None else {int(row["id"]): row for row in json.loads(b"{" + told + b"}")["rows"]}
+
+
+def test_a_whistle_under_review_waits_for_the_desk_with_its_own_clock(town: Town, door: Reads) -> None:
+    incident_id = town.report()
+    worker = Actor("grid_worker:x", "grid_worker", EAST)
+    town.act("whistle", incident_id, worker, whistle_kind="hard", reason="难", team_id=town.teams()[0])
+    picture = picture_of(door)
+    row = picture.row(incident_id)
+    assert row is not None
+    assert stage_of(row) == "approve"
+    kinds = {part.state for part in row.parts}
+    assert kinds == {"review"}
+    clock = next_clock(row)
+    assert clock is not None
+    assert clock[0] in ("review", "accept")
+
+
+def test_a_suspended_case_has_no_limit_but_keeps_its_place(town: Town, door: Reads) -> None:
+    incident_id = town.report()
+    until = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    town.act("suspend", incident_id, DUTY, reason="等批复", until=until)
+    line = DeskLine(TOWN, "zh")
+    row = rows_of(line.renew(picture_of(door)))[incident_id]
+    assert row["due"] is None
+    assert row["paused"] == "等批复"
+    assert row["left"] > 0
+
+
+def test_rows_are_sent_when_they_change_and_once_more_when_they_end(town: Town, door: Reads) -> None:
+    east, west = town.report(EAST), town.report(WEST, at=(113.018, 23.008))
+    picture = picture_of(door)
+    line = DeskLine(EAST, "zh")
+    assert east in rows_of(line.renew(picture))
+    assert west not in line.rows
+    assert line.changed(picture, [east, west]) is None
+
+    def follow() -> set[int]:
+        changes = door.changes(picture.cursor)
+        assert changes is not None
+        picture.take_touched()
+        for row in changes.rows:
+            picture.fold(row)
+        picture.cursor = changes.cursor
+        return picture.take_touched()
+
+    town.act("accept", east)
+    told = rows_of(line.changed(picture, follow()))
+    assert told[east]["stage"] == "dispatch"
+    assert told[east]["who"] == DISPATCHER.id
+    town.act("void", east, reason="重复")
+    told = rows_of(line.changed(picture, follow()))
+    assert told[east]["stage"] == ""
+    assert east not in line.rows
+
+
+def test_the_queue_is_for_those_signed_in_and_of_their_own_area_alone(door: Reads, city: str) -> None:
+    async def answers() -> list[int]:
+        live = Live(door, None, demo=True)
+        async with live.running():
+            app = Starlette(routes=[Route("/desk/{area}", DeskStream(door, live).stream)])
+            found = []
+            for login, area in (("", TOWN), ("village", TOWN), ("resident", EAST), ("dispatcher", "445300")):
+                client = TestClient(app)
+                if login:
+                    answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+                    assert isinstance(answer, tuple)
+                    client.cookies.set(COOKIE, answer[0])
+                found.append((await asyncio.to_thread(client.get, f"/desk/{area}")).status_code)
+            return found
+
+    assert asyncio.run(answers()) == [401, 404, 404, 404]
+
+
+def test_a_desk_hears_the_whole_first_and_then_what_changes(town: Town, door: Reads) -> None:
+    incident_id = town.report()
+
+    async def heard() -> list[dict[str, Any]]:
+        live = Live(door, None, demo=True)
+        told: list[dict[str, Any]] = []
+        async with live.running():
+            client = Client(None)
+            async for message in live.desk(TOWN, "zh", client):
+                if b"data: " not in message:
+                    continue
+                said = json.loads(message.partition(b"data: ")[2])
+                if "rows" not in said:
+                    continue
+                told.append(said)
+                if len(told) == 1:
+                    await asyncio.to_thread(town.act, "accept", incident_id)
+                else:
+                    break
+        return told
+
+    first, then = asyncio.run(asyncio.wait_for(heard(), 30))
+    assert first["full"]
+    assert str(incident_id) in {row["id"] for row in first["rows"]}
+    assert {row["id"]: row["stage"] for row in then["rows"]}[str(incident_id)] == "dispatch"
