@@ -98,7 +98,7 @@ def _part_clocks(
     own = {}
     pick_up = policy.answer if whistle else policy.pick_up[incident.severity]
     own["pick_up"] = clocks.start(_limit(incident, pick_up), now, policy.calendar)
-    arrive = kind.arrive or (policy.report_in if whistle else None)
+    arrive = policy.arrival(kind, whistle)
     if arrive is not None:
         own["arrive"] = clocks.start(_limit(incident, arrive), now, policy.calendar)
     own["dispose"] = dispose or clocks.start(_limit(incident, kind.dispose), now, policy.calendar)

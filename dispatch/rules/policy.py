@@ -72,9 +72,23 @@ class Policy:
     ladder: Ladder = escalation.FORMER
     notices: Notices = notices.SILENT
 
+    def arrival(self, kind: EventType, whistle: bool) -> Limit | None:
+        """Return the limit to be on site: a whistle's report-in, unless the type promises less time than that."""
+        if not whistle:
+            return kind.arrive
+        if kind.arrive is None or _minutes(kind.arrive) is None:
+            return self.report_in
+        return min((self.report_in, kind.arrive), key=lambda limit: _minutes(limit) or 0)
+
     def trade_for(self, kind: EventType) -> str:
         """Return the trade that takes the lead: small matters stay with the people of the grid."""
         return self.grid_trade if kind.mode == "one_grid" and self.grid_trade else kind.lead
+
+
+def _minutes(limit: Limit) -> int | None:
+    """Return a limit around the clock in minutes; None for working time, which has no fixed length."""
+    unit = {"m": 1, "uh": 60, "ud": 1_440}.get(limit.unit)
+    return None if unit is None else limit.amount * unit
 
 
 def parse(version: int, files: Mapping[str, str]) -> Policy:

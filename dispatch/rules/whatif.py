@@ -84,7 +84,7 @@ def limit_of(kind: str, case: Case, law: Policy) -> Limit | None:
         case "accept" | "dispose" | "verify" if own is not None:
             return {"accept": own.accept, "dispose": own.dispose, "verify": own.verify}[kind]
         case "arrive" if own is not None:
-            return own.arrive or (law.report_in if whistle else None)
+            return law.arrival(own, whistle)
     return None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dispatch.rules import policy as policies
+from dispatch.rules.calendar import Limit
 from dispatch.rules.policy import MODES, PolicyError, parse
 from tests.small_law import FILES, law, policy_files
 
@@ -118,3 +120,15 @@ def test_a_policy_without_a_single_type_is_none() -> None:
     header = FILES["event_types.csv"].splitlines()[0]
     with pytest.raises(PolicyError, match="at least one event type"):
         parse(1, policy_files() | {"event_types.csv": header + "\n"})
+
+
+@pytest.mark.parametrize(
+    ("own", "promised"), [("", "30m"), ("10m", "10m"), ("120m", "30m"), ("1uh", "30m"), ("2wh", "30m")]
+)
+def test_a_whistle_is_reported_in_for_within_its_thirty_minutes_or_less(own: str, promised: str) -> None:
+    policy = law()
+    kind = replace(next(iter(policy.types.values())), arrive=Limit.parse(own) if own else None)
+    found = policy.arrival(kind, True)
+    assert found is not None
+    assert str(found) == promised
+    assert policy.arrival(kind, False) == kind.arrive
