@@ -79,7 +79,7 @@ def head(card: Card, peers: Peers | None, _: Translate) -> Markup:
         '<div style="padding-bottom:4px">{grade}<div class="m2" style="margin-top:5px">{exact}</div></div>'
         '</div>{scale}'
         '<p class="m2">{rest}{alone}</p><p class="m2" style="margin-top:4px">{beside}</p>',
-        score=amounts.score(card.score, _, 0), unit=_("points (of 100)"), grade=grade, exact=lines[0],
+        score=amounts.score(card.score, _, 0), unit=_("of 100"), grade=grade, exact=lines[0],
         scale=_scale(card), rest=" ".join(lines[1:]),
         alone=markup(
             '<br><b style="color:var(--gw-ink)">{t}</b>', t=_("This month alone does not settle the band.")

@@ -1,0 +1,333 @@
+"""Proves the assessment page: sets add up, nobody sees another's card, and what an appeal promises it brings."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from fractions import Fraction
+
+import psycopg
+import pytest
+import streamlit as st
+from sqlalchemy import make_url
+from streamlit.testing.v1 import AppTest
+
+from dashboard import data, frame, scorecard
+from dashboard.access import COOKIE
+from dashboard.data import Reads, judged
+from dashboard.data import assessment as reading
+from dashboard.data.assessment import Card, Month
+from dashboard.words import LANGUAGES, translator
+from dispatch import accounts, resampling, scoring
+from dispatch.resampling import Drawn
+from dispatch.rules.assessment import VOLUME
+from dispatch.rules.chain import Actor
+from models.servers import Servers, psycopg_dsn
+from tests.conftest import LIVED_UNTIL as UNTIL
+
+CITY, COUNTY, TOWN, VILLAGE = "445300", "445302", "445302001", "445302001009"
+MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
+BOSS = Actor("leader", "leader", CITY)
+TIMEOUT_S = 90
+ZH = translator("zh")
+
+
+@pytest.fixture(scope="module")
+def city(servers: Servers, pictured: str) -> Iterator[str]:
+    """Copy the city that lived six weeks: May frozen, June provisional, with the demo's accounts in it."""
+    name, lived = f"judged_{uuid.uuid4().hex[:8]}", make_url(pictured)
+    dsn = psycopg_dsn(lived.set(database="postgres").render_as_string(hide_password=False))
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {lived.database} STRATEGY FILE_COPY".encode())
+    url = lived.set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+        accounts.ensure_demo(connection)
+        assert scoring.freeze(connection, MAY, UNTIL)
+        assert scoring.assess_month(connection, JUNE, UNTIL)
+    yield url
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+    """Point the pages at the city."""
+    monkeypatch.setenv("DATABASE_URL", city)
+    monkeypatch.setenv("REDIS_URL", servers.redis_url)
+    monkeypatch.setenv("DEMO", "1")
+    data.reads.cache_clear()
+    frame.directory.clear()
+    yield data.reads()
+    data.reads().close()
+    data.reads.cache_clear()
+
+
+@pytest.fixture
+def open_page(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Return what opens a page as one of the demo's accounts."""
+    cookies: dict[str, str] = {}
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
+
+    def opened(login: str, name: str = "assessment", **query: str) -> AppTest:
+        answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+        assert isinstance(answer, tuple)
+        cookies[COOKIE] = answer[0]
+        test = AppTest.from_string(
+            f"from dashboard.screens import {name}\n{name}.page()", default_timeout=TIMEOUT_S
+        )
+        for key, value in query.items():
+            test.query_params[key] = value
+        test.run()
+        assert not test.exception, [each.message for each in test.exception]
+        return test
+
+    return opened
+
+
+def month(door: Reads, first: date = MAY) -> Month:
+    """Return an assessed month."""
+    return next(each for each in reading.months(door) if each.month == first)
+
+
+def card(door: Reads, kind: str, subject: str, first: date = MAY, name: str = "") -> Card:
+    """Return a card as the city's leader sees it."""
+    found = reading.card(door, BOSS, kind, subject, month(door, first), name or scoring.CARDS[kind][0])
+    assert found is not None
+    return found
+
+
+def late(door: Reads, first: date) -> tuple[Card, int]:
+    """Return the card of a team that disposed of a case too late, and that case, which is closed."""
+    for each in reading.listed(door, BOSS, "team", month(door, first)):
+        found = card(door, "team", each.subject, first)
+        ids = judged.sets_of(reading.bundles(door, found), "on_time_disposal")["late"]
+        rows = judged.rows(door, BOSS, ("team", each.subject), ids, found.month.as_of) if ids else []
+        closed = [row.id for row in rows if row.state == "closed" and row.appeal is None]
+        if closed:
+            return found, closed[0]
+    raise AssertionError("no team was late with a closed case")
+
+
+def test_the_sets_of_every_part_add_up_to_its_base_and_the_parts_to_the_score(door: Reads) -> None:
+    seen = set()
+    for kind in scoring.CARDS:
+        listed = reading.listed(door, BOSS, kind, month(door))
+        for each in {listed[0], listed[len(listed) // 2], listed[-1]} if listed else ():
+            found = card(door, kind, each.subject)
+            assert found.sound
+            assert found.adds_up
+            lines = reading.bundles(door, found)
+            for line in found.lines:
+                if line.d and line.name != VOLUME and kind not in reading.LOOSE:
+                    sets = judged.sets_of(lines, line.name)
+                    assert judged.adds_up(sets, line.d), (kind, each.subject, line.name)
+            if found.score is not None:
+                assert 100 - sum((line.lost for line in found.lines), Fraction(0)) == found.score
+            seen.add(kind)
+    assert {"village", "town", "county", "city", "team", "department", "grid_worker", "grid_head"} <= seen
+
+
+def test_a_set_that_is_short_of_a_case_is_found() -> None:
+    assert judged.adds_up({"late": [1], "kept": [2, 3]}, 3)
+    assert not judged.adds_up({"late": [1], "kept": [2]}, 3)
+
+
+def test_the_assessed_see_their_own_card_and_centres_what_is_below_them(door: Reads) -> None:
+    may = month(door)
+
+    def seen(actor: Actor, kind: str, subject: str) -> bool:
+        with door.look() as connection:
+            return reading.sees(connection, actor, kind, subject)
+
+    team = Actor("team:team", "team", TOWN, 10003)
+    assert seen(team, "team", "10003")
+    assert not seen(team, "team", "10004")
+    assert not seen(team, "town", TOWN)
+    worker = Actor("grid_worker:worker", "grid_worker", VILLAGE)
+    assert seen(worker, "grid_worker", "grid_worker:worker")
+    assert not seen(worker, "grid_worker", f"worker/{VILLAGE}00035")
+    assert not seen(worker, "village", VILLAGE)
+    village = Actor("village", "village", VILLAGE)
+    assert seen(village, "village", VILLAGE)
+    assert seen(village, "grid_worker", f"worker/{VILLAGE}00035")
+    assert not seen(village, "village", "445302001010")
+    assert not seen(village, "town", TOWN)
+    dispatcher = Actor("dispatcher:d", "dispatcher", TOWN)
+    assert seen(dispatcher, "town", TOWN)
+    assert seen(dispatcher, "dispatcher", f"dispatcher/{TOWN}")
+    # Colleagues' cards are not theirs to see.
+    assert not seen(dispatcher, "duty_leader", f"duty/{TOWN}")
+    county = Actor("county", "county", COUNTY)
+    assert seen(county, "duty_leader", f"duty/{TOWN}")
+    assert not seen(county, "county", "445381")
+    assert not seen(county, "city", CITY)
+    assert not seen(Actor("admin", "admin", CITY), "city", CITY)
+    for actor in (team, worker, village, dispatcher, county):
+        for kind in scoring.CARDS:
+            for each in reading.listed(door, actor, kind, may)[:20]:
+                assert seen(actor, kind, each.subject), (actor.role, each)
+    assert reading.card(door, team, "town", TOWN, may, "unit") is None
+    assert reading.card(door, BOSS, "town", "nowhere", may, "unit") is None
+    assert reading.card(door, BOSS, "planet", "1", may, "unit") is None
+
+
+def test_cases_of_a_card_stay_in_the_viewers_scope(door: Reads) -> None:
+    found = card(door, "city", CITY)
+    ids = judged.sets_of(reading.bundles(door, found), "disposal")["disposed"]
+    county = Actor("county", "county", COUNTY)
+    rows = judged.rows(door, county, ("city", CITY), ids, found.month.as_of, 1, 10_000)
+    assert 0 < len(rows) < len(ids)
+    assert all(row.area_code.startswith(COUNTY) for row in rows)
+    assert not judged.appeals(door, Actor("admin", "admin", CITY), ids)
+
+
+def test_the_longest_past_the_limit_comes_first_with_all_its_time_in_somebodys_hands(door: Reads) -> None:
+    found, case = late(door, MAY)
+    ids = judged.sets_of(reading.bundles(door, found), "on_time_disposal")["late"]
+    rows = judged.rows(door, BOSS, ("team", found.subject), ids, found.month.as_of)
+    over = [row.over_s for row in rows if row.over_s is not None]
+    assert over == sorted(over, reverse=True)
+    assert case in {row.id for row in rows}
+    for row in rows:
+        assert row.hands
+        assert {who for who, _ in row.hands} <= {"own", "centre", "other", "paused"}
+        assert all(seconds >= 0 for _, seconds in row.hands)
+
+
+def test_what_an_appeal_promises_is_what_granting_it_brings(city: str, door: Reads) -> None:
+    # Appeals are of today, so the month is judged as of today before and after.
+    with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
+        scoring.assess_month(connection, JUNE, datetime.now(UTC))
+    before, case = late(door, JUNE)
+    promised = judged.if_granted(before, reading.bundles(door, before), case)
+    assert promised is not None
+    assert before.score is not None
+    assert promised > before.score  # an exemption never costs
+    area = judged.numbers(door, BOSS, [case])[case][2]
+    team = Actor(f"team:{before.subject}", "team", area[:9], int(before.subject))
+    county, top = Actor("county:c", "county", area[:6]), Actor("city:c", "city", CITY)
+    assert judged.act(door, team, "appeal", case, "a", {"reason": ""}).refusal is not None
+    assert judged.act(door, team, "appeal", case, "b", {"reason": "道路中断"}).refusal is None
+    again = judged.act(door, team, "appeal", case, "c", {"reason": "再申诉"}).refusal
+    assert again is not None
+    assert again.code == "appealed"
+    (appeal,) = judged.appeals(door, BOSS, [case])
+    assert appeal.granted is None
+    verdict = {"granted": True, "reason": "属实"}
+    assert judged.act(door, county, "judge_appeal", case, "d", verdict).refusal is None
+    assert judged.act(door, county, "judge_appeal", case, "e", verdict).refusal is not None  # two persons
+    assert judged.act(door, top, "judge_appeal", case, "f", verdict).refusal is None
+    with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
+        scoring.assess_month(connection, JUNE, datetime.now(UTC))
+    after = card(door, "team", before.subject, JUNE)
+    line = after.line("on_time_disposal")
+    assert line is not None
+    assert case in line.numerator
+    assert (case, "道路中断") in line.exempt
+    html = scorecard.exempt(after, judged.numbers(door, BOSS, [case]), door.directory(), "zh", ZH)
+    assert "道路中断" in html
+    assert after.score == promised
+
+
+def test_an_interval_is_repeatable_and_narrows_with_more_cases() -> None:
+    def part(n: int, d: int) -> Drawn:
+        return Drawn(100, Fraction(n), d, tuple(range(n)), tuple(range(d)))
+
+    few, many = resampling.interval([part(7, 10)], "x"), resampling.interval([part(700, 1000)], "x")
+    assert few == resampling.interval([part(7, 10)], "x")
+    assert few is not None
+    assert many is not None
+    assert few[0] < 70 < few[1]
+    assert many[1] - many[0] < (few[1] - few[0]) / 3
+    assert resampling.interval([part(0, 0)], "x") is None
+    assert resampling.interval([part(10, 10)], "x") == (100.0, 100.0)
+    # Where only counts are known, as of a county, about the same comes out.
+    counts = resampling.interval([Drawn(100, Fraction(700), 1000, (), ())], "x")
+    assert counts is not None
+    assert counts == pytest.approx(many, abs=1)
+    worse = resampling.interval([replace(part(7, 10), more_is_better=False)], "x")
+    assert worse is not None
+    assert worse[0] < 30 < worse[1]
+
+
+def test_a_provisional_month_and_one_with_few_cases_get_no_band(door: Reads) -> None:
+    frozen = card(door, "city", CITY)
+    assert "档" in scorecard.head(frozen, None, ZH)
+    provisional = replace(frozen, month=replace(frozen.month, frozen=False))
+    assert "暂定" in scorecard.head(provisional, None, ZH)
+    assert "gw-band" not in scorecard.head(provisional, None, ZH)
+    few = replace(frozen, cases=3, score=Fraction(100))
+    assert "只列不评" in scorecard.head(few, None, ZH)
+    none = replace(frozen, score=None)
+    assert "无数据" in scorecard.head(none, None, ZH)
+
+
+def test_a_band_that_the_interval_crosses_is_said_to_be_unsure(door: Reads) -> None:
+    found = card(door, "city", CITY)
+    unsure = replace(found, interval=(72.0, 78.0))
+    assert unsure.crosses == 75
+    assert "不单凭这一月定档" in scorecard.head(unsure, None, ZH)
+    assert replace(found, interval=(76.0, 78.0)).crosses is None
+
+
+def test_a_card_that_was_tampered_with_says_so(
+    city: str, door: Reads, open_page: Callable[..., AppTest]
+) -> None:
+    with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
+        kept = connection.execute(
+            "select parts::text from assessment where month = %s and kind = 'city' and card = 'unit'", (JUNE,)
+        ).fetchone()
+        assert kept is not None
+        change = "update assessment set parts = %s::json where month = %s and kind = 'city' and card = 'unit'"
+        wrong = kept[0].replace('"points":"', '"points":"1', 1)
+        connection.execute(change, (wrong, JUNE))
+        try:
+            assert not card(door, "city", CITY, JUNE).sound
+            test = open_page("leader", subject=f"city/{CITY}", month="2026-06")
+            assert any("加不成" in each.value for each in test.error)
+        finally:
+            connection.execute(change, (kept[0], JUNE))
+    assert not open_page("leader", subject=f"city/{CITY}", month="2026-06").error
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("login", ["leader", "team", "worker", "duty"])
+def test_the_page_runs_for_those_who_judge_and_those_who_are_judged(
+    open_page: Callable[..., AppTest], login: str, lang: str
+) -> None:
+    test = open_page(login, lang=lang, month="2026-05")
+    assert not test.error
+    assert any(("考核评价" if lang == "zh" else "Assessment") in each.value for each in test.markdown)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"subject": "team/x", "month": "2026-05"},
+        {"subject": "x", "month": "never", "card": "none"},
+        {"subject": f"city/{CITY}", "month": "2026-05", "part": "x", "set": "x", "page": "99999999"},
+        {
+            "subject": f"town/{TOWN}",
+            "month": "2026-05",
+            "card": "whistle",
+            "part": "three_rates",
+            "page": "-1",
+        },
+    ],
+)
+def test_an_address_that_makes_no_sense_is_no_fault(
+    open_page: Callable[..., AppTest], query: dict[str, str]
+) -> None:
+    open_page("leader", **query)
+
+
+def test_anothers_card_reads_as_no_data(open_page: Callable[..., AppTest]) -> None:
+    test = open_page("team", subject=f"town/{TOWN}", month="2026-05")
+    assert any("无数据" in each.value for each in test.info)
+
+
+def test_without_a_replayed_city_the_page_says_how_to_replay_one(open_page: Callable[..., AppTest]) -> None:
+    test = open_page("leader", "replayed")
+    assert any("dispatch replay" in each.value for each in test.code)
