@@ -116,7 +116,7 @@ def test_rates_are_the_assessments_own_with_their_base(door: Reads, city: str) -
     blow(city, "silent", NOW - timedelta(minutes=3))
     blow(city, "before", NOW - timedelta(days=2))
     found = board(door)
-    assert {name: (rate.n, rate.d) for name, rate in found.rates.items()} == {
+    assert {name: (int(rate.n), rate.d) for name, rate in found.rates.items()} == {
         "whistle_answered": (2, 3),
         "whistle_on_site": (1, 3),
         "whistle_rating": (0, 0),

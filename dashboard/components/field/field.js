@@ -283,7 +283,7 @@ class Field {
     const pick = !point || draft.pick ? `<select data-in="area" aria-label="${esc(this.t("Grid"))}"><option value="">${esc(this.t("Choose the grid"))}</option>${this.data.places.map((each) => `<option value="${each[0]}" ${each[0] === body.area ? "selected" : ""}>${esc(each[1])}</option>`).join("")}</select><input data-in="address" maxlength="200" placeholder="${esc(this.t("Street, house, landmark"))}" value="${esc(body.address)}">` : "";
     const n = draft.photos.length;
     const html = `<div><div class="step"><i class="${n ? "ok" : ""}">${n ? "✓" : "1"}</i>${esc(this.t("Photo"))}<span class="m">${esc(this.t("{n}, at most {most}", { n, most: PHOTOS_MOST }))}</span></div>${this.photoRow(draft.photos, PHOTOS_MOST)}</div>`
-      + `<div><div class="step"><i class="ok">${point ? "✓" : "▲"}</i>${esc(this.t("Place"))}<span class="m">${point ? esc(this.t("by itself, ±{n} m", { n: point.accuracy })) : ""}</span></div><div class="card loc"><div>${where}</div><div class="do"><button class="B sm n" data-do="locate">${esc(this.t("Look again"))}</button>${point && !draft.pick ? `<button class="B sm n" data-do="pick">${esc(this.t("Not right: choose"))}</button>` : ""}</div></div>${pick}</div>`
+      + `<div><div class="step"><i class="${point && point.accuracy <= SURE_M ? "ok" : "doubt"}">${point ? "✓" : "!"}</i>${esc(this.t("Place"))}<span class="m">${point ? esc(this.t("by itself, ±{n} m", { n: point.accuracy })) : ""}</span></div><div class="card loc"><div>${where}</div><div class="do"><button class="B sm n" data-do="locate">${esc(this.t("Look again"))}</button>${point && !draft.pick ? `<button class="B sm n" data-do="pick">${esc(this.t("Not right: choose"))}</button>` : ""}</div></div>${pick}</div>`
       + `<div><div class="step"><i class="${body.category ? "ok" : ""}">${body.category ? "✓" : "2"}</i>${esc(this.t("What is it?"))}<span class="m">${why}</span></div><div class="cats">${cats}</div></div>`
       + `<textarea data-in="text" rows="2" maxlength="500" placeholder="${esc(this.t("In a few words, if you like"))}">${esc(body.text)}</textarea>`
       + `<p class="m">${esc(this.t("It counts from when you wrote it, also without a line."))} <span class="red">${esc(this.t("Somebody is hurt or it burns: call 119 or 120 first."))}</span></p>`;
@@ -416,6 +416,7 @@ class Field {
 
   async act(what, data) {
     const id = Number(data.id);
+    if (this.flash && ["go", "back", "open", "main", "report"].includes(what)) this.flash = null;
     if (this.actTask && await this.actTask(what, data)) return;
     switch (what) {
       case "go": this.view = data.to; this.all = false; this.render(); break;
