@@ -8,29 +8,37 @@ from __future__ import annotations
 import psycopg
 import streamlit as st
 
+from dashboard import provider
 from dashboard.frame import remember_language
 from dashboard.pages import PLACES
 from dashboard.session import viewer
 from dashboard.words import chosen, translator
 
 remember_language()
-_ = translator(chosen(st.query_params.get("lang")))
+lang = chosen(st.query_params.get("lang"))
+_ = translator(lang)
 st.set_page_config(page_title=_("Gridwhistle"), layout="wide")
 try:
     who = viewer()
 except psycopg.Error:
     who = None  # the page itself says that the database is away
+if who is None and provider.came_back():
+    provider.enter(lang)
+    st.stop()
 role = None if who is None else who.role
 st.navigation(
     [
-        st.Page(
-            place.page,
-            title=_(place.title),
-            url_path=path,
-            default=path == "home",
-            visibility="visible" if place.opens(role) else "hidden",
-        )
-        for path, place in PLACES.items()
+        *(
+            st.Page(
+                place.page,
+                title=_(place.title),
+                url_path=path,
+                default=path == "home",
+                visibility="visible" if place.opens(role) else "hidden",
+            )
+            for path, place in PLACES.items()
+        ),
+        st.Page(provider.page, title=_("Sign in"), url_path="provider", visibility="hidden"),
     ],
     position="top",
 ).run()

@@ -15,8 +15,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from dashboard import provider
 from dashboard.access import COOKIE, Throttle, address_of, drop, from_our_page, keep, viewer
-from dashboard.data import NotIn, Reads, change_password, demo, sign_in, sign_out, sign_out_everywhere
+from dashboard.data import (
+    NotIn,
+    Reads,
+    change_password,
+    demo,
+    sign_in,
+    sign_out,
+    sign_out_everywhere,
+    viewer_of,
+)
 from dashboard.words import ROLES, chosen, translator
 from dispatch.accounts import DEMO_PASSWORD
 
@@ -60,6 +70,7 @@ class Login:
         return [
             Route("/login", self.page, methods=["GET"]),
             Route("/login", self.begin, methods=["POST"]),
+            Route("/login/session", self.take, methods=["POST"]),
             Route("/logout", self.end, methods=["POST"]),
             Route("/password", self.change, methods=["POST"]),
         ]
@@ -108,6 +119,21 @@ class Login:
             await asyncio.to_thread(sign_out, self._door, before)
         response = RedirectResponse(onward, 303)
         keep(response, answer[0], request)
+        return response
+
+    async def take(self, request: Request) -> Response:
+        """Put a session that was begun through the identity provider into the browser's cookie."""
+        given = await _given(request) if from_our_page(request) else None
+        token = (given or {}).get("token", "")
+        lang = chosen(request.query_params.get("lang"))
+        try:
+            who = await asyncio.to_thread(viewer_of, self._door, token)
+        except psycopg.Error:
+            return HTMLResponse(_form(lang, "/", _away(lang)), 503, _HEADERS)
+        if who is None:
+            return Response(status_code=403)
+        response = RedirectResponse("/", 303)
+        keep(response, token, request)
         return response
 
     async def end(self, request: Request) -> Response:
@@ -232,10 +258,19 @@ def _form(lang: str, onward: str, problem: str = "", login: str = "") -> str:
         f'<label for="password">{html.escape(_("Password"))}</label>'
         '<input id="password" name="password" type="password" autocomplete="current-password" required'
         f' maxlength="128"{" autofocus" if login else ""}>'
-        f'<button class="go">{html.escape(_("Sign in"))}</button></form>{_demo_people(lang, hidden)}'
+        f'<button class="go">{html.escape(_("Sign in"))}</button></form>{_through_provider(lang)}'
+        f"{_demo_people(lang, hidden)}"
         f'<p style="margin:16px 0 0"><a href="{html.escape(switch)}">{"English" if other == "en" else "中文"}</a></p>'
         "</main></html>"
     )
+
+
+def _through_provider(lang: str) -> str:
+    """Return the way to the identity provider, where one is configured."""
+    if not provider.configured():
+        return ""
+    told = html.escape(translator(lang)("Sign in through the city's identity provider"))
+    return f'<p style="margin:16px 0 0"><a href="/provider?lang={lang}">{told}</a></p>'
 
 
 def _demo_people(lang: str, hidden: str) -> str:

@@ -458,6 +458,46 @@ def test_a_password_is_changed_over_the_page(browser: TestClient, connection: Co
     assert isinstance(accounts.sign_in(connection, login, "another password", datetime.now(UTC)), tuple)
 
 
+def test_whom_the_identity_provider_names_comes_in_as_their_account(connection: Connection) -> None:
+    subject = uuid.uuid4().hex
+    name = f"s{subject[:10]}"
+    people.add(connection, name, PASSWORD, "dispatcher", TOWN, NOW, subject=subject)
+    answer = accounts.sign_in_as(connection, subject, NOW)
+    assert isinstance(answer, tuple)
+    assert answer[1].login == name
+    assert accounts.sign_in_as(connection, f"not {subject}", NOW) == NotIn("wrong")
+    assert accounts.sign_in_as(connection, "", NOW) == NotIn("wrong")
+    people.disable(connection, name, NOW)
+    assert accounts.sign_in_as(connection, subject, NOW) == NotIn("wrong")
+
+
+def test_a_session_begun_elsewhere_is_taken_only_from_our_page_and_only_if_it_is_one(
+    browser: TestClient, connection: Connection, login: str
+) -> None:
+    token = entered(connection, login, datetime.now(UTC))
+    for given, headers in (
+        ({"token": token}, {"sec-fetch-site": "cross-site"}),
+        ({"token": "made up"}, {}),
+        ({}, {}),
+    ):
+        answer = browser.post("/login/session", data=given, headers=headers)
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers
+    answer = browser.post("/login/session", data={"token": token}, headers={"sec-fetch-site": "same-origin"})
+    assert answer.headers["location"] == "/"
+    assert "httponly" in answer.headers["set-cookie"].lower()
+    assert browser.cookies[COOKIE] == token
+
+
+def test_signing_out_takes_the_identity_providers_cookie_too(browser: TestClient, login: str) -> None:
+    form(browser, login)
+    browser.cookies.set("_streamlit_user", "x", domain="testserver.local", path="/")
+    answer = browser.post(
+        "/logout", headers={"cookie": f"{COOKIE}={browser.cookies[COOKIE]}; _streamlit_user=x"}
+    )
+    assert any("_streamlit_user" in each for each in answer.headers.get_list("set-cookie"))
+
+
 # --- one address --------------------------------------------------------------------------------------------------
 
 
