@@ -168,7 +168,9 @@ def _going(
     reason = str(st.session_state.get(key) or "").strip()
     if why := refusal(incident):
         st.html(f'<span class="wb-refused" role="alert">{escape(why)}</span>')
-    primary = sends if sends and (sends == "dispatch" or offer is not None) else ""
+    # What a person waits for the desk to answer comes before sending somebody else.
+    answers = "send_whistle" in steps or "grant_extension" in steps
+    primary = sends if sends and not answers and (sends == "dispatch" or offer is not None) else ""
     primary = primary or next((verb for verb in PRIMARY if verb in steps and verb != "dispatch"), "")
     if primary in ("dispatch", "reassign") and offer is not None:
         name = told.team(f.directory, offer.team.id, f.lang)
