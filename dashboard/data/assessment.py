@@ -181,15 +181,19 @@ class Peers:
 
 
 @dataclass(slots=True)
-class _Kept:
+class Kept:
+    """Keep what is costly to read and does not change, up to `KEPT_MOST` of it; safe to share between threads."""
+
     values: dict[Any, Any] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
     def get(self, key: Any) -> Any:
+        """Return what is kept under a key, or None."""
         with self.lock:
             return self.values.get(key)
 
     def put(self, key: Any, value: Any) -> Any:
+        """Keep a value and return it."""
         with self.lock:
             if len(self.values) >= KEPT_MOST:
                 self.values.clear()
@@ -197,7 +201,7 @@ class _Kept:
         return value
 
 
-_standings, _lists, _intervals = _Kept(), _Kept(), _Kept()
+_standings, _lists, _intervals = Kept(), Kept(), Kept()
 
 
 def months(door: Reads, at_most: int = 13) -> list[Month]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from dashboard.data.assessment import Card, Line, Subject
+from dashboard.data.assessment import Card, Kept, Line, Subject, bundles
 from dashboard.data.city import Reads
 from dashboard.data.scope import within
 from dispatch.desk import Outcome
@@ -30,6 +30,7 @@ SETS: dict[str, tuple[str, ...]] = {
     "overdue_backlog": ("waiting", "disposed", "inside"),
 }
 _clock = msgspec.json.Decoder(Clock)
+_every = Kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,21 @@ def sets_of(lines: Sequence[Mapping[str, Line]], name: str) -> dict[str, list[in
             found.setdefault(label, []).extend(ids)
     order = SETS.get(name, ("missed", "credited") if _better(lines, name) else ("credited", "missed"))
     return {label: found.get(label, []) for label in order}
+
+
+def every_set(door: Reads, card: Card) -> dict[str, dict[str, list[int]]]:
+    """Return the case sets of every part of a card that has data, by the part's name."""
+    key = (id(door), card.month.hash, card.kind, card.subject, card.name, card.hash)
+    found: dict[str, dict[str, list[int]]] | None = _every.get(key)
+    if found is None:
+        lines = bundles(door, card)
+        found = _every.put(key, {line.name: sets_of(lines, line.name) for line in card.lines if line.d})
+    return found
+
+
+def against(line: Line) -> tuple[str, ...]:
+    """Return the sets of a part that count against its subject, and so can be objected to."""
+    return ("late", "waiting", "missed" if line.more_is_better else "credited")
 
 
 def adds_up(sets: Mapping[str, Sequence[int]], base: int) -> bool:

@@ -25,12 +25,14 @@ KEPT_S = 20.0  # a picture is read again after so long; opening a list behind a 
 KEPT_MOST = 64
 EXPORT_ROWS = 2_000  # read at a time
 EXPORT_MOST = 20_000
+REPEATS_KEPT_S = 300.0
 REPEATS = 10  # places shown
 REPEATED_LEAST = 3  # reports of one kind from one place in the period
 HOLDERS = 3
 COARSE = 500  # an outline is drawn to this part of the map's width
 
 _kept: dict[tuple[int, str, str, Period], tuple[float, Overview]] = {}
+_repeats: dict[tuple[int, str, Period], tuple[float, list[Repeat]]] = {}
 _outlines: dict[tuple[int, str, int], Outline] = {}
 _lock = Lock()
 
@@ -159,6 +161,11 @@ def repeats(door: Reads, actor: Actor, area: str, period: Period) -> list[Repeat
     """Return the places that reported the same again and again in a period, the most first."""
     if not covers(actor, area):
         return []
+    key = (id(door), area, period)
+    with _lock:
+        found = _repeats.get(key)
+    if found is not None and time.monotonic() - found[0] < REPEATS_KEPT_S:
+        return found[1]
     with door.look() as connection:
         calendar = Policies(connection.cursor()).newest().calendar
         rows = connection.execute(
@@ -173,7 +180,12 @@ def repeats(door: Reads, actor: Actor, area: str, period: Period) -> list[Repeat
                 REPEATS,
             ),
         ).fetchall()
-    return [Repeat(*row) for row in rows]
+    read = [Repeat(*row) for row in rows]
+    with _lock:
+        if len(_repeats) >= KEPT_MOST:
+            _repeats.clear()
+        _repeats[key] = (time.monotonic(), read)
+    return read
 
 
 def at_place(door: Reads, actor: Actor, area: str, period: Period, place: int) -> CasePage | None:
@@ -203,6 +215,7 @@ def forget() -> None:
     """Forget every picture that is kept."""
     with _lock:
         _kept.clear()
+        _repeats.clear()
 
 
 @dataclass(frozen=True, slots=True)

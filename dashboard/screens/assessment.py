@@ -56,7 +56,7 @@ def page() -> None:
 
 def _body(f: Frame, card: Card) -> None:
     lines = data.bundles(f.door, card)
-    sets = {line.name: judged.sets_of(lines, line.name) for line in card.lines if line.d}
+    sets = judged.every_set(f.door, card)
     # How much was dispatched of what earns all is no split of a base.
     split = [line for line in card.lines if line.d and line.name != VOLUME]
     listed = all(judged.adds_up(sets[line.name], line.d) for line in split)
@@ -300,11 +300,9 @@ def _cases(f: Frame, card: Card, line: Line | None, sets: Mapping[str, Sequence[
     wished = st.query_params.get("page", "1")
     page = min(pages, int(wished)) if wished.isdecimal() and int(wished[:6]) > 0 else 1
     rows = judged.rows(f.door, f.who.actor, (card.kind, card.subject), ids, card.month.as_of, page)
-    # What counts against the subject: there is nothing to object to in the rest.
-    against = ("late", "waiting", "missed" if line.more_is_better else "credited")
-    appealable = frozenset(
-        row.id for row in rows if label in against and judged.may(f.who.actor, "appeal", row.state)
-    )  # fmt: skip
+    # There is nothing to object to in what does not count against the subject.
+    objects = label in judged.against(line)
+    appealable = frozenset(row.id for row in rows if objects and judged.may(f.who.actor, "appeal", row.state))
     panel(scorecard.cases(rows, f.directory, card.kind, appealable, f.lang, _), "score-cases", _pressed)
     if len(rows) < min(judged.PAGE_ROWS, len(ids) - (page - 1) * judged.PAGE_ROWS):
         st.caption(_("Cases outside your area are counted, but not listed."))
@@ -329,8 +327,14 @@ def _beside(
     exempt = {case for line in card.lines for case, _why in (*line.exempt, *line.left_out)}
     known = judged.numbers(f.door, f.who.actor, exempt) if exempt else {}
     panel(scorecard.exempt(card, known, f.directory, f.lang, f._), "score-exempt")
-    every = {case for by_label in sets.values() for ids in by_label.values() for case in ids}
-    found = judged.appeals(f.door, f.who.actor, every | exempt)
+    lost = {
+        case
+        for line in card.lines
+        for label, ids in sets.get(line.name, {}).items()
+        if label in judged.against(line)
+        for case in ids
+    }
+    found = judged.appeals(f.door, f.who.actor, lost | exempt)
     effects = {each.incident_id: judged.if_granted(card, lines, each.incident_id) for each in found}
     judges = judged.may(f.who.actor, "judge_appeal", "closed")
     panel(
