@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +37,7 @@ class Frame:
 
 
 @contextmanager
-def framed(page: str, roles: Collection[str] | None = None) -> Iterator[Frame]:
+def framed(page: str) -> Iterator[Frame]:
     """Open the page at `/page` for the roles that the table of pages names; anyone else is told why not.
 
     Where the database is away, the page says so in words instead of a traceback.
@@ -45,7 +45,7 @@ def framed(page: str, roles: Collection[str] | None = None) -> Iterator[Frame]:
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
     st.html(f"<style>{style()}</style>")
-    may = PLACES[page].roles if roles is None or page in PLACES else frozenset(roles)
+    may = PLACES[page].roles
     try:
         who = required(may, page)
         corner(lang, who)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -116,8 +115,4 @@ _TABLE = (
         "admin",
     ),
 )
-PLACES = {
-    each.path: each
-    for each in _TABLE
-    if importlib.util.find_spec(f"dashboard.screens.{each.screen}") is not None
-}
+PLACES = {each.path: each for each in _TABLE}
