@@ -20,7 +20,8 @@ def audit(f: Frame) -> None:
     """Search the record by number, or by actor and step over a span of days."""
     _ = f._
     boxes = st.columns([3, 2, 3, 2, 2])
-    text = boxes[0].text_input(_("Number"), key="audit-number", max_chars=30).strip()
+    linked = st.query_params.get("number", "")[:30]
+    text = boxes[0].text_input(_("Number"), linked, key="audit-number", max_chars=30).strip()
     verbs = ["", *STEPS]
     verb = boxes[1].selectbox(
         _("Step"), verbs, format_func=lambda v: told.verb(v, f.lang) if v else _("Any step"), key="audit-verb"
