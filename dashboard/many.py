@@ -12,7 +12,16 @@ import streamlit as st
 from dashboard import told
 from dashboard.data.workbench import Plan, plan, several
 from dashboard.frame import Frame
-from dashboard.pressing import CONFLICT, Conflict, act, command, prefilled
+from dashboard.pressing import (
+    CONFLICT,
+    Conflict,
+    act,
+    close_dialog,
+    command,
+    is_open,
+    open_dialog,
+    prefilled,
+)
 from dispatch.assigning import recorded
 from dispatch.messages import show_number
 from dispatch.rules.areas import ancestors, centre_of
@@ -64,7 +73,11 @@ def bar(f: Frame, ids: Sequence[int]) -> None:
         label = f"{words} {len(able)}" if whole else f"{words} {len(able)}/{len(incidents)}"
         kind: Any = "primary" if first and whole else "secondary"
         first = first and not whole
-        if st.button(label, key=f"wb-many-{verb}", type=kind, shortcut=key or None):
+        st.button(
+            label, key=f"wb-many-{verb}", type=kind, shortcut=key or None, on_click=open_dialog,
+            args=("many", verb),
+        )  # fmt: skip
+        if is_open("many", verb):
             _open(f, verb, able, incidents)
     if st.button(_("Clear"), key="wb-many-clear", type="tertiary"):
         _clear()
@@ -90,7 +103,7 @@ def _dispatching(f: Frame, able: Sequence[Incident]) -> None:
     """Preview which team goes where, all decided together, and the total against each its best team in turn."""
     _ = f._
 
-    @st.dialog(_("Dispatch {n} cases together").format(n=len(able)), width="large")
+    @st.dialog(_("Dispatch {n} cases together").format(n=len(able)), width="large", on_dismiss=close_dialog)
     def shown() -> None:
         found = plan(f.door, f.who.actor, [incident.id for incident in able], datetime.now(UTC))
         by_id = {incident.id: incident for incident in able}
@@ -145,7 +158,7 @@ def _reassigning(f: Frame, able: Sequence[Incident]) -> None:
     """Send many to one other team, or each to the best other one, with one reason for all: one action."""
     _ = f._
 
-    @st.dialog(_("Reassign {n} cases").format(n=len(able)))
+    @st.dialog(_("Reassign {n} cases").format(n=len(able)), on_dismiss=close_dialog)
     def shown() -> None:
         above = {code for incident in able for code in ancestors(incident.area_code)}
         town = {centre_of(incident.area_code) for incident in able}
@@ -154,7 +167,8 @@ def _reassigning(f: Frame, able: Sequence[Incident]) -> None:
             for team in f.directory.teams.values()
             if team.area_code in above or centre_of(team.area_code) in town
         ]
-        near.sort(key=lambda team: (team.load - team.capacity, team.id))
+        holders = {incident.lead.team_id for incident in able if incident.lead is not None}
+        near.sort(key=lambda team: (team.id in holders, team.load - team.capacity, team.id))
         names = {
             team.id: f"{told.team(f.directory, team.id, f.lang)}　{team.load}/{team.capacity}"
             for team in near
@@ -176,7 +190,7 @@ def _merging(f: Frame, able: Sequence[Incident], ticked: Sequence[Incident]) -> 
     """Merge the ticked cases into one of them: the oldest is proposed."""
     _ = f._
 
-    @st.dialog(_("Merge into one case"))
+    @st.dialog(_("Merge into one case"), on_dismiss=close_dialog)
     def shown() -> None:
         oldest = sorted(ticked, key=lambda incident: (incident.reported_at, incident.id))
         parent = st.radio(
@@ -201,7 +215,7 @@ def _reasoned(f: Frame, verb: str, able: Sequence[Incident]) -> None:
     _ = f._
     words = STEPS[verb].zh if f.lang == "zh" else STEPS[verb].en[:1].upper() + STEPS[verb].en[1:]
 
-    @st.dialog(f"{words} {len(able)}")
+    @st.dialog(f"{words} {len(able)}", on_dismiss=close_dialog)
     def shown() -> None:
         reason = st.text_input(_("Reason"), prefilled(verb, _), max_chars=200, key=f"wb-many-{verb}-reason")
         if st.button(
@@ -237,5 +251,6 @@ def _take(f: Frame, verb: str, incidents: Sequence[Incident], args: Sequence[dic
 
 
 def _clear() -> None:
+    close_dialog()
     st.session_state["wb-ticked"] = []
     st.session_state[CLEARED] = st.session_state.get(CLEARED, 0) + 1

@@ -25,6 +25,7 @@ BESIDE = frozenset(
     {"note", "remind", "breach", "absorb", "supervise", "escalate", "arrive", "name_commander"}
 )
 CONFLICT, REFUSED, FRESH, WRITTEN = "wb-conflict", "wb-refused", "wb-fresh", "wb-written"
+OPENED = "wb-opened"  # the dialog that is open: it stays open whatever else the page hears meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +149,28 @@ def refusal(incident: Incident) -> str:
     return found[1] if found and found[0] == incident.id else ""
 
 
+def open_dialog(*which: object) -> None:
+    """Note which dialog is to be open, as a button's callback."""
+    st.session_state[OPENED] = which
+
+
+def is_open(*which: object) -> bool:
+    """Tell whether this dialog is to be open."""
+    return st.session_state.get(OPENED) == which
+
+
+def close_dialog() -> None:
+    """Note that no dialog is open any more."""
+    st.session_state.pop(OPENED, None)
+
+
 def ask(f: Frame, step: Step, detail: Detail, reason: str = "") -> None:
     """Ask in a dialog for what a step needs, with the reason filled in, and take it once it is confirmed."""
     _ = f._
     words = step.zh if f.lang == "zh" else step.en[:1].upper() + step.en[1:]
     incident = detail.incident
 
-    @st.dialog(f"{words}　{show_number(incident.number)}")
+    @st.dialog(f"{words}　{show_number(incident.number)}", on_dismiss=close_dialog)
     def shown() -> None:
         key = f"ask-{step.verb}-{incident.id}-{incident.seq}"
         given = {
@@ -177,6 +193,7 @@ def confirm(label: str, key: str, taken: Callable[[], bool], f: Frame, incident:
     """Show the button that ends a dialog; a refusal stands below it and keeps what was typed."""
     if st.button(label, key=key, type="primary", width="stretch"):
         if taken() or isinstance(st.session_state.get(CONFLICT), Conflict):
+            close_dialog()
             st.rerun()
     if why := refusal(incident):
         st.html(f'<span class="wb-refused">{_escaped(why)}</span>')

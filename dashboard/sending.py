@@ -11,7 +11,7 @@ from dashboard import told
 from dashboard.data import reads
 from dashboard.data.workbench import Case, several
 from dashboard.frame import Frame
-from dashboard.pressing import REFUSED, ask, prefilled, press, refusal
+from dashboard.pressing import REFUSED, ask, is_open, open_dialog, prefilled, press, refusal
 from dashboard.session import viewer
 from dashboard.words import ROLES, chosen, translator
 from dispatch.assigning import recorded
@@ -208,7 +208,11 @@ def _others(f: Frame, found: Case, steps: dict[str, Step], primary: str, reason:
                     )  # fmt: skip
                     continue
             if ((step.needs or step.may) and step.verb != "merge") or step.verb in ALWAYS_ASK or step.needs:
-                if st.button(_verb(step, f.lang), key=key, shortcut=shortcut):
+                st.button(
+                    _verb(step, f.lang), key=key, shortcut=shortcut, on_click=open_dialog,
+                    args=(step.verb, incident.id),
+                )  # fmt: skip
+                if is_open(step.verb, incident.id):
                     ask(f, step, found.detail, reason or prefilled(step.verb, f._))
             else:
                 st.button(

@@ -193,7 +193,7 @@ def test_fifty_are_reassigned_by_one_action(town: Town, page: Any) -> None:
     )
     page.wait_for_timeout(200)
     page.locator(".gwq-tick").last.click(modifiers=["Shift"])
-    page.locator(".st-key-wb-many-reassign button").click(timeout=20_000)
+    page.locator(".st-key-wb-many-reassign button", has_text="50").click(timeout=20_000)
     page.locator(".st-key-wb-many-go button").click(timeout=20_000)
     rows = until(page, town, ids, "reassign")
     assert len({row[3] for row in rows}) == 1
@@ -220,8 +220,9 @@ def test_the_keyboard_alone_accepts_dispatches_and_reassigns(town: Town, page: A
     keys.press("d")
     until(page, town, [incident_id], "dispatch")
     # Another team by its number, a reason, and the same key again.
-    page.wait_for_selector(".st-key-wb-choose-2 button", timeout=20_000)
-    keys.press("2")
+    page.wait_for_selector(".wb-row:has-text('待签收')", timeout=20_000)
+    other = page.wait_for_selector('[class*="st-key-wb-choose-"] button', timeout=20_000).inner_text()
+    keys.press(other.strip()[-1])
     page.wait_for_selector(".st-key-wb-primary button:has-text('改派给')", timeout=20_000)
     keys.press("e")
     keys.type("更熟悉现场")
