@@ -43,8 +43,6 @@ class Account(Base):
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
     disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     name: Mapped[str] = mapped_column(Text, server_default="")
-    failures: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # wrong passwords in a row
-    locked_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     demo: Mapped[bool] = mapped_column(server_default="false")  # opens only where DEMO=1
     subject: Mapped[str | None] = mapped_column(Text)  # of the identity provider, where one is used
 
