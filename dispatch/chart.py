@@ -20,7 +20,6 @@ ROLES: dict[str, tuple[str, str]] = {
     "county": ("县级中心", "county centre"),
     "city": ("市级中心", "city centre"),
     "leader": ("领导", "leader"),
-    "auditor": ("审计", "auditor"),
     "system": ("系统", "the system"),
 }
 

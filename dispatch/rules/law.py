@@ -152,7 +152,7 @@ STEPS: dict[str, Step] = {
         _step("rate", "评价", "rate", "closed", None, frozenset({"resident", "system"}) | GRID, needs=("rating",)),
         _step("reopen", "重新办理", "reopen", "closed", "accepted", CENTRE | GRID | {"resident"}, needs=("reason",)),
         _step("appeal", "申诉", "appeal", "closed", None, TEAM | {"dispatcher", "duty_leader"}, needs=("reason",)),
-        _step("judge_appeal", "审理申诉", "judge the appeal", "closed", None, ABOVE | {"auditor"},
+        _step("judge_appeal", "审理申诉", "judge the appeal", "closed", None, ABOVE,
               needs=("granted", "reason"), may=("never_theirs",)),
         _step("archive", "归档", "archive", "closed", "archived", SYSTEM_ONLY | {"city"}),
         # --- beside the way
