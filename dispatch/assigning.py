@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence, Set
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from dispatch import roster, store
+from dispatch import experience, roster, store
 from dispatch.desk import Desk
 from dispatch.rules.areas import ancestors, prefix_of
 from dispatch.rules.assignment import (
@@ -15,7 +14,6 @@ from dispatch.rules.assignment import (
     OFFERS_SHOWN,
     WAITING_LIMIT,
     Decision,
-    Experience,
     Offer,
     Solve,
     Standing,
@@ -24,33 +22,14 @@ from dispatch.rules.assignment import (
 )
 from dispatch.rules.policy import Policy
 from dispatch.rules.routing import Team
-from dispatch.rules.weights import Weights
 from dispatch.solver import solve
-
-EXPERIENCE_AGE_S = 300.0  # how old what experience says may be
-
-
-class Memory:
-    """Keep what experience says for `EXPERIENCE_AGE_S`; may be shared by all who propose in one process."""
-
-    def __init__(self) -> None:
-        self._known: list[Experience] = []
-        self._at = -EXPERIENCE_AGE_S
-
-    def of(self, desk: Desk, weights: Weights, now: datetime) -> list[Experience]:
-        """Return what was counted last, or count anew where that is too old."""
-        if time.monotonic() - self._at >= EXPERIENCE_AGE_S:
-            self._known = desk.ask(lambda cursor: experience(cursor, weights, now))
-            self._at = time.monotonic()
-        return self._known
 
 
 class Proposals:
-    """Propose teams; one per thread, on the Desk's connection. A `memory` is shared where Desks come and go."""
+    """Propose teams; one per thread, on the Desk's connection."""
 
-    def __init__(self, desk: Desk, memory: Memory | None = None) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._memory = memory or Memory()
 
     def burst(self, now: datetime, area_code: str = "") -> list[Decision]:
         """Return a decision for each incident that waits for its dispatch in an area, gravest first, solved together.
@@ -86,13 +65,15 @@ class Proposals:
         ]
         # Only teams of the areas above a case can be proposed for it: one case need not weigh a whole city's.
         above = {code for each in waiting for code in ancestors(each.area_code[:12])}
+        types = {each.category for each in waiting}
         teams, standings = self._desk.ask(lambda cursor: _ready(cursor, above, now))
+        known = self._desk.ask(lambda cursor: experience.known(cursor, types, law.weights, law.calendar, now))
         return decide(
             waiting,
             teams,
             law.weights,
             standings=standings,
-            experience=self._memory.of(self._desk, law.weights, now),
+            experience=known,
             names={trade: (zh, en) for trade, (zh, en, _) in law.trades.items()},
             solve=solve,
             shown=shown,
@@ -107,21 +88,6 @@ def recorded(offer: Offer) -> dict[str, Any]:
         "reasons": [because.code for because in offer.reasons],
         "shortfalls": [because.code for because in offer.shortfalls],
     }
-
-
-def experience(cursor: store.Cursor, weights: Weights, now: datetime) -> list[Experience]:
-    """Count how cases of each type fared with each trade lately: sent, returned as not theirs, settled."""
-    words = [f"%{_literal(word)}%" for word in weights.not_ours]
-    cursor.execute(
-        "select i.category, t.trade, count(*), count(*) filter (where a.state = 'declined' and exists ("
-        "  select from event e where e.incident_id = a.incident_id and e.verb = 'decline'"
-        "  and (e.data->'assignments'->0->>'id')::bigint = a.id"
-        "  and e.data->'said'->>'reason' ilike any(%s))), count(*) filter (where a.state in ('done', 'ended'))"
-        " from assignment a join incident i on i.id = a.incident_id join team t on t.id = a.team_id"
-        " where a.role = 'lead' and a.sent_at >= %s and a.sent_at <= %s group by 1, 2 order by 1, 2",
-        (words, now - timedelta(days=weights.memory_days), now),
-    )
-    return [Experience(*row) for row in cursor.fetchall()]
 
 
 def _waiting(cursor: store.Cursor, area_code: str) -> list[tuple[Any, ...]]:
@@ -158,7 +124,3 @@ def _named(cursor: store.Cursor, incident_id: int) -> list[tuple[Any, ...]]:
 def _trade(law: Policy, category: str) -> str:
     # A type that the present policy has dropped goes where everything unknown goes.
     return law.trade_for(law.types.get(category) or law.types[law.fallback])
-
-
-def _literal(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

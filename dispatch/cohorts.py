@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from dispatch.past import Policies, horizon
+from dispatch.past import Policies, bite, horizon
 from dispatch.rules.calendar import Calendar
 from models.scores import DAILY_COUNTS
 
@@ -94,7 +94,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
     with connection.transaction(), connection.cursor() as cursor:
         calendar = Policies(cursor).newest().calendar
         begin = _locked(cursor)
-        end = _end(cursor, begin, horizon(cursor), events_limit)
+        end = bite(cursor, begin, events_limit)
         cursor.execute(
             "select e.events, array(select distinct (i.reported_at at time zone %s)::date from incident i"
             "  where i.id = any(e.ids))"
@@ -170,19 +170,3 @@ def _locked(cursor: psycopg.Cursor[Any]) -> int:
     row = cursor.execute("select position from follower where name = %s for update", (NAME,)).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _end(cursor: psycopg.Cursor[Any], begin: int, last: int, limit: int) -> int:
-    """Return the transaction to stop before: the last that is complete, or earlier where that is too much."""
-    row = cursor.execute(
-        "select tx::text::bigint from event where tx >= %s::text::xid8 and tx < %s::text::xid8"
-        " order by tx offset %s limit 1",
-        (begin, last, limit),
-    ).fetchone()
-    if row is None:
-        return max(begin, last)
-    first = cursor.execute(
-        "select tx::text::bigint from event where tx >= %s::text::xid8 order by tx limit 1", (begin,)
-    ).fetchone()
-    assert first is not None
-    return max(int(row[0]), int(first[0]) + 1)

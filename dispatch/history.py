@@ -21,7 +21,7 @@ import psycopg
 import redis
 import shapely
 
-from dispatch import figures, scoring, store
+from dispatch import experience, figures, scoring, store
 from dispatch.messages import number_of
 from dispatch.rules import clocks, escalation
 from dispatch.rules import policy as policies
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _judged(database_url: str) -> int:
-    """Assess the last whole month and the present one at once: a newcomer should not wait a night for the scores."""
+    """Assess the last whole month and the present one, and count experience: a newcomer should not wait a night."""
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         cursor = connection.cursor()
         if cursor.execute("select 1 from assessment_month limit 1").fetchone() is not None:
@@ -96,6 +96,7 @@ def _judged(database_url: str) -> int:
         now, calendar = datetime.now(UTC), _law(cursor).calendar
         figures.enter(cursor)
         figures.count_days(cursor, calendar, now)
+        experience.rebuild(connection)
         for month in scoring.unfrozen(cursor, now, MONTHS_LOOKED_AT)[-1:]:
             cards = scoring.freeze(connection, month, now)
             connection.commit()

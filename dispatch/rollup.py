@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from dispatch.past import Life, Policies, all_lives, horizon, lives
+from dispatch.past import Life, Policies, all_lives, bite, horizon, lives
 from dispatch.rules.areas import Level, centre_of, prefix_of
 from dispatch.rules.chain import Assignment, Incident
 from models.scores import COUNTS
@@ -104,7 +104,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
     """Take in the next events in one transaction; return how many, 0 when nothing is left to follow."""
     with connection.transaction(), connection.cursor() as cursor:
         begin = _locked(cursor)
-        end = _end(cursor, begin, horizon(cursor), events_limit)
+        end = bite(cursor, begin, events_limit)
         cursor.execute(
             "select incident_id, count(*) from event where tx >= %s::text::xid8 and tx < %s::text::xid8"
             " group by incident_id order by incident_id",
@@ -211,22 +211,6 @@ def _locked(cursor: psycopg.Cursor[Any]) -> int:
     row = cursor.execute("select position from follower where name = %s for update", (NAME,)).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _end(cursor: psycopg.Cursor[Any], begin: int, last: int, limit: int) -> int:
-    """Return the transaction to stop before: the last that is complete, or earlier where that is too much."""
-    row = cursor.execute(
-        "select tx::text::bigint from event where tx >= %s::text::xid8 and tx < %s::text::xid8"
-        " order by tx offset %s limit 1",
-        (begin, last, limit),
-    ).fetchone()
-    if row is None:
-        return max(begin, last)
-    first = cursor.execute(
-        "select tx::text::bigint from event where tx >= %s::text::xid8 order by tx limit 1", (begin,)
-    ).fetchone()
-    assert first is not None
-    return max(int(row[0]), int(first[0]) + 1)
 
 
 def _write(cursor: psycopg.Cursor[Any], found: Mapping[Key, list[int]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from dispatch import cohorts, figures, recheck, rollup, scoring
+from dispatch import cohorts, experience, figures, recheck, rollup, scoring
 from dispatch.desk import Desk
 from dispatch.store import Cursor
 
@@ -29,6 +29,17 @@ def follow_days(desk: Desk, now: datetime) -> int:
     taken = 0
     for _ in range(FOLLOW_ROUNDS):
         events = desk.ask(lambda cursor: cohorts.follow(cursor.connection))
+        taken += events
+        if not events:
+            break
+    return taken
+
+
+def remember(desk: Desk, now: datetime) -> int:
+    """Count again how cases fared with each trade on the days whose sendings changed; return the events followed."""
+    taken = 0
+    for _ in range(FOLLOW_ROUNDS):
+        events = desk.ask(lambda cursor: experience.follow(cursor.connection))
         taken += events
         if not events:
             break

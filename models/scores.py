@@ -182,6 +182,22 @@ class Daily(Base):
     rated_5: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
+class Experience(Base):
+    """How cases of a type that were sent on one day of the city's own to teams of a trade fared until now.
+
+    `returned` as not theirs, by the words of the policy; `settled` by the team.
+    """
+
+    __tablename__ = "experience"
+
+    category: Mapped[Code] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    trade: Mapped[Code] = mapped_column(primary_key=True)
+    sent: Mapped[int] = mapped_column(Integer)
+    returned: Mapped[int] = mapped_column(Integer)
+    settled: Mapped[int] = mapped_column(Integer)
+
+
 class AssessmentMonth(Base):
     """One month's assessment: by which rules, as of when, from which events, and the hash over all its rows.
 

@@ -14,8 +14,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
-from dispatch import roster
-from dispatch.assigning import Proposals, experience, recorded
+from dispatch import experience, roster
+from dispatch.assigning import Proposals, recorded
 from dispatch.desk import Desk
 from dispatch.messages import number_of
 from dispatch.roster import Turn
@@ -275,6 +275,19 @@ def test_the_offer_and_the_choice_are_both_kept(desk: Desk) -> None:
     assert offer["team_id"] == police(desk)
 
 
+def followed(desk: Desk) -> int:
+    taken = 0
+    while events := desk.ask(lambda cursor: experience.follow(cursor.connection)):
+        taken += events
+    return taken
+
+
+def known(desk: Desk, now: datetime) -> list[tuple[str, str, int, int, int]]:
+    calendar = desk.policy().calendar
+    found = desk.ask(lambda cursor: experience.known(cursor, ["0101", "0103"], FORMER, calendar, now))
+    return [(e.category, e.trade, e.sent, e.returned, e.settled) for e in found]
+
+
 def test_only_returns_that_say_not_ours_are_remembered(desk: Desk) -> None:
     team, me = police(desk), crew(desk)
     for serial, reason in enumerate(("人手不足", "不属于本单位职责范围", "Not our unit, sorry")):
@@ -282,12 +295,66 @@ def test_only_returns_that_say_not_ours_are_remembered(desk: Desk) -> None:
         act(desk, incident, "accept", CENTRE, NOW)
         act(desk, incident, "dispatch", CENTRE, NOW, team_id=team)
         act(desk, incident, "decline", me, NOW, reason=reason)
-    found = desk.ask(lambda cursor: experience(cursor, FORMER, NOW))
-    assert [(e.category, e.trade, e.sent, e.returned, e.settled) for e in found] == [
-        ("0101", "police", 3, 2, 0)
-    ]
-    old = NOW + timedelta(days=FORMER.memory_days + 1)
-    assert desk.ask(lambda cursor: experience(cursor, FORMER, old)) == []
+    assert known(desk, NOW) == []
+    followed(desk)
+    assert known(desk, NOW) == [("0101", "police", 3, 2, 0)]
+    assert known(desk, NOW + timedelta(days=FORMER.memory_days)) == [("0101", "police", 3, 2, 0)]
+    assert known(desk, NOW + timedelta(days=FORMER.memory_days + 1)) == []
+
+
+def test_experience_follows_what_happens_and_is_then_what_counting_anew_gives(desk: Desk) -> None:
+    team, me = police(desk), crew(desk)
+    one, two = opened(desk, 1), opened(desk, 2)
+    for incident in (one, two):
+        act(desk, incident, "accept", CENTRE, NOW)
+        act(desk, incident, "dispatch", CENTRE, NOW, team_id=team)
+    followed(desk)
+    assert known(desk, NOW) == [("0101", "police", 2, 0, 0)]
+    assert followed(desk) == 0
+    # Days later one comes back as not theirs and is another type after all: it is told of the day of sending.
+    later = NOW + timedelta(days=3)
+    act(desk, one, "decline", me, later, reason="不属于本单位")
+    assert followed(desk) > 0
+    assert known(desk, later) == [("0101", "police", 2, 1, 0)]
+    act(desk, one, "recode", CENTRE, later, category="0103", reason="看错了")
+    followed(desk)
+    step = known(desk, later)
+    assert step == [("0101", "police", 1, 0, 0), ("0103", "police", 1, 1, 0)]
+    desk.ask(lambda cursor: experience.rebuild(cursor.connection))
+    assert known(desk, later) == step
+
+
+def test_experience_goes_with_the_policy_s_words_for_not_ours(desk: Desk) -> None:
+    incident = opened(desk, 1)
+    act(desk, incident, "accept", CENTRE, NOW)
+    act(desk, incident, "dispatch", CENTRE, NOW, team_id=police(desk))
+    act(desk, incident, "decline", crew(desk), NOW, reason="归水利部门管")
+    followed(desk)
+    assert known(desk, NOW) == [("0101", "police", 1, 0, 0)]
+    desk.ask(
+        lambda cursor: cursor.execute(
+            "insert into policy_version (version, valid_from, digest, files) select version + 1, valid_from, 'other',"
+            " jsonb_set(files, '{assignment.toml}', to_jsonb(replace(files ->> 'assignment.toml', '\"非本单位\"',"
+            " '\"归水利\"'))) from policy_version"
+        )
+    )
+    followed(desk)
+    assert known(desk, NOW) == [("0101", "police", 1, 1, 0)]
+
+
+def test_an_offer_says_what_was_counted(desk: Desk) -> None:
+    team, me = police(desk), crew(desk)
+    for serial in range(3):
+        incident = opened(desk, serial)
+        act(desk, incident, "accept", CENTRE, NOW)
+        act(desk, incident, "dispatch", CENTRE, NOW, team_id=team)
+        act(desk, incident, "decline", me, NOW, reason="不属于本单位")
+    fresh = opened(desk, 9)
+    followed(desk)
+    decision = Proposals(desk).one(fresh, NOW)
+    assert decision is not None
+    said = {b.code: b.values for o in decision.offers for b in o.shortfalls}
+    assert (said["misdispatch"]["sent"], said["misdispatch"]["returned"]) == (3, 3)
 
 
 def test_the_migrations_build_exactly_the_tables_and_have_one_head(database: str) -> None:

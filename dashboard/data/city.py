@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 
 from dashboard.data.scope import within
 from dispatch import store
-from dispatch.assigning import Memory, Proposals
+from dispatch.assigning import Proposals
 from dispatch.desk import Desk, Outcome
 from dispatch.rules import policy as policies
 from dispatch.rules.areas import Level, level_of, prefix_of
@@ -291,7 +291,6 @@ class Reads:
         self._dsn = psycopg_dsn(database_url)
         self._free: SimpleQueue[psycopg.Connection] = SimpleQueue()
         self._policies: dict[int, Policy] = {}
-        self._memory = Memory()
 
     @property
     def url(self) -> str:
@@ -455,7 +454,7 @@ class Reads:
         offers: tuple[Offer, ...] = ()
         if incident.ended_at is None:
             with Desk(self._url) as desk:
-                decision = Proposals(desk, self._memory).one(incident_id, datetime.now(UTC))
+                decision = Proposals(desk).one(incident_id, datetime.now(UTC))
             offers = decision.offers if decision is not None else ()
         return Detail(incident, events, segments, offers)
 
