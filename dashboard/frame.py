@@ -49,11 +49,21 @@ def framed(page: str) -> Iterator[Frame]:
     try:
         who = required(may, page)
         corner(lang, who)
+    except psycopg.Error:
+        away(lang)
+        st.stop()
+    try:
         yield Frame(lang, _, who, reads())
     except psycopg.Error:
-        st.error(_("The database does not answer. What you see may be old; try again in a moment."))
+        away(lang)
     if demo():
         st.caption(_("Demo data"))
+
+
+def away(lang: str) -> None:
+    """Say that the database does not answer."""
+    _ = translator(lang)
+    st.error(_("The database does not answer. What you see may be old; try again in a moment."))
 
 
 def corner(lang: str, who: Viewer | None) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import streamlit as st
 
 from dashboard import steps, told
@@ -43,8 +44,21 @@ def press(verb: str, incident: Incident, args: Mapping[str, Any], field_key: str
     """Take a step on a case as it was seen, as whoever is signed in; return whether it was taken.
 
     Where somebody changed it meanwhile, nothing is sent and a conflict stands on the page; a refusal stands at the
-    button. What was typed under `field_key` is cleared only when the step was taken.
+    button, and so does that the database is away. What was typed under `field_key` is cleared only when the step was
+    taken.
     """
+    try:
+        return _pressed(verb, incident, args, field_key)
+    except psycopg.Error:
+        lang = chosen(st.query_params.get("lang"))
+        words = translator(lang)(
+            "The database does not answer: the step may not have been taken. Look before you press again."
+        )
+        st.session_state[REFUSED] = (incident.id, words)
+        return False
+
+
+def _pressed(verb: str, incident: Incident, args: Mapping[str, Any], field_key: str) -> bool:
     who = viewer()
     if who is None:
         return False

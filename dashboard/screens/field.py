@@ -74,9 +74,7 @@ def standards(lang: str) -> list[tuple[str, str]]:
 def verbs(lang: str) -> dict[str, str]:
     """Return the name of every step that may be taken from a phone."""
     found = {verb: STEPS[verb] for verb in sorted(field.VERBS)}
-    return {
-        verb: step.zh if lang == "zh" else _capital(step.en) for verb, step in found.items()
-    }
+    return {verb: step.zh if lang == "zh" else _capital(step.en) for verb, step in found.items()}
 
 
 @cache

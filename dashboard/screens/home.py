@@ -8,7 +8,7 @@ import psycopg
 import streamlit as st
 
 from dashboard.data import demo
-from dashboard.frame import corner, style
+from dashboard.frame import away, corner, style
 from dashboard.pages import PLACES
 from dashboard.screens.wall import DEFAULT_AREA
 from dashboard.session import viewer
@@ -29,7 +29,7 @@ def page() -> None:
         corner(lang, who)
     except psycopg.Error:
         who = None
-        st.error(_("The database does not answer. What you see may be old; try again in a moment."))
+        away(lang)
     st.title(_("Gridwhistle"))
     st.caption(
         _("A city's command and dispatch: incidents in, people sent, clocks kept, the whole city on a wall.")

@@ -8,13 +8,14 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
+import psycopg
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import amounts, boards, briefs, figures, told
 from dashboard.cases import PARAMETER, drawer, open_cases
 from dashboard.data import leaders as data
-from dashboard.frame import Frame, framed
+from dashboard.frame import Frame, away, framed
 from dashboard.panel import Markup, joined, markup, opens, panel
 from dashboard.words import pick
 from dispatch.briefing import words as spoken
@@ -172,7 +173,11 @@ def _standing(f: Frame, picture: Overview, now: datetime) -> str:
 def _now(f: Frame, area: str) -> None:
     """Show the present, which is live whatever the period; it reads by itself."""
     _ = f._
-    found = data.present(f.door, f.who.actor, area, datetime.now(UTC))
+    try:
+        found = data.present(f.door, f.who.actor, area, datetime.now(UTC))
+    except psycopg.Error:
+        away(f.lang)  # read anew by itself, outside the page's own frame
+        return
     if found is None:
         return
     parts = [

@@ -14,7 +14,7 @@ import streamlit as st
 from dashboard.access import Throttle
 from dashboard.data import Reads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
-from dashboard.frame import Frame, corner, directory, style
+from dashboard.frame import Frame, away, corner, directory, style
 from dashboard.screens import field
 from dashboard.session import viewer
 from dashboard.words import Translate, chosen, pick, translator
@@ -41,7 +41,7 @@ def page() -> None:
         _follow(reads(), lang, _)
         _points(_)
     except (psycopg.Error, redis.RedisError):
-        st.error(_("The database does not answer. What you see may be old; try again in a moment."))
+        away(lang)
     if demo():
         st.caption(_("Demo data"))
 
@@ -71,10 +71,14 @@ def _resident(frame: Frame) -> None:
 def _mine(lang: str) -> None:
     """Show the viewer's own reports, looked at anew every ten seconds and after each press."""
     _ = translator(lang)
-    who = viewer()
-    if who is None or who.role != "resident":
+    try:
+        who = viewer()
+        if who is None or who.role != "resident":
+            return
+        found = public.own(reads(), who, addresses().redis_url)
+    except (psycopg.Error, redis.RedisError):
+        away(lang)  # looked at anew by itself, outside the page's own frame
         return
-    found = public.own(reads(), who, addresses().redis_url)
     if not found:
         st.caption(_("You have reported nothing yet."))
     for each in found:

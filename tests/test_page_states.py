@@ -1,0 +1,289 @@
+"""Proves that every page explains itself, in both languages: with no case, with one, with 20,000, with no database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+import streamlit as st
+from argon2 import PasswordHasher
+from sqlalchemy import make_url
+from streamlit.testing.v1 import AppTest
+
+from dashboard import data, frame, pressing
+from dashboard.access import COOKIE
+from dashboard.data import PAGE_ROWS, Reads
+from dashboard.data import leaders as leading
+from dashboard.live import Minute, Picture, midnight, tiles
+from dashboard.live.desk import DeskLine
+from dashboard.live.tiles import TILES
+from dashboard.pages import PLACES
+from dashboard.screens import workbench
+from dashboard.words import LANGUAGES, translator
+from dispatch import accounts, cohorts, history, people, scoring
+from dispatch.desk import Desk
+from dispatch.rules.chain import Report
+from models import loading
+from models.servers import Servers, psycopg_dsn
+from tests import small_city
+from tests.conftest import _address, _administer
+from tests.small_city import CITY, COUNTY, EAST, TOWN
+
+PASSWORD = "correct horse"
+CROWD = 20_000
+LIVED_DAYS, PER_DAY = 45, 20
+# Who opens each page here; "" is a visitor.
+OPENED_BY = {
+    "home": ("", "desk"), "workbench": ("desk",), "field": ("worker", "team"), "whistles": ("desk",),
+    "incidents": ("desk", "team", "auditor"), "leaders": ("leader", "county"), "assessment": ("leader", "team"),
+    "replay": ("leader",), "public": ("", "resident"), "wall": ("",), "wartime": ("county", "auditor"),
+    "admin": ("root", "auditor"),
+}  # fmt: skip
+ROLES = {
+    "desk": ("dispatcher", TOWN), "worker": ("grid_worker", EAST), "team": ("team", TOWN), "leader": ("leader", CITY),
+    "county": ("county", COUNTY), "auditor": ("auditor", CITY), "root": ("admin", CITY), "resident": ("resident", EAST),
+}  # fmt: skip
+OPENINGS = [(path, login) for path, logins in OPENED_BY.items() for login in logins]
+AWAY = "The database does not answer. What you see may be old; try again in a moment."
+# What a page says where there is nothing to show; the live parts say it by themselves, in the browser.
+NOTHING = {
+    "incidents": "No incident matches these filters.",
+    "leaders": "Nothing was reported in this period. What is under way stands above.",
+    "assessment": "No month has been assessed yet: the first appears in the night after the first reports.",
+    "replay": "No requests of another city are in this database yet.",
+    "wartime": "No wartime has been declared here.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A city's database in one state, and an incident to open in it, if there is one."""
+
+    name: str
+    url: str
+    incident_id: int | None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Hash with as little work as argon2id allows."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", lambda: hasher)
+        yield
+
+
+@pytest.fixture(scope="module")
+def loaded(servers: Servers, template: str) -> Iterator[str]:
+    """Load the small city and its people, and nothing that happened; yield the database's name."""
+    _administer(servers, f"CREATE DATABASE states_empty TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, "states_empty")
+    loading.store(url, small_city.build())
+    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+        row = connection.execute("select id from team where trade = 'police' order by id limit 1").fetchone()
+        assert row is not None
+        for login, (role, area) in ROLES.items():
+            team = int(row[0]) if role == "team" else None
+            people.add(connection, login, PASSWORD, role, area, datetime.now(UTC), team_id=team)
+    yield "states_empty"
+    _administer(servers, "DROP DATABASE states_empty WITH (FORCE)")
+
+
+@pytest.fixture(scope="module", params=["empty", "one", "crowded"])
+def state(request: pytest.FixtureRequest, servers: Servers, loaded: str) -> Iterator[State]:
+    """Bring a copy of the city into each state in turn."""
+    kind: str = request.param
+    name = f"states_of_{kind}"
+    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {loaded} STRATEGY FILE_COPY")
+    url = _address(servers, name)
+    made = {"one": one, "crowded": crowd}
+    yield State(kind, url, made[kind](url) if kind in made else None)
+    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def one(url: str) -> int | None:
+    """Report one incident."""
+    now = datetime.now(UTC)
+    report = Report(7, "test", "7", "1001", "占道<b>经营</b>", "", EAST, *small_city.IN_EAST, "point", now)
+    with Desk(url) as desk:
+        return desk.report([report], now)[0].incident_id
+
+
+def crowd(url: str) -> int | None:
+    """Let the city live some weeks, then multiply what happened inside the database, moved back in time."""
+    for _ in history.write(url, datetime.now(UTC), LIVED_DAYS, PER_DAY, seed=3):
+        pass
+    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+        month = (datetime.now(UTC).replace(day=1) - timedelta(days=1)).date().replace(day=1)
+        scoring.assess_month(connection, month, datetime.now(UTC))
+        connection.execute("set session_replication_role = replica")
+        connection.execute("set synchronous_commit = off")
+        row = connection.execute("select count(*), max(id) from incident").fetchone()
+        assert row is not None
+        copies, step = CROWD // int(row[0]), int(row[1]) + 1
+        own = {
+            "incident": {"id": f"id + n * {step}", "number": "(number + n * 7919) % 10000000000000000"},
+            "event": {"incident_id": f"incident_id + n * {step}"},
+            "assignment": {"id": f"id + n * {step}", "incident_id": f"incident_id + n * {step}"},
+            "segment": {"incident_id": f"incident_id + n * {step}"},
+        }
+        for table, changed in own.items():
+            columns = connection.execute(
+                "select column_name::text, data_type::text from information_schema.columns where table_schema ="
+                " 'public' and table_name = %s and column_name <> 'tx' order by ordinal_position",
+                (table,),
+            ).fetchall()
+            values = [
+                changed.get(c, f"{c} - make_interval(mins => n * 7)" if kind.startswith("timestamp") else c)
+                for c, kind in columns
+            ]
+            names = ", ".join(c for c, _ in columns)
+            connection.execute(
+                f"insert into {table} ({names}) select {', '.join(values)} from {table},"
+                f" generate_series(1, {copies}) n".encode()
+            )
+        connection.execute("analyze")
+        cohorts.rebuild(connection)
+        row = connection.execute(
+            "select max(id), count(*) from incident where ended_at is null and area_code like %s",
+            (f"{TOWN}%",),
+        ).fetchone()
+        assert row is not None
+        assert row[1] > 1_000
+        return int(row[0])
+
+
+def pointed(patch: pytest.MonkeyPatch, url: str, redis_url: str) -> Reads:
+    """Lend the pages' door to a database, nothing kept of any other."""
+    patch.setenv("DATABASE_URL", url)
+    patch.setenv("REDIS_URL", redis_url)
+    patch.setenv("DEMO", "0")
+    data.reads.cache_clear()
+    frame.directory.clear()
+    leading.forget()
+    return data.reads()
+
+
+def dead(url: str) -> str:
+    """Return the address of a database on a port where nobody listens."""
+    return make_url(url).set(host="127.0.0.1", port=9, query={}).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def door(state: State, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+    yield pointed(monkeypatch, state.url, servers.redis_url)
+    data.reads().close()
+    data.reads.cache_clear()
+
+
+@pytest.fixture
+def cookies(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda _: kept))
+    return kept
+
+
+def opened(path: str, **query: str) -> AppTest:
+    screen = PLACES[path].screen
+    page = AppTest.from_string(f"from dashboard.screens import {screen}\n{screen}.page()", default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception, [each.message for each in page.exception]
+    return page
+
+
+def said(page: AppTest) -> str:
+    """Return the words that a page says, without what its live parts add."""
+    kinds: list[Any] = [page.info, page.warning, page.error, page.caption, page.markdown, page.title]
+    return "\n".join(each.value for kind in kinds for each in kind)
+
+
+def test_every_page_is_opened_here_by_roles_that_may() -> None:
+    assert OPENED_BY.keys() == PLACES.keys()
+    for path, login in OPENINGS:
+        assert PLACES[path].opens(ROLES[login][0] if login else None)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(("path", "login"), OPENINGS)
+def test_every_page_stands_with_nothing_with_one_and_with_a_crowd(
+    state: State, door: Reads, cookies: dict[str, str], path: str, login: str, lang: str
+) -> None:
+    if login:
+        answer = data.sign_in(door, login, PASSWORD)
+        assert isinstance(answer, tuple)
+        cookies[COOKIE] = answer[0]
+    page = opened(path, lang=lang)
+    words = said(page)
+    _ = translator(lang)
+    assert not page.error, words
+    if state.name == "empty" and path in NOTHING:
+        assert _(NOTHING[path]) in words
+    if state.name == "crowded" and path == "incidents" and login == "desk":
+        assert len(page.dataframe[0].value) == PAGE_ROWS
+    if state.incident_id is not None and path in ("workbench", "incidents"):
+        page = opened(path, lang=lang, id=str(state.incident_id))
+        assert not page.error, said(page)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_live_parts_stand_with_nothing_with_one_and_with_a_crowd(
+    state: State, door: Reads, lang: str
+) -> None:
+    now = datetime.now(UTC)
+    picture = Picture(door.directory(), door.snapshot(midnight(now)), now)
+    for area in (CITY, COUNTY, TOWN, EAST):
+        told = tiles(picture, Minute.of(picture.directory, {}, now), area, lang, demo=False)
+        assert told.keys() == set(TILES)
+        assert sum(map(len, told.values())) < 200_000  # however many are open, a wall says a wall full
+    assert DeskLine(TOWN, lang).renew(picture)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(("path", "login"), OPENINGS)
+def test_every_page_says_that_the_database_is_away(
+    loaded: str, servers: Servers, monkeypatch: pytest.MonkeyPatch, cookies: dict[str, str], path: str, login: str,
+    lang: str,
+) -> None:  # fmt: skip
+    if login:
+        cookies[COOKIE] = "a" * 43
+    door = pointed(monkeypatch, dead(_address(servers, loaded)), servers.redis_url)
+    try:
+        page = opened(path, lang=lang)
+    finally:
+        door.close()
+        data.reads.cache_clear()
+    # What a visitor opens reads nothing; the wall's live part says itself how old its numbers are.
+    assert (translator(lang)(AWAY) in said(page)) is bool(login)
+
+
+def test_a_press_while_the_database_is_away_says_so(
+    loaded: str, servers: Servers, monkeypatch: pytest.MonkeyPatch, cookies: dict[str, str]
+) -> None:
+    incident_id = one(_address(servers, loaded))
+    door = pointed(monkeypatch, _address(servers, loaded), servers.redis_url)
+    answer = data.sign_in(door, "desk", PASSWORD)
+    assert isinstance(answer, tuple)
+    cookies[COOKIE] = answer[0]
+    page = opened("workbench", lang="en", id=str(incident_id))
+    door.close()
+    door = pointed(monkeypatch, dead(_address(servers, loaded)), servers.redis_url)
+    next(button for button in page.button if button.key == "wb-primary").click()
+    page.run()
+    door.close()
+    data.reads.cache_clear()
+    assert not page.exception, [each.message for each in page.exception]
+    assert AWAY in said(page)
+    assert "may not have been taken" in page.session_state[pressing.REFUSED][1]
+
+
+def test_what_is_said_of_nothing_and_of_no_database_has_its_chinese() -> None:
+    chinese = translator("zh")
+    for sentence in (AWAY, *NOTHING.values()):
+        assert chinese(sentence) != sentence
+    assert {"Nothing waits for you now."} <= set(workbench.words("zh"))
