@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from dispatch import rollup
+from dispatch.past import bite, horizon
 from dispatch.rules.areas import Level
 from dispatch.rules.assessment import headline, shown
 from dispatch.rules.calendar import Calendar
@@ -19,6 +20,8 @@ from models.loading import CONFIG
 
 DAYS_BACK = 35  # counted anew each time: reworks and reopenings move what was counted
 DAILY = ("reported", "accepted", "disposed", "disposed_on_time", "closed", "closed_on_time", "overdue")
+REPLAYED = "replayed"  # the follower of requests that another city's system ran
+EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
 COUNTED = "roll-up of the events"
 COMPUTED = "computed from the published figures"
 PUBLISHED_FILE = "published.csv"
@@ -158,6 +161,61 @@ def on_time_of(cursor: psycopg.Cursor[Any], source: str, as_of: datetime) -> OnT
     ).fetchone()
     assert row is not None
     return OnTime(*row)
+
+
+def follow_replayed(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT) -> int:
+    """Count the replayed sources again that the next events are of, in one transaction; return the events.
+
+    0 means that nothing is left to follow. The first time every source is counted. A run that is cut short, or done
+    twice, does no harm.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(
+            "insert into follower (name, position) values (%s, 0) on conflict do nothing", (REPLAYED,)
+        )
+        begin = _one(cursor, "select position from follower where name = %s for update", (REPLAYED,))[0]
+        if begin:
+            end = bite(cursor, begin, events_limit)
+            events, sources = _one(
+                cursor,
+                "select count(*), array_agg(distinct i.source) filter (where i.facts ? 'imported') from event e"
+                " join incident i on i.id = e.incident_id"
+                " where e.tx >= %s::text::xid8 and e.tx < %s::text::xid8",
+                (begin, end),
+            )
+        else:
+            end = horizon(cursor)
+            (sources,) = _one(
+                cursor, "select array_agg(distinct source) from incident where facts ? 'imported'", ()
+            )
+            events = len(sources or ())
+        for source in sources or ():
+            _count_source(cursor, source)
+        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, REPLAYED))
+        return int(events)
+
+
+def _count_source(cursor: psycopg.Cursor[Any], source: str) -> None:
+    requests, first, last = _one(
+        cursor,
+        "select count(*), min(reported_at), max(greatest(reported_at, disposed_at, ended_at)) from incident"
+        " where source = %s and facts ? 'imported'",
+        (source,),
+    )
+    count = on_time_of(cursor, source, last)
+    cursor.execute(
+        "insert into replayed (source, requests, first_at, as_of, on_time, with_target, without_target)"
+        " values (%s, %s, %s, %s, %s, %s, %s) on conflict (source) do update set requests = excluded.requests,"
+        " first_at = excluded.first_at, as_of = excluded.as_of, on_time = excluded.on_time,"
+        " with_target = excluded.with_target, without_target = excluded.without_target",
+        (source, requests, first, last, count.on_time, count.with_target, count.without_target),
+    )
+
+
+def _one(cursor: psycopg.Cursor[Any], query: str, values: tuple[object, ...]) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = cursor.execute(query.encode(), values).fetchone()
+    assert row is not None
+    return row
 
 
 def _published(code: str, folder: Path) -> list[dict[str, str]]:

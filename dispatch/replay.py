@@ -25,7 +25,7 @@ import msgspec
 import psycopg
 import redis
 
-from dispatch import intake
+from dispatch import figures, intake
 from dispatch.letters import FIELD, STREAM
 from dispatch.messages import (
     ADDRESS_LIMIT_CHARS,
@@ -819,6 +819,10 @@ def _run(args: argparse.Namespace, out: TextIO) -> int:
     with _dispatching(where, out):
         replay = Replay(args.file, how, where, out)
         report = replay.run(found, as_of, args.speed)
+    with psycopg.connect(psycopg_dsn(where.database_url)) as connection:
+        # Its page need not wait for the job that does this.
+        while figures.follow_replayed(connection):
+            connection.commit()
     _print(replay, found, as_of, how, out if args.json else sys.stdout, given=args.as_of is not None)
     if args.json:
         print(json.dumps(report.object()))

@@ -46,6 +46,17 @@ def remember(desk: Desk, now: datetime) -> int:
     return taken
 
 
+def count_replayed(desk: Desk, now: datetime) -> int:
+    """Count the replayed sources again whose requests changed; return the events followed."""
+    taken = 0
+    for _ in range(FOLLOW_ROUNDS):
+        events = desk.ask(lambda cursor: figures.follow_replayed(cursor.connection))
+        taken += events
+        if not events:
+            break
+    return taken
+
+
 def write_days(desk: Desk, now: datetime) -> int:
     """Write the figures of the last days, and enter those published elsewhere; return the figures."""
     calendar = desk.policy().calendar

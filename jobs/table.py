@@ -41,6 +41,7 @@ JOBS = (
     Job("rollup", 10, 60, "小时汇总：跟随事件", "follow the events into the hourly roll-up", counting.follow),
     Job("daily", 20, 60, "日汇总：每天上报件的去向", "count what became of each day", counting.follow_days),
     Job("experience", 60, 600, "派单经验：哪类队伍办成过", "count how trades fared", counting.remember),
+    Job("replayed", 60, 600, "回放来源：按期率", "count how replayed sources did", counting.count_replayed),
     Job("resume", 30, 300, "恢复：挂起到期自动恢复", "resume what was suspended until now", waking.resume),
     Job("corrections", 300, 3_600, "更正：冻结后的申诉", "correct for later appeals", counting.correct),
     Job("kpi", DAY_S, DAY_S, "日指标", "write the last days' figures", counting.write_days, time(0, 20)),

@@ -78,7 +78,7 @@ class Incident(Base):
         Index("ix_incident_due", "due_at", postgresql_where=text("due_at is not null")),
         Index("ix_incident_overdue", "overdue_since", postgresql_where=text("overdue_since is not null")),
         Index("ix_incident_place", "place", "reported_at", postgresql_where=text("place is not null")),
-        Index("ix_incident_reported", "reported_at", postgresql_include=["area_code"]),
+        Index("ix_incident_reported", "reported_at", postgresql_include=["area_code", "place"]),
         Index("ix_incident_ended", "ended_at", postgresql_where=text("ended_at is not null")),
         Index("ix_incident_disposed", "disposed_at", postgresql_where=text("disposed_at is not null")),
     )

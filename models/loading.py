@@ -301,16 +301,13 @@ def census(database_url: str) -> dict[str, int | str | None]:
         counts: dict[str, int | str | None] = {}
         cursor.execute("SELECT (SELECT code FROM area WHERE level = 1 ORDER BY code LIMIT 1)")
         counts["city"] = _only(cursor)
-        for name, condition in (
-            ("counties", "level = 2"),
-            ("towns", "level = 3"),
-            ("middle", "level = 4"),
-            ("small", "level = 5"),
-            ("micro", "level = 6"),
-            ("outbound", "level = 6 AND kind = 'outbound'"),
-        ):
-            cursor.execute(sql.SQL("SELECT count(*) FROM area WHERE " + condition))
-            counts[name] = _only(cursor)
+        cursor.execute(
+            "SELECT count(*) FILTER (WHERE level = 2), count(*) FILTER (WHERE level = 3),"
+            " count(*) FILTER (WHERE level = 4), count(*) FILTER (WHERE level = 5),"
+            " count(*) FILTER (WHERE level = 6), count(*) FILTER (WHERE level = 6 AND kind = 'outbound') FROM area"
+        )
+        levels = ("counties", "towns", "middle", "small", "micro", "outbound")
+        counts.update(zip(levels, cursor.fetchone() or (), strict=True))
         for kind in ("full_time", "part_time", "professional"):
             cursor.execute(
                 "SELECT count(DISTINCT person_id) FROM duty WHERE kind = %s AND until IS NULL", (kind,)

@@ -198,6 +198,20 @@ class Experience(Base):
     settled: Mapped[int] = mapped_column(Integer)
 
 
+class Replayed(Base):
+    """How one source did whose requests another city's system promised and judged, as of the last it told of."""
+
+    __tablename__ = "replayed"
+
+    source: Mapped[str] = mapped_column(Text, primary_key=True)
+    requests: Mapped[int] = mapped_column(Integer)
+    first_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    as_of: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    on_time: Mapped[int] = mapped_column(Integer)
+    with_target: Mapped[int] = mapped_column(Integer)
+    without_target: Mapped[int] = mapped_column(Integer)
+
+
 class AssessmentMonth(Base):
     """One month's assessment: by which rules, as of when, from which events, and the hash over all its rows.
 

@@ -134,6 +134,7 @@ def _by_hand(connection: Connection) -> None:
             (NOW - timedelta(hours=8), NOW - timedelta(minutes=5)),
         ),
         ("update team set load = load + 3", ()),
+        ("update incident set facts = facts || '{\"imported\": true}' where source = 'sensor'", ()),
         ("update incident set rating = 1 where state = 'closed' and rating is null", ()),
         (
             "insert into notice (key, severity, receiver, at, zh, en) select 'old/' || n, 3, 'x', %s, '旧', 'old'"

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 
-from dispatch import replay
+from dashboard.data import Reads
+from dashboard.data.replayed import sources
+from dispatch import figures, replay
 from dispatch.__main__ import main
 from dispatch.replay import Fault, ReplayError, Row, mapping, rows, survey
+from dispatch.rules.chain import Actor
 from models.servers import psycopg_dsn
 
 FILE = Path(__file__).parent / "data" / "requests.csv"
@@ -81,6 +85,28 @@ def test_a_file_builds_its_city_and_is_judged_row_by_row(
         assert (located["1"], located["6"], located["7"]) == ("point", "code", "default")
     again, _ = replayed(capsys, FILE, "--new-city")
     assert again == EXPECTED | {"accepted": 0, "duplicates": 8}
+
+
+def test_what_was_replayed_is_counted_when_the_command_ends_and_again_when_more_comes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, database: str
+) -> None:
+    replayed(capsys, FILE, "--new-city")
+    boss = Actor("leader", "leader", "250000")
+    with closing(Reads(database)) as door, psycopg.connect(psycopg_dsn(database), autocommit=True) as own:
+        (found,) = sources(door, boss)
+        assert (found.requests, found.on_time) == (
+            8,
+            figures.on_time_of(own.cursor(), found.name, found.as_of),
+        )
+        assert (found.on_time.with_target, found.on_time.without_target) == (7, 1)
+        assert figures.follow_replayed(own) == 0
+        assert sources(door, Actor("team/1", "team", "250000", 1)) == []
+        replayed(capsys, changed(tmp_path, case_enquiry_id="99"))
+        (found,) = sources(door, boss)
+        assert (found.requests, found.on_time) == (
+            9,
+            figures.on_time_of(own.cursor(), found.name, found.as_of),
+        )
 
 
 def test_open_requests_are_judged_as_of_a_given_time(capsys: pytest.CaptureFixture[str]) -> None:

@@ -638,7 +638,11 @@ def _conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any
     if text := wanted.text.strip():
         # A number is shown in groups of four, and looked for as it is shown.
         if (digits := text.replace("-", "")).isdecimal():
-            where.append("(i.number = %(number)s or i.id = %(number)s)")
+            # The receipt knows whose a number is: without it all rows would be looked through.
+            where.append(
+                "i.id = any(array(select r.incident_id from receipt r where r.key = %(number)s union all"
+                " select %(number)s)) and (i.number = %(number)s or i.id = %(number)s)"
+            )
             values["number"] = min(int(digits), 2**63 - 1)
         else:
             where.append(

@@ -168,17 +168,24 @@ def repeats(door: Reads, actor: Actor, area: str, period: Period) -> list[Repeat
         return found[1]
     with door.look() as connection:
         calendar = Policies(connection.cursor()).newest().calendar
+        # The index alone says which places they are; only of those are rows read.
         rows = connection.execute(
-            "select place, min(category), min(area_code), count(*), count(*) filter (where ended_at is null),"
-            " max(reported_at) from incident where place is not null and reported_at >= %s and reported_at < %s"
-            " and area_code like %s group by place having count(*) >= %s order by 4 desc, 6 desc limit %s",
-            (
-                cohorts.begins(period.first, calendar),
-                cohorts.begins(period.until, calendar),
-                prefix_of(area) + "%",
-                REPEATED_LEAST,
-                REPEATS,
-            ),
+            "with most as materialized (select place, count(*) reports, max(reported_at) last_at from incident"
+            "  where place is not null and reported_at >= %(begin)s and reported_at < %(end)s"
+            "  and area_code like %(area)s group by place having count(*) >= %(least)s"
+            "  order by 2 desc, 3 desc limit %(most)s)"
+            " select m.place, i.category, i.area_code, m.reports, i.open, m.last_at from most m,"
+            " lateral (select min(category) category, min(area_code) area_code,"
+            "  count(*) filter (where ended_at is null) as open from incident"
+            "  where place = m.place and reported_at >= %(begin)s and reported_at < %(end)s"
+            "  and area_code like %(area)s) i order by m.reports desc, m.last_at desc",
+            {
+                "begin": cohorts.begins(period.first, calendar),
+                "end": cohorts.begins(period.until, calendar),
+                "area": prefix_of(area) + "%",
+                "least": REPEATED_LEAST,
+                "most": REPEATS,
+            },
         ).fetchall()
     read = [Repeat(*row) for row in rows]
     with _lock:

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, time
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from dispatch.rules import escalation, notices
@@ -24,6 +25,7 @@ FILES = ("event_types.csv", "themes.csv", "trades.csv", "calendar.csv", "limits.
 # No promise is longer than this many days, working days counted as days and eight working hours as one.
 LONGEST_DAYS = 1_000
 PER_DAY = {"m": 1_440, "uh": 24, "ud": 1, "wh": 8, "wd": 1}
+PARSED_KEPT = 8  # versions kept built in one process
 MODES = ("one_grid", "joint", "whistle", "all_net")
 SEVERITIES = (1, 2, 3, 4)
 TRADE_LEVELS = ("village", "town", "county", "city")
@@ -92,7 +94,16 @@ def _minutes(limit: Limit) -> int | None:
 
 
 def parse(version: int, files: Mapping[str, str]) -> Policy:
-    """Build a Policy from file name -> text; raise PolicyError at the first thing that is wrong."""
+    """Build a Policy from file name -> text; raise PolicyError at the first thing that is wrong.
+
+    The same version with the same text is built once: every Desk that is opened asks for it.
+    """
+    return _parsed(version, tuple(sorted(files.items())))
+
+
+@lru_cache(maxsize=PARSED_KEPT)
+def _parsed(version: int, texts: tuple[tuple[str, str], ...]) -> Policy:
+    files = dict(texts)
     for name in FILES:
         if name not in files:
             raise PolicyError(name, "file", "is missing")
