@@ -16,7 +16,7 @@ from dashboard.told import ZONE
 from dashboard.words import clock_name, limit_words, pick, translator
 from dispatch.messages import show_number
 from dispatch.rules.calendar import Calendar
-from dispatch.rules.chain import LIVE, STATES, Assignment, Event, Incident, reporter_of
+from dispatch.rules.chain import LIVE, STATES, Assignment, Event, Incident
 from dispatch.rules.clocks import Clock, light, yellow_from
 from dispatch.rules.law import MODE_NAMES
 
@@ -166,7 +166,7 @@ def addresses(photo: str) -> tuple[str, str]:
     """Return where a photo and its thumbnail are shown from: our own by name, others by their https address alone."""
     if (own := _PHOTO.fullmatch(photo)) is not None:
         return f"/photos/{own[1]}", f"/photos/{own[1]}/small"
-    return (photo, photo) if photo.startswith(("https://", "http://")) else ("", "")
+    return (photo, photo) if photo.startswith("https://") else ("", "")
 
 
 def source(detail: Detail, directory: Directory, lang: str) -> str:
@@ -178,7 +178,7 @@ def source(detail: Detail, directory: Directory, lang: str) -> str:
         said.append(_("{n} like it within 30 days when it came").format(n=suspects))
     if absorbed := incident.facts.get("absorbed"):
         said.append(_("{n} merged into it").format(n=len(absorbed)))
-    if reporter_of(incident).startswith("resident@"):
+    if incident.facts.get("reporter"):
         said.append(_("the reporter is told each step"))
     return f'<div class="wb-m">{escape(" · ".join(said))}</div>'
 
@@ -210,7 +210,7 @@ def timeline(
     """Return what happened to a case, newest first."""
     rows = []
     for event in list(reversed(detail.events))[:limit]:
-        said = "；".join(_said(event, directory, lang))
+        said = translator(lang)("; ").join(_said(event, directory, lang))
         rows.append(
             f"<li><time>{_hm(event.at, now)}</time><span><b>{escape(told.actor(directory, event.actor, lang))}</b> "
             f"{escape(told.verb(event.verb, lang))}{f' <i class=wb-m>{escape(said)}</i>' if said else ''}</span></li>"

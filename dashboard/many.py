@@ -148,7 +148,7 @@ def _lines(f: Frame, found: Plan, by_id: dict[int, Incident]) -> list[dict[str, 
                 _("Team"): told.team(f.directory, chosen.team.id, f.lang)
                 if chosen is not None
                 else _("nobody"),
-                _("Missing or against"): "；".join(because.words(f.lang) for because in why),
+                _("Missing or against"): _("; ").join(because.words(f.lang) for because in why),
             }
         )
     return rows
@@ -197,7 +197,7 @@ def _merging(f: Frame, able: Sequence[Incident], ticked: Sequence[Incident]) -> 
             _("Which one stays"),
             [incident.id for incident in oldest[:20]],
             format_func=lambda one: next(
-                f"{show_number(i.number)}　{i.text[:30]}" for i in oldest if i.id == one
+                f"{show_number(i.number)}　{told.plain(i.text[:30])}" for i in oldest if i.id == one
             ),
             key="wb-many-parent",
         )
@@ -239,7 +239,7 @@ def _take(f: Frame, verb: str, incidents: Sequence[Incident], args: Sequence[dic
     ]
     words = told.verb(verb, f.lang)
     if refused:
-        each = "；".join(f"{show_number(one.number)} {why}" for one, why in refused[:5])
+        each = _("; ").join(f"{show_number(one.number)} {why}" for one, why in refused[:5])
         more = _(" and {n} more").format(n=len(refused) - 5) if len(refused) > 5 else ""
         told_so = _("{n} not taken, the other {rest}: {verb} done. {each}").format(
             n=len(refused), rest=len(outcomes) - len(refused), verb=words, each=each + more

@@ -456,7 +456,7 @@ def _decoded(raw: bytes, kind: type[Any]) -> Any:
 
 async def _body(request: Request, limit: int) -> bytes:
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
+    if length.isascii() and length.isdigit() and int(length[:20]) > limit:
         raise Refused(413, "too_large")
     parts: list[bytes] = []
     size = 0

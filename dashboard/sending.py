@@ -86,7 +86,7 @@ def _offered(
         f"{escape(_('distances from the station') if stale else '')}</span></div>"
     )
     if not ready and incident.lead is None:
-        why = "；".join(because.words(f.lang) for because in found.why_none)
+        why = _("; ").join(because.words(f.lang) for because in found.why_none)
         st.html(
             f'<div class="wb-none"><b>{escape(_("There is no team to send."))}</b> {escape(why)}<br>'
             f"{escape(_('Ways out: blow the whistle (W), raise it (T), or wait: it stays on top and is tried again.'))}"
@@ -101,7 +101,7 @@ def _offered(
     if rest:
         lines = "".join(
             f"<p><b>{escape(told.team(f.directory, each.team.id, f.lang))}</b>"
-            f"{escape('；'.join(b.words(f.lang) for b in each.shortfalls) or _('farther'))}</p>"
+            f"{escape(_('; ').join(b.words(f.lang) for b in each.shortfalls) or _('farther'))}</p>"
             for each in rest[:OFFERS_BELOW]
         )
         more = _("and {n} more").format(n=len(rest) - OFFERS_BELOW) if len(rest) > OFFERS_BELOW else ""
@@ -237,7 +237,7 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
             why = _why(f, incident, verb, law)
         told_why.setdefault(why, []).append(_verb(step, f.lang))
     if told_why:
-        each = "；".join(f"{_(', ').join(verbs)} — {why}" for why, verbs in told_why.items())
+        each = _("; ").join(f"{_(', ').join(verbs)} — {why}" for why, verbs in told_why.items())
         st.html(f'<div class="wb-m">{escape(_("Not now:"))} {escape(each)}</div>')
 
 

@@ -13,6 +13,7 @@ from dashboard.frame import Frame
 from dashboard.told import ZONE
 from dashboard.words import Translate, limit_words, pick
 from dispatch.messages import parse_number
+from dispatch.rules.areas import ancestors, centre_of
 from dispatch.rules.assignment import Offer
 from dispatch.rules.chain import LIVE, Step
 
@@ -92,6 +93,8 @@ def _ask_team(
             p.team_id for p in detail.incident.parts.values() if p.role == "assist" and p.state in LIVE
         ]
         return st.selectbox(_("Team"), helping, format_func=lambda t: told.team(directory, t, lang), key=key)
+    if step.verb in ("whistle", "add_assist"):
+        return _ask_other_team(detail, directory, step, key, lang, _)
     offered: dict[int, Offer] = {offer.team.id: offer for offer in detail.offers}
     if not offered:
         st.caption(_("No team of this trade serves here; supervise or escalate."))
@@ -108,6 +111,31 @@ def _ask_team(
         format_func=lambda team_id: told.team(directory, team_id, lang),
         captions=[why(offer) for offer in offered.values()],
         key=key,
+    )
+
+
+def _ask_other_team(
+    detail: Detail, directory: Directory, step: Step, key: str, lang: str, _: Translate
+) -> int | None:
+    """Offer whoever may be called in beside the holder: of any trade, from the case's town or above, ranked first."""
+    incident = detail.incident
+    taking_part = {p.team_id for p in incident.parts.values() if p.state in LIVE or p.state == "review"}
+    above, town = set(ancestors(incident.area_code)), centre_of(incident.area_code)
+    ranked = [offer.team.id for offer in detail.offers]
+    others = sorted(
+        (each for each in directory.teams.values() if each.area_code in above or (each.area_code == town)),
+        key=lambda each: (-len(each.area_code), each.load - each.capacity, each.id),
+    )
+    able = [one for one in dict.fromkeys((*ranked, *(each.id for each in others))) if one not in taking_part]
+
+    def words(team_id: int) -> str:
+        found = directory.teams.get(team_id)
+        return told.team(directory, team_id, lang) + (f"　{found.load}/{found.capacity}" if found else "")
+
+    # The first of its own trade is what the law would take; of another trade a person says which.
+    first = 0 if able and able[0] in ranked else None
+    return st.selectbox(
+        _("Team"), able, index=first, format_func=words, key=key, placeholder=_("Which team shall come?")
     )
 
 

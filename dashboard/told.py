@@ -21,6 +21,11 @@ def area(directory: Directory, code: str, lang: str) -> str:
     return code if found is None else pick(lang, found.name, found.name_en)
 
 
+def plain(text: str) -> str:
+    """Return what somebody wrote with nothing in it that Markdown would read, for labels that read it."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in text)
+
+
 def place(directory: Directory, code: str, lang: str) -> str:
     """Return where an area lies, by town and village; a county or the city by its own name."""
     codes = [c for c in reversed(ancestors(code)) if level_of(c) in (Level.TOWN, Level.VILLAGE)]

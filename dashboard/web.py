@@ -54,6 +54,8 @@ _OPTIONS = {
     "browser.gatherUsageStats": False,
     "server.headless": True,
     "client.toolbarMode": "minimal",
+    # A traceback is for the log, not for a stranger's screen.
+    "client.showErrorDetails": "none",
     "theme.base": "light",
     "theme.primaryColor": "#1f5fa8",
     "theme.backgroundColor": "#f3f5f6",

@@ -233,3 +233,14 @@ def test_the_keyboard_alone_accepts_dispatches_and_reassigns(town: Town, page: A
     state, _, actor, _ = until(page, town, [incident_id], "reassign")[0]
     assert (state, actor) == ("dispatched", "dispatcher:dispatcher")
     assert page.faults == []
+
+
+def test_escape_leaves_no_filter_behind_in_an_empty_search_field(town: Town, page: Any) -> None:
+    page.keyboard.press("f")
+    page.keyboard.type("no such thing")
+    page.wait_for_selector(".gwq-none")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".gwq-row")
+    assert page.input_value(".gwq-find input") == ""
+    page.reload()
+    page.wait_for_selector(".gwq-row", timeout=60_000)

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame, many
+from dashboard import case_sheet, data, frame, many, told
 from dashboard.access import COOKIE
 from dashboard.data import Reads
 from dashboard.data import workbench as bench
@@ -174,6 +174,14 @@ def test_the_page_opens_for_every_desk(
     open_page(lang=lang, id="999999999999", stage="<script>")
 
 
+@pytest.mark.parametrize("wish", ["²", "٣", "-1", "9" * 40, "<script>"])
+def test_an_address_that_names_no_case_is_answered_in_words(
+    town: Town, sign_in: Callable[[str], None], wish: str
+) -> None:
+    sign_in("dispatcher")
+    assert open_page(id=wish).warning
+
+
 def test_others_are_told_for_whom_it_is(sign_in: Callable[[str], None]) -> None:
     sign_in("resident")
     page = open_page()
@@ -224,6 +232,50 @@ def test_another_team_than_the_first_needs_a_reason_and_both_are_kept(
     lead = detail.incident.lead
     assert lead is not None
     assert lead.team_id == last
+
+
+def test_a_whistle_calls_in_a_team_of_another_trade_and_never_the_one_that_holds_it(
+    town: Town, door: Reads, sign_in: Callable[[str], None]
+) -> None:
+    sign_in("dispatcher")
+    incident_id = town.report()
+    town.act("accept", incident_id)
+    page = open_page(id=str(incident_id))
+    checked(button(page, "wb-primary").click().run())
+    lead = state(door, incident_id).lead
+    assert lead is not None
+    checked(button(page, "wb-do-whistle").click().run())
+    asked = next(each for each in page.selectbox if str(each.key).endswith("-team_id"))
+    teams = door.directory().teams
+    held = teams[lead.team_id]
+    assert held.name not in {each.split("　")[0] for each in asked.options}
+    other = next(
+        each
+        for each in teams.values()
+        if each.trade != held.trade and f"{each.name}　" in "".join(asked.options)
+    )
+    asked.set_value(other.id)
+    checked(page.run())
+    confirm = next(each for each in page.button if str(each.key).startswith("ask-whistle-"))
+    checked(confirm.click().run())
+    assert {part.team_id for part in state(door, incident_id).parts.values()} == {lead.team_id, other.id}
+
+
+def test_nobody_is_said_to_be_told_where_no_reporter_left_a_contact(
+    town: Town, door: Reads, sign_in: Callable[[str], None]
+) -> None:
+    found = bench.case(door, DISPATCHER, town.report(), datetime.now(UTC))
+    assert found is not None
+    assert "told" not in case_sheet.source(found.detail, door.directory(), "en")
+
+
+def test_only_photos_behind_tls_are_shown_from_elsewhere() -> None:
+    assert case_sheet.addresses("http://elsewhere.example/1.jpg") == ("", "")
+    assert case_sheet.addresses("https://elsewhere.example/1.jpg")[0]
+
+
+def test_what_somebody_wrote_reaches_a_label_as_plain_text() -> None:
+    assert told.plain("![a](https://x.y)") == r"\!\[a\]\(https\://x\.y\)"
 
 
 def test_who_was_quicker_is_named_and_nothing_is_sent(

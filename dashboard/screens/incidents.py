@@ -144,7 +144,7 @@ def _line(row: ListRow, directory: Directory, now: datetime, lang: str) -> dict[
 def _detail(f: Frame, now: datetime) -> None:
     lang, _, directory = f.lang, f._, f.directory
     wish = st.query_params.get("id", "")
-    if not wish.isdigit() or len(wish) > 18:
+    if not (wish.isascii() and wish.isdigit()) or len(wish) > 18:
         st.info(_("Select an incident to see its whole way."))
         return
     detail = f.door.detail(f.who.actor, int(wish))

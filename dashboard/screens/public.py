@@ -11,6 +11,7 @@ import psycopg
 import redis
 import streamlit as st
 
+from dashboard import told
 from dashboard.access import Throttle
 from dashboard.data import Reads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
@@ -92,7 +93,7 @@ def _card(each: Progress, who: Viewer | None, lang: str, _: Translate) -> None:
         if each.whole and incident is not None:
             kind = directory().types.get(incident.category)
             title = incident.category if kind is None else pick(lang, kind.name, kind.name_en)
-        st.markdown(f"**{_plain(title)}**　{_standing(each, lang, _)}")
+        st.markdown(f"**{told.plain(title)}**　{_standing(each, lang, _)}")
         st.caption(f"{show_number(each.number)}　{_time(each.sent_at)}")
         if each.whole and incident is not None and incident.text:
             st.text(incident.text)
@@ -103,10 +104,10 @@ def _card(each: Progress, who: Viewer | None, lang: str, _: Translate) -> None:
                     for name in each.photos
                 )
             )
-        told = "".join(_line(milestone, _) for milestone in each.milestones)
-        if told:
+        said = "".join(_line(milestone, _) for milestone in each.milestones)
+        if said:
             with st.expander(_("What became of it"), expanded=who is None):
-                st.html(f'<ul style="list-style:none;padding:0;margin:0">{told}</ul>')
+                st.html(f'<ul style="list-style:none;padding:0;margin:0">{said}</ul>')
         if who is not None and incident is not None:
             _offer(each, who, lang, _)
 
@@ -211,7 +212,7 @@ def _standing(each: Progress, lang: str, _: Translate) -> str:
     """Return how far it has come, in one plain phrase."""
     if each.incident is None:
         if each.refused is not None:
-            return _("not taken: {why}").format(why=_plain(each.refused[0 if lang == "zh" else 1]))
+            return _("not taken: {why}").format(why=told.plain(each.refused[0 if lang == "zh" else 1]))
         return _("sent, on its way in")
     words = {
         "reported": _("received, waits to be accepted"),
@@ -263,11 +264,6 @@ def _time(at: datetime) -> str:
     local = at.astimezone(ZONE)
     recent = datetime.now(ZONE) - local < timedelta(days=180)
     return f"{local:%m-%d %H:%M}" if recent else f"{local:%Y-%m-%d}"
-
-
-def _plain(text: str) -> str:
-    """Return a text with nothing in it that Markdown would read."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in text)
 
 
 @cache

@@ -46,7 +46,7 @@ def page() -> None:
         )
         conflict(f)
         wish = st.query_params.get("id", "")
-        found = case(f.door, f.who.actor, int(wish), now) if wish.isdigit() and len(wish) <= 18 else None
+        found = case(f.door, f.who.actor, int(wish), now) if _is_id(wish) else None
         with st.container(key="wb"):
             left, middle, right = st.columns([46, 89, 50], gap="small")
             with left, st.container(key="wb-queue"):
@@ -94,14 +94,19 @@ def _said(key: str, name: str) -> Any:
 
 def _selected() -> None:
     value = _said("wb-rows", "selected")
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and _is_id(value):
         st.query_params["id"] = value
 
 
 def _ticked() -> None:
     value = _said("wb-rows", "ticked")
     ids = value if isinstance(value, list) else []
-    st.session_state["wb-ticked"] = [int(each) for each in ids if str(each).isdigit()][: many.LIMIT]
+    st.session_state["wb-ticked"] = [int(each) for each in ids if _is_id(str(each))][: many.LIMIT]
+
+
+def _is_id(text: str) -> bool:
+    """Tell whether a text is an incident's id: a superscript two is a digit too, and no number."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def _filtered_in_head() -> None:
@@ -122,7 +127,7 @@ def _filtered(stage: Any) -> None:
 def _drafted() -> None:
     """Take back what was being written before a refresh; what is written now goes first."""
     value = _said("wb-rows", "draft")
-    if isinstance(value, Mapping) and str(value.get("id", "")).isdigit():
+    if isinstance(value, Mapping) and _is_id(str(value.get("id", ""))):
         key = f"wb-reason-{value['id']}"
         if not st.session_state.get(key):
             st.session_state[key] = str(value.get("text", ""))[: sending.TEXT_LIMIT]
@@ -223,7 +228,7 @@ def _likes(f: Frame, found: Case, now: datetime) -> None:
         f' <span class="wb-m">{escape(told_many)}</span>'
     )
     for each in likes:
-        text, button = st.columns([10, 3], gap="small", vertical_alignment="center")
+        text, button = st.columns([9, 4], gap="small", vertical_alignment="center")
         with text:
             st.html(sheet.like(each, incident, now, f.lang))
         with button:

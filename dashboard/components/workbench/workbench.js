@@ -2,6 +2,7 @@
 
 const SILENT_MS = 20000; // no word from the server for so long: connect anew
 const RETRY_FIRST_MS = 1000, RETRY_LONGEST_MS = 30000;
+const ASK_AGAIN_MS = 5000, ASK_TIMES = 10; // a case that was chosen and does not come
 const LEAVE_MS = 2000; // a page may take its parts away and bring them back in one breath
 const NEWS_MIN = 10, TEN_MIN = 600000, HOUR = 3600000;
 const ZONE = "Asia/Shanghai";
@@ -159,7 +160,7 @@ class Part {
 class Head extends Part {
   constructor(host, component) {
     super(host, component);
-    host.innerHTML = `<div class="gwq-head"><h1></h1><span class="gwq-where"></span><div class="gwq-seg" role="group"></div><span class="gwq-sp"></span><span class="gwq-news"></span><span class="gwq-line"></span></div>`;
+    host.innerHTML = `<div class="gwq-head"><h1></h1><span class="gwq-where"></span><span class="gwq-demo"></span><div class="gwq-seg" role="group"></div><span class="gwq-sp"></span><span class="gwq-news"></span><span class="gwq-line"></span></div>`;
     host.querySelector(".gwq-seg").addEventListener("click", (event) => {
       const stage = event.target.closest("[data-stage]")?.dataset.stage;
       if (stage !== undefined) this.choose(stage);
@@ -188,7 +189,8 @@ class Head extends Part {
     const names = { accept: this.t("To accept"), dispatch: this.t("To dispatch"), returned: this.t("Returned"), pick_up: this.t("To be picked up"), whistle: this.t("Whistles not reported in"), approve: this.t("To approve"), check: this.t("To check"), close: this.t("To close"), in_hand: this.t("In hand") };
     const chosen = this.desk.stage ?? "";
     this.put("h1", esc(this.t("Workbench")));
-    this.put(".gwq-where", `${esc(this.data.where)}${this.data.demo ? ` <span class="gw-tag">${esc(this.t("Demo data"))}</span>` : ""}`);
+    this.put(".gwq-where", esc(this.data.where));
+    this.put(".gwq-demo", this.data.demo ? `<span class="gw-tag">${esc(this.t("Demo data"))}</span>` : "");
     this.put(".gwq-seg", [["", this.t("All"), all, 0], ...STAGES.map((stage) => [stage, names[stage], counts[stage] ?? 0, stage === "whistle" ? 1 : 0])].map(([stage, name, n, hot]) => `<button type="button" data-stage="${stage}" class="${stage === chosen ? "on" : ""}" aria-pressed="${stage === chosen}">${esc(name)}<b class="${hot && n ? "gw-red" : ""}">${this.desk.all === null ? "" : n}</b></button>`).join(""));
     this.put(".gwq-news", `${esc(this.t("New in 10 minutes"))} <b>${news}</b>`);
     this.second();
@@ -226,7 +228,13 @@ class Queue extends Part {
     this.bar = host.querySelector(".gwq-fresh");
     this.input.value = this.search;
     this.input.addEventListener("input", () => { this.search = this.input.value; this.keep(); this.draw(); });
-    this.input.addEventListener("keydown", (event) => { if (event.key === "Escape" || event.key === "Enter") { this.input.blur(); event.stopPropagation(); } });
+    this.input.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" && event.key !== "Enter") return;
+      // The browser empties a search field on Escape and says nothing: the filter must not stay behind.
+      if (event.key === "Escape") { event.preventDefault(); this.input.value = this.search = ""; this.keep(); this.draw(); }
+      this.input.blur();
+      event.stopPropagation();
+    });
     this.box.addEventListener("scroll", () => { this.paint(); clearTimeout(this.settling); this.settling = setTimeout(() => this.keep(), 300); }, { passive: true });
     this.box.addEventListener("click", (event) => this.clicked(event));
     this.bar.addEventListener("click", () => this.desk.settle());
@@ -365,7 +373,11 @@ class Queue extends Part {
     return `<p class="gwq-none"><b>${esc(this.t("Nothing waits for you now."))}</b><br>${this.desk.all} ${esc(this.t("cases are in hand with teams."))}</p>`;
   }
 
-  second() { this.draw(); }
+  second() {
+    // What was chosen while the page was away from its server is asked for again.
+    if (this.selected && this.selected !== this.data.selected && this.asked && this.asked.times < ASK_TIMES && Date.now() - this.asked.at > ASK_AGAIN_MS) this.ask();
+    this.draw();
+  }
 
   clicked(event) {
     if (event.target.closest("[data-clear]")) {
@@ -392,11 +404,17 @@ class Queue extends Part {
     this.selected = id;
     this.draw();
     clearTimeout(this.saying);
+    this.asked = null;
     this.saying = setTimeout(() => {
-      this.say("selected", id);
+      this.ask();
       const draft = remembered(`${this.key()}:draft:${id}`, "");
       if (draft) this.say("draft", { id, text: draft });
     }, 120);
+  }
+
+  ask() {
+    this.asked = { at: Date.now(), times: (this.asked?.times ?? 0) + 1 };
+    this.say("selected", this.selected);
   }
 
   tick(id, whole) {
@@ -480,14 +498,15 @@ class CaseMap extends Part {
     const narrow = Math.cos((here.lat * Math.PI) / 180), metre = 1 / 111195;
     const near = marks.filter((mark) => Math.hypot((mark.lon - here.lon) * narrow, mark.lat - here.lat) < 6000 * metre);
     const reach = Math.max(250 * metre, ...near.map((mark) => Math.max(Math.abs(mark.lon - here.lon) * narrow, Math.abs(mark.lat - here.lat) * 1.5))) * 1.25;
-    const wide = 480, high = 300, scale = wide / 2 / reach;
+    // In the units of the screen, so that letters keep their size in a small pane.
+    const wide = this.host.clientWidth || 480, high = innerWidth <= 1500 ? 150 : 240, scale = Math.min(wide, high * 1.6) / 2 / reach;
     const x = (lon) => (wide / 2 + (lon - here.lon) * narrow * scale).toFixed(1), y = (lat) => (high / 2 - (lat - here.lat) * scale).toFixed(1);
     const areas = outlines.filter(([code, ring]) => code.length > 12 || reach > 400 * metre || ring).map(([code, ring]) => `<path class="${code === own ? "own" : code.length > 12 ? "cell" : ""}" d="M${ring.map(([lon, lat]) => `${x(lon)} ${y(lat)}`).join("L")}Z"/>`).join("");
     const drawn = near.filter((mark) => mark !== here).map((mark) => mark.kind === "team"
-      ? `<path class="way" d="M${x(here.lon)} ${y(here.lat)}L${x(mark.lon)} ${y(mark.lat)}"/><path class="team" d="M${x(mark.lon)} ${y(mark.lat) - 9}l9 15h-18z"/><text x="${Math.max(8, Math.min(wide - 8, Number(x(mark.lon))))}" y="${Number(y(mark.lat)) + 22}" style="text-anchor:${Number(x(mark.lon)) < 130 ? "start" : Number(x(mark.lon)) > wide - 130 ? "end" : "middle"}">${esc(mark.label)}</text>`
+      ? `<path class="way" d="M${x(here.lon)} ${y(here.lat)}L${x(mark.lon)} ${y(mark.lat)}"/><path class="team" d="M${x(mark.lon)} ${y(mark.lat) - 9}l9 15h-18z"/><text x="${Math.max(8, Math.min(wide - 8, Number(x(mark.lon))))}" y="${Number(y(mark.lat)) > high - 60 ? Number(y(mark.lat)) - 14 : Number(y(mark.lat)) + 22}" style="text-anchor:${Number(x(mark.lon)) < wide / 3 ? "start" : Number(x(mark.lon)) > (wide * 2) / 3 ? "end" : "middle"}">${esc(mark.label)}</text>`
       : `<circle class="like" cx="${x(mark.lon)}" cy="${y(mark.lat)}" r="6"/>`).join("");
     const bar = [50, 100, 200, 500, 1000, 2000].find((m) => m * metre * scale > 50) ?? 5000;
-    this.host.innerHTML = `<div class="gwq-map"><svg viewBox="0 0 ${wide} ${high}" preserveAspectRatio="xMidYMid slice" role="img" aria-label="${esc(this.t("map"))}">${areas}${drawn}<path class="case ${here.light}" d="M${x(here.lon)} ${y(here.lat)}c-3-9-13-13-13-23a13 13 0 0 1 26 0c0 10-10 14-13 23z"/><path class="bar" d="M14 ${high - 16}h${(bar * metre * scale).toFixed(0)}"/><text class="m" x="14" y="${high - 22}">${bar < 1000 ? `${bar} m` : `${bar / 1000} km`}</text></svg><span>${esc(this.t("Schematic, no basis for boundaries"))}</span></div>`;
+    this.host.innerHTML = `<div class="gwq-map"><svg viewBox="0 0 ${wide} ${high}" preserveAspectRatio="xMidYMid slice" role="img" aria-label="${esc(this.t("map"))}">${areas}${drawn}<path class="case ${here.light}" d="M${x(here.lon)} ${y(here.lat)}c-3-9-13-13-13-23a13 13 0 0 1 26 0c0 10-10 14-13 23z"/><path class="bar" d="M14 ${high - 12}h${(bar * metre * scale).toFixed(0)}"/><text class="m" x="14" y="${high - 17}">${bar < 1000 ? `${bar} m` : `${bar / 1000} km`}</text></svg><span>${esc(this.t("Schematic, no basis for boundaries"))}</span></div>`;
   }
 }
 
