@@ -13,7 +13,7 @@ import redis
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame
+from dashboard import data, frame, told
 from dashboard.access import COOKIE
 from dashboard.data import Reads, Viewer, field, public, viewer_of
 from dashboard.data.scope import within
@@ -283,9 +283,7 @@ def test_a_resident_rates_by_press(opened: Any, door: Reads, city: str) -> None:
 
 
 def test_text_of_a_report_is_never_read_as_markup() -> None:
-    assert (
-        screen._plain("[x](javascript:1) :red[y] <b>") == "\\[x\\]\\(javascript\\:1\\) \\:red\\[y\\] \\<b\\>"
-    )
+    assert told.plain("[x](javascript:1) :red[y] <b>") == "\\[x\\]\\(javascript\\:1\\) \\:red\\[y\\] \\<b\\>"
 
 
 def test_old_times_carry_their_year() -> None:
