@@ -13,7 +13,8 @@ run: install
 	@exec $(BIN)/python -m dispatch up
 
 test: install-dev
-	$(BIN)/python -m pytest
+	# Two at a time, each with servers of its own; a file stays together, since its tests share a city.
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install-dev
 	$(BIN)/ruff check .

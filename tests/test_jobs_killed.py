@@ -38,7 +38,12 @@ NOW = PAST + timedelta(days=18, hours=5)  # when every job runs
 DAYS, PER_DAY, SEED = 72, 7, 5
 APRIL = date(2026, 4, 1)
 PATIENCE_S = 60.0
-ELSEWHERE = {"backup", "letters", "digests", "old_digests"}  # what these write is no row: each has a test of its own
+ELSEWHERE = {
+    "backup",
+    "letters",
+    "digests",
+    "old_digests",
+}  # what these write is no row: each has a test of its own
 LETTERS = 6_000
 # What holds a process in the middle of its writing, and lets it go.
 GATE = (77, 7)
@@ -145,6 +150,11 @@ def _by_hand(connection: Connection) -> None:
             "insert into mismatch (what, subject, stored, recomputed, found_at, gone_at)"
             " select 'x', n::text, '', '', %s, %s from generate_series(1, 9) n",
             (old, old),
+        ),
+        # Taken in and carried by no case.
+        (
+            "insert into photo (name, bytes, uploaded_at) select repeat(n::text, 64), 1, %s from generate_series(1, 9) n",
+            (old,),
         ),
     ]
     for statement, values in statements:

@@ -30,8 +30,8 @@ SHOWS = frozenset(
     }
 )  # fmt: skip
 TRANSLATES = frozenset({"_", "t", "empty"})
-# Stand in Chinese on purpose: the way out for who cannot read the page, and what a grid's name is taken apart by.
-OWN_NAMES = frozenset({"中文", "第", "微网格"})
+# Stand in Chinese on purpose: the way out for who cannot read the page, and what names are taken apart by.
+OWN_NAMES = frozenset({"中文", "第", "微网格", "率"})
 
 
 def paired(tree: ast.AST) -> set[int]:

@@ -53,7 +53,7 @@ def _table(f: Frame) -> None:
     st.dataframe(
         [
             {
-                _("State"): f"■ {_('in force')}" if one.in_force(now) else _("over"),
+                _("State"): f"■ {_('in force')}" if one.in_force(now) else _("has ended"),
                 _("Area"): told.area(f.directory, one.area_code, f.lang),
                 _("Level"): _pair(f, LEVELS[one.level]),
                 _("What for"): _pair(f, KINDS.get(one.kind, (one.kind, one.kind))),
@@ -107,17 +107,19 @@ def _declare(f: Frame) -> None:
         area = st.selectbox(
             _("Area"), areas, format_func=lambda code: f"{told.place(directory, code, f.lang)} {code}"
         )
-        level = st.selectbox(_("Level"), list(LEVELS), 2, format_func=lambda n: _pair(f, LEVELS[n]))
-        kind = st.selectbox(_("What for"), list(KINDS), format_func=lambda name: _pair(f, KINDS[name]))
-        reason = st.text_input(_("Reason"), max_chars=TEXT_LIMIT_CHARS)
-        commander = st.text_input(_("Commander"), max_chars=TEXT_LIMIT_CHARS)
-        hours = st.selectbox(
+        one, two, three = st.columns(3, gap="small")
+        level = one.selectbox(_("Level"), list(LEVELS), 2, format_func=lambda n: _pair(f, LEVELS[n]))
+        kind = two.selectbox(_("What for"), list(KINDS), format_func=lambda name: _pair(f, KINDS[name]))
+        hours = three.selectbox(
             _("For how long"), HOURS, 2, format_func=lambda n: _("{n} hours").format(n=n) if n < 48
             else _("{n} days").format(n=n // 24),
         )  # fmt: skip
+        reason = st.text_input(_("Reason"), max_chars=TEXT_LIMIT_CHARS)
+        commander = st.text_input(_("Commander"), max_chars=TEXT_LIMIT_CHARS)
         st.markdown(_("A second person of the county or city approves here with login and password:"))
-        login = st.text_input(_("Login of the second person"), max_chars=64)
-        password = st.text_input(_("Password of the second person"), type="password", max_chars=128)
+        left, right = st.columns(2, gap="small")
+        login = left.text_input(_("Login of the second person"), max_chars=64)
+        password = right.text_input(_("Password of the second person"), type="password", max_chars=128)
         if not st.form_submit_button(_("Declare wartime"), type="primary") or area is None:
             return
         until = datetime.now(UTC) + timedelta(hours=int(hours))
