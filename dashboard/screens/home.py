@@ -11,7 +11,7 @@ from dashboard.data import demo
 from dashboard.frame import away, corner, style
 from dashboard.pages import PLACES
 from dashboard.screens.wall import DEFAULT_AREA
-from dashboard.session import viewer
+from dashboard.session import viewer, way
 from dashboard.words import chosen, translator
 from dispatch.rules.areas import Level, at_level
 
@@ -43,7 +43,7 @@ def page() -> None:
             with column, st.container(border=True):
                 st.subheader(_(place.title))
                 st.write(_(place.tells))
-                st.link_button(_("Open"), f"/{place.path}?{urlencode(query)}")
+                way(_("Open"), f"/{place.path}?{urlencode(query)}")
     if who is None:
         st.caption(_("Sign in to see the pages of your role."))
     if demo():

@@ -17,7 +17,7 @@ from dashboard.data import Reads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
 from dashboard.frame import Frame, away, corner, directory, style
 from dashboard.screens import field
-from dashboard.session import viewer
+from dashboard.session import viewer, way
 from dashboard.words import Translate, chosen, pick, translator
 from dispatch.messages import parse_number, show_number
 from dispatch.rules.effects import DISSATISFIED, REOPEN_WITHIN
@@ -56,7 +56,7 @@ def _visitor(lang: str, who: Viewer | None, _: Translate) -> None:
     query = f"?lang={lang}&next=/public" + ("&as=other" if who is not None else "")
     if who is not None:
         st.caption(_("You are signed in for work. To report as a resident, sign in as one."))
-    st.link_button(_("Sign in to report"), f"/login{query}", type="primary", width="stretch")
+    way(_("Sign in to report"), f"/login{query}", first=True)
 
 
 def _resident(frame: Frame) -> None:
