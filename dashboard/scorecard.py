@@ -172,10 +172,12 @@ def table(
                 '<tr class="{on}"><td><b>{name}</b></td><td class="m2">{how}</td><td class="r">{n} / {d}</td>'
                 '<td class="r"><b>{rate}</b></td><td class="r m2">{interval}</td>'
                 '<td class="r m2">{formula}</td>'
-                '<td class="r"><b>{points}</b></td><td class="r">{lost}</td><td class="m2">{where}</td>'
+                '<td class="r"><b>{points}</b></td><td class="r">{lost}</td>'
+                '<td class="m2" style="white-space:normal">{where}</td>'
                 '<td>{open}</td></tr>',
                 on="on" if on else "", name=pick(lang, line.zh, line.en), how=_how(line, _),
-                n=amounts.score(line.n, _, 0 if line.n.denominator == 1 else 1), d=f"{line.d:,}", rate=rate,
+                n=amounts.count(line.n) if line.n.denominator == 1 else amounts.score(line.n, _, 1),
+                d=f"{line.d:,}", rate=rate,
                 interval=interval,
                 formula=formula.format(w=line.weight), points=amounts.score(line.points, _),
                 lost=amounts.signed(-line.lost, 2) if line.d else "–",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 import psycopg
@@ -14,7 +14,7 @@ import streamlit as st
 from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame, scorecard
+from dashboard import data, frame, scorecard, told
 from dashboard.access import COOKIE
 from dashboard.data import Reads, judged
 from dashboard.data import assessment as reading
@@ -229,6 +229,45 @@ def test_what_an_appeal_promises_is_what_granting_it_brings(city: str, door: Rea
     html = scorecard.exempt(after, judged.numbers(door, BOSS, [case]), door.directory(), "zh", ZH)
     assert "道路中断" in html
     assert after.score == promised
+
+
+def test_a_reviewer_gives_stretches_of_time_and_the_next_sees_them(
+    door: Reads, open_page: Callable[..., AppTest]
+) -> None:
+    with door.look() as connection:
+        row = connection.execute(
+            "select a.incident_id, a.team_id, i.area_code, i.reported_at from assignment a join incident i on i.id ="
+            " a.incident_id where i.state = 'closed' and a.role = 'lead' and i.facts -> 'appeal' is null"
+            " and i.area_code like %s order by a.id limit 1",
+            (f"{COUNTY}%",),
+        ).fetchone()
+    assert row is not None
+    case, team, area, reported_at = row
+    team = Actor(f"team:{team}", "team", area[:9], team)
+    assert judged.act(door, team, "appeal", case, "s", {"reason": "道路中断"}).refusal is None
+    page = open_page("county", lang="en", month="2026-05")
+    page.session_state["asked"] = (scorecard.JUDGE.rstrip("~"), case, "p")
+    page.run()
+    next(box for box in page.radio if box.key == "whole-p").set_value(False).run()
+    ends = next(box for box in page.datetime_input if box.key == "until-p-0")
+    local = (reported_at + timedelta(hours=3)).astimezone(told.ZONE).replace(second=0, tzinfo=None)
+    ends.set_value(local.replace(microsecond=0))
+    next(box for box in page.text_area if box.key == "reason-p").set_value("属实")
+    next(box for box in page.button if box.key == "send-p").click()
+    page.run()
+    assert not page.exception, [each.message for each in page.exception]
+    about = judged.asked(door, BOSS, case)
+    assert about is not None
+    ((since, until),) = about.spans
+    assert since == reported_at  # never before the report, whatever its seconds
+    assert timedelta(hours=2, minutes=59) < until - since <= timedelta(hours=3)
+    assert judged.asked(door, Actor("far", "county", "445381"), case) is None
+    # The next reviewer begins from what the first gave.
+    page = open_page("city", lang="en", month="2026-05")
+    page.session_state["asked"] = (scorecard.JUDGE.rstrip("~"), case, "q")
+    page.run()
+    assert any("The first reviewer gave" in each.value for each in page.caption)
+    assert next(box for box in page.radio if box.key == "whole-q").value is False
 
 
 def test_an_interval_is_repeatable_and_narrows_with_more_cases() -> None:

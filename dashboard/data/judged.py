@@ -46,6 +46,17 @@ class Appeal:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Hold a case that is appealed or judged; `spans` are the stretches that a reviewer before gave."""
+
+    number: int
+    category: str
+    area_code: str
+    reported_at: datetime
+    spans: tuple[tuple[datetime, datetime], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CaseLine:
     """Hold one case of a set; `over_s` is how long past the limit, and `hands` who held it for how many seconds."""
 
@@ -218,6 +229,23 @@ def numbers(door: Reads, actor: Actor, ids: Collection[int]) -> dict[int, tuple[
             values | {"ids": list(ids)[:PAGE_ROWS]},
         ).fetchall()
     return {i: (number, category, area) for i, number, category, area in found}
+
+
+def asked(door: Reads, actor: Actor, case: int) -> Asked | None:
+    """Return what a dialog about an appeal on a case must know; None for a case out of the viewer's scope."""
+    where, values = within(actor, "i")
+    with door.look() as connection:
+        row = connection.execute(
+            "select i.number, i.category, i.area_code, i.reported_at, (i.facts -> 'appeal' -> 'reviews')::text"
+            f" from incident i where i.id = %(id)s and {where}".encode(),
+            values | {"id": case},
+        ).fetchone()
+    if row is None:
+        return None
+    reviews = msgspec.json.decode(row[4]) if row[4] else []
+    given: list[list[str]] = next((each["spans"] for each in reviews if each.get("spans")), [])
+    spans = tuple((datetime.fromisoformat(since), datetime.fromisoformat(until)) for since, until in given)
+    return Asked(row[0], row[1], row[2], row[3], spans)
 
 
 def if_granted(card: Card, lines: Sequence[Mapping[str, Line]], case: int) -> Fraction | None:

@@ -6,6 +6,7 @@ Written for the person judged: what was lost comes first, and every number opens
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from dashboard.panel import panel
 from dashboard.words import pick
 from dispatch.messages import show_number
 from dispatch.rules.assessment import VOLUME
+from dispatch.rules.effects import SPANS_LIMIT
 from dispatch.scoring import CARDS, KINDS
 
 REASON_MOST = 500
@@ -403,13 +405,15 @@ def _asked(f: Frame, card: Card, lines: Sequence[Mapping[str, Line]]) -> None:
         on_dismiss=lambda: st.session_state.pop(ASKED, None),
     )
     def ask() -> None:
-        number, category, area = judged.numbers(f.door, f.who.actor, [case]).get(case, (0, "", card.subject))
-        if not number:
+        about = judged.asked(f.door, f.who.actor, case)
+        if about is None:
             st.warning(_("There is no such incident."))
             return
-        type_of = f.directory.types.get(category)
-        name = category if type_of is None else pick(f.lang, type_of.name, type_of.name_en)
-        st.markdown(f"**{show_number(number)}**　{name}　{told.place(f.directory, area, f.lang)}")
+        type_of = f.directory.types.get(about.category)
+        name = about.category if type_of is None else pick(f.lang, type_of.name, type_of.name_en)
+        st.markdown(
+            f"**{show_number(about.number)}**　{name}　{told.place(f.directory, about.area_code, f.lang)}"
+        )
         after = judged.if_granted(card, lines, case)
         if after is not None and card.score is not None:
             words = _("If granted, this card goes from {a} to {b} ({by}).").format(
@@ -432,6 +436,8 @@ def _asked(f: Frame, card: Card, lines: Sequence[Mapping[str, Line]]) -> None:
             args["granted"] = bool(verdict)
             if verdict and st.checkbox(_("It was never theirs"), key=f"never-{press}"):
                 args["never_theirs"] = True
+            if verdict and (spans := _exempt_time(f, about, press)):
+                args["spans"] = spans
         args["reason"] = st.text_area(_("Reason"), max_chars=REASON_MOST, key=f"reason-{press}")
         if st.button(_("Send"), type="primary", key=f"send-{press}"):
             verb = "appeal" if appealing else "judge_appeal"
@@ -443,3 +449,45 @@ def _asked(f: Frame, card: Card, lines: Sequence[Mapping[str, Line]]) -> None:
                 st.rerun()
 
     ask()
+
+
+def _exempt_time(f: Frame, about: judged.Asked, press: str) -> list[list[str]]:
+    """Ask for the stretches of time that are exempt, on the city's clock; none stands for the whole."""
+    _ = f._
+    begin: datetime = about.reported_at
+    # Kept while the dialog is open: a field whose bounds move forgets what was chosen.
+    end: datetime = st.session_state.setdefault(f"till-{press}", datetime.now(UTC))
+    whole = st.radio(
+        _("What is exempt"), [True, False], index=1 if about.spans else 0, horizontal=True, key=f"whole-{press}",
+        format_func=lambda yes: _("The whole time") if yes else _("Stretches of it"),
+    )  # fmt: skip
+    if about.spans:
+        given = _("; ").join(f"{told.moment(since)} – {told.moment(until)}" for since, until in about.spans)
+        st.caption(_("The first reviewer gave: {spans}. What both give is exempt.").format(spans=given))
+    if whole:
+        return []
+    st.caption(
+        _(
+            "On the city's clock, from the report at {at} till now. The month is judged anew in the night."
+        ).format(at=told.moment(begin))
+    )
+    first = about.spans or ((begin, end),)
+    rows = st.number_input(_("How many stretches"), 1, SPANS_LIMIT, len(first), key=f"rows-{press}")
+    found = []
+    for n in range(int(rows)):
+        since, until = first[min(n, len(first) - 1)]
+        left, right = st.columns(2)
+        limits: dict[str, Any] = {
+            "min_value": _local(begin), "max_value": _local(end), "step": timedelta(minutes=5)
+        }  # fmt: skip
+        since = left.datetime_input(_("From"), _local(since), key=f"from-{press}-{n}", **limits)
+        until = right.datetime_input(_("Until"), _local(until), key=f"until-{press}-{n}", **limits)
+        # The fields know minutes; the report and this moment have seconds.
+        since, until = (each.replace(tzinfo=told.ZONE) for each in (since, until))
+        found.append([max(since, begin).isoformat(), min(until, end).isoformat()])
+    return found
+
+
+def _local(at: datetime) -> datetime:
+    """Return an instant as a date and time of the city's clock, to the minute, without a zone."""
+    return at.astimezone(told.ZONE).replace(second=0, microsecond=0, tzinfo=None)
