@@ -96,7 +96,7 @@ def ranking(picture: Overview, whole_list: bool, own: str, lang: str, _: Transla
     whole = known(picture.figure("on_time").now.value)
     head = markup(
         "<h2>{title} <span class='m'>{note}</span></h2>", title=_("Ranking of places"),
-        note=_("hollow: as counted; filled: shrunk; line: 95 % interval"),
+        note=_("hollow raw, filled shrunk, line 95 % interval"),
     )  # fmt: skip
     ranked = [place for place in picture.places if place.rank is not None]
     listed = [place for place in picture.places if place.rank is None]
@@ -138,7 +138,7 @@ def ranking(picture: Overview, whole_list: bool, own: str, lang: str, _: Transla
             markup('<tr><td></td><td colspan="3" class="m">{few}</td><td class="r">{more}</td></tr>', few=few,
                    more=opens("@all", _("show all"), "go"))
         )  # fmt: skip
-    steps = [bottom + (1 - bottom) * n / 4 for n in range(5)]
+    steps = [bottom + (1 - bottom) * n / 2 for n in range(3)]
     axis = joined([markup('<span style="left:{x}">{t}</span>', x=at(v), t=f"{v * 100:.3g}%") for v in steps])
     return markup(
         '{head}<table class="gw-rank"><tr><th class="r">{rank}</th><th>{name}</th><th class="r">{counts}</th>'
@@ -178,7 +178,7 @@ def _place(
     return markup(
         '<tr class="{own}"><td class="r m">{rank}</td><td class="name">{name}</td>'
         '<td class="r m2">{counts}</td>'
-        '<td style="width:42%">{mark}</td><td class="r"><b class="{red}">{shrunk}</b></td></tr>',
+        '<td style="width:32%">{mark}</td><td class="r"><b class="{red}">{shrunk}</b></td></tr>',
         own="on" if own else "", rank="–" if place.rank is None else place.rank,
         name=opens(f"@area~{place.code}", pick(lang, place.name, place.name_en), ""),
         counts=opens((missed or place.reported).cases.key, counts, "u", late), mark=mark,
@@ -207,8 +207,8 @@ def headline(published: Sequence[Published], lang: str, _: Translate) -> Markup:
     parts = [
         markup(
             '<div class="gw-quoted"><h2>'
-            '<span class="gw-stamp">{stamp}</span>{title} <span class="m">{note}</span></h2>{rows}'
-            '<p class="m">{period}　{source}</p></div>',
+            '<span class="gw-stamp">{stamp}</span>{title}</h2>{rows}'
+            '<p class="m">{note}　{period}　{source}</p></div>',
             stamp=_("quoted"), title=_("Published figures"), note=_("not computed here"), rows=joined(quoted),
             period=published[0].period, source=source,
         )

@@ -45,7 +45,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "reported": ("上报", "Reported"),
     "on_time": ("按期处置率", "Disposed on time"),
     "close_on_time": ("按期结案率", "Closed on time"),
-    "on_site": ("30分钟报到率", "On site within 30 minutes"),
+    "on_site": ("30分钟报到率", "On site in 30 minutes"),
     "settled": ("调解成功率", "Disputes settled"),
     "satisfied": ("满意率", "Residents satisfied"),
 }

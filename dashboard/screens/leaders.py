@@ -47,7 +47,7 @@ def page() -> None:
         _head(f, picture, now)
         with st.container(border=True, key="gw-card-now"):
             _now(f, area)
-        _say(f, picture)
+        _say(f, picture, now)
         if not picture.figure("reported").now.credited.count:
             st.info(f._("Nothing was reported in this period. What is under way stands above."))
         with st.container(border=True, key="gw-card-six"):
@@ -142,25 +142,32 @@ def _head(f: Frame, picture: Overview, now: datetime) -> None:
             "›", key="gw-after", on_click=turned, args=(following,), disabled=following.first > today,
             help=_("The period after"),
         )  # fmt: skip
-        if tags := _standing(f, picture, now):
-            st.html(tags, width="content")
         st.space("stretch")
         briefs.buttons(f, picture, lambda: data.timed(f.door, f.who.actor, picture, now))
 
 
-def _standing(f: Frame, picture: Overview, now: datetime) -> str:
-    """Return the tags that say how far the numbers can be relied on."""
+def _standing(f: Frame, picture: Overview, now: datetime) -> Markup:
+    """Return the tags that say how far the numbers can be relied on; scores freeze, the picture follows its cases."""
     _ = f._
     tags = []
-    judged = picture.judged
-    if judged is not None and judged.frozen:
-        words = _("Frozen {at} · rules {n}").format(at=told.moment(judged.as_of), n=judged.rules_version)
+    frozen = picture.judged is not None and picture.judged.frozen
+    if picture.judged is not None and frozen:
+        words = _("Scores frozen {at} · rules {n}").format(
+            at=told.moment(picture.judged.as_of), n=picture.judged.rules_version
+        )
         tags.append(markup('<span class="gw-tag green">{t}</span>', t=words))
     if picture.period.until > now.astimezone(told.ZONE).date():
         tags.append(markup('<span class="gw-tag yellow">{t}</span>', t=_("The period is not over")))
     if picture.open.count:
-        words = _("Provisional: {n} cases can still change it").format(n=amounts.count(picture.open.count))
-        tags.append(markup('<span class="gw-tag yellow">{t}</span>', t=words))
+        words = (
+            _("{n} still open: they move these figures, not the scores")
+            if frozen
+            else _("Provisional: {n} cases can still change it")
+        ).format(n=amounts.count(picture.open.count))
+        number = opens(picture.open.cases.key, words)
+        tags.append(
+            markup('<span class="gw-tag {tone}">{t}</span>', tone="" if frozen else "yellow", t=number)
+        )
     if picture.counted_at is None:
         tags.append(markup('<span class="gw-tag yellow">{t}</span>', t=_("Not counted yet")))
     return joined(tags, " ")
@@ -192,14 +199,15 @@ def _now(f: Frame, area: str) -> None:
     )
     parts.append(
         markup(
-            '<div><span class="gw-light {light}"></span>{words} {n}{whose}</div>',
+            '<div class="long"><span class="gw-light {light}"></span>{words} {n}{whose}</div>',
             light="red" if found.overdue.count else "green", words=_("Past a limit"),
             n=opens(found.overdue.cases.key, red),
-            whose=markup("　{w}", w=_("with whom: {names}").format(names=holders)) if holders else "",
+            whose=markup('<span class="whose" title="{w}">{w}</span>', w=_("with whom: {names}").format(names=holders))
+            if holders else "",
         )
     )  # fmt: skip
     for counted, words, light in (
-        (found.whistles_late, _("Whistle, 30 minutes and nobody there"), "red"),
+        (found.whistles_late, _("Whistled, not there in 30 minutes"), "red"),
         (found.raised, _("Raised, in hand"), "yellow"),
     ):
         number = markup(
@@ -226,7 +234,7 @@ def _now(f: Frame, area: str) -> None:
         st.rerun()
 
 
-def _say(f: Frame, picture: Overview) -> None:
+def _say(f: Frame, picture: Overview, now: datetime) -> None:
     pieces = [
         opens(clause.cases.key, clause.text, "") if clause.cases is not None else markup("{t}", t=clause.text)
         for clause in spoken.clauses(picture, f.lang)
@@ -234,7 +242,12 @@ def _say(f: Frame, picture: Overview) -> None:
     between, end = ("；", "。") if f.lang == "zh" else ("; ", ".")
     pieces[0] = markup("<b>{first}</b>", first=pieces[0])
     panel(
-        markup('<p class="gw-say">{all}{end}</p>', all=joined(pieces, between), end=end),
+        markup(
+            '<p class="gw-say">{all}{end} {tags}</p>',
+            all=joined(pieces, between),
+            end=end,
+            tags=_standing(f, picture, now),
+        ),
         "leaders-say",
         open_cases,
     )
@@ -244,18 +257,21 @@ def _say(f: Frame, picture: Overview) -> None:
 
 
 def _first_row(f: Frame, picture: Overview) -> None:
-    trend, ranking, headline = st.columns([58, 50, 29], gap="small")
+    # Below the city nothing is published: its place is better spent.
+    quoted = bool(picture.published) or level_of(picture.area.code) is Level.CITY
+    trend, ranking, *headline = st.columns([54, 49, 34] if quoted else [66, 71], gap="small")
     with trend.container(border=True, height="stretch", key="gw-card-trend"):
         _title(
             f._("On-time disposal, day by day"),
-            f._("the pale band: P10 to P90 of the same weekday, 12 weeks back"),
+            f._("band: P10 to P90 of the weekday, 12 weeks"),
         )
         _chart(f, _trend(f, picture), "trend")
     with ranking.container(border=True, height="stretch", key="gw-card-ranking"):
         whole = st.query_params.get(ALL) == "1"
         panel(boards.ranking(picture, whole, f.who.area, f.lang, f._), "leaders-ranking", _pressed)
-    with headline:
-        panel(boards.headline(picture.published, f.lang, f._), "leaders-headline")
+    if headline:
+        with headline[0]:
+            panel(boards.headline(picture.published, f.lang, f._), "leaders-headline")
 
 
 def _title(words: str, note: str) -> None:
@@ -495,7 +511,7 @@ def _set_name(f: Frame, wanted: CaseSet) -> str:
         "late": _("Not disposed of in time"),
         "close_late": _("Not closed in time"), "not_on_site": _("Not on site within 30 minutes"),
         "not_settled": _("Disputes not settled"), "red": _("Past a limit now"),
-        "whistle_late": _("Whistle, 30 minutes and nobody there"), "raised": _("Raised, in hand"),
+        "whistle_late": _("Whistled, not there in 30 minutes"), "raised": _("Raised, in hand"),
     }  # fmt: skip
     if wanted.name.startswith("at_") and wanted.name[3:] in STAGES:
         stage = STAGES[wanted.name[3:]][0 if f.lang == "zh" else 1]

@@ -344,10 +344,13 @@ def notes(picture: Overview, zone: str, lang: str) -> tuple[str, ...]:
             " in its corrections"
         )
     if picture.open.count:
+        frozen = judged is not None and judged.frozen
         found.append(
-            f"暂定：本期还有 {picture.open.count:,} 件未结，数字还会变"
+            f"{'' if frozen else '暂定：'}本期还有 {picture.open.count:,} 件未结，这里的数字还会变"
+            f"{'，考核分不变' if frozen else ''}"
             if zh
-            else f"Provisional: {picture.open.count:,} cases of the period are open and can still change it"
+            else f"{'' if frozen else 'Provisional: '}{picture.open.count:,} cases of the period are open and can still"
+            f" change these numbers{', not the scores' if frozen else ''}"
         )
     found.append(
         "按上报日归集；按期处置率只算已到期应处置的件；率之差以点计"
