@@ -32,12 +32,14 @@ st.navigation(
             st.Page(
                 place.page,
                 title=_(place.title),
-                url_path=path,
+                url_path="" if path == "home" else path,
                 default=path == "home",
                 visibility="visible" if place.opens(role) else "hidden",
             )
             for path, place in PLACES.items()
         ),
+        # The start page stands at the root; at its name it is found too.
+        st.Page(PLACES["home"].page, title=_("Start"), url_path="home", visibility="hidden"),
         st.Page(provider.page, title=_("Sign in"), url_path="provider", visibility="hidden"),
     ],
     position="top",

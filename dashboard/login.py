@@ -44,8 +44,9 @@ _ROLE_OF = {"worker": "grid_worker", "head": "grid_head", "duty": "duty_leader"}
 _STYLE = (
     "body{margin:0;min-height:100vh;display:grid;place-items:center;background:#f3f5f6;color:#14191e;"
     "font:16px/1.5 'Source Han Sans SC','Noto Sans CJK SC','PingFang SC','Microsoft YaHei',sans-serif}"
-    "main{background:#fff;border:1px solid #d9dfe4;border-radius:8px;padding:32px;width:min(360px,calc(100vw - 96px));"
-    "margin:24px}h1{font-size:22px;margin:0 0 4px}p{margin:0 0 16px;color:#44515c;font-size:14px}"
+    "main{background:#fff;border:1px solid #d9dfe4;border-radius:8px;padding:32px;"
+    "box-sizing:border-box;width:min(424px,calc(100vw - 32px));margin:24px 16px}"
+    "h1{font-size:22px;margin:0 0 4px}p{margin:0 0 16px;color:#44515c;font-size:14px}"
     "label{display:block;font-size:14px;margin:12px 0 4px}input{width:100%;box-sizing:border-box;height:44px;"
     "font:inherit;padding:0 12px;border:1px solid #b3bec7;border-radius:6px}"
     "button{height:44px;font:inherit;padding:0 16px;border-radius:6px;border:1px solid #b3bec7;background:#fff;"

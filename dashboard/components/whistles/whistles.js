@@ -82,7 +82,11 @@ class Board {
   }
 
   row(row) {
-    const minutes = (at) => (at === null ? "" : this.t("{n} min", { n: Math.max(0, Math.round((at - row.sent) / MINUTE)) }));
+    const minutes = (at) => {
+      if (at === null) return "";
+      const n = Math.max(0, Math.round((at - row.sent) / MINUTE));
+      return n < 600 ? this.t("{n} min", { n }) : this.t("{n} h", { n: Math.round(n / 60) });
+    };
     const cell = (at, late) => `<td class="r ${late ? "red" : ""}">${at === null ? "" : `${late ? '<i class="lt red"></i>' : ""}${form.format(at)}<em>${minutes(at)}</em>`}</td>`;
     const today = day.format(row.sent) === day.format(Date.now());
     const lateThere = row.arrived !== null && row.light === "red";
