@@ -153,7 +153,8 @@ def _by_hand(connection: Connection) -> None:
         ),
         # Taken in and carried by no case.
         (
-            "insert into photo (name, bytes, uploaded_at) select repeat(n::text, 64), 1, %s from generate_series(1, 9) n",
+            "insert into photo (name, bytes, uploaded_at)"
+            " select repeat(n::text, 64), 1, %s from generate_series(1, 9) n",
             (old,),
         ),
     ]
