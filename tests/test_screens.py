@@ -76,7 +76,9 @@ def report(city: str, source_id: str, category: str = "0104") -> int:
     with psycopg.connect(psycopg_dsn(city)) as connection:
         row = connection.execute("select area_code from account where login = 'worker'").fetchone()
         assert row is not None
-    one = Report(number, "test", source_id, category, "有人<b>聚赌</b>", "", row[0], 112.0, 22.9, "point", now)
+    one = Report(
+        number, "test", source_id, category, "有人<b>聚赌</b>", "", row[0], 112.0, 22.9, "point", now
+    )
     with Desk(city) as desk:
         outcome = desk.report([one], now)[0]
     assert outcome.incident_id is not None
