@@ -266,19 +266,26 @@ def actor_id(role: str, login: str) -> str:
     return f"{role}:{login}"
 
 
+def demo_town(cursor: psycopg.Cursor[Any]) -> tuple[str, int] | None:
+    """Return the town where the demo's accounts work, and its enforcement team; None where there is none."""
+    cursor.execute(
+        "select t.area_code, t.id from team t join area a on a.code = t.area_code"
+        " where t.trade = 'enforcement' and a.level = 3 order by t.area_code limit 1"
+    )
+    row: tuple[str, int] | None = cursor.fetchone()
+    return row
+
+
 def ensure_demo(connection: psycopg.Connection[Any]) -> int:
     """Give the demo city one account for each role, where it has none; return how many were added.
 
     They work in one town, so that a matter can be walked through all their hands.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        town = cursor.execute(
-            "select t.area_code, t.id from team t join area a on a.code = t.area_code"
-            " where t.trade = 'enforcement' and a.level = 3 order by t.area_code limit 1"
-        ).fetchone()
-        if town is None:
+        found = demo_town(cursor)
+        if found is None:
             return 0
-        code, team_id = town
+        code, team_id = found
         village = cursor.execute(
             "select code from area where parent = %s order by code limit 1", (code,)
         ).fetchone()

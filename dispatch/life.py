@@ -15,24 +15,25 @@ import time
 from datetime import UTC, datetime, timedelta
 from random import Random
 from types import FrameType
+from typing import Any
 
 import httpx
 import msgspec
 import psycopg
 import redis
 
-from dispatch import store
+from dispatch import scenes, store
 from dispatch.desk import Desk
-from dispatch.history import SEED, spots
-from dispatch.messages import VERSION
+from dispatch.history import SEED, city
+from dispatch.messages import VERSION, number_of
 from dispatch.rules.chain import SYSTEM, Command
 from dispatch.world import Act, Happening, World, next_act
 from models.servers import addresses, psycopg_dsn
 
 log = logging.getLogger("life")
 
-PER_DAY = 1_300  # reports; the demo's past has fewer, but a newcomer should see the city move
-LEAST_PER_HOUR = 20.0  # even at four in the morning
+PER_DAY = 480  # reports; a little more than the demo's past, so that a newcomer sees the city move
+LEAST_PER_HOUR = 30.0  # even at four in the morning
 STREAM = "incidents"
 STREAM_SHARE = 0.3  # hotline and sensors write to the stream themselves; the others use the HTTP door
 TICK_S = 1.0
@@ -102,6 +103,7 @@ class Life:
         self._world: World | None = None
         self._reader: psycopg.Connection | None = None
         self._seen: dict[int, int] = {}
+        self._shown: dict[int, tuple[str, int]] = {}  # open incident -> its type and number
         self._due: list[tuple[datetime, int, int, Act]] = []
         self._looked = -LOOK_EVERY_S
         self._next_report = datetime.now(UTC)
@@ -118,7 +120,7 @@ class Life:
         """Do everything whose moment has come."""
         if self._world is None:
             with psycopg.connect(self._dsn) as connection:
-                self._world = World(spots(connection.cursor()), self._desk.policy(), self._seed)
+                self._world = city(connection.cursor(), self._desk.policy(), self._seed)
         self._file_reports(now)
         if time.monotonic() - self._looked >= LOOK_EVERY_S:
             self._look(now)
@@ -136,20 +138,37 @@ class Life:
 
     def _file(self, happening: Happening) -> None:
         by_stream = self._rnd.random() < STREAM_SHARE
-        message = {
+        source = ("hotline" if self._rnd.random() < 0.7 else "sensor") if by_stream else "demo"
+        source_id = f"life-{self._rnd.getrandbits(64):016x}"
+        message: dict[str, Any] = {
             "v": VERSION,
-            "source": ("hotline" if self._rnd.random() < 0.7 else "sensor") if by_stream else "demo",
-            "source_id": f"life-{self._rnd.getrandbits(64):016x}",
+            "source": source,
+            "source_id": source_id,
             "category": happening.kind.code,
             "text": happening.text,
             "lon": happening.lon,
             "lat": happening.lat,
             "reported_at": happening.at.isoformat(),
         }
+        if not by_stream and self._rnd.random() < scenes.SHARE:
+            photo = self._photo(happening.kind.code, number_of(source, source_id), "report", happening.at)
+            message["photos"] = [photo] if photo is not None else []
         if by_stream:
             self._stream.xadd(STREAM, {"m": msgspec.json.encode(message)})
         else:
             self._door.post("/api/v1/incidents", json=message).raise_for_status()
+
+    def _photo(self, category: str, number: int, moment: scenes.Moment, now: datetime) -> str | None:
+        with psycopg.connect(self._dsn) as connection:
+            return scenes.taken(connection, category, number, moment, now)
+
+    def _results(self, act: Act, category: str, number: int, now: datetime) -> dict[str, Any]:
+        """Return what is handed in with an act, with photos of before and after where the matter shows."""
+        if act.verb != "dispose":
+            return act.args
+        before = self._photo(category, number, "before", now)
+        after = self._photo(category, number, "after", now)
+        return act.args | {"photos": [before, after]} if before is not None else act.args
 
     def _look(self, now: datetime) -> None:
         """Think about every incident that has changed since the last look."""
@@ -175,8 +194,10 @@ class Life:
                 at = incident.held_since + (act.at - incident.held_since) / self._speed
                 if at < now:
                     at = now + timedelta(seconds=self._rnd.uniform(1, CATCH_UP_S))
+                self._shown[incident_id] = (incident.category, incident.number)
                 heapq.heappush(self._due, (at, incident_id, incident.seq, act))
         self._seen = present
+        self._shown = {i: shown for i, shown in self._shown.items() if i in present}
 
     def _act(self, now: datetime) -> None:
         batch: list[Command] = []
@@ -184,7 +205,8 @@ class Life:
             _, incident_id, seq, act = heapq.heappop(self._due)
             if self._seen.get(incident_id) != seq:
                 continue  # it has moved on meanwhile; the next look thinks again
-            batch.append(Command(act.verb, incident_id, act.actor, f"life/{seq}", act.args))
+            args = self._results(act, *self._shown[incident_id], now)
+            batch.append(Command(act.verb, incident_id, act.actor, f"life/{seq}", args))
             if act.verb == "close" and self._rnd.random() < 0.5:
                 rating = self._rnd.choices((5, 4, 3, 2, 1), (70, 26, 2, 1, 1))[0]
                 batch.append(Command("rate", incident_id, SYSTEM, f"life/{seq}/rate", {"rating": rating}))

@@ -7,13 +7,16 @@ import os
 import re
 import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
 
 import fsspec
+import psycopg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from models import servers
@@ -171,6 +174,23 @@ def store() -> Store:
     folder = servers.place() / "photos"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Store(str(folder))
+
+
+def note(connection: psycopg.Connection[Any], photo: Photo, now: datetime) -> None:
+    """Note that a photo was taken in; what no incident carries later is let go of by a job."""
+    connection.execute(
+        "insert into photo (name, bytes, uploaded_at) values (%s, %s, %s)"
+        " on conflict (name) do update set uploaded_at = excluded.uploaded_at",
+        (photo.name, len(photo.whole), now),
+    )
+
+
+def attach(connection: psycopg.Connection[Any], names: Sequence[str], number: int) -> None:
+    """Note that the incident of a number carries photos; again is no harm, and it may still be on its way."""
+    connection.cursor().executemany(
+        "insert into photo_use (name, number) values (%s, %s) on conflict do nothing",
+        [(name, number) for name in names],
+    )
 
 
 def name_of(address: str) -> str | None:

@@ -15,7 +15,7 @@ import redis
 
 from dashboard.data.city import Directory, Reads
 from dashboard.data.scope import within
-from dispatch import contacts, store
+from dispatch import contacts, photos, store
 from dispatch.accounts import Viewer
 from dispatch.photos import Photo
 from dispatch.rules.areas import Level, ancestors, at_level, prefix_of
@@ -217,11 +217,7 @@ def places(directory: Directory, area: str) -> list[tuple[str, str]]:
 def keep_photo(door: Reads, who: Viewer, photo: Photo, now: datetime) -> bool:
     """Note a photo and who sent it; tell whether some incident carries the same picture already."""
     with door.change() as connection:
-        connection.execute(
-            "insert into photo (name, bytes, uploaded_at) values (%s, %s, %s)"
-            " on conflict (name) do update set uploaded_at = excluded.uploaded_at",
-            (photo.name, len(photo.whole), now),
-        )
+        photos.note(connection, photo, now)
         connection.execute(
             "insert into photo_owner (name, account_id) values (%s, %s) on conflict do nothing",
             (photo.name, who.account_id),
@@ -265,7 +261,7 @@ def attach(door: Reads, names: Sequence[str], number: int) -> None:
     if not names:
         return
     with door.change() as connection:
-        _attach(connection, names, number)
+        photos.attach(connection, names, number)
 
 
 def begin_report(door: Reads, who: Viewer, number: int, names: Sequence[str], now: datetime) -> str:
@@ -287,15 +283,8 @@ def begin_report(door: Reads, who: Viewer, number: int, names: Sequence[str], no
                 "insert into own_report (number, account_id, sent_at) values (%s, %s, %s) on conflict do nothing",
                 (number, who.account_id, now),
             )
-        _attach(connection, names, number)
+        photos.attach(connection, names, number)
     return "new" if known is None else "again"
-
-
-def _attach(connection: psycopg.Connection[Any], names: Sequence[str], number: int) -> None:
-    connection.cursor().executemany(
-        "insert into photo_use (name, number) values (%s, %s) on conflict do nothing",
-        [(name, number) for name in names],
-    )
 
 
 class Pulse:

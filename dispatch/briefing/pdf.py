@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from dispatch.rules.assessment import shown
 
 FONT = "noto"
 SIMPLIFIED = 2  # which font of the collection has the forms of Chinese as written on the mainland
+# It tells every table of the font that it cuts down: hundreds of lines for each page.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 LEFT, TOP, WIDTH = 12.0, 11.0, 186.0  # millimetres on A4
 RANKED_EACH_END = 5
 INK, SOFT, BLUE, RED, PALE, LINE = (
