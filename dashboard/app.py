@@ -9,7 +9,7 @@ import psycopg
 import streamlit as st
 
 from dashboard import provider
-from dashboard.frame import remember_language
+from dashboard.frame import brand, remember_language
 from dashboard.pages import PLACES
 from dashboard.session import viewer
 from dashboard.words import chosen, translator
@@ -18,6 +18,7 @@ remember_language()
 lang = chosen(st.query_params.get("lang"))
 _ = translator(lang)
 st.set_page_config(page_title=_("Gridwhistle"), layout="wide")
+st.logo(brand(_("Gridwhistle")), size="large")
 try:
     who = viewer()
 except psycopg.Error:

@@ -17,6 +17,7 @@ from dashboard.pages import PLACES
 from dashboard.session import required
 from dashboard.words import LANGUAGES, ROLES, Translate, chosen, pick, translator
 
+FONTS = "Source Han Sans SC, Noto Sans CJK SC, Noto Sans SC, PingFang SC, Microsoft YaHei, sans-serif"
 COMPONENTS = Path(__file__).parent / "components"
 LANGUAGE_COOKIE = "gridwhistle_lang"  # the account's corner writes it; no secret
 
@@ -83,6 +84,8 @@ def corner(lang: str, who: Viewer | None) -> None:
         "differ": _("The two new passwords differ."),
         "away": _("The server does not answer. Try again in a moment."),
     }
+    if demo():
+        words["demo"] = _("Demo data")
     data: dict[str, Any] = {"lang": lang, "other": "en" if lang == "zh" else "zh", "words": words}
     if who is not None:
         area = directory().areas.get(who.area)
@@ -92,6 +95,22 @@ def corner(lang: str, who: Viewer | None) -> None:
             "area": who.area if area is None else pick(lang, area.name, area.name_en),
         }
     _corner()(key="account", data=data)
+
+
+def brand(name: str) -> str:
+    """Return the house's sign with its name, as SVG: a grid whose middle cell has whistled."""
+    cells = "".join(
+        f'<rect x="{5 + 5 * column}" y="{7 + 5 * row}" width="4" height="4"'
+        f' fill="{"#ffd93d" if (column, row) == (1, 1) else "#ffffff"}"/>'
+        for row in range(3)
+        for column in range(3)
+    )
+    wide = sum(17 if ord(letter) > 0x2E7F else 9.4 for letter in name)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{34 + wide:.0f}" height="28" viewBox="0 0 {34 + wide:.0f} 28">'
+        f'<rect y="2" width="24" height="24" rx="4" fill="#1b4f8f"/>{cells}'
+        f'<text x="33" y="20" font-size="17" font-weight="700" fill="#14191e" font-family="{FONTS}">{name}</text></svg>'
+    )
 
 
 def remember_language() -> None:

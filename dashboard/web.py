@@ -56,8 +56,9 @@ _OPTIONS = {
     "client.toolbarMode": "minimal",
     # A traceback is for the log, not for a stranger's screen.
     "client.showErrorDetails": "none",
+    "client.showErrorLinks": False,
     "theme.base": "light",
-    "theme.primaryColor": "#1f5fa8",
+    "theme.primaryColor": "#1b4f8f",
     "theme.backgroundColor": "#f3f5f6",
     "theme.secondaryBackgroundColor": "#e9edf0",
     "theme.textColor": "#14191e",

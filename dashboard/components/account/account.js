@@ -27,8 +27,7 @@ function leave(everywhere, lang) {
 }
 
 function menu(words) {
-  return `<button data-do="language">${esc(words.language)}</button>
-    <button data-do="password">${esc(words.password)}</button>
+  return `<button data-do="password">${esc(words.password)}</button>
     <button data-do="out">${esc(words.out)}</button>
     <button data-do="everywhere">${esc(words.everywhere)}</button>`;
 }
@@ -61,11 +60,12 @@ async function change(form, words, lang) {
 
 function draw(host, data) {
   const { words, lang, other } = data;
+  const always = `${words.demo ? `<span class="demo">${esc(words.demo)}</span>` : ""}
+      <button class="plain tongue" data-do="language">${esc(words.language)}</button>`;
   if (!data.name) {
-    host.innerHTML = `<button class="plain" data-do="language">${esc(words.language)}</button>
-      <button class="plain" data-do="in">${esc(words.in)}</button>`;
+    host.innerHTML = `${always}<button class="plain" data-do="in">${esc(words.in)}</button>`;
   } else {
-    host.innerHTML = `<button class="who" aria-haspopup="menu" aria-expanded="false" data-do="menu">${esc(data.name)}
+    host.innerHTML = `${always}<button class="who" aria-haspopup="menu" aria-expanded="false" data-do="menu">${esc(data.name)}
       <small>${esc(data.role)} · ${esc(data.area)}</small></button><div class="menu" hidden>
       <p><b>${esc(data.name)}</b>${esc(data.role)} · ${esc(data.area)}</p>${menu(words)}</div>${dialog(words)}`;
   }
