@@ -34,7 +34,7 @@ from tests.conftest import _address, _administer
 from tests.small_city import CITY, COUNTY, EAST, TOWN
 
 PASSWORD = "correct horse"
-CROWD = 20_000
+CROWD = 100_000
 LIVED_DAYS, PER_DAY = 45, 20
 # Who opens each page here; "" is a visitor.
 OPENED_BY = {
