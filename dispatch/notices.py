@@ -1,7 +1,8 @@
 """Tell people: follow the events after their commit, keep messages in an outbox, send what is still true.
 
-Nothing here runs inside the transaction of a change. Each channel is drained by a thread of its own, so one that is
-slow or down delays only itself; addresses are Apprise URLs from the environment and are never written anywhere.
+Nothing here runs inside the transaction of a change. Each line (a channel, or the addresses that an area has of its
+own on it) is drained by a thread of its own, so one that is slow or down delays only itself; addresses are Apprise
+URLs from the environment and are never written anywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,13 +38,15 @@ INCIDENTS_LIMIT = 20_000  # looked at for reminders and calls in one run
 EVENT_AGE = timedelta(hours=24)  # of what lies further back, reminders and the ladder tell
 CLAIM_ROWS = 200  # messages taken from the outbox at a time
 LEASE = timedelta(minutes=2)  # after which what a dead process had taken is taken again
-DRAIN_S = 20.0  # one thread's turn at a channel
+DRAIN_S = 20.0  # one thread's turn at a line
+LINES_AT_ONCE = 32  # drained side by side; the others come with the next run
 CONNECT_S, READ_S = 3.0, 5.0  # patience with an address
 KEPT = timedelta(days=30)  # after which what is over is forgotten
 
 Deliver = Callable[[Sequence[str], str, str], str | None]
 _clock = msgspec.json.Decoder(Clock)
 _parts = msgspec.json.Decoder(list[dict[str, Any]])
+_said = msgspec.json.Decoder(dict[str, Any])
 _log = logging.getLogger("notices")
 _FACTS = (
     "i.id, i.number, i.category, i.severity, i.area_code, i.level, i.holder, i.awaits, i.segment,"
@@ -100,7 +103,8 @@ def follow(cursor: Cursor, law: Policy, now: datetime) -> int:
     of_parts = [verb for verb, held in by_verb.items() if any(rule.to in rules.OF_PARTS for rule in held)]
     query = (
         "select incident_id, seq, verb, at, tx::text::bigint,"
-        " case when verb = any(%s) then (data -> 'assignments')::text end from event where tx >= %s::text::xid8"
+        " case when verb = any(%s) then (data -> 'assignments')::text"
+        " when verb = 'breach' then (data -> 'said')::text end from event where tx >= %s::text::xid8"
         " and tx < %s::text::xid8 and verb = any(%s) order by tx, incident_id, seq"
     )
     cursor.execute(f"{query} limit %s", (of_parts, since, upto, list(by_verb), EVENTS_LIMIT))
@@ -116,25 +120,31 @@ def follow(cursor: Cursor, law: Policy, now: datetime) -> int:
     fresh = [e for e in events if now - e[3] <= EVENT_AGE]
     facts = facts_of(cursor, {e[0] for e in fresh})
     found: dict[tuple[int, str, str], Message] = {}
-    for incident_id, seq, verb, _, _, parts in fresh:
+    for incident_id, seq, verb, _, _, data in fresh:
         one = facts[incident_id]
         for rule in by_verb[verb]:
             if one.severity not in rule.severities:
                 continue
             if rule.to in rules.OF_PARTS:
-                for to in rules.told_of_parts(rule.to, _parts.decode(parts or "[]")):
+                for to in rules.told_of_parts(rule.to, _parts.decode(data or "[]")):
                     if not rules.untrue(rule.holds, to if rule.holds == "unanswered" else one.holder, one):
                         key = f"{rule.slug}/{incident_id}/e{seq}/{to}"
                         made = _message(law, rule, key, to, rule.channels, rule.holds, one)
                         found[incident_id, rule.slug, to] = made
                 continue
-            holder_told = rules.receiver(rule.to, rule.level, one)
-            if holder_told is not None and not rules.untrue(rule.holds, one.holder, one):
+            told_as, to_team = one, ""
+            if verb == "breach":
+                # Whose clock it was, and which: an assisting team's silence is not its lead's.
+                said = _said.decode(data or "{}")
+                told_as = replace(one, awaits=said.get("clock", one.awaits))
+                to_team = f"team/{said['team']}" if rule.to == "holder" and "team" in said else ""
+            receiver = to_team or rules.receiver(rule.to, rule.level, one)
+            if receiver is not None and not rules.untrue(rule.holds, one.holder, one):
                 # One stretch of waiting is told once, whatever led to it.
                 mark = f"s{one.segment}" if rule.holds in rules.AWAITED else f"e{seq}"
-                key = f"{rule.slug}/{incident_id}/{mark}/{holder_told}"
-                made = _message(law, rule, key, holder_told, rule.channels, rule.holds, one)
-                found[incident_id, rule.slug, ""] = made
+                key = f"{rule.slug}/{incident_id}/{mark}/{receiver}"
+                made = _message(law, rule, key, receiver, rule.channels, rule.holds, told_as)
+                found[incident_id, rule.slug, to_team] = made
     write(cursor, law, found.values(), now)
     cursor.execute("update told set tx = %s, at = %s where name = %s", (upto, now, NAME))
     return len(events)
@@ -167,14 +177,15 @@ def write(cursor: Cursor, law: Policy, messages: Iterable[Message], now: datetim
         if APP in one.channels:
             inside.append((one.key, facts.id, facts.severity, one.receiver, now, one.zh, one.en))
         at = rules.may_go(facts.severity, now, law.notices, law.calendar)
+        place = rules.reached_at(one.receiver, facts.area_code)
         for slug in one.channels:
             channel = law.notices.channels.get(slug)
-            if channel is not None and addresses_of(channel.env, facts.area_code):
+            if channel is not None and addresses_of(channel.env, place):
                 outside.append(
                     (
-                        f"{one.key}/{slug}", facts.id, facts.severity, one.receiver, facts.area_code, slug,
-                        one.holds, one.receiver if one.holds == "unanswered" else facts.holder, one.zh, one.en,
-                        now, at,
+                        f"{one.key}/{slug}", facts.id, facts.severity, one.receiver, place,
+                        line_of(slug, channel.env, place), one.holds,
+                        one.receiver if one.holds == "unanswered" else facts.holder, one.zh, one.en, now, at,
                     )
                 )  # fmt: skip
     if inside:
@@ -236,14 +247,25 @@ def facts_of(cursor: Cursor, ids: Iterable[int]) -> dict[int, Facts]:
 
 def addresses_of(env: str, area_code: str, held: Mapping[str, str] = os.environ) -> list[str]:
     """Return a channel's addresses for an area: those of the nearest area that has its own, else everybody's."""
-    for code in ancestors(area_code):
-        if own := held.get(f"{env}_{code}"):
-            return own.split()
-    return held.get(env, "").split()
+    own = _own(env, area_code, held)
+    return held.get(f"{env}_{own}" if own else env, "").split()
+
+
+def line_of(slug: str, env: str, area_code: str, held: Mapping[str, str] = os.environ) -> str:
+    """Return the line by which a channel reaches an area: `slug`, or `slug/<code>` for an area with its own addresses.
+
+    What goes out by one line waits for nothing that goes by another.
+    """
+    own = _own(env, area_code, held)
+    return f"{slug}/{own}" if own else slug
+
+
+def _own(env: str, area_code: str, held: Mapping[str, str]) -> str:
+    return next((code for code in ancestors(area_code) if held.get(f"{env}_{code}", "").strip()), "")
 
 
 class Sender:
-    """Drain the outbox, one thread a channel; a channel still busy from the last time is left to it.
+    """Drain the outbox, one thread a line; a line still busy from the last time is left to it.
 
     `deliver(addresses, title, body)` returns None, or why it failed; it must not raise.
     """
@@ -254,41 +276,55 @@ class Sender:
         self._busy: dict[str, threading.Thread] = {}
 
     def send(self, law: Policy, now: datetime, patience_s: float) -> list[str]:
-        """Start every channel that has something due, wait up to `patience_s`; return the channels still at it."""
-        for slug in law.notices.channels:
-            thread = self._busy.get(slug)
-            if thread is None or not thread.is_alive():
+        """Start every line that has something due, wait up to `patience_s`; return the lines still at it."""
+        self._busy = {line: thread for line, thread in self._busy.items() if thread.is_alive()}
+        for line in self._due(law, now):
+            if len(self._busy) >= LINES_AT_ONCE:
+                break
+            if line not in self._busy:
                 thread = threading.Thread(
-                    target=self._drain_safely, args=(slug, law, now), name=f"notices-{slug}", daemon=True
+                    target=self._drain_safely, args=(line, law, now), name=f"notices-{line}", daemon=True
                 )
-                self._busy[slug] = thread
+                self._busy[line] = thread
                 thread.start()
         deadline = time.monotonic() + patience_s
         for thread in self._busy.values():
             thread.join(max(0.0, deadline - time.monotonic()))
-        return [slug for slug, thread in self._busy.items() if thread.is_alive()]
+        return [line for line, thread in self._busy.items() if thread.is_alive()]
 
-    def _drain_safely(self, slug: str, law: Policy, now: datetime) -> None:
+    def _due(self, law: Policy, now: datetime) -> list[str]:
+        """Return the lines that have something due and are not left alone, the gravest and longest due first."""
+        with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
+            rows = connection.execute(
+                "select o.channel from outbox o left join channel_health h on h.name = o.channel"
+                " where o.state in ('waiting', 'sending') and o.next_at <= %s"
+                " and (h.closed_until is null or h.closed_until <= %s)"
+                " group by o.channel order by min(o.severity), min(o.next_at), o.channel",
+                (now, now),
+            ).fetchall()
+        return [line for (line,) in rows if _slug(line) in law.notices.channels]
+
+    def _drain_safely(self, line: str, law: Policy, now: datetime) -> None:
         try:
-            self.drain(slug, law, now)
+            self.drain(line, law, now)
         except psycopg.Error as fault:
             # What was taken comes back when its lease ends.
-            _log.warning("channel %s: %s", slug, type(fault).__name__)
+            _log.warning("channel %s: %s", line, type(fault).__name__)
 
-    def drain(self, slug: str, law: Policy, now: datetime) -> int:
-        """Send what is due on one channel until nothing is, it fails, or its turn is over; return messages sent."""
+    def drain(self, line: str, law: Policy, now: datetime) -> int:
+        """Send what is due on one line until nothing is, it fails, or its turn is over; return messages sent."""
         sent = 0
         began = time.monotonic()
         with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
             cursor = connection.cursor()
-            while time.monotonic() - began < DRAIN_S and _is_open(cursor, slug, now):
-                taken = _claim(cursor, slug, now)
+            while time.monotonic() - began < DRAIN_S and _is_open(cursor, line, now):
+                taken = _claim(cursor, line, now)
                 if not taken:
                     break
-                bundles = _bundles(cursor, law, slug, taken, now)
+                bundles = _bundles(cursor, law, line, taken, now)
                 while bundles and time.monotonic() - began < DRAIN_S:
                     rows = bundles.pop(0)
-                    if not self._send(cursor, law, slug, rows, now):
+                    if not self._send(cursor, law, line, rows, now):
                         break
                     sent += 1
                 # What this turn did not come to waits for the next.
@@ -301,10 +337,10 @@ class Sender:
         return sent
 
     def _send(
-        self, cursor: Cursor, law: Policy, slug: str, rows: Sequence[tuple[Any, ...]], now: datetime
+        self, cursor: Cursor, law: Policy, line: str, rows: Sequence[tuple[Any, ...]], now: datetime
     ) -> bool:
         """Send one message that bundles rows; note what came of it, and return whether it was taken."""
-        channel = law.notices.channels[slug]
+        channel = law.notices.channels[_slug(line)]
         ids = [row[0] for row in rows]
         title, body = rules.bundle([row[6] for row in rows], law.notices.lines)
         cause = self._deliver(addresses_of(channel.env, rows[0][4]), title, body)
@@ -317,23 +353,23 @@ class Sender:
             cursor.execute(
                 "insert into channel_health (name, last_sent_at) values (%s, %s) on conflict (name) do update"
                 " set failures = 0, closed_until = null, cause = null, last_sent_at = excluded.last_sent_at",
-                (slug, now),
+                (line, now),
             )
             return True
         failures = _scalar(
             cursor,
             "insert into channel_health as h (name, failures, cause) values (%s, 1, %s) on conflict (name)"
             " do update set failures = h.failures + 1, cause = excluded.cause returning failures",
-            (slug, cause),
+            (line, cause),
         )
         again = now + rules.wait(int(failures))
-        cursor.execute("update channel_health set closed_until = %s where name = %s", (again, slug))
+        cursor.execute("update channel_health set closed_until = %s where name = %s", (again, line))
         cursor.execute(
             "update outbox set attempts = attempts + 1, cause = %s, next_at = %s,"
             " state = case when attempts + 1 >= %s then 'dead' else 'waiting' end where id = any(%s)",
             (cause, again, rules.ATTEMPTS_LIMIT, ids),
         )
-        _log.warning("channel %s failed: %s; %d message(s) wait", slug, cause, len(ids))
+        _log.warning("channel %s failed: %s; %d message(s) wait", line, cause, len(ids))
         return False
 
 
@@ -488,26 +524,30 @@ def _message(
     return Message(key, to, channels, holds, facts, rule.zh.format(**words), rule.en.format(**words))
 
 
-def _is_open(cursor: Cursor, slug: str, now: datetime) -> bool:
-    cursor.execute("select closed_until from channel_health where name = %s", (slug,))
+def _slug(line: str) -> str:
+    return line.partition("/")[0]
+
+
+def _is_open(cursor: Cursor, line: str, now: datetime) -> bool:
+    cursor.execute("select closed_until from channel_health where name = %s", (line,))
     row = cursor.fetchone()
     return row is None or row[0] is None or row[0] <= now
 
 
-def _claim(cursor: Cursor, slug: str, now: datetime) -> list[tuple[Any, ...]]:
-    """Take what is due on a channel, gravest first; what is taken comes back by itself if nobody says more."""
+def _claim(cursor: Cursor, line: str, now: datetime) -> list[tuple[Any, ...]]:
+    """Take what is due on a line, gravest first; what is taken comes back by itself if nobody says more."""
     cursor.execute(
         "with due as (select id from outbox where channel = %s and state in ('waiting', 'sending')"
         " and next_at <= %s order by severity, id limit %s for update skip locked),"
         " taken as (update outbox o set state = 'sending', next_at = %s from due where o.id = due.id returning o.*)"
         " select id, incident_id, severity, receiver, area_code, holds, zh, holder from taken order by severity, id",
-        (slug, now, CLAIM_ROWS, now + LEASE),
+        (line, now, CLAIM_ROWS, now + LEASE),
     )
     return cursor.fetchall()
 
 
 def _bundles(
-    cursor: Cursor, law: Policy, slug: str, rows: Sequence[tuple[Any, ...]], now: datetime
+    cursor: Cursor, law: Policy, line: str, rows: Sequence[tuple[Any, ...]], now: datetime
 ) -> list[list[tuple[Any, ...]]]:
     """Drop what is no longer true, put off what would be too much, and bundle the rest by receiver."""
     facts = facts_of(cursor, {row[1] for row in rows})
@@ -527,7 +567,7 @@ def _bundles(
     cursor.execute(
         "select receiver, max(sent_at), count(distinct sent_at), min(sent_at) from outbox where channel = %s"
         " and state = 'sent' and receiver = any(%s) and sent_at > %s group by 1",
-        (slug, list(by_receiver), now - timedelta(hours=1)),
+        (line, list(by_receiver), now - timedelta(hours=1)),
     )
     lately = {to: (latest, count, earliest) for to, latest, count, earliest in cursor.fetchall()}
     bundles = []

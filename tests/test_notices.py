@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import email
 import json
 import logging
+import re
 import shutil
+import socketserver
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.header import decode_header, make_header
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,7 +33,7 @@ from jobs.notices import tell
 from models import loading, migrate, servers
 from models.servers import psycopg_dsn
 from tests import small_city
-from tests.small_city import COUNTY, EAST, IN_EAST, TOWN
+from tests.small_city import COUNTY, EAST, IN_EAST, IN_WEST, TOWN, WEST
 
 NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)  # ten in the morning of a working Friday
 MINUTE = timedelta(minutes=1)
@@ -105,10 +110,17 @@ def rows(desk: Desk, query: str) -> list[tuple[Any, ...]]:
     return desk.ask(lambda cursor: cursor.execute(query.encode()).fetchall())
 
 
-def opened(desk: Desk, serial: int, category: str, at: datetime = NOW) -> int:
+def opened(
+    desk: Desk,
+    serial: int,
+    category: str,
+    at: datetime = NOW,
+    where: tuple[str, tuple[float, float]] = (EAST, IN_EAST),
+) -> int:
     number = number_of("hotline", str(serial))
+    area, (lon, lat) = where
     report = Report(
-        number, "hotline", str(serial), category, "有人反映", f"{serial}号", EAST, *IN_EAST, "point", at
+        number, "hotline", str(serial), category, "有人反映", f"{serial}号", area, lon, lat, "point", at
     )
     (outcome,) = desk.report([report], at)
     assert outcome.incident_id is not None
@@ -125,8 +137,10 @@ def police(desk: Desk) -> Actor:
     return Actor("crew", "team", TOWN, row[0])
 
 
-def sent_to_police(desk: Desk, serial: int, at: datetime = NOW) -> int:
-    incident = opened(desk, serial, THEFT, at)
+def sent_to_police(
+    desk: Desk, serial: int, at: datetime = NOW, where: tuple[str, tuple[float, float]] = (EAST, IN_EAST)
+) -> int:
+    incident = opened(desk, serial, THEFT, at, where)
     act(desk, incident, "accept", CENTRE, at)
     act(desk, incident, "dispatch", CENTRE, at, team_id=police(desk).team_id)
     return incident
@@ -264,6 +278,141 @@ def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: 
         time.sleep(0.1)
     assert sorted(slow.got) == [f"特急件：电信网络诈骗正在发生（{n}号）" for n in (1, 2)]
     slow.close()
+
+
+def test_one_areas_address_that_is_down_or_slow_holds_up_no_other_areas(
+    desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two villages with a chat group each on one channel: the one hangs, then refuses, the other hears at once."""
+    other, group = Webhook(), "GRIDWHISTLE_NOTIFY_GROUP"
+    monkeypatch.setenv(f"{group}_{EAST}", hook.url)
+    monkeypatch.setenv(f"{group}_{WEST}", other.url)
+    hook.delay_s = 3.0
+    sent_to_police(desk, 1)
+    sent_to_police(desk, 2, where=(WEST, IN_WEST))
+    began = time.monotonic()
+    tell(desk, NOW)
+    assert time.monotonic() - began < 3.0
+    assert (hook.got, len(other.got)) == ([], 1)
+    assert {channel for channel, _, _ in outbox(desk)} == {f"group/{EAST}", f"group/{WEST}"}
+    for _ in range(100):
+        if hook.got:
+            break
+        time.sleep(0.1)
+    hook.delay_s, hook.status = 0.0, 503
+    for minute in range(3, 40, 3):
+        sent_to_police(desk, 10 + minute, NOW + minute * MINUTE)
+        sent_to_police(desk, 60 + minute, NOW + minute * MINUTE, (WEST, IN_WEST))
+        tell(desk, NOW + minute * MINUTE)
+        assert f"{60 + minute}号" in other.got[-1], "a neighbour's dead address held it up"
+    health = dict(rows(desk, "select name, failures from channel_health"))
+    assert health[f"group/{EAST}"] > 1
+    assert health[f"group/{WEST}"] == 0
+    other.close()
+
+
+def test_a_role_is_reached_by_the_addresses_of_its_own_area(
+    desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the county is told goes to the county's telephone, whatever the town has of its own."""
+    of_county = Webhook()
+    monkeypatch.setenv(f"GRIDWHISTLE_NOTIFY_SMS_{TOWN}", hook.url)
+    monkeypatch.setenv(f"GRIDWHISTLE_NOTIFY_SMS_{COUNTY}", of_county.url)
+    opened(desk, 1, FRAUD)
+    tell(desk, NOW)
+    assert of_county.got == ["特急件：电信网络诈骗正在发生（1号）"]
+    _hour(desk, NOW + 8 * MINUTE)  # the town's duty leader is called by text message
+    assert "电信网络诈骗正在发生（1号）超时无人签收，请督促" in hook.got[-1]
+    assert len(of_county.got) == 1
+    of_county.close()
+
+
+def test_an_assisting_teams_silence_is_told_to_it_and_not_to_the_lead(desk: Desk) -> None:
+    """The lead came in time: what is late is the helper's answer, by name."""
+    incident = sent_to_police(desk, 1)
+    lead = police(desk)
+    assert lead.team_id is not None
+    (helper,) = (
+        row[0] for row in rows(desk, "select id from team where trade <> 'police' order by id limit 1")
+    )
+    act(desk, incident, "pick_up", lead, NOW + MINUTE)
+    act(desk, incident, "arrive", lead, NOW + 2 * MINUTE, position=list(IN_EAST))
+    act(desk, incident, "add_assist", CENTRE, NOW + 3 * MINUTE, team_id=helper)
+    _hour(desk, NOW + 40 * MINUTE)
+    late = "select receiver, zh from notice where key like 'late/%'"
+    assert rows(desk, late) == [(f"team/{helper}", "已超时：盗窃扒窃线索（1号），还须签收")]
+
+
+class Mailbox:
+    """A real SMTP server, as much of it as a letter needs."""
+
+    def __init__(self) -> None:
+        self.letters: list[str] = []
+        box = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(b"220 here\r\n")
+                while line := self.rfile.readline():
+                    match line[:4].upper():
+                        case b"DATA":
+                            self.wfile.write(b"354 go on\r\n")
+                            text = b""
+                            while (part := self.rfile.readline()) not in (b".\r\n", b""):
+                                text += part
+                            box.letters.append(text.decode())
+                            self.wfile.write(b"250 taken\r\n")
+                        case b"QUIT":
+                            self.wfile.write(b"221 bye\r\n")
+                            return
+                        case _:
+                            self.wfile.write(b"250 fine\r\n")
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_a_letter_goes_out_by_a_real_mail_server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Mailbox()
+    monkeypatch.setenv(
+        "GRIDWHISTLE_NOTIFY_MAIL",
+        f"mailto://127.0.0.1:{box.port}?from=desk@city.example&to=county@city.example&mode=insecure&format=text",
+    )
+    law = desk.policy()
+    rule = replace(law.notices.rules[0], channels=("mail",))
+    mailed = replace(law, notices=replace(law.notices, rules=(rule,)))
+    sent_to_police(desk, 1)
+    desk.ask(lambda cursor: notices.follow(cursor, mailed, NOW))
+    assert Sender(desk.dsn).send(mailed, NOW, 20.0) == []
+    assert outbox(desk) == [("mail", "sent", None)]
+    letter = email.message_from_string(box.letters[0])
+    assert str(make_header(decode_header(letter["Subject"]))) == "网格哨：1 条提醒"
+    text = next(part for part in letter.walk() if part.get_content_type() == "text/plain")
+    body = text.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    assert "新派件：盗窃扒窃线索（1号），请签收" in body.decode()
+    box.close()
+
+
+def test_every_kind_of_address_that_the_documents_name_is_one_that_can_be_sent_to() -> None:
+    """WeCom, DingTalk, Feishu, a text message gateway, e-mail and a plain webhook, with our patience added."""
+    import apprise
+
+    text = Path(__file__).parents[1].joinpath("docs", "assignment.md").read_text("utf-8")
+    table = text.partition("| to reach |")[2].partition("\n\n")[0]
+    examples = re.findall(r"`(\w+://[^`]+)`", table)
+    kinds = [
+        type(apprise.Apprise.instantiate(f"{one}{'&' if '?' in one else '?'}cto=3&rto=5")) for one in examples
+    ]
+    assert [kind.__name__ for kind in kinds] == [
+        "NotifyWeComBot", "NotifyDingTalk", "NotifyFeishu", "NotifyForm", "NotifyEmail", "NotifyJSON",
+    ]  # fmt: skip
 
 
 def test_messages_to_one_receiver_are_bundled_and_spaced(desk: Desk, hook: Webhook) -> None:

@@ -128,6 +128,12 @@ def receiver(to: str, level: str, facts: Facts) -> str | None:
     return f"{to}/{area}"
 
 
+def reached_at(told: str, area_code: str) -> str:
+    """Return the area whose addresses reach a receiver: that of the role that is told, and of a team the incident's."""
+    kind, _, where = told.partition("/")
+    return area_code if kind == "team" else where
+
+
 def untrue(holds: str, holder: str, facts: Facts | None) -> str | None:
     """Return why a message is no longer true, or None while it is.
 
