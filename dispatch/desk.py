@@ -192,6 +192,9 @@ class Desk:
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", None, change))
                 continue
+            if report.imported:
+                # Its own time is the source's: when we heard of it is kept too, or nothing would bear that out.
+                change.said["received_at"] = now.isoformat()
             opened[number] = report
             incident = Incident(ids[number])
             one = Held(incident, received_at=now)

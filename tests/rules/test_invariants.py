@@ -188,7 +188,7 @@ def test_the_rows_of_the_database_are_the_folds_of_its_events_and_the_audit_find
             assert done.rowcount == 1
             faults = audit.verify(connection).faults
             assert faults
-            assert (faults[0].incident_id, faults[0].seq) == (incident, seq), edit
+            assert (faults[0].incident_id, faults[0].key) == (incident, seq), edit
             connection.rollback()
 
 

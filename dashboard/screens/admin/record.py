@@ -109,7 +109,15 @@ def verification(f: Frame) -> None:
         else:
             st.error(_("{n} places are not as they were written.").format(n=len(faults)))
             st.dataframe(
-                [{_("Incident"): a, _("Event"): b, _("What"): c} for a, b, c in faults], hide_index=True
+                [
+                    {
+                        _("Incident"): each.incident_id,
+                        _("Row"): f"{each.table} {each.key}",
+                        _("What"): each.words(f.lang),
+                    }
+                    for each in faults
+                ],
+                hide_index=True,
             )
 
 
@@ -127,7 +135,7 @@ def _verify(f: Frame, number: int | None) -> None:
         st.warning(_("There is no incident with this number."))
         st.session_state.pop("verified", None)
         return
-    faults = [(each.incident_id, each.seq, each.what) for each in verdict.faults or ()]
+    faults = list(verdict.faults or ())
     st.session_state["verified"] = (
         verdict.events, verdict.incidents, round(clock.monotonic() - began, 1), datetime.now(UTC), faults,
     )  # fmt: skip
