@@ -19,12 +19,9 @@ from dashboard.words import Translate, chosen, translator
 from dispatch.desk import Outcome
 from dispatch.messages import show_number
 from dispatch.rules.chain import STEPS, Command, Incident, Step
+from dispatch.rules.law import BESIDE
 from models.servers import addresses
 
-# What may happen beside a person without taking their step from them.
-BESIDE = frozenset(
-    {"note", "remind", "breach", "absorb", "supervise", "escalate", "arrive", "name_commander"}
-)
 CONFLICT, REFUSED, FRESH, WRITTEN = "wb-conflict", "wb-refused", "wb-fresh", "wb-written"
 OPENED = "wb-opened"  # the dialog that is open: it stays open whatever else the page hears meanwhile
 
@@ -66,14 +63,14 @@ def _pressed(verb: str, incident: Incident, args: Mapping[str, Any], field_key: 
     door = reads()
     st.session_state.pop(REFUSED, None)
     news = since(door, who.actor, incident.id, incident.seq)
-    quicker = [
-        each for each in news if each.verb not in BESIDE and each.actor not in (who.actor.id, "system")
-    ]
-    if quicker:
-        told_conflict = conflict_words(quicker[-1], incident, verb, lang)
-        st.session_state[CONFLICT] = Conflict(incident.id, told_conflict, verb, dict(args), news[-1].seq)
+    if _conflicting(news, who, incident, verb, args, lang):
         return False
     outcome = act(door, [command(verb, incident, who, args)])[0]
+    if outcome.refusal is not None and outcome.refusal.code == "overtaken":
+        # Somebody acted between our look and our press.
+        news = since(door, who.actor, incident.id, incident.seq)
+        if _conflicting(news, who, incident, verb, args, lang):
+            return False
     if outcome.refusal is not None:
         st.session_state[REFUSED] = (incident.id, outcome.refusal.words(lang))
         return False
@@ -84,9 +81,24 @@ def _pressed(verb: str, incident: Incident, args: Mapping[str, Any], field_key: 
     return True
 
 
+def _conflicting(
+    news: Sequence[Last], who: Viewer, incident: Incident, verb: str, args: Mapping[str, Any], lang: str
+) -> bool:
+    """Put a conflict on the page where another person's step came before one's own; return whether it did."""
+    quicker = [
+        each for each in news if each.verb not in BESIDE and each.actor not in (who.actor.id, "system")
+    ]
+    if quicker:
+        told_conflict = conflict_words(quicker[-1], incident, verb, lang)
+        st.session_state[CONFLICT] = Conflict(incident.id, told_conflict, verb, dict(args), news[-1].seq)
+    return bool(quicker)
+
+
 def command(verb: str, incident: Incident, who: Viewer, args: Mapping[str, Any]) -> Command:
     """Return the command of a press: pressed twice on the same state, it is one."""
-    return Command(verb, incident.id, who.actor, f"desk-{who.actor.id}-{incident.seq}", dict(args))
+    return Command(
+        verb, incident.id, who.actor, f"desk-{who.actor.id}-{incident.seq}", dict(args), incident.seq
+    )
 
 
 def act(door: Reads, commands: Sequence[Command]) -> list[Outcome]:

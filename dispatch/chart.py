@@ -6,21 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from dispatch.rules.law import ASSIGNMENT_STATES, ENDED, MODE_NAMES, STATES, STEPS, Step
+from dispatch.rules.law import ASSIGNMENT_STATES, ENDED, MODE_NAMES, ROLE_NAMES, STATES, STEPS, Step
 from dispatch.rules.refusals import FIELDS
 
-ROLES: dict[str, tuple[str, str]] = {
-    "resident": ("群众", "resident"),
-    "grid_worker": ("网格员", "grid worker"),
-    "grid_head": ("网格长", "grid head"),
-    "village": ("村(社区)", "village station"),
-    "team": ("队伍", "team"),
-    "dispatcher": ("派遣员", "dispatcher"),
-    "duty_leader": ("值班长", "duty leader"),
-    "county": ("县级中心", "county centre"),
-    "city": ("市级中心", "city centre"),
-    "leader": ("领导", "leader"),
-    "system": ("系统", "the system"),
+ROLES = {
+    role: name for role, name in ROLE_NAMES.items() if any(role in step.roles for step in STEPS.values())
 }
 
 HEAD = """\

@@ -19,8 +19,8 @@ import redis
 
 from dispatch import store
 from dispatch.rules import policy as policies
-from dispatch.rules.chain import decide, evolve, open_report, route
-from dispatch.rules.incident import SYSTEM, Around, Change, Command, Event, Incident, Report
+from dispatch.rules.chain import decide, evolve, open_report, overtaken, route
+from dispatch.rules.incident import SYSTEM, Around, Change, Command, Done, Event, Incident, Report
 from dispatch.rules.places import place_of, places_around
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refusal
@@ -222,6 +222,7 @@ class Desk:
         known = store.receipts(cursor, keys)
         around = Around(self._teams(cursor), lambda: self._assignment_ids.take(cursor))
         before = {key: store.live_by_team(h.incident) for key, h in held.items()}
+        news = store.done_since(cursor, _unseen(commands, held))
         outcomes: list[Outcome] = []
         events: list[Event] = []
         changed: dict[int, Held] = {}
@@ -242,12 +243,16 @@ class Desk:
             if command.verb == "merge" and other is not None:
                 # Both change, so it counts as done after what either of them has seen.
                 at = max(at, _moment(command, other.incident, now))
-            change = decide(incident, command, law, around, at)
+            refused = overtaken(command, news.get(incident.id, ()), law)
+            change = refused or decide(incident, command, law, around, at)
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", incident.id, change))
                 continue
             events.append(
                 _happen(incident, at, command.verb, command.actor.id, command.id, law.version, change)
+            )
+            news.setdefault(incident.id, []).append(
+                Done(incident.seq, command.verb, command.actor.id, incident.last_at)
             )
             changed[incident.id] = mine
             fresh[key] = incident.id
@@ -378,6 +383,16 @@ class _Transaction:
             self._connection.commit()
         elif not self._connection.closed:
             self._connection.rollback()
+
+
+def _unseen(commands: Sequence[Command], held: dict[int, Held]) -> dict[int, int]:
+    """Return the incidents that went on since somebody saw them, each with the event that was seen last."""
+    seen: dict[int, int] = {}
+    for each in commands:
+        mine = held.get(each.incident_id)
+        if each.seen is not None and mine is not None and mine.incident.seq > each.seen:
+            seen[each.incident_id] = min(each.seen, seen.get(each.incident_id, each.seen))
+    return seen
 
 
 def _into(command: Command) -> int:

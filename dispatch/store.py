@@ -11,7 +11,7 @@ import psycopg
 
 from dispatch.rules import clocks, escalation
 from dispatch.rules.clocks import Clock
-from dispatch.rules.incident import LIVE, Assignment, Change, Event, Incident
+from dispatch.rules.incident import LIVE, Assignment, Change, Done, Event, Incident
 from dispatch.rules.links import GENESIS, link
 from dispatch.rules.routing import Team
 from models.incidents import ID_BLOCK
@@ -164,6 +164,20 @@ def events_of(cursor: Cursor, incident_id: int) -> list[Event]:
         (incident_id,),
     )
     return [Event(*row[:7], _change.decode(row[7])) for row in cursor.fetchall()]  # type: ignore[call-arg]
+
+
+def done_since(cursor: Cursor, seen: dict[int, int]) -> dict[int, list[Done]]:
+    """Return what happened to each incident after an event of it, oldest first; those without news are left out."""
+    found: dict[int, list[Done]] = {}
+    if seen:
+        cursor.execute(
+            "select e.incident_id, e.seq, e.verb, e.actor, e.at from unnest(%s::bigint[], %s::int[]) s(id, seq)"
+            " join event e on e.incident_id = s.id and e.seq > s.seq order by 1, 2",
+            (_array(seen), _array(seen.values())),
+        )
+        for incident_id, *done in cursor.fetchall():
+            found.setdefault(incident_id, []).append(Done(*done))
+    return found
 
 
 def clocks_due(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int | None, str, datetime]]:

@@ -236,6 +236,72 @@ def test_of_two_desks_one_wins_each_incident_and_the_other_reads_who_did_what(ci
     district.check_everything(city)
 
 
+def take_from_each_other(
+    city: str, actor: Actor, seen: dict[int, int], start: Barrier, told: Queue[Any]
+) -> None:
+    """Reassign each incident as it was seen, from a process of its own, each to another team than the other process."""
+    with Desk(city) as desk:
+        desk.roster()
+        start.wait(60)
+        answers = []
+        for i, seq in seen.items():
+            args = {"team_id": 6 if actor.id == DISPATCHER.id else 4, "reason": "就近"}
+            wish = Command("reassign", i, actor, f"r/{actor.id}/{i}", args, seq)
+            [outcome] = desk.act([wish], MONDAY + 5 * MINUTE)
+            answers.append((i, outcome.refusal.code if outcome.refusal else outcome.status,
+                            outcome.refusal.words("en") if outcome.refusal else ""))  # fmt: skip
+    told.put((actor.id, answers))
+
+
+@pytest.mark.processes
+def test_of_two_who_reassign_at_once_the_second_overwrites_nothing_though_it_would_be_lawful(
+    city: str,
+) -> None:
+    """Two hundred cases with a team, each sent elsewhere by two processes at once: one team more, not two."""
+    with Desk(city) as desk:
+        ids = opened(desk, PRESSES)
+        assert set(codes(desk.act([press("accept", i) for i in ids], MONDAY + MINUTE))) == {"done"}
+        sent = [press("dispatch", i, team_id=POLICE) for i in ids]
+        assert set(codes(desk.act(sent, MONDAY + MINUTE))) == {"done"}
+    seen = dict.fromkeys(ids, 3)
+    processes = multiprocessing.get_context("spawn")
+    start, told = processes.Barrier(2), processes.Queue()
+    turned = {i: 3 for n in range(0, PRESSES, 2) for i in (ids[n + 1], ids[n])}
+    both = [
+        processes.Process(target=take_from_each_other, args=(city, who, mine, start, told))
+        for who, mine in ((DISPATCHER, seen), (DUTY, turned))
+    ]
+    for each in both:
+        each.start()
+    answers = {who: {i: rest for i, *rest in given} for who, given in (told.get(timeout=90) for _ in both)}
+    for each in both:
+        each.join(30)
+        assert each.exitcode == 0
+    wins: Counter[str] = Counter()
+    for i in ids:
+        (a, a_said), (b, b_said) = answers[DISPATCHER.id][i], answers[DUTY.id][i]
+        assert {a, b} == {"done", "overtaken"}
+        winner, said = (DISPATCHER, b_said) if a == "done" else (DUTY, a_said)
+        assert f"{winner.id} already did reassign at 09:05" in said
+        wins[winner.id] += 1
+    assert len(wins) == 2, "one was over before the other began"
+    assert district.value(city, "select count(*) from event where verb = 'reassign'") == PRESSES
+    district.check_everything(city)
+
+
+def test_in_one_batch_the_second_of_two_people_is_stopped_too(desk: Desk) -> None:
+    """What the first has just changed is news to the second, though neither is written yet."""
+    [one] = opened(desk, 1)
+    first, second = (
+        Command("escalate", one, who, who.id, {"reason": "协调不动"}, 1) for who in (DISPATCHER, DUTY)
+    )
+    note = Command("note", one, DUTY, "n", {"note": "看到了"}, 1)
+    assert codes(desk.act([first, second, note], MONDAY + MINUTE)) == ["done", "overtaken", "done"]
+    # Having looked, one may.
+    seen = Command("escalate", one, DUTY, "again", {"reason": "协调不动"}, 3)
+    assert codes(desk.act([seen], MONDAY + 2 * MINUTE)) == ["done"]
+
+
 def push_batches(
     city: str, actor: Actor, batches: list[list[Command]], start: Barrier, told: Queue[Any]
 ) -> None:

@@ -60,6 +60,10 @@ EVERYBODY = (
     SYSTEM,
 )  # fmt: skip
 
+_OWN_WORDS = re.compile(
+    r"(person|team|duty|dispatcher|resident|head)[/@]\w+|\w+队\d*|\b(4wh|2wd|12uh|1ud)\b|（(等法院|台风)）|\((等法院|台风)\)"
+    r"|hotline|system|flood|forest_fire|epidemic|event"
+)
 # Who presses each button in these tests, and what they give.
 BUTTONS: dict[str, tuple[Actor, dict[str, Any]]] = {
     "accept": (DISPATCHER, {}),
@@ -164,6 +168,10 @@ def check_words(refusal: Refusal) -> None:
     assert re.search(r"[\u4e00-\u9fff]", zh)
     assert re.fullmatch(r"\S.*[a-z0-9)].*", en)
     assert not {"{", "}"} & {*zh, *en}
+    # No code stands in for a word: people's ids, names of teams, what was typed and units of time are no codes.
+    told = _OWN_WORDS.sub("", zh)
+    assert not re.search(r"[a-z_]{2,}", told), told
+    assert not re.search(r"[\u4e00-\u9fff]", _OWN_WORDS.sub("", en)), en
 
 
 def check_segments(case: Case) -> None:

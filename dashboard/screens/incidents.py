@@ -247,7 +247,7 @@ def _take(
     door: Reads, incident: Incident, step: Step, actor: Actor, args: dict[str, Any], now: datetime, lang: str
 ) -> None:
     """Hand one step to the Desk and show its answer; a repeated press has the same id, and so is one action."""
-    command = Command(step.verb, incident.id, actor, f"page-{actor.id}-{incident.seq}", args)
+    command = Command(step.verb, incident.id, actor, f"page-{actor.id}-{incident.seq}", args, incident.seq)
     outcome = door.act([command], now, addresses().redis_url)[0]
     if outcome.refusal is not None:
         st.session_state[f"refused-{incident.id}"] = outcome.refusal.words(lang)

@@ -22,13 +22,27 @@ from dispatch.rules.incident import (
     Assignment,
     Change,
     Command,
+    Done,
     Event,
     Incident,
     Report,
     Segment,
     reporter_of,
 )
-from dispatch.rules.law import ASSIGNMENT_STATES, ENDED, GRID, MODE_NAMES, STATES, STEPS, TEAM, UNASKED, Step
+from dispatch.rules.law import (
+    ADDS,
+    ASSIGNMENT_STATES,
+    BESIDE,
+    ENDED,
+    GRID,
+    MODE_NAMES,
+    STATES,
+    STEPS,
+    TEAM,
+    UNASKED,
+    Step,
+    not_role,
+)
 from dispatch.rules.places import place_of, places_around
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import FIELDS, Refusal
@@ -36,8 +50,8 @@ from dispatch.rules.routing import choose
 
 __all__ = [
     "ASSIGNMENT_STATES", "ENDED", "LIVE", "STATES", "STEPS", "SYSTEM", "UNASKED", "Actor", "Around", "Assignment",
-    "Change", "Command", "Event", "Incident", "Refusal", "Report", "Segment", "Step", "decide", "evolve", "lawful",
-    "open_report", "place_of", "places_around", "replay", "reporter_of", "route",
+    "Change", "Command", "Done", "Event", "Incident", "Refusal", "Report", "Segment", "Step", "decide", "evolve",
+    "lawful", "open_report", "overtaken", "place_of", "places_around", "replay", "reporter_of", "route",
 ]  # fmt: skip
 
 # What the actor said, kept with the event; everything else in a command's arguments is for the decision alone.
@@ -84,6 +98,34 @@ def decide(
         if name in command.args:
             change.said[name] = command.args[name]
     return change
+
+
+def overtaken(command: Command, since: Iterable[Done], policy: Policy) -> Refusal | None:
+    """Refuse a step whose actor has not seen what another person did meanwhile; `since` is what happened, oldest first.
+
+    What only happens beside a step takes nothing from it, and the machine takes nothing from anybody; but the same
+    thing is not done twice for two who press at once.
+    """
+    step = STEPS.get(command.verb)
+    if command.seen is None or step is None or command.verb in ADDS:
+        return None
+    for done in reversed([each for each in since if each.seq > (command.seen or 0)]):
+        if done.actor in (command.actor.id, SYSTEM.id):
+            continue
+        if done.verb == command.verb or (done.verb not in BESIDE and command.verb not in BESIDE):
+            last = STEPS.get(done.verb)
+            return Refusal(
+                "overtaken",
+                {
+                    "verb_zh": step.zh,
+                    "verb_en": step.en,
+                    "actor": done.actor,
+                    "at": f"{policy.calendar.local(done.at):%H:%M}",
+                    "last_zh": last.zh if last else done.verb,
+                    "last_en": last.en if last else done.verb,
+                },
+            )
+    return None
 
 
 def open_report(report: Report, policy: Policy, around: Around, now: datetime) -> Change | Refusal:
@@ -324,7 +366,7 @@ def _fits(incident: Incident, step: Step, part: Assignment | None) -> bool:
 
 def _not_allowed(incident: Incident, actor: Actor, step: Step, part: Assignment | None) -> Refusal | None:
     if actor.role not in step.roles:
-        return Refusal("not_role", {"role": actor.role, "verb_zh": step.zh, "verb_en": step.en})
+        return not_role(actor.role, step.zh, step.en)
     if actor.role == "system":
         return None
     if actor.role == "resident":

@@ -12,6 +12,16 @@ from dispatch.rules.calendar import Calendar, Limit
 ClockState = Literal["running", "paused", "met", "breached"]
 
 KINDS = ("accept", "dispatch", "pick_up", "arrive", "dispose", "verify", "close")
+# What each waits for, in Chinese and English.
+NAMES: dict[str, tuple[str, str]] = {
+    "accept": ("受理", "acceptance"),
+    "dispatch": ("派遣", "dispatch"),
+    "pick_up": ("签收", "pick-up"),
+    "arrive": ("到场签到", "check-in on site"),
+    "dispose": ("反馈结果", "the result"),
+    "verify": ("核查", "the check"),
+    "close": ("结案", "closing"),
+}
 OF_INCIDENT = ("accept", "dispatch", "verify", "close")
 OF_ASSIGNMENT = ("pick_up", "arrive", "dispose")
 # A promise that the source of an imported incident made: a fixed instant, in no unit of ours.

@@ -124,6 +124,10 @@ def _let_go(part: Assignment, around: Around) -> None:
         team.load -= 1
 
 
+def _named(team: Team) -> dict[str, Any]:
+    return {"team_zh": team.name, "team_en": team.name_en or team.name}
+
+
 def _team(around: Around, team_id: object) -> Team | Refusal:
     team = around.roster.team(team_id) if type(team_id) is int else None
     return team if team is not None else Refusal("unknown_team", {"team": team_id})
@@ -195,9 +199,9 @@ def _dispatch(
     if c.verb == "reassign":
         part = i.lead
         if part is not None and part.team_id == team.id:
-            return Refusal("same_team", {"team": team.name})
+            return Refusal("same_team", _named(team))
     if (held := i.part_of(team.id)) is not None and held.role == "assist":
-        return Refusal("has_part", {"team": team.name})
+        return Refusal("has_part", _named(team))
     dispose = None
     # The team that returned it and gets it again goes on with what was left when it last did; ids are of no help
     # here, since two desks hand them out of different blocks.
@@ -221,7 +225,7 @@ def _add_assist(
     if isinstance(team, Refusal):
         return team
     if i.part_of(team.id) is not None:
-        return Refusal("has_part", {"team": team.name})
+        return Refusal("has_part", _named(team))
     if sum(p.role == "assist" and p.state in LIVE for p in i.parts.values()) >= ASSISTS_LIMIT:
         return Refusal("too_many", {"limit": ASSISTS_LIMIT})
     send(i, change, team.id, policy, around, now, role="assist", whistle=False)
@@ -234,7 +238,8 @@ def _recall_assist(
     part = i.part_of(c.args["team_id"])
     if part is None or part.role != "assist":
         team = around.roster.team(c.args["team_id"]) if type(c.args["team_id"]) is int else None
-        return Refusal("no_part", {"team": team.name if team else c.args["team_id"]})
+        told = {"team_zh": c.args["team_id"], "team_en": c.args["team_id"]}
+        return Refusal("no_part", _named(team) if team else told)
     own = {kind: clocks.pause(clock, now, policy.calendar) for kind, clock in part.clocks.items()}
     change.assignments.append(replace(part, state="recalled", ended_at=now, clocks=own))
     _let_go(part, around)
@@ -264,11 +269,12 @@ def _whistle(
     else:
         team = choose(around.roster, kind.lead, i.area_code, i.lon, i.lat)
     if team is None:
-        return Refusal("no_team", {"trade": kind.lead})
+        zh, en, _ = policy.trades[kind.lead]
+        return Refusal("no_team", {"trade_zh": zh, "trade_en": en})
     if i.part_of(team.id) is not None or any(
         p.state == "review" and p.team_id == team.id for p in i.parts.values()
     ):
-        return Refusal("has_part", {"team": team.name})
+        return Refusal("has_part", _named(team))
     review = clocks.start(_limit(i, policy.review), now, policy.calendar)
     facts = {"asked_by": c.actor.id, "whistle_kind": c.args["whistle_kind"]}
     change.assignments.append(
@@ -366,9 +372,9 @@ def _ask_extension(
     try:
         limit = Limit.parse(str(c.args["limit"]))
         if policy.calendar.seconds(limit) > EXTENSION_LIMIT_S:
-            raise ValueError(f"{limit} is longer than {EXTENSION_LIMIT_S // 86_400} days")
-    except ValueError as fault:
-        return Refusal("limit", {"why": str(fault)})
+            raise ValueError("longer than the longest")
+    except ValueError:
+        return Refusal("limit", {"days": EXTENSION_LIMIT_S // 86_400})
     refusal = _no_extension(i, change.assignments[0], now)
     if refusal is not None:
         return refusal
@@ -813,7 +819,8 @@ def _breach(
             change.assignments.append(replace(part, clocks=part.clocks | {kind: late}))
             change.said |= {"clock": kind, "team": part.team_id}
             return None
-    return Refusal("no_clock", {"clock": kind})
+    zh, en = clocks.NAMES.get(kind, (kind, kind))
+    return Refusal("no_clock", {"clock_zh": zh, "clock_en": en})
 
 
 def _has_passed(clock: Clock | None, now: datetime) -> bool:

@@ -65,13 +65,27 @@ SYSTEM = Actor("system", "system", "")
 
 @dataclass(slots=True)
 class Command:
-    """One wish: `id` makes a repeated press one action; `args` hold what the verb needs."""
+    """One wish: `id` makes a repeated press one action; `args` hold what the verb needs.
+
+    `seen` is the last event that the actor had before their eyes; what another hand did since is not overwritten.
+    """
 
     verb: str
     incident_id: int
     actor: Actor
     id: str
     args: dict[str, Any] = field(default_factory=dict)
+    seen: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step that somebody took, without what it changed."""
+
+    seq: int
+    verb: str
+    actor: str
+    at: datetime
 
 
 @dataclass(slots=True)

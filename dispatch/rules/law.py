@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dispatch.rules.incident import LIVE
+from dispatch.rules.refusals import Refusal
 
 STATES: dict[str, tuple[str, str]] = {
     "reported": ("待受理", "reported"),
@@ -39,6 +40,23 @@ MODE_NAMES: dict[str, tuple[str, str]] = {
     "joint": ("联动", "jointly"),
     "whistle": ("吹哨", "by whistle"),
     "all_net": ("全网联动", "by the whole net"),
+}
+
+ROLE_NAMES: dict[str, tuple[str, str]] = {
+    "resident": ("群众", "resident"),
+    "grid_worker": ("网格员", "grid worker"),
+    "grid_head": ("网格长", "grid head"),
+    "village": ("村(社区)", "village station"),
+    "team": ("队伍", "team"),
+    "dispatcher": ("派遣员", "dispatcher"),
+    "duty_leader": ("值班长", "duty leader"),
+    "county": ("县级中心", "county centre"),
+    "city": ("市级中心", "city centre"),
+    "leader": ("领导", "leader"),
+    "system": ("系统", "the system"),
+    # These look and change no incident; a refusal names them all the same.
+    "auditor": ("审计", "auditor"),
+    "admin": ("管理员", "administrator"),
 }
 
 CENTRE = frozenset({"dispatcher", "duty_leader", "county", "city", "system"})
@@ -81,6 +99,12 @@ def _step(
 ) -> Step:
     return Step(verb, zh, en, frozenset(sources.split()), target, roles, **rest)
 
+
+# What happens beside a person without taking their step from them; and of these, what two may do one after the other.
+BESIDE = frozenset(
+    {"note", "remind", "breach", "absorb", "supervise", "escalate", "arrive", "name_commander"}
+)
+ADDS = frozenset({"note", "remind", "supervise"})
 
 # Not for commands: `open_report` and `route` answer these.
 UNASKED = frozenset({"report", "route"})
@@ -171,3 +195,9 @@ STEPS: dict[str, Step] = {
               while_suspended=True),
     )
 }  # fmt: skip
+
+
+def not_role(role: str, verb_zh: str, verb_en: str) -> Refusal:
+    """Refuse a step to a role, by its name."""
+    zh, en = ROLE_NAMES.get(role, (role, role))
+    return Refusal("not_role", {"role_zh": zh, "role_en": en, "verb_zh": verb_zh, "verb_en": verb_en})

@@ -10,7 +10,7 @@ from typing import Any
 
 from dispatch.rules.areas import Level, at_level, centre_of
 from dispatch.rules.calendar import Calendar
-from dispatch.rules.clocks import KINDS
+from dispatch.rules.clocks import KINDS, NAMES
 from dispatch.rules.law import STEPS
 from dispatch.rules.tables import PolicyError, Table
 
@@ -31,17 +31,7 @@ FIRST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(minutes=10)
 ATTEMPTS_LIMIT = 15  # about an hour and a half in all, then it is dead, with its cause
 
-AWAITED: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "accept": ("受理", "acceptance"),
-        "dispatch": ("派遣", "dispatch"),
-        "pick_up": ("签收", "pick-up"),
-        "arrive": ("到场签到", "check-in on site"),
-        "dispose": ("反馈结果", "the result"),
-        "verify": ("核查", "the check"),
-        "close": ("结案", "closing"),
-    }
-)
+AWAITED = NAMES
 _WORDS = ("kind_zh", "kind_en", "place", "number", "awaits_zh", "awaits_en", "share")
 
 

@@ -12,9 +12,13 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "unknown_verb": ("没有“{verb}”这个动作", "There is no action {verb!r}"),
     "not_now": (
         "现在是“{state_zh}”，不能{verb_zh}：{actor} 已于 {at} {last_zh}",
-        "It is {state_en} now and cannot be {verb_en}: {actor} already did {last_en} at {at}",
+        "It is {state_en} now, which leaves no step to {verb_en}: {actor} already did {last_en} at {at}",
     ),
-    "not_role": ("{role} 无权{verb_zh}", "The role {role} may not {verb_en}"),
+    "overtaken": (
+        "{actor} 已于 {at} {last_zh}，看过再{verb_zh}",
+        "{actor} already did {last_en} at {at}: look at it before you {verb_en}",
+    ),
+    "not_role": ("{role_zh}无权{verb_zh}", "The role {role_en} may not {verb_en}"),
     "not_area": ("这个件不在您的辖区内", "This incident lies outside your area"),
     "not_team": ("这个件没有派给您的队伍", "This incident is not assigned to your team"),
     "not_yours": ("这不是您上报的件", "This is not your own report"),
@@ -25,7 +29,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "needs": ("{verb_zh}必须填写：{field_zh}", "To {verb_en}, {field_en} must be given"),
     "same_hand": ("不能核查自己处置的件", "Nobody verifies their own disposal"),
     "same_commander": ("指挥长已经是 {commander}", "{commander} is the commander already"),
-    "same_team": ("已经在 {team} 手里", "It is with {team} already"),
+    "same_team": ("已经在 {team_zh} 手里", "It is with {team_en} already"),
     "returned_not_closed": (
         "部门退回过的件，派遣员不能直接结案",
         "After a department returned it, a dispatcher may not close it directly",
@@ -62,15 +66,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "哨别须为攻坚哨、执法哨或应急哨",
         "The kind of whistle is hard, joint or emergency",
     ),
-    "no_team": ("没有可派的 {trade} 队伍", "There is no {trade} team that could be sent"),
-    "has_part": ("{team} 已在办这个件", "{team} already has a part in this incident"),
-    "no_part": ("{team} 没有在办这个件", "{team} has no assisting part in this incident"),
+    "no_team": ("没有可派的队伍：{trade_zh}", "There is no team that could be sent: {trade_en}"),
+    "has_part": ("{team_zh} 已在办这个件", "{team_en} already has a part in this incident"),
+    "no_part": ("{team_zh} 没有在协办这个件", "{team_en} has no assisting part in this incident"),
     "too_many": ("协办队伍最多 {limit} 支", "There are at most {limit} assisting teams"),
     "not_blower": ("由吹哨人销哨、评哨", "The one who blew the whistle ends and rates it"),
     "extended_twice": ("最多批准两次延期", "At most two extensions are granted"),
     "extension_late": ("已经超时，不能再延期", "It is past its limit: no extension any more"),
     "not_asked": ("没有待批的延期申请", "No extension was asked for"),
-    "limit": ("延期时长不合规：{why}", "The extension is not a limit: {why}"),
+    "limit": (
+        "延期时长写作 4wh（工作时）、2wd（工作日）、12uh（紧急工作时）或 1ud（紧急工作日），至多 {days} 天",
+        "An extension is written 4wh or 2wd (working time), 12uh or 1ud (around the clock), and is at most {days} days",
+    ),
     "no_other": (
         "并入的件不存在、已结束或就是它自己",
         "The incident to merge into is unknown, ended or the same",
@@ -98,7 +105,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "one_person": ("宣布与批准须为两人", "One person declares and another approves"),
     "wartime_area": ("{area} 不在 {actor} 的辖区内", "{area} lies outside the area of {actor}"),
     "wartime_level": ("战时级别须为 1 到 4", "The level of wartime is a whole number from 1 to 4"),
-    "wartime_kind": ("战时类别须为其中之一：{kinds}", "The kind of wartime is one of {kinds}"),
+    "wartime_kind": ("战时类别须为其中之一：{kinds_zh}", "The kind of wartime is one of {kinds_en}"),
     "wartime_red": ("一级战时须由市级批准", "Wartime of level I is approved by the city"),
     "wartime_until": (
         "战时须有结束时间：现在之后、{days} 天之内",
@@ -110,7 +117,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "not_in_wartime": ("这里现在不是战时", "It is not wartime here now"),
     "unknown_area": ("没有 {area} 这个区域", "There is no area {area}"),
-    "no_clock": ("没有正在计时的“{clock}”", "No {clock} clock is running"),
+    "no_clock": ("没有已到限的“{clock_zh}”时限", "No limit for {clock_en} has been passed"),
 }
 
 FIELDS: dict[str, tuple[str, str]] = {

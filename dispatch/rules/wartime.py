@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from dispatch.rules.areas import contains
 from dispatch.rules.incident import Actor
-from dispatch.rules.law import ABOVE
+from dispatch.rules.law import ABOVE, not_role
 from dispatch.rules.refusals import FIELDS, Refusal
 
 LEVELS: Mapping[int, tuple[str, str]] = MappingProxyType(
@@ -85,7 +85,13 @@ def declare(wish: Declaration, held: Iterable[Wartime], now: datetime) -> Wartim
     if type(wish.level) is not int or wish.level not in LEVELS:
         return Refusal("wartime_level")
     if wish.kind not in KINDS:
-        return Refusal("wartime_kind", {"kinds": "、".join(KINDS)})
+        return Refusal(
+            "wartime_kind",
+            {
+                "kinds_zh": "、".join(f"{zh}（{slug}）" for slug, (zh, _) in KINDS.items()),
+                "kinds_en": ", ".join(KINDS),
+            },
+        )
     if wish.level == RED and wish.approved_by.role != "city":
         return Refusal("wartime_red")
     for need, value in (("reason", wish.reason), ("commander", wish.commander)):
@@ -121,7 +127,7 @@ def lapse(one: Wartime) -> Wartime:
 
 def _not_allowed(actor: Actor, area_code: str) -> Refusal | None:
     if actor.role not in ABOVE:
-        return Refusal("not_role", {"role": actor.role, "verb_zh": _VERB[0], "verb_en": _VERB[1]})
+        return not_role(actor.role, *_VERB)
     if not contains(actor.area_code, area_code):
         return Refusal("wartime_area", {"actor": actor.id, "area": area_code})
     return None

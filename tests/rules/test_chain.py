@@ -20,8 +20,11 @@ from dispatch.rules.chain import (
     SYSTEM,
     UNASKED,
     Actor,
+    Command,
+    Done,
     Incident,
     lawful,
+    overtaken,
     replay,
     reporter_of,
 )
@@ -38,6 +41,7 @@ from tests.small_law import (
     GRID_TEAM,
     HEAD,
     JOINT,
+    LEADER,
     MAJOR,
     MONDAY,
     OTHER_CREW,
@@ -269,8 +273,39 @@ def test_the_second_hand_reads_who_did_what_and_when() -> None:
     assert refusal.words("zh") == "现在是“待派遣”，不能受理：person/10 已于 09:01 受理"
     assert (
         refusal.words("en")
-        == "It is accepted now and cannot be accept: person/10 already did accept at 09:01"
+        == "It is accepted now, which leaves no step to accept: person/10 already did accept at 09:01"
     )
+
+
+def test_whoever_presses_on_what_they_have_not_seen_reads_who_was_quicker() -> None:
+    """Also where the step would still be lawful: a second reassignment, a second raise, another commander."""
+
+    def stopped(verb: str, actor: Actor, seen: int | None, *done: tuple[int, str, str]) -> str | None:
+        since = [Done(seq, did, who, MONDAY) for seq, did, who in done]
+        refusal = overtaken(Command(verb, 101, actor, "x", {}, seen), since, law())
+        if refusal is None:
+            return None
+        assert refusal.code == "overtaken"
+        check_words(refusal)
+        return refusal.words("en")
+
+    quicker = "person/11 already did reassign at 09:00: look at it before you reassign"
+    assert stopped("reassign", DISPATCHER, 3, (4, "reassign", DUTY.id)) == quicker
+    assert stopped("reassign", DISPATCHER, 3, (4, "reassign", DUTY.id), (5, "breach", "system")) == quicker
+    assert stopped("reassign", DISPATCHER, 3, (4, "pick_up", CREW.id), (5, "note", DUTY.id)) is not None
+    for same in ("escalate", "name_commander", "hand_down", "arrive"):
+        assert stopped(same, DISPATCHER, 3, (4, same, DUTY.id)) is not None
+    # What was seen, one's own step, the machine's, and what happens beside take nothing from anybody.
+    assert stopped("reassign", DISPATCHER, 4, (4, "reassign", DUTY.id)) is None
+    assert stopped("reassign", DISPATCHER, None, (4, "reassign", DUTY.id)) is None
+    assert (
+        stopped("reassign", DISPATCHER, 3, (4, "add_assist", DISPATCHER.id), (5, "escalate", "system"))
+        is None
+    )
+    assert stopped("reassign", DISPATCHER, 3, (4, "note", DUTY.id), (5, "supervise", LEADER.id)) is None
+    assert stopped("escalate", DISPATCHER, 3, (4, "reassign", DUTY.id)) is None
+    for added in ("note", "remind", "supervise"):
+        assert stopped(added, DISPATCHER, 3, (4, added, DUTY.id)) is None
 
 
 # --- the rules that other systems got wrong

@@ -124,6 +124,8 @@ def test_a_version_from_before_the_ladder_keeps_the_one_it_had() -> None:
         ("repeats = 2", "repeats = 99", "step[1].repeats", "expected a whole number from 0 to 20, not 99"),
         ("[whistle]", "[whistle]\nbefore = 1", "whistle.before", "is not known here"),
         ("repeats = 2", "repeat = 2", "step[1].repeat", "is not known here"),
+        ('after = "10m"', 'after = "2m"', "step[2].after", "a later step of the same severity comes later"),
+        ("[whistle]", "[trumpet]", "trumpet", "is not known here"),
         ("[50, 80]", "[80, 50]", "reminders", "the smallest first"),
         ("[50, 80]", "[50, 180]", "reminders", "expected whole numbers from 1 to 99"),
     ],
