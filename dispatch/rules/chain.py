@@ -165,7 +165,7 @@ def open_report(report: Report, policy: Policy, around: Around, now: datetime) -
         "located": report.located,
         "place": place_of(report.category, report.lon, report.lat) if report.located == "point" else None,
         # The county sees a major matter at once.
-        "level": min(level, 2) if kind.mode == "all_net" else level,
+        "level": min(level, effects.COUNTY_LEVEL) if kind.mode == "all_net" else level,
         "reported_at": report.reported_at.isoformat(),
     }
     said: dict[str, Any] = {"photos": list(report.photos)} if report.photos else {}

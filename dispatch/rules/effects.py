@@ -37,6 +37,7 @@ ASSISTS_LIMIT = 8
 REVIEWERS = 2
 SPANS_LIMIT = 20  # stretches of exempt time in one review
 REPEATS_THAT_LIFT = 2  # merged into one: with the third the mode goes one step up
+COUNTY_LEVEL = 2
 WHISTLE_KINDS = ("hard", "joint", "emergency")
 
 
@@ -171,8 +172,15 @@ def _absorb(
     absorbed = [*i.facts.get("absorbed", ()), c.args["merged"]]
     change.facts["absorbed"] = absorbed
     if len(absorbed) == REPEATS_THAT_LIFT and i.mode != MODES[-1]:
-        change.fields["mode"] = MODES[MODES.index(i.mode) + 1]
+        _handle_as(i, change, MODES[MODES.index(i.mode) + 1])
     return None
+
+
+def _handle_as(i: Incident, change: Change, mode: str) -> None:
+    """Change how an incident is handled; what becomes a major matter is seen by the county at once."""
+    change.fields["mode"] = mode
+    if mode == MODES[-1] and i.level > COUNTY_LEVEL:
+        change.facts["level"] = COUNTY_LEVEL
 
 
 def _recode(
@@ -184,7 +192,15 @@ def _recode(
     if (was := i.facts.get("recoded_from")) is not None:
         return Refusal("recoded", {"category": was})
     change.facts["recoded_from"] = i.category
-    change.fields |= {"category": kind.code, "severity": kind.severity, "mode": kind.mode}
+    change.fields |= {"category": kind.code, "severity": kind.severity}
+    _handle_as(i, change, kind.mode)
+    # What still runs gets the right type's limit, from where it began; what was passed stays passed.
+    limits = {
+        "accept": kind.accept, "dispatch": policy.dispatch[kind.severity], "close": policy.close[kind.severity],
+    }  # fmt: skip
+    for name, limit in limits.items():
+        if (clock := i.clocks.get(name)) is not None and clock.state == "running":
+            change.clocks[name] = clocks.start(_limit(i, limit), clock.since, policy.calendar)
     if i.place is not None:
         change.fields["place"] = place_of(kind.code, i.lon, i.lat)
     return None

@@ -17,7 +17,9 @@ from dispatch.rules.incident import SYSTEM, Actor, Command
 from dispatch.rules.policy import MODES
 from tests import district
 from tests.small_law import (
+    CITY_DESK,
     COUNTY,
+    COUNTY_DESK,
     CREW,
     DISPATCHER,
     DUTY,
@@ -255,6 +257,41 @@ def test_rule_09_a_major_matter_has_a_commander_and_two_units_and_the_county_see
     unnamed.do("pick_up", CREW)
     assert unnamed.refused("dispose", CREW, result="已处置") == "major"
     unnamed.do("name_commander", DUTY, commander="person/11").do("dispose", CREW, result="已处置")
+
+
+def test_rule_09_what_becomes_a_major_matter_is_seen_by_the_county_at_once_by_whatever_road() -> None:
+    recoded = Case(SMALL, routed=False).do("recode", DISPATCHER, category=MAJOR, reason="类别有误")
+    lifted = Case(WHISTLE).do("absorb", SYSTEM, merged=2).do("absorb", SYSTEM, merged=3)
+    for case in (recoded, lifted):
+        assert (case.incident.mode, case.incident.level) == ("all_net", 2)
+        # And it takes a commander and a second unit like any other.
+        case.do("accept", DISPATCHER).do("dispatch", DISPATCHER, team_id=POLICE)
+        assert case.incident.facts["commander"]
+        assert len(case.incident.parts) >= 2
+    risen = Case(JOINT).do("escalate", DUTY, reason="协调不动").do("escalate", COUNTY_DESK, reason="协调不动")
+    assert risen.do("recode", CITY_DESK, category=MAJOR, reason="类别有误").incident.level == 1
+
+
+def test_a_recoded_incident_gets_the_right_types_limits_from_where_each_began() -> None:
+    case = Case(SMALL, routed=False)
+    assert case.incident.clocks["accept"].due == MONDAY + 30 * MINUTE
+    case.do("recode", DISPATCHER, MONDAY + 2 * MINUTE, category=MAJOR, reason="类别有误")
+    own = case.incident.clocks
+    assert (own["accept"].limit, own["accept"].due) == ("5m", MONDAY + 5 * MINUTE)
+    assert (own["close"].limit, own["close"].due) == ("5wd", local("2026-03-09 09:00"))
+    # A clock that has ended or was passed keeps its verdict; too late for the right limit is noted like any other.
+    late = Case(SMALL, routed=False)
+    late.now = MONDAY + 31 * MINUTE
+    late.do("breach", SYSTEM, clock="accept").do("recode", DISPATCHER, category=WHISTLE, reason="类别有误")
+    assert late.incident.clocks["accept"].state == "breached"
+    found = Case(SMALL, routed=False).do(
+        "recode", DISPATCHER, MONDAY + 6 * MINUTE, category=MAJOR, reason="类别有误"
+    )
+    found.do("breach", SYSTEM, clock="accept")
+    war = Case(SMALL, routed=False)
+    war.incident.facts["wartime"] = True
+    war.do("recode", DISPATCHER, MONDAY + MINUTE, category=MAJOR, reason="类别有误")
+    assert war.incident.clocks["accept"].due == MONDAY + 3 * MINUTE  # half of five, but not less than three
 
 
 def test_rule_10_the_third_report_of_one_matter_lifts_its_mode_by_one_step() -> None:
