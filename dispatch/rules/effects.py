@@ -306,6 +306,11 @@ def _send_whistle(
     i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
 ) -> Refusal | None:
     part = change.assignments[0]
+    # Sent there by another road since the whistle was blown, the team would hold it twice.
+    if i.part_of(part.team_id) is not None:
+        team = around.roster.team(part.team_id)
+        told = {"team_zh": part.team_id, "team_en": part.team_id}
+        return Refusal("has_part", _named(team) if team else told)
     own = {"accept": clocks.meet(part.clocks["accept"], now)} if "accept" in part.clocks else {}
     leads = i.lead is None
     change.assignments[0] = replace(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -170,6 +172,173 @@ def check_clocks(before: Incident, case: Case, told: str) -> None:
         assert (clock.state == "running") == (word[0] == "+")
     begun = {kind for kind, clock in i.clocks.items() if clock.since == now}
     assert begun == {w[1:] for w in told.split() if w[0] == "+" and "part." not in w}
+
+
+WATER_CREW = Actor("person/70", "team", COUNTY, WATER)
+Press = tuple[str, Actor, dict[str, Any]]
+
+
+def button(verb: str, who: Actor | None = None, **args: Any) -> Press:
+    """Return a press as `BUTTONS` has it, by another hand or with other words where told."""
+    actor, given = BUTTONS[verb]
+    return verb, who or actor, given | args
+
+
+BLOWN = [button("whistle")]
+ANSWERED = [*BLOWN, button("send_whistle"), button("pick_up", WATER_CREW)]
+FINISHED = [*ANSWERED, button("dispose", WATER_CREW)]
+HELPED = [button("add_assist")]
+# What plain standing in a state does not allow: what is done beside the way first, from which state on, and the press.
+# The clocks that begin and end are those of the part that the press is about, told in `PART_CLOCKS`.
+PREPARED: list[tuple[str, list[Press], Press]] = [
+    ("reported", BLOWN, button("send_whistle")),
+    ("reported", BLOWN, button("refuse_whistle")),
+    ("dispatched", FINISHED, button("end_whistle")),
+    ("dispatched", [*FINISHED, button("end_whistle")], button("rate_whistle")),
+    ("dispatched", HELPED, button("recall_assist")),
+    ("dispatched", HELPED, button("pick_up", WATER_CREW)),
+    ("dispatched", HELPED, button("decline", WATER_CREW)),
+    ("dispatched", [*HELPED, button("pick_up", WATER_CREW)], button("arrive", WATER_CREW)),
+    ("dispatched", [*HELPED, button("pick_up", WATER_CREW)], button("dispose", WATER_CREW)),
+    ("in_hand", [button("ask_extension")], button("grant_extension")),
+    ("in_hand", [button("ask_extension")], button("refuse_extension")),
+    ("reported", [button("escalate")], button("hand_down")),
+    ("reported", [button("suspend")], button("resume")),
+    ("closed", [button("appeal")], button("judge_appeal")),
+]
+# The part after the press: its state, the clocks ended by it (-), begun by it (+), stopped by it (=).
+PART_CLOCKS = {
+    "send_whistle": ("sent", "-accept +pick_up +arrive +dispose"),
+    "refuse_whistle": ("refused", "=accept"),
+    "end_whistle": ("ended", ""),
+    "rate_whistle": ("ended", ""),
+    "recall_assist": ("recalled", "=pick_up =arrive =dispose"),
+    "pick_up": ("picked_up", "-pick_up"),
+    "decline": ("declined", "=pick_up =arrive =dispose"),
+    "arrive": ("on_site", "-arrive"),
+    "dispose": ("done", "-dispose"),
+}
+ENDS = {
+    "end_whistle",
+    "rate_whistle",
+}  # after disposal only: its preparation lies further back than its begin
+
+
+def prepared(state: str, since: str, beside: list[Press], press: str) -> Case | None:
+    """Lead an incident to a state with things done beside the way as soon as they could be; None where they cannot."""
+    case = Case(JOINT)
+    case.around.other = Incident(102, number=77, state="reported")
+    way = [*PATHS[state]]
+    left = list(beside)
+    late = press in ("hand_down", "resume")  # these stop the way: they are prepared where it has led
+    passed = False
+    while True:
+        ready = case.incident.state == state if late else True
+        passed = passed or since in ("reported", case.incident.state)
+        while left and ready and passed:
+            # The end of a whistle waits for the lead's disposal.
+            if left[0][0] in ENDS and case.incident.state not in ("disposed", "verified", "closed"):
+                break
+            verb, actor, args = left[0]
+            if case.ask(verb, actor, **args) is not None:
+                break
+            left.pop(0)
+            case.now += MINUTE
+        if not way:
+            break
+        actor, args = BUTTONS[way[0]]
+        case.do(way.pop(0), actor, case.now + MINUTE, **args)
+    case.now += MINUTE
+    return case if not left and case.incident.state == state else None
+
+
+@pytest.mark.parametrize(
+    ("since", "beside", "press"), PREPARED, ids=[each[2][0] + "/" + each[0] for each in PREPARED]
+)
+def test_what_needs_something_done_before_is_allowed_in_every_state_of_its_row(
+    since: str, beside: list[Press], press: Press
+) -> None:
+    """The pairs that stand in no plain way: whistles, assisting teams, extensions, pauses, hand-downs and appeals."""
+    verb, actor, args = press
+    tried = set()
+    for state in sorted(STEPS[verb].sources):
+        case = prepared(state, since, beside, verb)
+        if case is None:
+            continue
+        tried.add(state)
+        before, events = copy.deepcopy(case.incident), len(case.events)
+        parts = {p.team_id: p for p in before.parts.values()}
+        refusal = case.ask(verb, actor, **args)
+        assert refusal is None, f"{state}, {verb}: {refusal.words('en')}"
+        leads = verb == "send_whistle" and state in ("reported", "accepted")
+        assert case.incident.state == ("dispatched" if leads else state), f"{state}, {verb}"
+        assert [e.verb for e in case.events[events:]] == [verb]
+        check(case)
+        if verb in PART_CLOCKS:
+            told_state, told = PART_CLOCKS[verb]
+            [mine] = [p for p in case.incident.parts.values() if p.team_id == WATER]
+            assert mine.state == told_state
+            for word in told.split():
+                clock = mine.clocks[word[1:]]
+                if word[0] == "=":
+                    was = parts[WATER].clocks[word[1:]]
+                    assert clock == (clocks.pause(was, case.now, case.policy.calendar)), (
+                        f"{state}, {verb}: {word}"
+                    )
+                    assert was.ended is not None or clock.state == "paused"
+                else:
+                    assert (clock.ended if word[0] == "-" else clock.since) == case.now, (
+                        f"{state}, {verb}: {word}"
+                    )
+            # Nobody else's part has moved, and of the incident's clocks only those that a new lead answers.
+            rest = {p.id: p for p in case.incident.parts.values() if p.team_id != WATER}
+            assert rest == {p.id: p for p in before.parts.values() if p.team_id != WATER}
+            answered = (
+                {"accept", "dispatch"} & {k for k, c in before.clocks.items() if c.awaited}
+                if leads
+                else set()
+            )
+            assert {k for k, c in case.incident.clocks.items() if c != before.clocks[k]} == answered
+        elif verb == "grant_extension":
+            [mine], [old] = case.incident.parts.values(), before.parts.values()
+            assert old.clocks["dispose"].due is not None
+            later = case.policy.calendar.after(old.clocks["dispose"].due, 4 * 3600, True)
+            assert mine.clocks == old.clocks | {"dispose": replace(old.clocks["dispose"], due=later)}
+        elif verb == "resume":
+            running = [c for c in case.incident.running() if c.awaited]
+            assert running
+            assert {c.state for c in running} == {"running"}
+        else:
+            assert (case.incident.clocks, case.incident.parts) == (before.clocks, before.parts), (
+                f"{state}, {verb}"
+            )
+    assert tried == STEPS[verb].sources, f"{verb} was never allowed in {STEPS[verb].sources - tried}"
+
+
+@pytest.mark.parametrize("state", sorted(STEPS["breach"].sources))
+def test_in_every_open_state_a_passed_limit_is_noted_and_nothing_else_moves(state: str) -> None:
+    case = standing(state)
+    before = copy.deepcopy(case.incident)
+    assert before.clocks["close"].due is not None
+    case.now = before.clocks["close"].due
+    assert case.refused("breach", SYSTEM, clock="close") == "no_clock"
+    case.do("breach", SYSTEM, case.now + MINUTE, clock="close")
+    assert case.incident.clocks == before.clocks | {"close": clocks.breach(before.clocks["close"])}
+    assert (case.incident.state, case.incident.parts) == (before.state, before.parts)
+    assert case.refused("breach", SYSTEM, clock="close") == "no_clock"
+    check(case)
+
+
+@pytest.mark.parametrize("state", sorted(STEPS["name_commander"].sources))
+def test_in_every_state_before_disposal_a_major_matter_gets_its_commander(state: str) -> None:
+    case = Case(MAJOR, routed=False)
+    for verb in PATHS[state]:
+        case.do(verb, BUTTONS[verb][0], case.now + MINUTE, **BUTTONS[verb][1])
+    before = copy.deepcopy(case.incident)
+    case.do("name_commander", DUTY, case.now + MINUTE, commander="person/11")
+    assert case.incident.facts["commander"] == "person/11"
+    assert (case.incident.state, case.incident.clocks) == (before.state, before.clocks)
+    check(case)
 
 
 @pytest.mark.parametrize("verb", sorted(BUTTONS))
@@ -623,6 +792,21 @@ def test_a_whistle_that_nobody_reviewed_ends_with_its_incident() -> None:
     case.do("reopen", DUTY, MONDAY + 5 * DAY, reason="又来了")
     assert case.refused("breach", SYSTEM, clock="accept") == "no_clock"
     assert case.refused("send_whistle", DISPATCHER) == "not_now"
+    check(case)
+
+
+@pytest.mark.parametrize("road", ["dispatch", "add_assist"])
+def test_a_whistle_is_not_sent_to_a_team_that_got_its_part_by_another_road(road: str) -> None:
+    """Blown for, then dispatched or asked to assist while it was under review: one part, and the whistle is refused."""
+    case = standing("accepted" if road == "dispatch" else "dispatched")
+    case.do("whistle", HEAD, whistle_kind="hard", reason="一家办不了", team_id=WATER)
+    case.do(road, DISPATCHER, team_id=WATER)
+    refusal = case.ask("send_whistle", DISPATCHER)
+    assert refusal is not None
+    assert refusal.code == "has_part"
+    check_words(refusal)
+    check(case)
+    case.do("refuse_whistle", DISPATCHER, reason="已派")
     check(case)
 
 
