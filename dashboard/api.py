@@ -130,6 +130,12 @@ class Door:
         self._job_took = Gauge(
             "gridwhistle_job_seconds", "Seconds a job's last success took", ["job"], registry=registry
         )
+        self._job_rows = Gauge(
+            "gridwhistle_job_rows", "Rows that a job's last success handled", ["job"], registry=registry
+        )
+        self._job_next = Gauge(
+            "gridwhistle_job_next_seconds", "Seconds until a job's next run", ["job"], registry=registry
+        )
         self._job_failing = Gauge(
             "gridwhistle_job_failing", "1 where a job's last run failed", ["job"], registry=registry
         )
@@ -276,6 +282,9 @@ class Door:
             if job["age_s"] is not None:
                 self._job_age.labels(name).set(job["age_s"])
                 self._job_took.labels(name).set(int(job.get("ms") or 0) / 1000)
+                self._job_rows.labels(name).set(int(job.get("rows") or 0))
+            if (ago := _age(job.get("next_at"), datetime.now(UTC))) is not None:
+                self._job_next.labels(name).set(-ago)
             # Both are ISO 8601 in UTC to the same digits, so their order is that of their texts.
             self._job_failing.labels(name).set(job.get("failed_at", "") > job.get("at", ""))
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)

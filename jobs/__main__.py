@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import redis
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -35,7 +36,7 @@ log = logging.getLogger("jobs")
 LOCK_FAMILY = 20_531
 STREAM_TIMEOUT_S = 5.0
 DEFAULT_ZONE = "Asia/Shanghai"
-RETRY_AFTER = timedelta(minutes=15)  # for a daily job that failed
+RETRY_AFTER = timedelta(minutes=15)  # for a job that failed and whose next turn is far
 LOOK_AGAIN_S = 2.0  # for a policy, while none is in force
 CATCH_UP_AFTER, CATCH_UP_APART = timedelta(minutes=10), timedelta(minutes=1)
 
@@ -58,7 +59,7 @@ class Runner:
     def scheduled(self, job: Job) -> None:
         """Run a job unless another process has done this turn; keep what goes wrong from ending the scheduler.
 
-        A fault is recorded, and the job is tried again at its next turn, a daily one after `RETRY_AFTER`.
+        A fault is recorded, and the job is tried again at its next turn, or after `RETRY_AFTER` where that is sooner.
         """
         now = datetime.now(UTC)
         try:
@@ -190,11 +191,12 @@ def main(arguments: list[str]) -> int:
 def turn(job: Job, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Return when the turn that `now` lies in began, and when the next begins; both in UTC.
 
-    A job with a time of day has its turns from that time to the same time tomorrow, on the city's clock; others have
-    theirs one interval apart, and the one of `now` begins now.
+    A job with a time of day has its turns from that time to the same time tomorrow, on the city's clock. The turns of
+    others are whole intervals since 1970: every machine that runs it counts the same ones.
     """
     if job.at is None:
-        return now.astimezone(UTC), now.astimezone(UTC) + timedelta(seconds=job.every_s)
+        begin = datetime.fromtimestamp(now.timestamp() // job.every_s * job.every_s, UTC)
+        return begin, begin + timedelta(seconds=job.every_s)
     local = now.astimezone(zone)
     begin = datetime.combine(local.date(), job.at, zone)
     if begin > local:
@@ -207,10 +209,20 @@ def done_already(job: Job, last: datetime | None, now: datetime, zone: ZoneInfo)
     """Tell whether this turn of a job was done, by whichever process: two schedulers do each run once."""
     if last is None:
         return False
-    if job.at is not None:
-        return last >= turn(job, now, zone)[0]
-    # Two schedulers' ticks drift: less than half an interval after the last run it is the same turn.
-    return timedelta() <= now - last < timedelta(seconds=job.every_s) / 2
+    begin, following = turn(job, now, zone)
+    # A record of a run by hand as of a later time does not silence a job that runs often.
+    return begin <= last < following if job.at is None else begin <= last
+
+
+class Turns(BaseTrigger):  # type: ignore[misc]
+    """Fire at the beginning of each turn of a job, at the same instants on every machine and after every start."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """Return the beginning of the turn after the one that was fired last, or after `now`."""
+        return turn(self._job, previous_fire_time or now, ZoneInfo("UTC"))[1]
 
 
 def _run_all(runner: Runner) -> None:
@@ -224,18 +236,15 @@ def _run_all(runner: Runner) -> None:
     scheduler = BackgroundScheduler(timezone=UTC)
     began = datetime.now(UTC)
     for place, job in enumerate(JOBS):
-        if job.at is None:
-            trigger, first = IntervalTrigger(seconds=job.every_s, timezone=UTC), began
+        # What was missed while nothing ran is made up for once; what takes a night waits until the city is up, one job
+        # after another. What failed is tried again in the same turn; what was done in it is left at that.
+        again = IntervalTrigger(seconds=int(RETRY_AFTER.total_seconds()), timezone=UTC)
+        if job.at is not None:
+            nightly = CronTrigger(hour=job.at.hour, minute=job.at.minute, timezone=runner.zone)
+            trigger, first = OrTrigger([nightly, again]), began + CATCH_UP_AFTER + place * CATCH_UP_APART
         else:
-            # What was missed while nothing ran is made up for once, after the city is up, one job after another.
-            # What failed is tried again in the same turn; what was done in it is left at that.
-            trigger = OrTrigger(
-                [
-                    CronTrigger(hour=job.at.hour, minute=job.at.minute, timezone=runner.zone),
-                    IntervalTrigger(seconds=int(RETRY_AFTER.total_seconds()), timezone=UTC),
-                ]
-            )
-            first = began + CATCH_UP_AFTER + place * CATCH_UP_APART
+            often = job.every_s <= RETRY_AFTER.total_seconds()
+            trigger, first = Turns(job) if often else OrTrigger([Turns(job), again]), began
         scheduler.add_job(
             runner.scheduled,
             trigger,
@@ -264,7 +273,8 @@ def _show(found: list[Health], as_json: bool) -> None:
             else "never ran"
         )
         told = (" LATE" if each.late else "") + (f" FAILED {each.fault}" if each.failing else "")
-        print(f"{each.name:<12} every {each.every_s:>5} s   {when}{told}   {each.en}")
+        following = f", next {each.next_run:%m-%d %H:%M:%S}Z" if each.next_run else ""
+        print(f"{each.name:<12} every {each.every_s:>5} s   {when}{following}{told}   {each.en}")
 
 
 def _instant(text: str) -> datetime:

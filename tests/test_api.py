@@ -237,7 +237,13 @@ def test_health_and_metrics_with_a_dispatcher(
     assert client.get("/healthz").status_code == 503
     request.getfixturevalue("dispatcher")
     stream.hset(
-        "gridwhistle:job:clocks", mapping={"at": "2026-01-01T00:00:00+00:00", "rows": "3", "ms": "250"}
+        "gridwhistle:job:clocks",
+        mapping={
+            "at": "2026-01-01T00:00:00+00:00",
+            "rows": "3",
+            "ms": "250",
+            "next_at": "2099-01-01T00:00:00+00:00",
+        },
     )
     stream.hset("gridwhistle:job:patrol", mapping={"failed_at": "2026-01-01T00:00:00+00:00", "fault": "X"})
     until(lambda: client.get("/healthz").status_code == 200)
@@ -250,6 +256,9 @@ def test_health_and_metrics_with_a_dispatcher(
     assert 'gridwhistle_up{part="database"} 1.0' in text
     assert "gridwhistle_dispatchers 1.0" in text
     assert 'gridwhistle_job_seconds{job="clocks"} 0.25' in text
+    assert 'gridwhistle_job_rows{job="clocks"} 3.0' in text
+    [following] = [line for line in text.splitlines() if line.startswith("gridwhistle_job_next_seconds{")]
+    assert float(following.partition("} ")[2]) > 86_400
     assert 'gridwhistle_job_failing{job="clocks"} 0.0' in text
     assert 'gridwhistle_job_failing{job="patrol"} 1.0' in text
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+import time as wait
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -64,10 +68,27 @@ def test_a_missed_night_is_made_up_for_and_a_done_one_is_not_done_again() -> Non
 
 
 def test_a_turn_of_an_interval_is_done_once_by_two_schedulers() -> None:
-    assert command.done_already(OFTEN, MONDAY, MONDAY + timedelta(seconds=4), CITY_ZONE)
-    assert not command.done_already(OFTEN, MONDAY, MONDAY + timedelta(seconds=5), CITY_ZONE)
+    assert command.turn(OFTEN, MONDAY + timedelta(seconds=9.9), CITY_ZONE) == (
+        MONDAY, MONDAY + timedelta(seconds=10),
+    )  # fmt: skip
+    assert command.done_already(OFTEN, MONDAY, MONDAY + timedelta(seconds=9.9), CITY_ZONE)
+    assert not command.done_already(OFTEN, MONDAY, MONDAY + timedelta(seconds=10), CITY_ZONE)
     # A record of a run by hand as of a later time does not silence the job.
     assert not command.done_already(OFTEN, MONDAY + timedelta(days=1), MONDAY, CITY_ZONE)
+
+
+def test_schedulers_started_at_different_moments_fire_at_the_same_instants() -> None:
+    """However far apart they were started, none of them fires in the middle of a turn that another has done."""
+    fired: list[list[datetime]] = []
+    for began in (MONDAY + timedelta(seconds=1), MONDAY + timedelta(seconds=6.5)):
+        trigger, times, last = command.Turns(OFTEN), [], None
+        for _ in range(3):
+            last = trigger.get_next_fire_time(last, began)
+            times.append(last)
+        fired.append(times)
+    assert fired[0] == fired[1] == [MONDAY + timedelta(seconds=n) for n in (10, 20, 30)]
+    # Also after a first run at the start, wherever in a turn that was.
+    assert command.Turns(OFTEN).get_next_fire_time(MONDAY + timedelta(seconds=6.5), MONDAY) == fired[0][0]
 
 
 def test_two_schedulers_at_once_do_a_run_once(
@@ -97,6 +118,46 @@ def test_two_schedulers_at_once_do_a_run_once(
     following = runners[0].health(datetime.now(UTC))[-1].next_run
     assert following is not None
     assert following.astimezone(CITY_ZONE).time() == time(2, 30)
+
+
+@pytest.mark.processes
+def test_two_processes_out_of_step_do_each_turn_once(
+    database: str, stream_url: str, stream: redis.Redis, tmp_path: Path
+) -> None:
+    """Two real schedulers, started half a turn apart: one run a turn between them, and never two."""
+    district.build(database)
+    told = tmp_path / "runs"
+    script = (
+        "import sys, os, jobs.__main__ as command\n"
+        "from jobs.table import Job\n"
+        "def work(desk, now):\n"
+        "    with open(sys.argv[1], 'a') as file: file.write(f'{now.timestamp()} {os.getpid()}\\n')\n"
+        "    return 1\n"
+        "command.JOBS = (Job('twice', 2, 30, '两个', 'twice', work),)\n"
+        "sys.exit(command.main(['run-all']))"
+    )
+    children = []
+    try:
+        for _ in range(2):
+            children.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", script, str(told)],
+                    cwd=Path(__file__).parents[1],
+                    env=os.environ | {"DATABASE_URL": database, "REDIS_URL": stream_url},
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            wait.sleep(1)
+        wait.sleep(9)
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait(20)
+    runs = [line.split() for line in told.read_text().splitlines()]
+    turns = [int(float(at) // 2) for at, _ in runs]
+    assert len(turns) == len(set(turns)) >= 4
+    assert all(child.returncode == 0 for child in children)
 
 
 def test_a_suspended_incident_is_resumed_when_its_time_is_over_and_not_before(desk: Desk) -> None:
