@@ -7,7 +7,7 @@ behind a number (dispatch/overview.py) both read it, so that they cannot differ 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -138,30 +138,67 @@ def begins(day: date, calendar: Calendar) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(calendar.zone)).astimezone(UTC)
 
 
-def _count(cursor: psycopg.Cursor[Any], days: Sequence[date], calendar: Calendar) -> None:
-    """Write the counts of some days, changed rows only, and drop rows that no incident stands behind any more."""
-    facts = ", ".join(f"{PREDICATES[name]} {name}" for name in DAILY_COUNTS)
-    sums = ", ".join(f"count(*) filter (where f.{name})" for name in DAILY_COUNTS)
+def differing(
+    cursor: psycopg.Cursor[Any], days: Sequence[date], calendar: Calendar
+) -> Iterator[tuple[date, str, str, str, str]]:
+    """Yield (day, area, theme, counts kept, counts anew) where the two differ; only counts that do, as text."""
     names = ", ".join(DAILY_COUNTS)
-    update = ", ".join(f"{name} = excluded.{name}" for name in DAILY_COUNTS)
-    old, new = (", ".join(f"{t}.{name}" for name in DAILY_COUNTS) for t in ("daily", "excluded"))
+    for values in _spans(days, calendar):
+        # By what is kept for these days, or counted anew for them: a row may be missing on either side.
+        cursor.execute(
+            f"with {_COUNTED}, kept as (select day, area_code, theme, {names} from daily"
+            " where day = any(%(days)s)) select coalesce(k.day, n.day), coalesce(k.area_code, n.area_code),"
+            " coalesce(k.theme, n.theme), to_jsonb(k), to_jsonb(n) from kept k full join counted n"
+            " on (n.day, n.area_code, n.theme) = (k.day, k.area_code, k.theme)"
+            f" where ({_of('k')}) is distinct from ({_of('n')}) order by 1, 2, 3",
+            values,
+        )
+        for day, area, theme, kept, anew in cursor.fetchall():
+            old, new = ({name: (row or {}).get(name, 0) for name in DAILY_COUNTS} for row in (kept, anew))
+            wrong = [name for name in DAILY_COUNTS if old[name] != new[name]]
+            yield (
+                day, area, theme, *(", ".join(f"{name} {row[name]}" for name in wrong) for row in (old, new)),
+            )  # fmt: skip
+
+
+def _of(row: str) -> str:
+    return ", ".join(f"{row}.{name}" for name in DAILY_COUNTS)
+
+
+# The counts of some days: one row of the area's own level and one of each level above, by the lengths of codes.
+_COUNTED = (
+    f"fact as materialized (select d.day, i.area_code, c.theme,"
+    f" {', '.join(f'{PREDICATES[name]} {name}' for name in DAILY_COUNTS)}"
+    " from unnest(%(days)s::date[], %(begin)s::timestamptz[], %(end)s::timestamptz[]) d(day, since, until)"
+    f" join ({ROWS}) on i.reported_at >= d.since and i.reported_at < d.until),"
+    " counted as materialized (select f.day, l.code area_code, f.theme,"
+    f" {', '.join(f'count(*) filter (where f.{name}) {name}' for name in DAILY_COUNTS)} from fact f"
+    " cross join lateral (select distinct code from (values (left(f.area_code, 4) || '00'),"
+    "  (left(f.area_code, 6)), (left(f.area_code, 9)), (left(f.area_code, 12))) v(code)) l"
+    " group by 1, 2, 3)"
+)
+
+
+def _spans(days: Sequence[date], calendar: Calendar) -> Iterator[dict[str, list[Any]]]:
+    """Yield what `_COUNTED` is asked with, for some days at a time."""
     for i in range(0, len(days), DAYS_AT_ONCE):
-        some = days[i : i + DAYS_AT_ONCE]
+        some = list(days[i : i + DAYS_AT_ONCE])
         begin = [begins(day, calendar) for day in some]
         end = [begins(day + timedelta(days=1), calendar) for day in some]
-        # One row of the area's own level and one of each level above, by the lengths of codes.
+        yield {"days": some, "begin": begin, "end": end}
+
+
+def _count(cursor: psycopg.Cursor[Any], days: Sequence[date], calendar: Calendar) -> None:
+    """Write the counts of some days, changed rows only, and drop rows that no incident stands behind any more."""
+    update = ", ".join(f"{name} = excluded.{name}" for name in DAILY_COUNTS)
+    for values in _spans(days, calendar):
         cursor.execute(
-            f"with fact as materialized (select d.day, i.area_code, c.theme, {facts}"
-            " from unnest(%(days)s::date[], %(begin)s::timestamptz[], %(end)s::timestamptz[]) d(day, since, until)"
-            f" join ({ROWS}) on i.reported_at >= d.since and i.reported_at < d.until),"
-            f" counted as materialized (select f.day, l.code, f.theme, {sums} from fact f"
-            " cross join lateral (select distinct code from (values (left(f.area_code, 4) || '00'),"
-            "  (left(f.area_code, 6)), (left(f.area_code, 9)), (left(f.area_code, 12))) v(code)) l"
-            " group by 1, 2, 3), gone as (delete from daily d where d.day = any(%(days)s) and not exists"
-            "  (select from counted n where (n.day, n.code, n.theme) = (d.day, d.area_code, d.theme)))"
-            f" insert into daily (day, area_code, theme, {names}) select * from counted"
-            f" on conflict (day, area_code, theme) do update set {update} where ({old}) is distinct from ({new})",
-            {"days": some, "begin": begin, "end": end},
+            f"with {_COUNTED}, gone as (delete from daily d where d.day = any(%(days)s) and not exists"
+            "  (select from counted n where (n.day, n.area_code, n.theme) = (d.day, d.area_code, d.theme)))"
+            f" insert into daily (day, area_code, theme, {', '.join(DAILY_COUNTS)}) select * from counted"
+            f" on conflict (day, area_code, theme) do update set {update}"
+            f" where ({_of('daily')}) is distinct from ({_of('excluded')})",
+            values,
         )
 
 

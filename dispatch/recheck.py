@@ -11,13 +11,19 @@ from typing import Any
 
 import psycopg
 
-from dispatch import rollup, scoring, store
-from dispatch.past import EVERYTHING, lives
+from dispatch import cohorts, rollup, scoring, store
+from dispatch.past import EVERYTHING, Policies, lives
+from dispatch.rules.areas import centre_of
 from dispatch.rules.chain import Incident, Segment
 
 INCIDENTS = "recheck"  # the follower that remembers the last incident looked at
+MONTHS = "recheck months"  # the one that remembers the last of the older months
 BATCH = 2_000  # incidents in one transaction
-HOURS_BACK = timedelta(days=40)
+BACK = timedelta(days=400)  # how far hours and days are compared: a year, and what is still judged in it
+SLICE = timedelta(days=40)  # of hours held in memory at a time
+LATE_LIMIT = (
+    20_000  # incidents of events not followed yet; with more a follower stands still, which its job tells
+)
 
 _FIELDS = (
     "state", "category", "severity", "mode", "place", "level", "holder", "held_since", "awaits", "paused_why",
@@ -150,46 +156,98 @@ def _told(value: object) -> str:
 
 
 def hours(connection: psycopg.Connection[Any], now: datetime) -> int:
-    """Compare the last weeks of the roll-up with sums made straight from the incidents; return the hours compared.
+    """Compare a year of the roll-up with sums made straight from the incidents; return the hours compared.
 
     The sums are another way to the same figures: SQL over rows instead of folds over events. Cells of incidents
-    that are being changed meanwhile are left for the next run.
+    whose events are not followed yet are left for the next run.
+    """
+    found: list[Difference] = []
+    compared = 0
+    with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read")
+        with connection.cursor() as cursor:
+            late = _late(cursor, rollup.NAME)
+            if late is None:
+                return 0
+            moving = _moving(cursor, late, rollup.position(cursor))
+            end = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+            begin = end - BACK
+            while begin < end:
+                until = min(begin + SLICE, end)
+                stored, should = _summed(cursor, begin, until), _straight(cursor, begin, until)
+                found += [
+                    Difference(
+                        f"hourly.{key[2]}",
+                        f"{key[0]:%Y-%m-%dT%H}Z {key[1]}",
+                        str(stored.get(key, 0)),
+                        str(should.get(key, 0)),
+                    )
+                    for key in sorted(should.keys() | stored.keys())
+                    if stored.get(key, 0) != should.get(key, 0) and key[:2] not in moving
+                ]
+                compared += len({key[0] for key in stored})
+                begin = until
+    with connection.transaction(), connection.cursor() as cursor:
+        _record(cursor, found, None, ("hourly.",), now)
+    return compared
+
+
+def days(connection: psycopg.Connection[Any], now: datetime) -> int:
+    """Count a year of days anew and compare them with what is kept of them; return the days compared.
+
+    Days of incidents whose events are not followed yet are left for the next run.
     """
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
         with connection.cursor() as cursor:
-            position = rollup.position(cursor)
-            begin = (now - HOURS_BACK).replace(minute=0, second=0, microsecond=0)
-            late = cursor.execute(
-                "select 1 from event where tx >= %s::text::xid8 limit 1", (position,)
-            ).fetchone()
-            if late is not None:
-                # Not level with the events: nothing to compare with.
+            late = _late(cursor, cohorts.NAME)
+            if late is None:
                 return 0
-            should = _straight(cursor, begin)
-            stored = {
-                (hour, area, name): count
-                for hour, area, *counts in cursor.execute(
-                    f"select hour, area_code, {', '.join(f'sum({n})' for n in _STRAIGHT)} from hourly"
-                    " where hour >= %s group by hour, area_code",
-                    (begin,),
-                )
-                for name, count in zip(_STRAIGHT, counts, strict=True)
-                if count
-            }
-    found = [
-        Difference(
-            f"hourly.{key[2]}",
-            f"{key[0]:%Y-%m-%dT%H}Z {key[1]}",
-            str(stored.get(key, 0)),
-            str(should.get(key, 0)),
-        )
-        for key in sorted(should.keys() | stored.keys())
-        if stored.get(key, 0) != should.get(key, 0)
-    ]
+            calendar = Policies(cursor).newest().calendar
+            row = cursor.execute(
+                "select min(reported_at), array(select distinct (reported_at at time zone %s)::date from incident"
+                "  where id = any(%s)) from incident",
+                (calendar.zone, late),
+            ).fetchone()
+            assert row is not None
+            if row[0] is None:
+                return 0
+            last = calendar.local(now).date()
+            first = max(calendar.local(row[0]).date(), last - BACK)
+            settled = [
+                day
+                for n in range((last - first).days + 1)
+                if (day := first + timedelta(days=n)) not in row[1]
+            ]
+            found = [
+                Difference("daily", f"{day} {area} {theme}", stored, should)
+                for day, area, theme, stored, should in cohorts.differing(cursor, settled, calendar)
+            ]
     with connection.transaction(), connection.cursor() as cursor:
-        _record(cursor, found, None, ("hourly.",), now)
-    return len({key[0] for key in stored})
+        _record(cursor, found, None, ("daily",), now)
+    return len(settled)
+
+
+def _late(cursor: psycopg.Cursor[Any], follower: str) -> list[int] | None:
+    """Return the incidents of events that a follower has not come to, or None for too many of them."""
+    cursor.execute(
+        "select distinct incident_id from event where tx >= coalesce((select position from follower"
+        " where name = %s), 0)::text::xid8 limit %s",
+        (follower, LATE_LIMIT + 1),
+    )
+    ids = [row[0] for row in cursor.fetchall()]
+    return ids if len(ids) <= LATE_LIMIT else None
+
+
+def _moving(cursor: psycopg.Cursor[Any], ids: list[int], position: int) -> set[tuple[datetime, str]]:
+    """Return the cells (hour, area) of incidents that a follower is about to take something off or put on."""
+    found = set()
+    for life in lives(cursor, ids, EVERYTHING):
+        for incident in (life.fold(position), life.fold()):
+            if incident is not None:
+                area = centre_of(incident.area_code)
+                found |= {(rollup.hour_of(at), area) for at, _, _ in rollup.adds(incident, "")}
+    return found
 
 
 # Count -> the instant it is counted under, and which incidents count.
@@ -202,20 +260,37 @@ _STRAIGHT = {
 }
 
 
-def _straight(cursor: psycopg.Cursor[Any], begin: datetime) -> dict[tuple[datetime, str, str], int]:
+Sums = dict[tuple[datetime, str, str], int]
+
+
+def _summed(cursor: psycopg.Cursor[Any], begin: datetime, end: datetime) -> Sums:
+    cursor.execute(
+        f"select hour, area_code, {', '.join(f'sum({n})' for n in _STRAIGHT)} from hourly"
+        " where hour >= %s and hour < %s group by hour, area_code",
+        (begin, end),
+    )
+    return {
+        (hour, area, name): count
+        for hour, area, *counts in cursor.fetchall()
+        for name, count in zip(_STRAIGHT, counts, strict=True)
+        if count
+    }
+
+
+def _straight(cursor: psycopg.Cursor[Any], begin: datetime, end: datetime) -> Sums:
     found = {}
     for name, (at, which) in _STRAIGHT.items():
         cursor.execute(
             f"select date_trunc('hour', {at}, 'UTC'), left(area_code, 9), count(*) from incident"
-            f" where {at} >= %s and {which} group by 1, 2",
-            (begin,),
+            f" where {at} >= %s and {at} < %s and {which} group by 1, 2",
+            (begin, end),
         )
         found.update({(hour, area, name): count for hour, area, count in cursor.fetchall()})
     return found
 
 
 def months(connection: psycopg.Connection[Any], now: datetime, which: Iterable[date]) -> int:
-    """Compute frozen months again by their own rules and compare every card's bytes; return the cards compared."""
+    """Compute months again, each by its own rules and instant, and compare every card's bytes; return the cards."""
     compared = 0
     for month in which:
         with connection.transaction(), connection.cursor() as cursor:
@@ -247,6 +322,28 @@ def months(connection: psycopg.Connection[Any], now: datetime, which: Iterable[d
                 found.append(Difference("assessment_month.hash", f"{month:%Y-%m}", row[0], again.hash))
             _record(cursor, found, None, ("assessment",), now, f"{month:%Y-%m}%")
     return compared
+
+
+def due_months(cursor: psycopg.Cursor[Any], limit: int) -> list[date]:
+    """Return the months to compute again: those that run, the last frozen one, and older ones in turn, up to `limit`.
+
+    The next call goes on where this one stopped.
+    """
+    cursor.execute("select month, state from assessment_month order by month desc")
+    kept = cursor.fetchall()
+    frozen = [month for month, state in kept if state == "frozen"]
+    always = [month for month, state in kept if state != "frozen"] + frozen[:1]
+    cursor.execute("insert into follower (name, position) values (%s, 0) on conflict do nothing", (MONTHS,))
+    row = cursor.execute("select position from follower where name = %s for update", (MONTHS,)).fetchone()
+    assert row is not None
+    older = frozen[1:]
+    before = [month for month in older if month.toordinal() < row[0]]
+    turn = (before + [month for month in older if month not in before])[: max(0, limit - len(always))]
+    if turn:
+        cursor.execute(
+            "update follower set position = %s, at = now() where name = %s", (turn[-1].toordinal(), MONTHS)
+        )
+    return always + turn
 
 
 def open_mismatches(cursor: psycopg.Cursor[Any], limit: int = 100) -> list[Difference]:

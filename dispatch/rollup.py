@@ -199,10 +199,11 @@ def _put(found: Adds, life: Life, law: _Themes, below: int | None, sign: int) ->
     area, theme = centre_of(incident.area_code), law.of(incident)
     for at, name, amount in adds(incident, theme):
         if amount:
-            found[_hour(at), area, theme][_PLACE[name]] += sign * amount
+            found[hour_of(at), area, theme][_PLACE[name]] += sign * amount
 
 
-def _hour(at: datetime) -> datetime:
+def hour_of(at: datetime) -> datetime:
+    """Return the hour, in UTC, that an instant is counted under."""
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 

@@ -6,11 +6,11 @@ from datetime import date, datetime, timedelta
 
 from dispatch import cohorts, experience, figures, recheck, rollup, scoring
 from dispatch.desk import Desk
-from dispatch.store import Cursor
 
 FOLLOW_ROUNDS = 5  # transactions in one run; what is left over comes with the next
 MONTHS_LIMIT = 3  # frozen in one run: after a long downtime the oldest come first
 RECHECK_LIMIT = 150_000  # incidents looked at in one night; the next goes on behind them
+RECHECK_MONTHS = 14  # a year of frozen ones and those that run; older ones come in turn
 
 
 def follow(desk: Desk, now: datetime) -> int:
@@ -93,15 +93,14 @@ def correct(desk: Desk, now: datetime) -> int:
 
 
 def check(desk: Desk, now: datetime) -> int:
-    """Compute stored rows, hours and the last frozen month again; return how many differences stand."""
+    """Compute stored rows, hours, days and months again; return how many differences stand."""
     desk.ask(lambda cursor: recheck.incidents(cursor.connection, now, RECHECK_LIMIT))
     desk.ask(lambda cursor: recheck.hours(cursor.connection, now))
-    last = desk.ask(_last_frozen)
-    if last is not None:
-        desk.ask(lambda cursor: recheck.months(cursor.connection, now, [last]))
+    desk.ask(lambda cursor: recheck.days(cursor.connection, now))
+    for month in desk.ask(lambda cursor: recheck.due_months(cursor, RECHECK_MONTHS)):
+        _check(desk, month, now)
     return desk.ask(lambda cursor: len(recheck.open_mismatches(cursor, 1_000)))
 
 
-def _last_frozen(cursor: Cursor) -> date | None:
-    row = cursor.execute("select max(month) from assessment_month where state = 'frozen'").fetchone()
-    return row[0] if row is not None else None
+def _check(desk: Desk, month: date, now: datetime) -> int:
+    return desk.ask(lambda cursor: recheck.months(cursor.connection, now, [month]))

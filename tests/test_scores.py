@@ -18,11 +18,12 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dispatch import figures, history, recheck, rollup, scoring
+from dispatch import cohorts, figures, history, recheck, rollup, scoring
 from dispatch.desk import Desk
 from dispatch.past import Policies
 from dispatch.rules.areas import Level
 from dispatch.rules.chain import Actor, Command
+from jobs import counting
 from models import demo
 from models.scores import COUNTS
 from models.servers import Servers, psycopg_dsn
@@ -700,6 +701,114 @@ def test_the_check_finds_an_hour_that_was_edited(connection: Connection) -> None
         rollup.rebuild(connection)
         recheck.hours(connection, UNTIL)
         assert recheck.open_mismatches(cursor) == []
+
+
+def test_the_check_finds_a_day_that_was_edited(connection: Connection) -> None:
+    """A count, a row too many and a row too few, each by its day, area and theme."""
+    days = cohorts.rebuild(connection)
+    assert recheck.days(connection, UNTIL) == days > DAYS
+    with connection.cursor() as cursor:
+        assert recheck.open_mismatches(cursor) == []
+        (day, theme), *_ = connection.execute(
+            "select day, theme from daily where area_code = %s and closed > 0 order by day, theme", (CITY,)
+        ).fetchall()
+        connection.execute(
+            "update daily set closed = closed + 1, due = due + 2 where (area_code, day, theme) = (%s, %s, %s)",
+            (CITY, day, theme),
+        )
+        connection.execute(
+            "insert into daily (area_code, day, theme, reported) values (%s, %s, '99', 3)", (CITY, day)
+        )
+        gone = one(
+            connection, "select min(theme) from daily where area_code = '445302' and day = %s", day + timedelta(1)
+        )  # fmt: skip
+        connection.execute(
+            "delete from daily where (area_code, day, theme) = ('445302', %s, %s)", (day + timedelta(1), gone)
+        )
+        recheck.days(connection, UNTIL)
+        found = {d.subject: d for d in recheck.open_mismatches(cursor)}
+        assert found.keys() == {
+            f"{day} {CITY} {theme}", f"{day} {CITY} 99", f"{day + timedelta(1)} 445302 {gone}",
+        }  # fmt: skip
+        assert {d.what for d in found.values()} == {"daily"}
+        edited = found[f"{day} {CITY} {theme}"]
+        stored, right = (
+            dict(each.split(" ") for each in text.split(", ")) for text in (edited.stored, edited.recomputed)
+        )
+        assert stored.keys() == right.keys() == {"closed", "due"}
+        assert int(stored["closed"]) == int(right["closed"]) + 1
+        assert found[f"{day} {CITY} 99"].recomputed == "reported 0"
+        cohorts.rebuild(connection)
+        recheck.days(connection, UNTIL)
+        assert recheck.open_mismatches(cursor) == []
+
+
+def test_hours_and_days_are_compared_while_the_city_goes_on(url: str, connection: Connection) -> None:
+    """What is not followed yet is no difference, and hides none elsewhere."""
+    follow_all(connection)
+    cohorts.rebuild(connection)
+    key, ended, area = _closed(connection)
+    reported = one(
+        connection, "select (reported_at at time zone 'Asia/Shanghai')::date from incident where id = %s", key
+    )
+    with Desk(url) as desk:
+        centre = Actor("dispatcher/test", "dispatcher", area[:9])
+        (outcome,) = desk.act([Command("reopen", key, centre, "r", {"reason": "仍未解决"})], LATER)
+    assert outcome.status == "done", outcome
+    with connection.cursor() as cursor:
+        assert recheck.hours(connection, LATER) > 100
+        assert recheck.days(connection, LATER) > DAYS - 2
+        assert recheck.open_mismatches(cursor) == []
+        connection.execute(
+            "update hourly set reported = reported + 1 where (hour, area_code, theme) = (select hour, area_code, theme"
+            " from hourly where hour < %s - interval '1 day' order by hour desc limit 1)",
+            (ended,),
+        )
+        connection.execute(
+            "update daily set reported = reported + 1 where (day, area_code, theme) = (select day, area_code, theme"
+            " from daily where day <> %s order by day, area_code, theme limit 1)",
+            (reported,),
+        )
+        recheck.hours(connection, LATER)
+        recheck.days(connection, LATER)
+        assert sorted(d.what for d in recheck.open_mismatches(cursor)) == ["daily", "hourly.reported"]
+
+
+def test_older_months_are_computed_again_in_turn(connection: Connection) -> None:
+    """Those that run and the last frozen one every night, the others one after another and around."""
+    scoring.freeze(connection, MAY, UNTIL)
+    scoring.assess_month(connection, date(2026, 6, 1), UNTIL)
+    connection.execute(
+        "insert into assessment_month select (jsonb_populate_record(m, jsonb_build_object('month',"
+        " m.month - make_interval(months => n), 'computed_at', m.computed_at))).* from assessment_month m,"
+        " generate_series(1, 4) n where month = %s",
+        (MAY,),
+    )
+    nights = []
+    with connection.cursor() as cursor:
+        for _ in range(3):
+            nights.append([f"{month:%m}" for month in recheck.due_months(cursor, 4)])
+        assert nights == [["06", "05", "04", "03"], ["06", "05", "02", "01"], ["06", "05", "04", "03"]]
+        assert len(recheck.due_months(cursor, 14)) == 6
+
+
+def test_the_nightly_check_finds_an_error_in_a_running_and_in_an_older_month(
+    url: str, connection: Connection
+) -> None:
+    april, june = date(2026, 4, 1), date(2026, 6, 1)
+    for month in (april, MAY):
+        assert scoring.freeze(connection, month, UNTIL) > 0
+    scoring.assess_month(connection, june, UNTIL)
+    with Desk(url) as desk:
+        assert counting.check(desk, UNTIL) == 0
+        connection.execute("alter table assessment disable trigger frozen_stays")
+        connection.execute("update assessment set parts = replace(parts::text, '\"weighed\":100', '\"weighed\":90')"
+            "::json where month in (%s, %s) and kind = 'city' and card = 'unit'", (april, june))  # fmt: skip
+        assert counting.check(desk, UNTIL) == 4
+    with connection.cursor() as cursor:
+        assert {d.subject for d in recheck.open_mismatches(cursor)} == {
+            f"2026-04 city {CITY} unit", f"2026-06 city {CITY} unit",
+        }  # fmt: skip
 
 
 def test_the_check_finds_a_score_that_was_edited_around_the_guard(connection: Connection) -> None:
