@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from hashlib import sha256
@@ -219,6 +219,7 @@ class _Story:
             (p for p in incident.parts.values() if p.role == "lead" and p.state not in ("review", "refused")),
             key=lambda p: (p.sent_at, p.id),
         )
+        self.not_ours = self._not_ours()
         self.accepted = incident.state not in BEFORE_ACCEPTING
         self.rating = incident.rating
         self.closed = incident.state in CLOSED
@@ -278,6 +279,7 @@ class _Story:
             closed_on_time=self.closed_on_time,
             reworked=disposed and bool(i.facts.get("reworks")),
             returned=any(p.state == "declined" for p in self.leads),
+            not_ours=any(p.id in self.not_ours for p in self.leads),
             extended=any(e.verb == "grant_extension" for e in self.events),
             registered_on_time=self._due(i.clocks.get("accept")),
             dispatched_on_time=self._due(i.clocks.get("dispatch")),
@@ -319,6 +321,7 @@ class _Story:
             closed_on_time=disposed and self.closed_on_time,
             reworked=sum(p.state in DONE for p in leads) > 1 and bool(i.facts.get("reworks")),
             returned=any(p.state == "declined" for p in leads),
+            not_ours=any(p.id in self.not_ours for p in leads),
             extended=self._extended(team_id),
             **self._whistles([p for p in parts if p.kind == "whistle"]),
             dispute=disposed and self._theme() == DISPUTES,
@@ -341,6 +344,7 @@ class _Story:
             case = Case(
                 self.incident.id, sent=True, accepted=self.accepted,
                 returned=any(self.incident.parts[p].state == "declined" for p in sent),
+                not_ours=bool(sent & self.not_ours),
                 dispatched_on_time=None if set(verdicts) == {None} else False not in verdicts,
             )  # fmt: skip
             yield "dispatcher", actor, acts[0].at, case
@@ -371,7 +375,8 @@ class _Story:
                 verified = self._due(event.change.clocks.get("verify"))
                 found.append((event.actor, event.at, Case(i.id, verified_on_time=verified)))
             elif event.verb == "check" and accept is not None and accept.due is not None:
-                found.append((event.actor, event.at, Case(i.id, checked_on_time=event.at <= accept.due)))
+                checked = self._due(replace(accept, ended=event.at))
+                found.append((event.actor, event.at, Case(i.id, checked_on_time=checked)))
         verify = i.clocks.get("verify")
         if i.state == "disposed" and verify is not None and self._verdict(verify) == "overdue":
             # Nobody came: it was for the worker of the grid.
@@ -390,7 +395,14 @@ class _Story:
         """Return whether a clock was kept with exempt time taken out, or None while it is not due."""
         if clock is None:
             return None
-        judged = assessment.verdict(clock, self.as_of, self.law.calendar, self.spans)
+        as_of = self.as_of
+        if self.rules.definitions > 1 and self.incident.ended_at is not None:
+            # What was void, merged or refused is awaited no longer: its limit is judged as of that moment.
+            as_of = min(as_of, self.incident.ended_at)
+        judged = assessment.verdict(clock, as_of, self.law.calendar, self.spans)
+        if judged in ("late", "overdue") and self.rules.definitions > 1 and self._excused(clock):
+            # Exempt as a whole: what was done late is in time, what was not done is not asked for.
+            judged = "on_time" if judged == "late" else "inside"
         return None if judged == "inside" else judged == "on_time"
 
     def _excused(self, clock: Clock | None) -> bool:
@@ -420,10 +432,25 @@ class _Story:
         return {
             "whistle_sent": True,
             "whistle_answered": all(_ended(p.clocks.get("pick_up")) for p in sent),
-            "whistle_on_site": all(_met(p.clocks.get("arrive")) for p in sent),
+            "whistle_on_site": all(self._on_site(p.clocks.get("arrive")) for p in sent),
             "whistle_ended": all(p.state == "ended" for p in sent),
             "whistle_rating": min(ratings) if ratings else None,
         }
+
+    def _on_site(self, clock: Clock | None) -> bool:
+        if clock is None or clock.ended is None:
+            return False
+        return clock.state == "met" or (self.rules.definitions > 1 and self._excused(clock))
+
+    def _not_ours(self) -> frozenset[int]:
+        """Return the assignments that were given back as another unit's: by the words that the policy lists."""
+        words = [word.lower() for word in self.law.weights.not_ours]
+        return frozenset(
+            event.change.assignments[0].id
+            for event in self.events
+            if event.verb == "decline"
+            and any(word in str(event.change.said.get("reason", "")).lower() for word in words)
+        )
 
     def _answers(self) -> dict[str, bool]:
         if self.rating is None:
@@ -450,10 +477,6 @@ class _Story:
 
 def _ended(clock: Clock | None) -> bool:
     return clock is not None and clock.ended is not None
-
-
-def _met(clock: Clock | None) -> bool:
-    return clock is not None and clock.ended is not None and clock.state == "met"
 
 
 def assess(connection: psycopg.Connection[Any], scope: Scope, granted: Granted | None = None) -> Month:

@@ -226,7 +226,8 @@ class Turns(BaseTrigger):  # type: ignore[misc]
 
 
 def _run_all(runner: Runner) -> None:
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    for talkative in ("apscheduler", "fontTools"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -23,6 +23,9 @@ FILE = "assessment.toml"
 NO_DATA = ("无数据", "no data")
 WHOLE = 100  # weights of a card sum to this
 REWORK_BASES = ("due_to_close", "disposed", "dispatched")
+# 1: any return made a dispatch inaccurate, an appeal granted as a whole reached disposal and closing alone, and what
+# was void before a limit passed counted as late once it had.
+DEFINITIONS = (1, 2)
 BANDS = ("A", "B", "C", "D")
 LOWEST_BAND = "E"
 TOP_RATING = 5
@@ -39,6 +42,7 @@ class Case:
 
     A verdict (`*_on_time` that may be None) is None while it is not due: no such clock, or one still inside its
     limit. `on_time` and `overdue` are what counts, with exempt time taken out; `overdue_raw` is the bare fact.
+    `returned` is given back for whatever reason, `not_ours` because it was another unit's.
     `stages` are (awaited clock, seconds around the clock, seconds of working time), without suspended time.
     """
 
@@ -58,6 +62,7 @@ class Case:
     closed_on_time: bool = False
     reworked: bool = False
     returned: bool = False
+    not_ours: bool = False
     extended: bool = False
     registered_on_time: bool | None = None
     dispatched_on_time: bool | None = None
@@ -137,8 +142,11 @@ def _due(verdict: Callable[[Case], bool | None]) -> Base:
     return lambda c: verdict(c) is not None
 
 
-def indicators(rework_base: str = "due_to_close") -> dict[str, Indicator]:
-    """Return every indicator by name; the base of the rework rate is a setting (one of REWORK_BASES)."""
+def indicators(rework_base: str = "due_to_close", definitions: int = DEFINITIONS[-1]) -> dict[str, Indicator]:
+    """Return every indicator by name; the base of the rework rate is a setting (one of REWORK_BASES).
+
+    `definitions` is one of DEFINITIONS: what an earlier one gave can be computed again.
+    """
     if rework_base not in REWORK_BASES:
         raise ValueError(f"expected one of {', '.join(REWORK_BASES)}, not {rework_base!r}")
     rework: dict[str, Base] = {
@@ -174,7 +182,9 @@ def indicators(rework_base: str = "due_to_close") -> dict[str, Indicator]:
             more_is_better=False,
         ),
         Indicator(
-            "accurate_dispatch", "准确派遣率", "accurate dispatch", lambda c: not c.returned, lambda c: c.sent
+            "accurate_dispatch", "准确派遣率", "accurate dispatch",
+            (lambda c: not c.returned) if definitions == 1 else (lambda c: not c.not_ours), lambda c: c.sent,
+            version=definitions,
         ),
         Indicator(
             "on_time_registering", "按时立案率", "on-time registering", lambda c: bool(c.registered_on_time),
@@ -299,7 +309,7 @@ class Rules:
     min_count: int
     freeze_day: int
     confidence: float
-    repeat_days: int
+    definitions: int
     rework_base: str
     satisfied: frozenset[int]
     mostly: frozenset[int]
@@ -479,7 +489,8 @@ def parse(version: int, text: str) -> Rules:
         raise PolicyError(
             FILE, "rework_base", f"expected one of {', '.join(REWORK_BASES)}, not {rework_base!r}"
         )
-    catalogue = indicators(rework_base)
+    definitions = _whole({"definitions": 1} | table, "definitions", DEFINITIONS[0], DEFINITIONS[-1])
+    catalogue = indicators(rework_base, definitions)
     confidence = table.get("confidence")
     if not isinstance(confidence, float) or not 0.5 <= confidence < 1:
         raise PolicyError(FILE, "confidence", f"expected a number from 0.5 to below 1, not {confidence!r}")
@@ -490,7 +501,7 @@ def parse(version: int, text: str) -> Rules:
         min_count=_whole(table, "min_count", 1, 10_000),
         freeze_day=_whole(table, "freeze_day", 1, 28),
         confidence=confidence,
-        repeat_days=_whole(table, "repeat_days", 1, 366),
+        definitions=definitions,
         rework_base=str(rework_base),
         satisfied=_ratings(ratings, "satisfied"),
         mostly=_ratings(ratings, "mostly"),

@@ -47,8 +47,8 @@ CASES = (
          whistle_on_site=True, whistle_ended=True, whistle_rating=5, registered_on_time=True),
     Case(8, accepted=True, reported=True, sent=True, dispatched=True, overdue=True, overdue_raw=True,
          whistle_sent=True, whistle_answered=True, whistle_rating=4, registered_on_time=True, checked_on_time=False),
-    Case(9, accepted=True, reported=True, sent=True, returned=True, whistle_sent=True, dispatched_on_time=True,
-         registered_on_time=True),
+    Case(9, accepted=True, reported=True, sent=True, returned=True, not_ours=True, whistle_sent=True,
+         dispatched_on_time=True, registered_on_time=True),
     Case(10, reported=True, own_report=True, registered_on_time=True),
 )  # fmt: skip
 
@@ -153,11 +153,15 @@ def test_the_base_of_the_rework_rate_is_a_setting(base: str, expected: int) -> N
 def test_mistake_1_accuracy_is_not_always_whole() -> None:
     """Both branches of a real system set "accurate"."""
     good = Case(1, sent=True, dispatched=True)
-    bad = Case(2, sent=True, returned=True)
+    bad = Case(2, sent=True, returned=True, not_ours=True)
     accurate = indicators()["accurate_dispatch"]
     assert evaluate(accurate, [good]).value == 1
     assert evaluate(accurate, [bad]).value == 0
     assert evaluate(accurate, [good, bad]).value == Fraction(1, 2)
+    # Given back for want of hands: it went to the right unit. The first definition counted it against the dispatcher.
+    busy = Case(3, sent=True, returned=True)
+    assert evaluate(accurate, [busy]).value == 1
+    assert evaluate(indicators(definitions=1)["accurate_dispatch"], [busy]).value == 0
 
 
 def test_mistake_2_a_miss_lowers_the_score_of_a_grid_worker() -> None:
@@ -344,9 +348,10 @@ def test_a_case_that_was_never_theirs_leaves_the_base_where_it_counts_against_th
 
 FLAGS = (
     "accepted", "own_report", "reported", "sent", "dispatched", "target", "disposed", "closed", "reworked", "returned",
-    "extended", "whistle_sent", "whistle_answered", "whistle_on_site", "whistle_ended", "called_back", "contacted",
-    "solved",
+    "not_ours", "extended", "whistle_sent", "whistle_answered", "whistle_on_site", "whistle_ended", "called_back",
+    "contacted", "solved",
 )  # fmt: skip
+VERDICTS = ("registered_on_time", "dispatched_on_time", "checked_on_time", "verified_on_time")
 
 
 @st.composite
@@ -360,7 +365,7 @@ def _drawn(draw: st.DrawFn) -> list[Case]:
         facts["satisfied"] = draw(st.booleans())
         facts["mostly"] = not facts["satisfied"] and draw(st.booleans())
         facts["whistle_rating"] = draw(st.one_of(st.none(), st.integers(1, 5)))
-        for name in ("registered_on_time", "dispatched_on_time", "checked_on_time", "verified_on_time"):
+        for name in VERDICTS:
             facts[name] = draw(st.one_of(st.none(), st.booleans()))
         made.append(Case(number, **facts))
     return made
@@ -371,6 +376,10 @@ def _drawn(draw: st.DrawFn) -> list[Case]:
 def test_an_exemption_never_lowers_a_score(cases: list[Case], data: st.DataObject) -> None:
     which = data.draw(st.integers(0, len(cases) - 1))
     case = cases[which]
+    # Done late it is in time, not done it is not asked for.
+    excused: Any = {
+        name: data.draw(st.sampled_from((True, None))) for name in VERDICTS if getattr(case, name) is False
+    }
     granted = replace(
         case,
         exempt="appeal",
@@ -378,6 +387,7 @@ def test_an_exemption_never_lowers_a_score(cases: list[Case], data: st.DataObjec
         overdue=False,
         closed_on_time=case.closed,
         never_theirs=data.draw(st.booleans()),
+        **excused,
     )
     after = [*cases[:which], granted, *cases[which + 1 :]]
     for card in RULES.cards:
