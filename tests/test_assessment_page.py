@@ -98,16 +98,18 @@ def card(door: Reads, kind: str, subject: str, first: date = MAY, name: str = ""
     return found
 
 
-def late(door: Reads, first: date) -> tuple[Card, int]:
-    """Return the card of a team that disposed of a case too late, and that case, which is closed."""
-    for each in reading.listed(door, BOSS, "team", month(door, first)):
-        found = card(door, "team", each.subject, first)
-        ids = judged.sets_of(reading.bundles(door, found), "on_time_disposal")["late"]
-        rows = judged.rows(door, BOSS, ("team", each.subject), ids, found.month.as_of) if ids else []
+def late(
+    door: Reads, first: date, kind: str = "team", name: str = "on_time_disposal", label: str = "late"
+) -> tuple[Card, int]:
+    """Return the card of a subject that was too late with a case, and that case, which is closed."""
+    for each in reading.listed(door, BOSS, kind, month(door, first)):
+        found = card(door, kind, each.subject, first)
+        ids = judged.sets_of(reading.bundles(door, found), name)[label]
+        rows = judged.rows(door, BOSS, (kind, each.subject), ids, found.month.as_of) if ids else []
         closed = [row.id for row in rows if row.state == "closed" and row.appeal is None]
         if closed:
             return found, closed[0]
-    raise AssertionError("no team was late with a closed case")
+    raise AssertionError(f"no {kind} was late with a closed case")
 
 
 def test_the_sets_of_every_part_add_up_to_its_base_and_the_parts_to_the_score(door: Reads) -> None:
@@ -229,6 +231,25 @@ def test_what_an_appeal_promises_is_what_granting_it_brings(city: str, door: Rea
     html = scorecard.exempt(after, judged.numbers(door, BOSS, [case]), door.directory(), "zh", ZH)
     assert "道路中断" in html
     assert after.score == promised
+
+
+def test_an_appeal_of_a_dispatcher_brings_what_it_promises_too(city: str, door: Reads) -> None:
+    with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
+        scoring.assess_month(connection, JUNE, datetime.now(UTC))
+    before, case = late(door, JUNE, "dispatcher", "on_time_dispatch", "missed")
+    promised = judged.if_granted(before, reading.bundles(door, before), case)
+    assert promised is not None
+    assert before.score is not None
+    assert promised > before.score
+    area = judged.numbers(door, BOSS, [case])[case][2]
+    dispatcher = Actor("dispatcher:d", "dispatcher", area[:9])
+    assert judged.act(door, dispatcher, "appeal", case, "a", {"reason": "系统停电"}).refusal is None
+    for judge in (Actor("county:c", "county", area[:6]), Actor("city:c", "city", CITY)):
+        verdict = {"granted": True, "reason": "属实"}
+        assert judged.act(door, judge, "judge_appeal", case, judge.role, verdict).refusal is None
+    with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
+        scoring.assess_month(connection, JUNE, datetime.now(UTC))
+    assert card(door, "dispatcher", before.subject, JUNE).score == promised
 
 
 def test_a_reviewer_gives_stretches_of_time_and_the_next_sees_them(

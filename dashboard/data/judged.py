@@ -251,8 +251,8 @@ def asked(door: Reads, actor: Actor, case: int) -> Asked | None:
 def if_granted(card: Card, lines: Sequence[Mapping[str, Line]], case: int) -> Fraction | None:
     """Return what the score would be if an appeal on a case were granted, or None where there is no score.
 
-    A granted appeal makes the disposal timely and the waiting excused (docs/decisions/0018): the case stays in every
-    base, and each credit it did not have it gains.
+    A granted appeal makes the disposal timely and the waiting excused, and by the present definitions every other limit
+    of the case too (docs/decisions/0018): the case stays in every base, and each credit it did not have it gains.
     """
     if card.score is None or not card.weighed:
         return None
@@ -260,13 +260,13 @@ def if_granted(card: Card, lines: Sequence[Mapping[str, Line]], case: int) -> Fr
     for line in card.lines:
         if not line.d or line.points is None:
             continue
-        n = line.n + sum(_gained(each, line.name, case) for each in lines)
+        n = line.n + sum(_gained(each, line.name, case, card.rules.definitions) for each in lines)
         share = n / (line.d * line.top)
         points += line.weight * (share if line.more_is_better else 1 - share)
     return points * Fraction(100, card.weighed)
 
 
-def _gained(lines: Mapping[str, Line], name: str, case: int) -> int:
+def _gained(lines: Mapping[str, Line], name: str, case: int, definitions: int) -> int:
     """Return how many credits more (or for what lowers a score, fewer) a case has once it is excused."""
     line = lines.get(name)
     if line is None:
@@ -278,6 +278,9 @@ def _gained(lines: Mapping[str, Line], name: str, case: int) -> int:
             return base if not credited and case in _ids(lines, "disposal") else 0
         case "on_time_closing":
             return base if not credited and case in _ids(lines, "closing") else 0
+        case "on_time_registering" | "on_time_dispatch" | "on_time_check" | "on_time_verification":
+            # What can be appealed is closed, so these limits were met, if late.
+            return base if not credited and definitions > 1 else 0
         case "overdue_backlog":
             return -base if credited else 0
     return 0
