@@ -88,19 +88,22 @@ def letters(desk: Desk, now: datetime) -> int:
 def forget_photos(desk: Desk, now: datetime) -> int:
     """Delete photos that no case has carried for three days after they came in; return how many."""
 
-    def unused(cursor: Cursor) -> list[str]:
-        cursor.execute(
-            "delete from photo where name in (select p.name from photo p where p.uploaded_at < %s"
-            " and not exists (select from photo_use u where u.name = p.name) order by p.uploaded_at limit %s)"
-            " returning name",
-            (now - PHOTO_WAITS, PHOTOS_LIMIT),
-        )
-        return [row[0] for row in cursor.fetchall()]
+    def work(cursor: Cursor) -> int:
+        names = [
+            name
+            for (name,) in cursor.execute(
+                "select p.name from photo p where p.uploaded_at < %s and not exists (select from photo_use u"
+                " where u.name = p.name) order by p.uploaded_at limit %s for update",
+                (now - PHOTO_WAITS, PHOTOS_LIMIT),
+            ).fetchall()
+        ]
+        # Files first: a run that is cut short leaves rows, by which the next one finds them, and never a file alone.
+        for name in names:
+            photos.store().drop(name)
+        cursor.execute("delete from photo where name = any(%s)", (names,))
+        return len(names)
 
-    names = desk.ask(unused)
-    for name in names:
-        photos.store().drop(name)
-    return len(names)
+    return desk.ask(work)
 
 
 def _environment(cursor: Cursor) -> dict[str, str]:

@@ -289,6 +289,30 @@ def test_photos_of_no_case_are_let_go_of_after_three_days(phone: Phones, city: s
     assert photos.store().get(unused) is None
 
 
+def test_letting_go_of_photos_that_is_cut_short_leaves_no_file_that_nothing_knows_of(
+    phone: Phones, city: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [taken(phone("worker")) for _ in range(3)]
+    later = datetime.now(UTC) + timedelta(days=4)
+    dropped: list[str] = []
+    drop = photos.store().drop
+
+    def cut_short(name: str) -> None:
+        if dropped:
+            raise OSError("the machine goes down")
+        dropped.append(name)
+        drop(name)
+
+    with Desk(city) as desk:
+        monkeypatch.setattr(photos.store(), "drop", cut_short)
+        with pytest.raises(OSError, match="goes down"):
+            keeping.forget_photos(desk, later)
+        monkeypatch.setattr(photos.store(), "drop", drop)
+        assert keeping.forget_photos(desk, later) >= 3
+        assert keeping.forget_photos(desk, later) == 0
+    assert [photos.store().get(name) for name in names] == [None] * 3
+
+
 # --- tasks and steps ---
 
 
