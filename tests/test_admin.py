@@ -227,7 +227,7 @@ def test_verification_names_the_event_that_was_changed(
         try:
             broken = admin.verify(door, root, NUMBER)
             assert broken is not None
-            assert [fault.seq for fault in broken.faults or ()] == [2]
+            assert [(fault.table, fault.key) for fault in broken.faults or ()] == [("event", 2)]
         finally:
             connection.execute("update event set actor = 'dispatcher:desk' where verb = 'accept'")
             connection.execute("alter table event enable trigger user")
