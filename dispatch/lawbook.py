@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from dispatch.past import Policies
 from dispatch.rules import policy as policies
 from dispatch.rules.clocks import Clock
 from dispatch.rules.incident import Assignment
@@ -184,17 +185,33 @@ def differences(held: Mapping[str, str], files: Mapping[str, str]) -> Iterator[s
 
 def cases(connection: psycopg.Connection[Any], since: datetime) -> Iterator[Case]:
     """Read every incident reported since an instant as its events tell it, a few thousand events at a time."""
-    with connection.transaction(), connection.cursor("policy_dry_run") as cursor:
+    with (
+        connection.transaction(),
+        connection.cursor() as other,
+        connection.cursor("policy_dry_run") as cursor,
+    ):
+        laws = Policies(other)
         cursor.itersize = FETCH_ROWS
         cursor.execute(
-            "select i.id, i.category, i.severity, i.mode, i.area_code, e.data::text from incident i"
+            "select i.id, i.category, i.severity, i.mode, i.area_code, i.policy_version, i.ended_at is not null,"
+            " e.data::text from incident i"
             " join event e on e.incident_id = i.id where i.reported_at >= %s order by i.id, e.seq",
             (since,),
         )
-        for (_, category, severity, mode, area), rows in groupby(cursor, key=lambda row: row[:5]):
-            steps = (_step.decode(row[5]) for row in rows)
+        for (_, category, severity, mode, area, version, ended), rows in groupby(
+            cursor, key=lambda row: row[:7]
+        ):
+            steps = (_step.decode(row[7]) for row in rows)
             clocks = lives((step.clocks, step.assignments) for step in steps)
-            yield Case(category, severity, mode, area, tuple(clocks))
+            if ended:
+                # What still ran when the incident ended by another road ended with it, unjudged.
+                clocks = [(kind, clock) for kind, clock in clocks if clock.ended is not None]
+            then = laws.version(version).types.get(category)
+            yield Case(
+                category, severity, mode, area, tuple(clocks),
+                as_grave=then is not None and then.severity == severity,
+                handled_as=then is not None and then.mode == mode,
+            )  # fmt: skip
 
 
 def _show(connection: psycopg.Connection[Any], law: Policy, verdict: Verdict, since: date) -> None:

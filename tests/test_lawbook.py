@@ -225,6 +225,10 @@ def test_a_dry_run_says_what_would_have_been_late(
     assert verdict["total"] == {"cases": 3, "late": 1, "more": 1, "fewer": 0}
     assert verdict["themes"]["01"]["more"] == 1
     assert verdict["towns"][TOWN]["more"] == 1
+    # Rejected long ago, the limit to close it still as it ran then: it never was late for that, by any policy.
+    change(folder, "limits.toml", '3 = "40wd"', '3 = "1m"')
+    assert main(["policy", "dry-run", str(folder), "--since", str(since), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["total"]["more"] == 1
     assert main(["policy", "dry-run", str(folder), "--since", str(since)]) == 0
     said = capsys.readouterr().out
     assert "would have made 1 more late and 0 on time" in said

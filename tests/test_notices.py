@@ -11,7 +11,7 @@ import socketserver
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.header import decode_header, make_header
@@ -22,6 +22,7 @@ from typing import Any
 import psycopg
 import pytest
 
+import jobs.notices
 from dispatch import notices
 from dispatch.desk import Desk
 from dispatch.messages import number_of
@@ -60,6 +61,8 @@ class Webhook:
     def __init__(self) -> None:
         self.got: list[str] = []
         self.delay_s = 0.0
+        self.gate = threading.Event()  # closed, it takes the connection and says nothing
+        self.gate.set()
         self.status = 200
         hook = self
 
@@ -67,6 +70,7 @@ class Webhook:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 time.sleep(hook.delay_s)
+                hook.gate.wait(60)
                 if hook.status == 200:
                     hook.got.append(json.loads(body)["message"])
                 self.send_response(hook.status)
@@ -98,8 +102,10 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 
 @pytest.fixture
-def desk(database: str) -> Iterator[Desk]:
+def desk(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     loading.store(database, small_city.build())
+    # Whatever the machine has to do beside: what is looked at here is what was sent, not how soon.
+    monkeypatch.setattr(jobs.notices, "PATIENCE_S", 60.0)
     with Desk(database) as opened:
         # What happened before the first look is nobody's news.
         tell(opened, NOW - timedelta(hours=1))
@@ -253,31 +259,36 @@ def _send(desk: Desk, at: datetime) -> None:
 
 def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     slow, fast = Webhook(), hook
-    slow.delay_s = 3.0
+    slow.gate.clear()
+    monkeypatch.setattr(jobs.notices, "PATIENCE_S", 0.5)
     monkeypatch.setenv("GRIDWHISTLE_NOTIFY_SMS", slow.url)
     opened(desk, 1, FRAUD)  # most urgent: the county by text message, the team in its group
-    began = time.monotonic()
     tell(desk, NOW)
-    spent = time.monotonic() - began
-    assert len(fast.got) == 2  # the lead, and the grid team that assists
+    until(lambda: len(fast.got) == 2)  # the lead, and the grid team that assists
     assert slow.got == []
-    assert spent < 3.0
     # The next run does not wait for it either, nor start it twice.
     opened(desk, 2, FRAUD)
     tell(desk, NOW + timedelta(minutes=3))
-    assert len(fast.got) == 4
-    for _ in range(100):
-        if len(slow.got) >= 1:
-            break
-        time.sleep(0.1)
-    time.sleep(0.3)
-    tell(desk, NOW + timedelta(minutes=6))
-    for _ in range(100):
-        if len(slow.got) >= 2:
-            break
-        time.sleep(0.1)
-    assert sorted(slow.got) == [f"特急件：电信网络诈骗正在发生（{n}号）" for n in (1, 2)]
+    until(lambda: len(fast.got) == 4)
+    assert slow.got == []
+    slow.gate.set()
+    at = iter(range(30, 600, 15))
+    until(
+        lambda: (
+            tell(desk, NOW + timedelta(minutes=next(at))) >= 0 and len("".join(slow.got).split("特急件")) == 3
+        )
+    )
+    lines = sorted(line for text in slow.got for line in text.split("\n"))
+    assert lines == [f"特急件：电信网络诈骗正在发生（{n}号）" for n in (1, 2)]
     slow.close()
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for what must come, however busy the machine is."""
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
 
 
 def test_one_areas_address_that_is_down_or_slow_holds_up_no_other_areas(
@@ -287,19 +298,17 @@ def test_one_areas_address_that_is_down_or_slow_holds_up_no_other_areas(
     other, group = Webhook(), "GRIDWHISTLE_NOTIFY_GROUP"
     monkeypatch.setenv(f"{group}_{EAST}", hook.url)
     monkeypatch.setenv(f"{group}_{WEST}", other.url)
-    hook.delay_s = 3.0
+    hook.gate.clear()
     sent_to_police(desk, 1)
     sent_to_police(desk, 2, where=(WEST, IN_WEST))
-    began = time.monotonic()
-    tell(desk, NOW)
-    assert time.monotonic() - began < 3.0
-    assert (hook.got, len(other.got)) == ([], 1)
+    with monkeypatch.context() as hasty:
+        hasty.setattr(jobs.notices, "PATIENCE_S", 0.5)
+        tell(desk, NOW)
+        until(lambda: len(other.got) == 1)
+    assert hook.got == []
     assert {channel for channel, _, _ in outbox(desk)} == {f"group/{EAST}", f"group/{WEST}"}
-    for _ in range(100):
-        if hook.got:
-            break
-        time.sleep(0.1)
-    hook.delay_s, hook.status = 0.0, 503
+    hook.status = 503
+    hook.gate.set()
     for minute in range(3, 40, 3):
         sent_to_police(desk, 10 + minute, NOW + minute * MINUTE)
         sent_to_police(desk, 60 + minute, NOW + minute * MINUTE, (WEST, IN_WEST))
@@ -322,7 +331,8 @@ def test_a_role_is_reached_by_the_addresses_of_its_own_area(
     tell(desk, NOW)
     assert of_county.got == ["特急件：电信网络诈骗正在发生（1号）"]
     _hour(desk, NOW + 8 * MINUTE)  # the town's duty leader is called by text message
-    assert "电信网络诈骗正在发生（1号）超时无人签收，请督促" in hook.got[-1]
+    # The same server is the chat group as well: both lines go out side by side.
+    assert any("电信网络诈骗正在发生（1号）超时无人签收，请督促" in text for text in hook.got)
     assert len(of_county.got) == 1
     of_county.close()
 

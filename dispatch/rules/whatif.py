@@ -23,13 +23,19 @@ TOLERANCE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A past incident as far as limits go: its type and place, and every clock it ever had, in its last state."""
+    """A past incident as far as limits go: its type and place, and every clock it ever had, in its last state.
+
+    `as_grave` and `handled_as` say that its severity and its mode were those of its type then: another policy's type
+    may have others, while what a person or a repeat made of it stays.
+    """
 
     category: str
     severity: int
     mode: str
     area_code: str
     clocks: tuple[tuple[str, Clock], ...]
+    as_grave: bool = False
+    handled_as: bool = False
 
 
 @dataclass(slots=True)
@@ -73,14 +79,15 @@ def lives(
 def limit_of(kind: str, case: Case, law: Policy) -> Limit | None:
     """Return the limit that a policy gives a clock of a case; None where it gives none."""
     own = law.types.get(case.category)
-    whistle = case.mode == "whistle"
+    severity = own.severity if own is not None and case.as_grave else case.severity
+    whistle = (own.mode if own is not None and case.handled_as else case.mode) == "whistle"
     match kind:
         case "dispatch":
-            return law.dispatch[case.severity]
+            return law.dispatch[severity]
         case "pick_up":
-            return law.answer if whistle else law.pick_up[case.severity]
+            return law.answer if whistle else law.pick_up[severity]
         case "close":
-            return law.close[case.severity]
+            return law.close[severity]
         case "accept" | "dispose" | "verify" if own is not None:
             return {"accept": own.accept, "dispose": own.dispose, "verify": own.verify}[kind]
         case "arrive" if own is not None:

@@ -42,6 +42,19 @@ def test_under_its_own_limit_the_verdict_is_the_one_it_had(limit: str, minutes: 
     assert would_be_late(clock, Limit.parse(limit), CALENDAR, MUCH_LATER) == was_late(clock, MUCH_LATER)
 
 
+def test_a_type_that_becomes_graver_or_is_handled_otherwise_brings_the_limits_of_that() -> None:
+    """Dispatched after ten minutes and picked up after twenty: in time at severity 3, late at 1, and by whistle."""
+    told = (("dispatch", ran("30m", 10)), ("pick_up", ran("30m", 20)))
+    graver = other(event_types_csv=("police,,3,joint", "police,,1,joint"))
+    whistled = other(event_types_csv=("police,,3,joint", "police,,3,whistle"))
+    for law_then, as_was in ((graver, {"as_grave": True}), (whistled, {"handled_as": True})):
+        for kept in (False, True):
+            case = Case("0101", 3, "joint", MICRO, told, **({} if kept else as_was))
+            assert judge([case], law_then, MUCH_LATER).total.more == (0 if kept else 1)
+    one = Case("0101", 3, "joint", MICRO, told, as_grave=True, handled_as=True)
+    assert judge([one], law(), MUCH_LATER).total.more == 0
+
+
 def test_exactly_at_the_new_limit_is_on_time_too() -> None:
     clock = ran("60m", 30)
     assert not would_be_late(clock, Limit.parse("30m"), CALENDAR, MUCH_LATER)
