@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import redis
 
+from dispatch import store
 from tests import district
-from tests.simulation import DAYS, Simulation, main
+from tests.simulation import DAYS, Simulation, SimulationError, main
 
 SEED = 1
 
@@ -41,3 +42,13 @@ def test_the_command_explains_itself_and_refuses_nonsense(capsys: pytest.Capture
     with pytest.raises(SystemExit) as left:
         main(["--days", "0"])
     assert left.value.code == 2
+
+
+def test_a_failure_says_the_seed_that_repeats_it_and_when_it_was(
+    database: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events that do not say what happened are found, with what repeats the finding."""
+    district.build(database)
+    monkeypatch.setattr(store, "written", lambda change: '{"to": "accepted"}')
+    with pytest.raises(SimulationError, match=r"^seed 77, virtual time 2025-\S+: "):
+        Simulation(database, stream, 77, per_day=20).run(4)
