@@ -216,3 +216,33 @@ def test_old_briefings_and_unfinished_files_are_let_go(desk: Desk, tmp_path: Pat
     assert not part.exists()
     assert fresh.exists()
     assert digests.forget(desk, NOW) == 0
+
+
+def test_letting_go_that_is_cut_short_is_completed_by_the_next_run(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a folder; what is kept is never touched, and nothing is counted twice."""
+    place = tmp_path / "briefings" / "day"
+    for n in range(digests.KEPT["day"] + 3):
+        day = place / f"{datetime(2026, 4, 1) + timedelta(days=n):%Y-%m-%d}"  # noqa: DTZ001
+        day.mkdir(parents=True)
+        for area in AREAS:
+            (day / f"{area}.pdf").write_bytes(b"%PDF")
+    unlink = Path.unlink
+    gone: list[Path] = []
+
+    def cut_short(path: Path, missing_ok: bool = False) -> None:
+        if len(gone) == 4:
+            raise KeyboardInterrupt
+        gone.append(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        digests.forget(desk, NOW)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert digests.forget(desk, NOW) == 3 * len(AREAS) - 4
+    kept = sorted(path.name for path in place.iterdir())
+    assert (len(kept), kept[0]) == (digests.KEPT["day"], "2026-04-04")
+    assert all(len(list((place / day).iterdir())) == len(AREAS) for day in kept)
+    assert digests.forget(desk, NOW) == 0
