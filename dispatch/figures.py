@@ -195,12 +195,27 @@ def follow_replayed(connection: psycopg.Connection[Any], events_limit: int = EVE
         return int(events)
 
 
+def judge_replayed(connection: psycopg.Connection[Any], source: str, as_of: datetime) -> None:
+    """Judge the open requests of a replayed source as of an instant that it is known to have reached, from now on.
+
+    Requests alone tell of less: that an open one's target had passed is seen by what the source called missed.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("select 1 from follower where name = %s for update", (REPLAYED,))
+        cursor.execute(
+            "update replayed set as_of = greatest(as_of, %s) where source = %s returning source",
+            (as_of, source),
+        )
+        if cursor.fetchone() is not None:
+            _count_source(cursor, source)
+
+
 def _count_source(cursor: psycopg.Cursor[Any], source: str) -> None:
     requests, first, last = _one(
         cursor,
-        "select count(*), min(reported_at), max(greatest(reported_at, disposed_at, ended_at)) from incident"
-        " where source = %s and facts ? 'imported'",
-        (source,),
+        "select count(*), min(reported_at), greatest(max(greatest(reported_at, disposed_at, ended_at)),"
+        " (select as_of from replayed r where r.source = %s)) from incident where source = %s and facts ? 'imported'",
+        (source, source),
     )
     count = on_time_of(cursor, source, last)
     cursor.execute(

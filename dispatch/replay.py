@@ -823,6 +823,7 @@ def _run(args: argparse.Namespace, out: TextIO) -> int:
         # Its page need not wait for the job that does this.
         while figures.follow_replayed(connection):
             connection.commit()
+        figures.judge_replayed(connection, how.source, as_of)
     _print(replay, found, as_of, how, out if args.json else sys.stdout, given=args.as_of is not None)
     if args.json:
         print(json.dumps(report.object()))

@@ -99,6 +99,7 @@ def test_what_was_replayed_is_counted_when_the_command_ends_and_again_when_more_
             figures.on_time_of(own.cursor(), found.name, found.as_of),
         )
         assert (found.on_time.with_target, found.on_time.without_target) == (7, 1)
+        assert found.on_time.on_time == EXPECTED["on_time"]
         assert figures.follow_replayed(own) == 0
         assert sources(door, Actor("team/1", "team", "250000", 1)) == []
         replayed(capsys, changed(tmp_path, case_enquiry_id="99"))
@@ -107,6 +108,28 @@ def test_what_was_replayed_is_counted_when_the_command_ends_and_again_when_more_
             9,
             figures.on_time_of(own.cursor(), found.name, found.as_of),
         )
+
+
+def test_the_page_says_what_the_source_says_of_an_open_request_missed_after_all_else(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, database: str
+) -> None:
+    """Its target lies behind every opening and closing: that it had passed is told by the source's word alone."""
+    late = changed(tmp_path, target_dt="2022-02-01 10:00:00", closed_dt="", ontime="OVERDUE")
+    told, _ = replayed(capsys, late, "--new-city")
+    assert told["verdict_differs"] <= EXPECTED["verdict_differs"]
+    with closing(Reads(database)) as door, psycopg.connect(psycopg_dsn(database), autocommit=True) as own:
+        boss = Actor("leader", "leader", "250000")
+
+        def shown() -> tuple[int, int, int]:
+            (found,) = sources(door, boss)
+            return found.on_time.on_time, found.on_time.with_target, found.on_time.without_target
+
+        page = shown()
+        assert page == (told["on_time"], told["with_target"], told["without_target"])
+        # And when it is counted again, from the beginning.
+        own.execute("update follower set position = 0 where name = %s", (figures.REPLAYED,))
+        assert figures.follow_replayed(own) > 0
+        assert shown() == page
 
 
 def test_open_requests_are_judged_as_of_a_given_time(capsys: pytest.CaptureFixture[str]) -> None:
