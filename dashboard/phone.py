@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import re
 import time
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import psycopg
 import redis.asyncio
+import shapely
 from msgspec import Meta
 from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect, Request
@@ -27,7 +29,7 @@ from dispatch.intake import RECEIVED
 from dispatch.letters import FIELD, STREAM
 from dispatch.messages import Problem, number_of, parse, show_number
 from dispatch.photos import NAME, NotAPhoto
-from dispatch.rules.areas import Level, level_of
+from dispatch.rules.areas import Level, at_level, level_of
 from dispatch.rules.chain import Command
 from dispatch.rules.effects import ON_SITE_M
 from dispatch.rules.incident import Actor
@@ -43,6 +45,9 @@ UPLOADS_WITHIN_S: Final = 600.0
 ACCOUNTS_KEPT: Final = 20_000
 NEAR_M: Final = 100.0  # a position less certain than this only says about where
 STREAM_TIMEOUT_S: Final = 3.0
+MAPS_KEPT: Final = 200
+MAP_DIGITS: Final = 5  # about one metre
+MAP_COARSE: Final = 0.00003  # degrees, about three metres: finer than a thumb
 REPORTERS: Final = frozenset({"resident", "grid_worker", "grid_head", "village", "team"})
 ACTORS: Final = frozenset({"grid_worker", "grid_head", "village", "team"})
 # Of a resident on their own report.
@@ -130,6 +135,7 @@ class Phone:
         self._directory_at = 0.0
         self._suggester: Suggester | None = None
         self._uploads: dict[int, tuple[float, int]] = {}
+        self._maps: dict[tuple[str, str], tuple[str, bytes]] = {}
 
     def routes(self) -> list[Route]:
         """Return the routes, for a Starlette application."""
@@ -139,6 +145,7 @@ class Phone:
             Route("/phone/reports", self._answering(self.report), methods=["POST"]),
             Route("/phone/steps", self._answering(self.step), methods=["POST"]),
             Route("/phone/suggest", self._answering(self.suggest), methods=["POST"]),
+            Route("/phone/map", self._answering(self.map), methods=["GET"]),
             Route("/photos/{name}", self._answering(self.photo), methods=["GET"]),
             Route("/photos/{name}/small", self._answering(self.photo), methods=["GET"]),
         ]
@@ -317,6 +324,46 @@ class Phone:
             self._suggester = Suggester(policy.types, policy.fallback)
         found = self._suggester.suggest(sent.text)
         return JSONResponse({"category": found.category if found.words else None, "words": list(found.words)})
+
+    async def map(self, request: Request, who: Viewer) -> Response:
+        """Answer with the outlines of the grids of the viewer's town: where a place is named, and set by hand."""
+        if who.role not in REPORTERS:
+            raise Refused(403, "not_role")
+        lang = chosen(request.query_params.get("lang"))
+        area = at_level(who.area, Level.TOWN) or who.area
+        if (area, lang) not in self._maps:
+            body = await asyncio.to_thread(self._map, area, lang)
+            if len(self._maps) >= MAPS_KEPT:
+                self._maps.clear()
+            self._maps[area, lang] = (f'"{hashlib.sha256(body).hexdigest()[:20]}"', gzip.compress(body, 6))
+        tag, body = self._maps[area, lang]
+        headers = {"ETag": tag, "Cache-Control": "private, max-age=3600", "Vary": "Accept-Encoding, Cookie"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(
+                body, media_type="application/json", headers=headers | {"Content-Encoding": "gzip"}
+            )
+        return Response(gzip.decompress(body), media_type="application/json", headers=headers)
+
+    def _map(self, area: str, lang: str) -> bytes:
+        directory = self._known()
+        # A town is drawn by its micro grids, and by its villages where those have no outlines; a county by its towns.
+        small, large = (
+            (Level.MICRO, Level.VILLAGE) if level_of(area) >= Level.TOWN else (Level.TOWN, Level.COUNTY)
+        )
+        rows = self._door.shapes(area, small)
+        drawn = {each.code[: len(code)] for each, _ in rows for code in (area, f"{area}000")}
+        rows += [row for row in self._door.shapes(area, large) if row[0].code not in drawn]
+        areas = []
+        for each, wkb in rows:
+            shape = shapely.simplify(shapely.from_wkb(wkb), MAP_COARSE)
+            rings = [
+                [[round(x, MAP_DIGITS), round(y, MAP_DIGITS)] for x, y in part.exterior.coords]
+                for part in getattr(shape, "geoms", [shape])
+            ]
+            areas.append({"code": each.code, "name": _place(each.code, "", directory, lang), "rings": rings})
+        return msgspec.json.encode({"areas": areas})
 
     def _known(self) -> Directory:
         if self._directory is None or time.monotonic() - self._directory_at > DIRECTORY_AGE_S:

@@ -162,3 +162,46 @@ def test_every_target_is_large_enough_for_a_thumb(hand: Any, tmp_path: Path) -> 
 def test_new_work_is_on_the_phone_within_a_moment(hand: Any, site: Site) -> None:
     incident_id = phones.incident(site.database_url, "browser", "0201")
     hand.wait_for_selector(f"[data-id='{incident_id}']", timeout=WAIT_MS)
+
+
+def test_where_the_phone_tells_no_place_a_pin_on_the_map_does(
+    chromium: Any, site: Site, stream: redis.Redis, tmp_path: Path
+) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 844})  # asked for its place it says no
+    context.add_cookies([{"name": COOKIE, "value": "worker-token", "url": site.address}])
+    page = context.new_page()
+    page.goto(f"{site.address}/field?lang=en")
+    page.wait_for_selector(".gwf .tk, .gwf .none", timeout=WAIT_MS)
+    page.click("[data-do=report]")
+    page.wait_for_selector(".gwf [data-map] path", timeout=WAIT_MS)
+    page.click(".cat >> nth=0")
+    page.click("[data-do=send]")
+    page.wait_for_selector(".flash.bad", timeout=WAIT_MS)
+    assert not sent(stream), "a pin that nobody has set is no place"
+    seen = page.locator("[data-map] svg").bounding_box()
+    middle = seen["x"] + seen["width"] / 2, seen["y"] + seen["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] - 80, middle[1], steps=4)
+    page.mouse.up()
+    page.wait_for_selector(".gwf .loc >> text=set by hand")
+    page.click("[data-do=zoom] >> nth=0")
+    page.click("[data-do=send]")
+    page.wait_for_selector(".flash.ok", timeout=WAIT_MS)
+    (message,) = sent(stream)
+    # The village's middle under the pin went 80 pixels to the left: the pin stands as far to the east of it.
+    metres = (message["lon"] - town.IN_EAST[0]) * 111_195 * 0.9205
+    assert abs(metres - 80 * 700 / seen["width"]) < 5
+    assert abs(message["lat"] - town.IN_EAST[1]) < 0.00005
+    assert message["approximate"], "nobody measured it"
+    context.close()
+
+
+def test_tasks_tell_how_many_are_late_how_far_they_are_and_the_way_there(hand: Any, site: Site) -> None:
+    incident_id = phones.incident(site.database_url, "far", "0201")
+    card = hand.locator(f".gwf .tk:has([data-id='{incident_id}'])")
+    card.wait_for(timeout=WAIT_MS)
+    assert "m from you" in card.inner_text()
+    way = card.locator("a").get_attribute("href")
+    assert way == f"geo:{town.IN_EAST[1]},{town.IN_EAST[0]}?q={town.IN_EAST[1]},{town.IN_EAST[0]}"
+    assert "overdue 0" in hand.locator(".gwf .sum").inner_text().replace("\n", " ")

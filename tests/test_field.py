@@ -94,6 +94,7 @@ def taken(client: TestClient) -> str:
         ("POST", "/phone/reports"),
         ("POST", "/phone/steps"),
         ("POST", "/phone/suggest"),
+        ("GET", "/phone/map"),
         ("GET", f"/photos/{'ab' * 32}"),
     ],
 )
@@ -122,6 +123,37 @@ def test_a_change_without_our_own_header_is_no_change_of_ours(phone: Phones, str
 def test_only_people_in_the_field_have_tasks_here(phone: Phones, login: str) -> None:
     assert phone(login).get("/phone/tasks").status_code == 403
     assert phone(login).post("/phone/reports", json=report()).status_code == 403
+
+
+# --- the map under the pin ---
+
+
+@pytest.mark.parametrize(
+    ("login", "status"), [("worker", 200), ("team", 200), ("resident", 200), ("leader", 403)]
+)
+def test_who_reports_has_the_map_of_their_town_down_to_its_grids(
+    phone: Phones, login: str, status: int
+) -> None:
+    answer = phone(login).get("/phone/map")
+    assert answer.status_code == status
+    if status == 200:
+        areas = {each["code"]: each for each in answer.json()["areas"]}
+        # The village without grids of its own stands for itself.
+        assert areas.keys() == {town.EAST, town.WEST_CELL}
+        assert areas[town.WEST_CELL]["name"] == "西岸社区居民委员会 西岸一组"
+        ring = areas[town.EAST]["rings"][0]
+        assert {tuple(point) for point in ring} == {
+            (113.0, 23.0),
+            (113.01, 23.0),
+            (113.01, 23.01),
+            (113.0, 23.01),
+        }
+
+
+def test_a_map_that_the_phone_has_is_not_sent_again(phone: Phones) -> None:
+    client = phone("worker")
+    tag = client.get("/phone/map").headers["etag"]
+    assert client.get("/phone/map", headers={"if-none-match": tag}).status_code == 304
 
 
 # --- reports ---

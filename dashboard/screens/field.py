@@ -17,7 +17,7 @@ from dispatch.rules.chain import STEPS
 from dispatch.rules.clocks import KINDS
 
 FOLDER = Path(__file__).resolve().parents[1] / "components" / "field"
-SCRIPTS = ("outbox.js", "field.js", "task.js")
+SCRIPTS = ("outbox.js", "field.js", "pin.js", "task.js")
 LIMITS = ("4wh", "1wd", "2wd", "5wd")
 OFTEN_AGE_S = 600
 _SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)\"""")
@@ -44,6 +44,7 @@ def given(frame: Frame, mode: str) -> dict[str, Any]:
             "login": who.login,
             "name": who.name,
             "role": _(ROLES[who.role]),
+            "code": who.area,
             "area": "" if area is None else pick(lang, area.name, area.name_en),
         },
         "types": _types(known, lang),

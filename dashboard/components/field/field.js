@@ -12,6 +12,8 @@ const clockForm = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, hour: "2-di
 const dayForm = new Intl.DateTimeFormat("en-CA", { timeZone: ZONE, month: "2-digit", day: "2-digit" });
 const hhmm = (ms) => clockForm.format(ms);
 const metres = (a, b) => Math.hypot((a.lon - b.lon) * Math.cos((a.lat * Math.PI) / 180), a.lat - b.lat) * METRES_PER_DEGREE;
+// The phone's own maps open: nobody is told where one goes. Apple's know no geo: address.
+const route = ({ lat, lon }) => (/iPhone|iPad|Macintosh/.test(navigator.userAgent) ? `maps:?daddr=${lat},${lon}` : `geo:${lat},${lon}?q=${lat},${lon}`);
 const place = () => new Promise((resolve, reject) => {
   if (!navigator.geolocation) { reject(new Error("none")); return; }
   navigator.geolocation.getCurrentPosition(
@@ -31,6 +33,7 @@ class Field {
     this.form = null;
     this.draft = null;
     this.here = null;
+    this.map = null; // the outlines of the grids around
     this.pictures = new Map(); // blob -> address
     this.box = new Outbox(data.who.login, data.lang, () => this.later());
     host.innerHTML = '<div class="gwf"></div>';
@@ -58,7 +61,7 @@ class Field {
     const known = await this.box.recall("tasks");
     if (known && !this.tasks) { this.tasks = known.tasks; this.synced = known.at; }
     const draft = this.box.list("draft").at(-1);
-    if (draft && draft.open) { this.draft = draft; this.view = "report"; }
+    if (draft && draft.open) { this.draft = draft; this.view = "report"; this.readMap(); }
     this.render();
     // Where the phone is, is asked for only by a press, unless it was allowed before.
     navigator.permissions?.query({ name: "geolocation" }).then((allowed) => { if (allowed.state === "granted" && this.data.mode === "field") this.locate(); }).catch(() => {});
@@ -80,7 +83,7 @@ class Field {
     const spoken = data.lang !== this.data.lang;
     this.data = data;
     if (other) { this.box.stop(); this.box = new Outbox(data.who.login, data.lang, () => this.later()); this.tasks = null; this.draft = null; this.begin(); }
-    if (spoken) { this.box.lang = data.lang; this.tag = ""; this.render(); this.poll(); }
+    if (spoken) { this.box.lang = data.lang; this.tag = ""; this.map = null; this.render(); this.poll(); }
   }
 
   t(text, values = {}) { return (this.data.words[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? ""); }
@@ -158,6 +161,8 @@ class Field {
     this.root.innerHTML = `<header class="top">${back ? `<button class="bk" data-do="back" aria-label="${esc(this.t("Back"))}">‹</button>` : ""}<h1>${esc(title)}</h1>${this.data.demo && !back ? `<span class="demo">${esc(this.t("Demo"))}</span>` : ""}<span class="net"></span></header>`
       + `<div class="say"></div><main class="bd">${body}</main><footer class="bot">${foot}</footer>`;
     this.root.querySelector(".bd").scrollTop = scrolled;
+    this.root.dataset.view = this.view;
+    this.mapped();
     this.renderHead();
     this.second();
   }
@@ -203,13 +208,15 @@ class Field {
     if (this.tasks === null) return [this.t("My tasks"), `<div class="sk"></div><div class="sk"></div><div class="sk"></div>`, this.foot("tasks")];
     const open = this.open(), now = Date.now();
     const late = open.filter((task) => this.light(task, now) === "red");
+    const soon = open.filter((task) => this.light(task, now) === "yellow").length;
     const shown = this.all ? open : open.filter((task, n) => n < CARDS || this.light(task, now) === "red");
     this.lights = open.map((task) => this.light(task, now)).join();
     const cards = shown.map((task, n) => this.card(task, n === 0, now)).join("");
     const more = open.length > shown.length ? `<button class="B sm" data-do="all">${esc(this.t("{n} more", { n: open.length - shown.length }))}</button>` : "";
-    const sum = `<div class="sum"><span>${esc(this.t("To do"))} <b class="num">${open.length}</b></span>${late.length ? `<span class="red"><i class="lt red"></i>${esc(this.t("overdue"))} <b class="num red">${late.length}</b></span>` : ""}<span class="r">${esc(this.data.who.name)}</span></div>`;
+    const sum = `<div class="sum"><span>${esc(this.t("To do"))} <b class="num">${open.length}</b></span><span class="${late.length ? "red" : ""}">${late.length ? `<i class="lt red"></i>` : ""}${esc(this.t("overdue"))} <b class="num ${late.length ? "red" : ""}">${late.length}</b></span>${soon ? `<span class="yellow"><i class="lt yellow"></i>${esc(this.t("due soon"))} <b class="num yellow">${soon}</b></span>` : ""}<span class="r">${esc(this.data.who.name)}</span></div>`;
     const empty = `<div class="none"><b>${esc(this.t("Nothing waits for you now."))}</b><p>${esc(this.t("New work appears here by itself."))}</p></div>`;
-    return [this.t("My tasks"), sum + (open.length ? cards + more : empty), this.foot("tasks")];
+    const far = !this.here && open.some((task) => task.lat !== null) ? `<button class="B sm" data-do="here">${esc(this.asking ? this.t("Looking where you are…") : this.denied ? this.t("The phone does not say where it is.") : this.t("Show how far each is"))}</button>` : "";
+    return [this.t("My tasks"), sum + (open.length ? cards + more + far : empty), this.foot("tasks")];
   }
 
   card(task, first, now) {
@@ -217,7 +224,7 @@ class Field {
     const far = this.here && task.lat !== null ? metres(this.here, task) : null;
     const away = far === null ? "" : far < 1000 ? this.t(", {n} m from you", { n: Math.round(far) }) : this.t(", {n} km from you", { n: (far / 1000).toFixed(1) });
     const due = task.due === null ? (task.paused ? this.t("suspended") : "") : this.t("{what} by {time}", { what: this.data.clocks[task.clock] ?? verb, time: this.by(task.due) });
-    const go = task.lat !== null && ["pick_up", "arrive", "check", "solve"].includes(task.verb) ? `<a class="B sm n" href="geo:${task.lat},${task.lon}?q=${task.lat},${task.lon}">${esc(this.t("Route"))}</a>` : "";
+    const go = task.lat !== null && ["pick_up", "arrive", "check", "solve", "dispose", "verify"].includes(task.verb) && !task.arrived ? `<a class="B sm n" href="${esc(route(task))}">${esc(this.t("Route"))}</a>` : "";
     return `<section class="card tk ${light === "red" ? "late" : ""}"><button class="t" data-do="open" data-id="${task.id}">${light ? `<i class="lt ${light}"></i>` : ""}<b>${esc(task.whistle ? this.t("Whistle: {what}", { what: task.title }) : task.title)}</b>${task.due === null ? "" : `<span class="cd num ${light}" data-due="${task.due}">${esc(this.left(task.due, now))}</span>`}</button>`
       + `<div class="d">${esc([due, task.place + away].filter(Boolean).join(this.t(". ")))}</div>${task.text ? `<div class="d q">${esc(task.text.slice(0, 60))}</div>` : ""}`
       + `<div class="do">${go}<button class="B sm ${first ? "p" : "o"}" data-do="main" data-id="${task.id}">${esc(verb)}</button></div></section>`;
@@ -276,14 +283,19 @@ class Field {
     const cats = list.map((code) => `<button class="cat ${code === body.category ? "on" : ""}" data-do="type" data-code="${code}" aria-pressed="${code === body.category}">${esc(names[code])}</button>`).join("") + (draft.every ? "" : `<button class="cat" data-do="types">${esc(this.t("All {n} types", { n: this.data.types.length }))} ›</button>`);
     const why = draft.hint && draft.hintWords?.length ? esc(this.t("by your words: {words}", { words: draft.hintWords.join(this.t(", ")) })) : esc(this.t("what you report most comes first"));
     const point = body.position, area = this.data.places.find((each) => each[0] === body.area);
-    const where = point ? `<b>${esc(this.t("Where this phone is"))}</b><br><span class="d">${esc(this.t("to about {n} m", { n: point.accuracy }))}${point.accuracy > SURE_M ? `　<span class="yellow">▲ ${esc(this.t("place not confirmed"))}</span>` : ""}</span>`
-      : area ? `<b>${esc(area[1])}</b><br><span class="yellow">▲ ${esc(this.t("place not confirmed"))}</span>`
+    const grid = this.gridOf(point), measured = point && !draft.pinned;
+    const doubt = `<span class="yellow">▲ ${esc(this.t("place not confirmed"))}</span>`;
+    const where = point && !(draft.pick && area) ? `<b>${esc(grid?.name ?? (measured ? this.t("Where this phone is") : this.t("Where the pin stands")))}</b><br>${measured ? `<span class="d">${esc(this.t("to about {n} m", { n: point.accuracy }))}</span>` : `<span class="d">${esc(this.t("set by hand"))}</span>`}${point.accuracy > SURE_M ? `　${doubt}` : ""}`
+      : area ? `<b>${esc(area[1])}</b><br>${doubt}`
       : draft.locating ? esc(this.t("Looking where you are…"))
-      : `<b class="yellow">▲ ${esc(this.t("The phone does not say where it is."))}</b><br>${esc(this.t("Choose the grid below."))}`;
-    const pick = !point || draft.pick ? `<select data-in="area" aria-label="${esc(this.t("Grid"))}"><option value="">${esc(this.t("Choose the grid"))}</option>${this.data.places.map((each) => `<option value="${each[0]}" ${each[0] === body.area ? "selected" : ""}>${esc(each[1])}</option>`).join("")}</select><input data-in="address" maxlength="200" placeholder="${esc(this.t("Street, house, landmark"))}" value="${esc(body.address)}">` : "";
+      : `<b class="yellow">▲ ${esc(this.t("The phone does not say where it is."))}</b><br>${esc(this.map ? this.t("Move the map until the pin stands there, or choose the grid.") : this.t("Choose the grid below."))}`;
+    const sure = measured && point.accuracy <= SURE_M && !draft.pick;
+    const said = point || area;
+    const pick = !point || draft.pick ? `${this.bigMap(draft)}<select data-in="area" aria-label="${esc(this.t("Grid"))}"><option value="">${esc(this.t("Choose the grid"))}</option>${this.data.places.map((each) => `<option value="${each[0]}" ${each[0] === body.area ? "selected" : ""}>${esc(each[1])}</option>`).join("")}</select><input data-in="address" maxlength="200" placeholder="${esc(this.t("Street, house, landmark"))}" value="${esc(body.address)}">` : "";
+    const small = draft.pick ? "" : this.smallMap(draft);
     const n = draft.photos.length;
     const html = `<div><div class="step"><i class="${n ? "ok" : ""}">${n ? "✓" : "1"}</i>${esc(this.t("Photo"))}<span class="m">${esc(this.t("{n}, at most {most}", { n, most: PHOTOS_MOST }))}</span></div>${this.photoRow(draft.photos, PHOTOS_MOST)}</div>`
-      + `<div><div class="step"><i class="${point && point.accuracy <= SURE_M ? "ok" : "doubt"}">${point ? "✓" : "!"}</i>${esc(this.t("Place"))}<span class="m">${point ? esc(this.t("by itself, ±{n} m", { n: point.accuracy })) : ""}</span></div><div class="card loc"><div>${where}</div><div class="do"><button class="B sm n" data-do="locate">${esc(this.t("Look again"))}</button>${point && !draft.pick ? `<button class="B sm n" data-do="pick">${esc(this.t("Not right: choose"))}</button>` : ""}</div></div>${pick}</div>`
+      + `<div><div class="step"><i class="${sure ? "ok" : "doubt"}">${said ? "✓" : "!"}</i>${esc(this.t("Place"))}<span class="m">${measured ? esc(this.t("by itself, ±{n} m", { n: point.accuracy })) : ""}</span></div><div class="card loc ${small ? "two" : ""}">${small}<div>${where}<div class="do">${draft.pick ? `<button class="B sm n" data-do="locate">${esc(this.t("Look again"))}</button>` : small ? `<button class="lk" data-do="pick">${esc(this.t("Not right: move the pin"))}</button>` : `<button class="B sm n" data-do="locate">${esc(this.t("Look again"))}</button>${point ? `<button class="B sm n" data-do="pick">${esc(this.t("Not right: choose"))}</button>` : ""}`}</div></div></div>${pick}</div>`
       + `<div><div class="step"><i class="${body.category ? "ok" : ""}">${body.category ? "✓" : "2"}</i>${esc(this.t("What is it?"))}<span class="m">${why}</span></div><div class="cats">${cats}</div></div>`
       + `<textarea data-in="text" rows="2" maxlength="500" placeholder="${esc(this.t("In a few words, if you like"))}">${esc(body.text)}</textarea>`
       + `<p class="m">${esc(this.t("It counts from when you wrote it, also without a line."))} <span class="red">${esc(this.t("Somebody is hurt or it burns: call 119 or 120 first."))}</span></p>`;
@@ -295,6 +307,7 @@ class Field {
     this.draft = { id: newId(), owner: this.data.who.login, kind: "report", state: "draft", open: true, title: "", written: now, photos: [], body: { text: "", address: "" } };
     this.view = "report";
     this.render();
+    this.readMap();
     await this.locate(this.draft);
   }
 
@@ -303,9 +316,10 @@ class Field {
     try {
       const found = await place();
       this.here = found;
-      if (draft) { draft.body.position = found; draft.pick = false; delete draft.body.area; }
+      if (draft) { draft.body.position = found; draft.pick = draft.pinned = false; delete draft.body.area; }
     } catch {
-      if (draft) { delete draft.body.position; draft.pick = true; }
+      // What was set by hand stands.
+      if (draft) { if (!draft.pinned) delete draft.body.position; draft.pick = true; }
     }
     if (draft) { draft.locating = false; if (this.draft === draft) { this.save(); this.render(); } } else this.later();
   }
@@ -428,9 +442,11 @@ class Field {
       case "type": this.draft.body.category = data.code; this.draft.every = false; this.save(); this.render(); break;
       case "types": this.draft.every = true; this.render(); break;
       case "pick": this.draft.pick = true; this.render(); break;
+      case "zoom": this.zoomed(Number(data.by)); break;
       case "locate": await this.locate(this.draft); break;
+      case "here": this.asking = true; this.render(); await this.locate(); this.asking = false; this.denied = !this.here; if (this.view === "tasks") this.render(); break;
       case "unphoto": { const into = this.view === "report" ? this.draft : this.form; const list = data.slot ? into.photos.filter((p) => p.slot === data.slot) : into.photos; into.photos.splice(into.photos.indexOf(list[Number(data.n)]), 1); if (into === this.draft) this.save(); this.render(); break; }
-      case "resume": { const entry = this.box.entries.get(data.id); Object.assign(entry, { state: "draft", open: true }); entry.body = { text: "", address: "", ...entry.body }; this.draft = entry; this.view = "report"; this.render(); break; }
+      case "resume": { const entry = this.box.entries.get(data.id); Object.assign(entry, { state: "draft", open: true }); entry.body = { text: "", address: "", ...entry.body }; this.draft = entry; this.view = "report"; this.render(); this.readMap(); break; }
       case "drop": if (confirm(this.t("Delete this for good?"))) await this.box.drop(data.id); break;
       case "now": this.box.line = "good"; await this.box.run(true); break;
       case "open": case "main": this.openTask(this.open().find((task) => task.id === id), what === "main"); break;
