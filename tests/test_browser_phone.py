@@ -205,3 +205,30 @@ def test_tasks_tell_how_many_are_late_how_far_they_are_and_the_way_there(hand: A
     way = card.locator("a").get_attribute("href")
     assert way == f"geo:{town.IN_EAST[1]},{town.IN_EAST[0]}?q={town.IN_EAST[1]},{town.IN_EAST[0]}"
     assert "overdue 0" in hand.locator(".gwf .sum").inner_text().replace("\n", " ")
+
+
+def test_residents_have_one_column_with_their_reports_and_the_search_under_tabs(
+    chromium: Any, site: Site, stream: redis.Redis, tmp_path: Path
+) -> None:
+    context = chromium.new_context(
+        viewport={"width": 390, "height": 844}, geolocation=HERE, permissions=["geolocation"]
+    )
+    context.add_cookies([{"name": COOKIE, "value": "resident-token", "url": site.address}])
+    page = context.new_page()
+    page.goto(f"{site.address}/public?lang=en")
+    page.wait_for_selector(".gwf [data-do=report]", timeout=WAIT_MS)
+    mine, search = page.locator(".st-key-public-mine"), page.locator(".st-key-public-follow")
+    mine.wait_for(timeout=WAIT_MS)
+    assert not search.is_visible()
+    assert not page.locator(".stAppHeader").is_visible(), "no bar of another page's making"
+    page.click("[data-to=follow]")
+    search.wait_for(timeout=WAIT_MS)
+    assert not mine.is_visible()
+    write(page, tmp_path)
+    assert not search.is_visible()
+    page.click("[data-do=send]")
+    page.wait_for_selector(".flash.ok", timeout=WAIT_MS)
+    # What was sent stands in the list below, without a press.
+    page.wait_for_selector(".st-key-public-mine [class*='st-key-public-card']", timeout=WAIT_MS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()

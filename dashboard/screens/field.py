@@ -55,7 +55,9 @@ def given(frame: Frame, mode: str) -> dict[str, Any]:
         "clocks": {kind: _capital(clock_name(kind, lang)) for kind in KINDS},
         "limits": {limit: limit_words(limit, lang) for limit in LIMITS},
         "links": [
-            ("/public" + ("" if lang == "zh" else "?lang=en"), _("Follow a report")),
+            (f"/assessment?lang={lang}", _("Assessment")),
+            (f"/public?lang={lang}", _("For residents")),
+            (f"/?lang={lang}", _("Start")),
             ("?lang=en" if lang == "zh" else "?lang=zh", "English" if lang == "zh" else "中文"),
         ],
     }

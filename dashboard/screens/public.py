@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -17,7 +18,7 @@ from dashboard.data import Reads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
 from dashboard.frame import Frame, away, corner, directory, style
 from dashboard.screens import field
-from dashboard.session import viewer, way
+from dashboard.session import viewer
 from dashboard.words import Translate, chosen, pick, translator
 from dispatch.messages import parse_number, show_number
 from dispatch.rules.effects import DISSATISFIED, REOPEN_WITHIN
@@ -31,7 +32,7 @@ def page() -> None:
     """Show visitors how to report and how to follow; a resident also their own reports."""
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
-    st.html(f"<style>{style()}.stMainBlockContainer{{max-width:460px;margin:0 auto}}</style>")
+    st.html(f"<style>{style()}{_column()}</style>")
     try:
         who = viewer()
         corner(lang, who)
@@ -39,24 +40,33 @@ def page() -> None:
             _resident(Frame(lang, _, who, reads()))
         else:
             _visitor(lang, who, _)
-        _follow(reads(), lang, _)
-        _points(_)
+        with st.container(key="public-follow"):
+            _follow(reads(), who, lang, _)
+        with st.container(key="public-points"):
+            _points(_)
     except (psycopg.Error, redis.RedisError):
         away(lang)
     if demo():
-        st.caption(_("Demo data"))
+        with st.container(key="public-demo"):
+            st.caption(_("Demo data"))
 
 
 def _visitor(lang: str, who: Viewer | None, _: Translate) -> None:
-    st.subheader(_("Report something"))
-    st.markdown(
-        _("Take a photo, say where and what: you get a number at once, and see here what becomes of it.")
+    demo_tag = f"<span>{html.escape(_('Demo'))}</span>" if demo() else ""
+    st.html(f'<div class="gw-front">{html.escape(_("For residents"))}{demo_tag}</div>')
+    with st.container(key="public-words"):
+        st.subheader(_("Report something"))
+        st.markdown(
+            _("Take a photo, say where and what: you get a number at once, and see here what becomes of it.")
+        )
+        st.markdown(f":red[{_('Somebody is hurt or it burns: call 119 or 120 first.')}]")
+        if who is not None:
+            st.caption(_("You are signed in for work. To report as a resident, sign in as one."))
+    query = urlencode({"lang": lang, "next": "/public"} | ({"as": "other"} if who is not None else {}))
+    st.html(
+        f'<div class="gw-foot"><a class="gw-way first" href="/login?{html.escape(query)}">'
+        f"{html.escape(_('Sign in to report'))}</a></div>"
     )
-    st.markdown(f":red[{_('Somebody is hurt or it burns: call 119 or 120 first.')}]")
-    query = f"?lang={lang}&next=/public" + ("&as=other" if who is not None else "")
-    if who is not None:
-        st.caption(_("You are signed in for work. To report as a resident, sign in as one."))
-    way(_("Sign in to report"), f"/login{query}", first=True)
 
 
 def _resident(frame: Frame) -> None:
@@ -64,8 +74,8 @@ def _resident(frame: Frame) -> None:
     field.component()(
         key=f"public-{frame.who.login}", data=field.given(frame, "public"), on_sent_change=lambda: None
     )
-    st.subheader(_("My reports"))
-    _mine(frame.lang)
+    with st.container(key="public-mine"):
+        _mine(frame.lang)
 
 
 @st.fragment(run_every=10)
@@ -88,7 +98,7 @@ def _mine(lang: str) -> None:
 
 def _card(each: Progress, who: Viewer | None, lang: str, _: Translate) -> None:
     incident = each.incident
-    with st.container(border=True):
+    with st.container(border=True, key=f"public-card-{'own' if who is not None else 'found'}-{each.number}"):
         title = _("Report")
         if each.whole and incident is not None:
             kind = directory().types.get(incident.category)
@@ -159,8 +169,9 @@ def _take(who: Viewer, each: Progress, verb: str, args: dict[str, object], lang:
     st.rerun()
 
 
-def _follow(door: Reads, lang: str, _: Translate) -> None:
-    st.subheader(_("Follow a report"))
+def _follow(door: Reads, who: Viewer | None, lang: str, _: Translate) -> None:
+    if who is None or who.role != "resident":
+        st.subheader(_("Follow a report"))  # a resident's tab says so
     # Number and contact stay out of the address bar: addresses are kept, shared and logged.
     with st.form("follow", border=True):
         text = st.text_input(_("Number, sixteen digits"), max_chars=30, placeholder="1234-5678-9012-3456")
@@ -269,3 +280,9 @@ def _time(at: datetime) -> str:
 @cache
 def _throttle() -> Throttle:
     return Throttle()
+
+
+@cache
+def _column() -> str:
+    """Return the style of the page around the component."""
+    return (field.FOLDER / "public.css").read_text(encoding="utf-8")

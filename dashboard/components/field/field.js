@@ -153,7 +153,7 @@ class Field {
   // ---- drawing ----
 
   render() {
-    const views = { tasks: () => this.viewTasks(), report: () => this.viewReport(), task: () => this.viewTask(), outbox: () => this.viewOutbox(), me: () => this.viewMe(), home: () => this.viewHome() };
+    const views = { tasks: () => this.viewTasks(), report: () => this.viewReport(), task: () => this.viewTask(), outbox: () => this.viewOutbox(), me: () => this.viewMe(), home: () => this.viewHome(), follow: () => [this.t("Follow a report"), "", this.foot("follow")] };
     const [title, body, foot, back] = views[this.view]();
     const scrolled = this.drawn === this.view ? this.root.querySelector(".bd")?.scrollTop ?? 0 : 0;
     this.drawn = this.view;
@@ -197,11 +197,14 @@ class Field {
 
   foot(on) {
     const n = this.box.list("waiting", "refused", "draft").length;
-    if (this.data.mode === "public") return `<button class="B p" data-do="report">＋ ${esc(this.t("Report"))}</button>${n ? `<button class="tab" data-do="go" data-to="outbox"><b data-waiting>${esc(this.t("To send {n}", { n }))}</b>${esc(this.t("on this phone"))}</button>` : ""}`;
+    const tab = (to, name, told) => `<button class="tab ${on === to ? "on" : ""}" data-do="go" data-to="${to}"><b${to === "outbox" ? " data-waiting" : ""}>${esc(name)}</b>${esc(told)}</button>`;
+    const outbox = () => tab("outbox", this.t("To send {n}", { n }), this.t("on this phone"));
+    // A resident's own reports and the search by number stand on the page around: the tab says which of them is seen.
+    if (this.data.mode === "public") return tab("home", this.t("My reports"), this.t("progress, rating")) + `<button class="B p" data-do="report">＋ ${esc(this.t("Report"))}</button>` + (n || on === "outbox" ? outbox() : tab("follow", this.t("Follow a report"), this.t("by its number")));
     const todo = this.open().length;
-    return `<button class="tab ${on === "tasks" ? "on" : ""}" data-do="go" data-to="tasks"><b>${esc(this.t("To do {n}", { n: todo }))}</b>${esc(on === "tasks" || !this.synced ? this.t("most urgent first") : this.t("as of {time}", { time: hhmm(this.synced) }))}</button>`
+    return tab("tasks", this.t("To do {n}", { n: todo }), on === "tasks" || !this.synced ? this.t("most urgent first") : this.t("as of {time}", { time: hhmm(this.synced) }))
       + `<button class="B ${on === "outbox" ? "p" : "o"}" data-do="report">＋ ${esc(this.t("Report"))}</button>`
-      + (n || on === "outbox" ? `<button class="tab ${on === "outbox" ? "on" : ""}" data-do="go" data-to="outbox"><b data-waiting>${esc(this.t("To send {n}", { n }))}</b>${esc(this.t("on this phone"))}</button>` : `<button class="tab ${on === "me" ? "on" : ""}" data-do="go" data-to="me"><b>${esc(this.t("Me"))}</b>${esc(this.data.who.role)}</button>`);
+      + (n || on === "outbox" ? outbox() : tab("me", this.t("Me"), this.data.who.role));
   }
 
   viewTasks() {
@@ -231,13 +234,14 @@ class Field {
   }
 
   viewHome() {
-    return [this.t("Report something"), `<div class="none"><b>${esc(this.t("What is wrong, and where?"))}</b><p>${esc(this.t("A photo, a place and a type are enough. You get a number at once and see here what becomes of it."))}</p><p class="red">${esc(this.t("Somebody is hurt or it burns: call 119 or 120 first."))}</p></div>${this.sentList()}`, this.foot("home")];
+    return [this.t("For residents"), `<div class="none"><b>${esc(this.t("What is wrong, and where?"))}</b><p>${esc(this.t("A photo, a place and a type are enough. You get a number at once and see here what becomes of it."))}</p><p class="red">${esc(this.t("Somebody is hurt or it burns: call 119 or 120 first."))}</p></div>`, this.foot("home")];
   }
 
   viewMe() {
     const links = this.data.links.map(([address, words]) => `<a class="B sm" href="${esc(address)}">${esc(words)}</a>`).join("");
     return [this.t("Me"), `<section class="card ob"><b>${esc(this.data.who.name)}</b><div class="d">${esc(this.data.who.role)}　${esc(this.data.who.area)}</div></section>${this.sentList()}${links}`
-      + `<form method="post" action="/logout"><input type="hidden" name="lang" value="${this.data.lang}"><button class="B sm" style="width:100%">${esc(this.t("Sign out"))}</button></form>`, this.foot("me")];
+      + `<form method="post" action="/logout"><input type="hidden" name="lang" value="${this.data.lang}"><button class="B sm" style="width:100%">${esc(this.t("Sign out"))}</button></form>`
+      + `<form method="post" action="/logout"><input type="hidden" name="lang" value="${this.data.lang}"><input type="hidden" name="everywhere" value="1"><button class="B sm" style="width:100%">${esc(this.t("Sign out everywhere"))}</button></form>`, this.foot("me")];
   }
 
   sentList() {
