@@ -61,6 +61,12 @@ def framed(page: str) -> Iterator[Frame]:
         st.caption(_("Demo data"))
 
 
+def headed(f: Frame, page: str) -> None:
+    """Show the page's name and what it is for, in the words of the table of pages."""
+    st.title(f._(PLACES[page].title))
+    st.caption(f._(PLACES[page].tells))
+
+
 def away(lang: str) -> None:
     """Say that the database does not answer."""
     _ = translator(lang)

@@ -27,7 +27,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from dispatch import forecasting
 from dispatch.desk import Desk
-from jobs.health import Health, health, last_success, note_fault, note_success
+from jobs.health import Health, health, last_success, note_fault, note_planned, note_success
 from jobs.table import JOBS, Job
 from models.servers import addresses, psycopg_dsn
 
@@ -123,6 +123,10 @@ class Runner:
         following = turn(job, now, self.zone)[1]
         self._record(job, partial(note_success, self._stream, job, now, rows, took_ms, following))
         return rows
+
+    def planned(self, job: Job, first: datetime) -> None:
+        """Keep when a job that never ran will run."""
+        self._record(job, partial(note_planned, self._stream, job, first))
 
     def health(self, now: datetime) -> list[Health]:
         """Return how every job fares, in the order of the table."""
@@ -246,6 +250,7 @@ def _run_all(runner: Runner) -> None:
         else:
             often = job.every_s <= RETRY_AFTER.total_seconds()
             trigger, first = Turns(job) if often else OrTrigger([Turns(job), again]), began
+        runner.planned(job, first)
         scheduler.add_job(
             runner.scheduled,
             trigger,

@@ -13,6 +13,8 @@ from jobs.clocks import stale
 from jobs.table import JOBS, Job
 
 JOB_KEY = "gridwhistle:job:{}"
+# A job that has never run is late once its first turn is so long past, or at once where no scheduler knows of it.
+FIRST_TURN_S = 3_600
 # A fault's own sentence is kept only where it is one of ours: others may hold rows or addresses.
 FAULT_CHARS = 200
 
@@ -57,6 +59,12 @@ def note_fault(stream: redis.Redis, job: Job, at: datetime, fault: Exception, ne
     _keep(stream, job, {"failed_at": at.isoformat(), "fault": what, "next_at": next_run.isoformat()})
 
 
+def note_planned(stream: redis.Redis, job: Job, first: datetime) -> None:
+    """Keep when a job will run for the first time, where it never has; raises redis.RedisError."""
+    if last_success(stream, job) is None:
+        _keep(stream, job, {"next_at": first.isoformat()})
+
+
 def last_success(stream: redis.Redis, job: Job) -> datetime | None:
     """Return when a job last did its work, or None."""
     return _instant(_text(stream.hget(JOB_KEY.format(job.name), "at")))
@@ -73,12 +81,18 @@ def health(stream: redis.Redis, now: datetime) -> list[Health]:
 
 def _health(job: Job, record: Mapping[object, object], now: datetime) -> Health:
     kept = {_text(key): _text(value) for key, value in record.items()}
-    done, failed = _instant(kept.get("at")), _instant(kept.get("failed_at"))
+    done, failed, following = (_instant(kept.get(name)) for name in ("at", "failed_at", "next_at"))
+    # In a city that was loaded a minute ago the night's jobs are not late: their turn is still to come.
+    waits = (
+        done is None
+        and following is not None
+        and now <= following + timedelta(seconds=min(3 * job.every_s, FIRST_TURN_S))
+    )
     return Health(
         job.name, job.zh, job.en, job.every_s, f"{job.at:%H:%M}" if job.at is not None else None, done,
-        _number(kept.get("ms")), _number(kept.get("rows")), _instant(kept.get("next_at")), failed, kept.get("fault"),
+        _number(kept.get("ms")), _number(kept.get("rows")), following, failed, kept.get("fault"),
         failing=failed is not None and (done is None or failed > done),
-        late=stale(done, now, timedelta(seconds=job.every_s)),
+        late=not waits and stale(done, now, timedelta(seconds=job.every_s)),
     )  # fmt: skip
 
 

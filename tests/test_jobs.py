@@ -354,10 +354,17 @@ def test_each_run_leaves_a_record_and_a_fault_does_too(
     runner = command.Runner()
     never = runner.health(MONDAY)[-1]
     assert (never.last_success, never.failing, never.late, never.fault) == (None, False, True, None)
+    # Once a scheduler has it, its first turn is waited for.
+    runner.planned(job, MONDAY + timedelta(minutes=10))
+    assert not runner.health(MONDAY)[-1].late
+    assert not runner.health(MONDAY + timedelta(minutes=10, seconds=15))[-1].late
+    assert runner.health(MONDAY + timedelta(minutes=10, seconds=16))[-1].late
     runner.run(job, MONDAY)
     good = runner.health(MONDAY)[-1]
     assert (good.name, good.rows, good.last_success) == ("brittle", 5, MONDAY)
     assert good.next_run == MONDAY + timedelta(seconds=5)
+    runner.planned(job, MONDAY + timedelta(days=1))
+    assert runner.health(MONDAY)[-1].next_run == good.next_run, "what has run keeps its own record"
     assert good.took_ms is not None
     assert not good.failing
     assert not good.late

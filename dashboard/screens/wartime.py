@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from dashboard import told
+from dashboard import export, told
 from dashboard.data import NotIn, wartime
-from dashboard.frame import Frame, framed
+from dashboard.frame import Frame, framed, headed
+from dashboard.words import Translate
 from dispatch.rules.areas import Level, contains
 from dispatch.rules.law import ABOVE
 from dispatch.rules.refusals import Refusal
@@ -21,22 +22,41 @@ def page() -> None:
     """Show what was declared; a county's or the city's centre declares with a second person, and ends."""
     with framed("wartime") as f:
         _ = f._
-        st.subheader(_("Wartime"))
-        st.caption(
-            _(
-                "What is opened in an area while it is in wartime gets half of every limit, never less than 3 minutes."
-            )
-        )
+        headed(f, "wartime")
         if (said := st.session_state.get("wartime-answer")) is not None:
             (st.error if said[1] else st.success)(said[0])
         left, right = st.columns([3, 2], gap="medium")
         with left:
             _table(f)
+            _meaning(_)
         with right:
             if f.who.role in ABOVE:
                 _declare(f)
             else:
                 st.info(_("A county's or the city's centre declares and ends wartime."))
+
+
+def _meaning(_: Translate) -> None:
+    """Say what is different while it lasts, and who may bring it about."""
+    with st.container(border=True):
+        st.markdown(f"**{_('What it means')}**")
+        st.markdown(
+            "\n".join(
+                f"- {each}"
+                for each in (
+                    _(
+                        "What is opened in an area while it is in wartime gets half of every limit,"
+                        " never less than 3 minutes."
+                    ),
+                    _("What was opened before keeps its own limits."),
+                    _("Two people declare it together; level I is the city's to approve."),
+                    _(
+                        "It ends by itself at its time, after {n} days at the latest, or before with a reason."
+                    ).format(n=LONGEST.days),
+                    _("Everything is on record: who declared, approved, ended, and why."),
+                )
+            )
+        )
 
 
 def _pair(f: Frame, both: tuple[str, str]) -> str:
@@ -50,26 +70,24 @@ def _table(f: Frame) -> None:
     if not rows:
         st.info(_("No wartime has been declared here."))
         return
-    st.dataframe(
-        [
-            {
-                _("State"): f"■ {_('in force')}" if one.in_force(now) else _("has ended"),
-                _("Area"): told.area(f.directory, one.area_code, f.lang),
-                _("Level"): _pair(f, LEVELS[one.level]),
-                _("What for"): _pair(f, KINDS.get(one.kind, (one.kind, one.kind))),
-                _("Since"): told.moment(one.since),
-                _("Until"): told.moment(one.ended_at or one.until),
-                _("Commander"): one.commander,
-                _("Declared by"): told.actor(f.directory, one.declared_by, f.lang),
-                _("Approved by"): told.actor(f.directory, one.approved_by, f.lang),
-                _("Reason"): one.reason,
-                _("Ended by"): told.actor(f.directory, one.ended_by, f.lang) if one.ended_by else "",
-            }
-            for one in rows
-        ],
-        hide_index=True,
-        height="content" if len(rows) < 12 else 460,
-    )
+    lines = [
+        {
+            _("State"): f"■ {_('in force')}" if one.in_force(now) else _("has ended"),
+            _("Area"): told.area(f.directory, one.area_code, f.lang),
+            _("Level"): _pair(f, LEVELS[one.level]),
+            _("What for"): _pair(f, KINDS.get(one.kind, (one.kind, one.kind))),
+            _("Since"): told.moment(one.since),
+            _("Until"): told.moment(one.ended_at or one.until),
+            _("Commander"): one.commander,
+            _("Declared by"): told.actor(f.directory, one.declared_by, f.lang),
+            _("Approved by"): told.actor(f.directory, one.approved_by, f.lang),
+            _("Reason"): one.reason,
+            _("Ended by"): told.actor(f.directory, one.ended_by, f.lang) if one.ended_by else "",
+        }
+        for one in rows
+    ]
+    st.dataframe(lines, hide_index=True, height="content" if len(rows) < 12 else 460)
+    export.download(_("Save as Excel"), lines, list(lines[0]), _("Wartime"), key="wartime-excel")
     mine = {
         one.id: one
         for one in rows

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import redis
 import streamlit as st
 
-from dashboard.frame import Frame, framed
+from dashboard.frame import Frame, framed, headed
 from dashboard.screens.admin import doors, machine, policy, record
 
 
@@ -37,6 +37,7 @@ TABS = {
 def page() -> None:
     """Show the tab that `?tab=` names, of those that the viewer's role has."""
     with framed("admin") as f:
+        headed(f, "admin")
         mine = {name: tab for name, tab in TABS.items() if f.who.role in tab.roles}
         wish = st.query_params.get("tab", "")
         first = wish if wish in mine else ("audit" if f.who.role == "auditor" else "accounts")

@@ -239,21 +239,19 @@ def log(f: Frame) -> None:
     if not rows:
         st.info(_("Nothing was noted."))
     else:
-        st.dataframe(
-            [
-                {
-                    _("Time"): told.moment(each.at),
-                    _("What"): words.get(each.what, each.what),
-                    _("Account"): each.login or "",
-                    _("By"): each.by,
-                    _("Address"): each.address,
-                    _("About"): each.about,
-                }
-                for each in rows
-            ],
-            hide_index=True,
-            height=460 if len(rows) > 11 else "content",
-        )
+        lines = [
+            {
+                _("Time"): told.moment(each.at),
+                _("What"): words.get(each.what, each.what),
+                _("Account"): each.login or "",
+                _("By"): each.by,
+                _("Address"): each.address,
+                _("About"): each.about,
+            }
+            for each in rows
+        ]
+        st.dataframe(lines, hide_index=True, height=460 if len(rows) > 11 else "content")
+        export.download(_("Save as Excel"), lines, list(lines[0]), _("Who came in"), key="log-excel")
     turn(f, "log", page, len(rows) == admin.ROWS)
     st.caption(_("Half a year is kept. What was typed as login or password is never kept."))
 

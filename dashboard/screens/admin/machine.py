@@ -9,7 +9,7 @@ import psycopg
 import redis
 import streamlit as st
 
-from dashboard import told
+from dashboard import export, told
 from dashboard.data import admin
 from dashboard.data.admin import LetterError
 from dashboard.frame import Frame
@@ -84,10 +84,12 @@ def jobs(f: Frame) -> None:
     rows = admin.jobs(f.who, now)
     bad = [each for each in rows if each.failing or each.late]
     if bad:
-        names = ", ".join(each.name for each in bad)
+        names = _(", ").join((each.zh.partition("：")[0] if f.lang == "zh" else each.en) for each in bad)
         st.error(_("Late or failing: {names}").format(names=names))
     else:
         st.success(_("All {n} jobs are on time.").format(n=len(rows)))
+    if waiting := sum(each.last_success is None and not each.late for each in rows):
+        st.caption(_("{n} of them have not had their first turn yet.").format(n=waiting))
     table: list[dict[str, Any]] = [
         {
             "": "■" if each.failing else "▲" if each.late else "●",
@@ -103,6 +105,7 @@ def jobs(f: Frame) -> None:
         for each in rows
     ]
     st.dataframe(table, hide_index=True, height="content")
+    export.download(_("Save as Excel"), table, list(table[0]), _("Jobs"), key="jobs-excel")
     if f.who.role != "admin":
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
