@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import psycopg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -28,7 +29,10 @@ class DeskStream:
     async def stream(self, request: Request) -> Response:
         """Answer with the event stream, or with why not; an area out of scope is answered like one that is not."""
         area = request.path_params["area"]
-        who = await viewer(self._door, request)
+        try:
+            who = await viewer(self._door, request)
+        except psycopg.Error:
+            return _problem(503, "the database does not answer; try again in a moment")
         if who is None:
             return _problem(401, "sign in first")
         if self._live.picture is None:

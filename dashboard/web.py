@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import plotly
+import psycopg
 import shapely
 import streamlit as st
 from starlette.datastructures import MutableHeaders
@@ -198,7 +199,10 @@ class _Walls:
         if (area, level) not in self._shapes:
             if len(self._shapes) >= SHAPES_KEPT:
                 self._shapes.clear()
-            body = await asyncio.to_thread(lambda: gzip.compress(_geojson(self._door, area, level), 6))
+            try:
+                body = await asyncio.to_thread(lambda: gzip.compress(_geojson(self._door, area, level), 6))
+            except psycopg.Error:
+                return _problem(503, "the database does not answer; try again in a moment")
             self._shapes[area, level] = (f'"{hashlib.sha256(body).hexdigest()[:20]}"', body)
         tag, body = self._shapes[area, level]
         return _packed(request, tag, body, "application/geo+json", "private, max-age=300")
@@ -215,7 +219,13 @@ class _Walls:
         if key:
             now = asyncio.get_running_loop().time()
             if now - self._keys_at > KEYS_AGE_S:
-                self._keys, self._keys_at = await asyncio.to_thread(self._door.wall_keys), now
+                try:
+                    self._keys = await asyncio.to_thread(self._door.wall_keys)
+                except psycopg.Error:
+                    # A wall that was open stays open while the database is away, and tells its age itself.
+                    if digest(key) not in self._keys:
+                        return _problem(503, "the database does not answer; try again in a moment"), None
+                self._keys_at = now
             opens = self._keys.get(digest(key))
             if opens is not None and contains(opens, area):
                 return None, digest(key)

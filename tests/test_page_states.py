@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -12,12 +13,16 @@ import pytest
 import streamlit as st
 from argon2 import PasswordHasher
 from sqlalchemy import make_url
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame, pressing
+from dashboard import data, frame, pressing, web
 from dashboard.access import COOKIE
 from dashboard.data import PAGE_ROWS, Reads
 from dashboard.data import leaders as leading
+from dashboard.desk_stream import DeskStream
 from dashboard.live import Minute, Picture, midnight, tiles
 from dashboard.live.desk import DeskLine
 from dashboard.live.tiles import TILES
@@ -310,3 +315,29 @@ def test_what_is_said_of_nothing_and_of_no_database_has_its_chinese() -> None:
     for sentence in (AWAY, *NOTHING.values()):
         assert chinese(sentence) != sentence
     assert {"Nothing waits for you now."} <= set(workbench.words("zh"))
+
+
+def test_streams_and_shapes_say_that_the_database_is_away(
+    loaded: str, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = pointed(monkeypatch, dead(_address(servers, loaded)), servers.redis_url)
+    line: Any = SimpleNamespace(picture=object(), knows=lambda area: True, clients=0)
+    walls = web._Walls(door, line)
+    app = Starlette(
+        routes=[
+            Route("/live/{area}", walls.stream),
+            Route("/shapes/{file}", walls.shapes),
+            Route("/desk/{area}", DeskStream(door, line).stream),
+        ]
+    )
+    with TestClient(app, cookies={COOKIE: "a" * 43}) as client:
+        for path in (f"/desk/{TOWN}", f"/live/{TOWN}?key=unknown", f"/shapes/{TOWN}.geojson?key=unknown"):
+            answer = client.get(path)
+            assert answer.status_code == 503, path
+            assert "database" in answer.json()["error"]
+        # A key that was known before the database went still opens its wall's shapes as far as they are kept.
+        walls._keys = {data.digest("known"): TOWN}
+        answer = client.get(f"/shapes/{TOWN}.geojson?key=known")
+        assert answer.status_code == 503, "the key opens; the outlines are in the database"
+    door.close()
+    data.reads.cache_clear()

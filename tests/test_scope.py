@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import subprocess
@@ -19,16 +20,19 @@ import psycopg
 import pytest
 import streamlit as st
 from argon2 import PasswordHasher
+from PIL import Image
+from psycopg.types.json import Jsonb
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data, frame
 from dashboard.access import COOKIE
-from dashboard.data import Filter, Reads, admin, field, leaders, whistles, workbench
+from dashboard.data import Filter, Reads, admin, assessment, field, judged, leaders, whistles, workbench
 from dashboard.pages import PLACES
-from dispatch import accounts, keys, people
+from dispatch import accounts, keys, people, photos
 from dispatch.accounts import Viewer
 from dispatch.desk import Desk
 from dispatch.overview import CaseSet
+from dispatch.rules.areas import prefix_of
 from dispatch.rules.chain import STEPS, Actor, Command, Report
 from dispatch.rules.incident import reporter_of
 from models import loading
@@ -132,6 +136,15 @@ def city(servers: Servers, template: str) -> Iterator[City]:
             for verb, args in steps:
                 outcome = desk.act([Command(verb, ids["west"], chief, f"scope-{verb}", args)], now)[0]
                 assert outcome.status == "done", outcome.refusal
+            connection.execute("set session_replication_role = replica")  # what only a closed case can have
+            connection.execute(
+                "update incident set facts = facts || %s where id = %s",
+                (
+                    Jsonb({"appeal": {"by": "team:team", "reason": "x", "reviews": [], "granted": None}}),
+                    ids["west"],
+                ),
+            )
+            connection.execute("reset session_replication_role")
             for login, (role, area, _) in MATRIX.items():
                 people.add(
                     connection, login, PASSWORD, role, area, now, team_id=team_id if role == "team" else None
@@ -213,6 +226,45 @@ def test_each_has_the_numbers_and_lists_of_their_areas_and_no_other(
     everything = {key: name for name, key in city.ids.items()}
     rows = {row.id for a in AREAS for row in leaders.every_case(door, actor, CaseSet("open", a))}
     assert {everything[key] for key in rows} <= MATRIX[login][2]
+
+
+@EVERYONE
+def test_each_sees_the_cards_of_their_areas_and_their_own_and_no_other(
+    city: City, door: Reads, login: str
+) -> None:
+    actor = viewer(door, login).actor
+    kinds = {4: "city", 6: "county", 9: "town", 12: "village"}
+    subjects = {(kinds[len(a) if a != CITY else 4], a) for a in (*AREAS, NEXT_VILLAGE, FAR_VILLAGE)}
+    subjects |= {("dispatch_centre", a) for a in (TOWN, NEXT_TOWN)} | {("team", str(city.team_id))}
+    area_of = {("team", str(city.team_id)): TOWN}
+    below = {
+        each
+        for each in subjects
+        if any(area_of.get(each, each[1]).startswith(prefix_of(a)) for a in COVERED[login])
+    }
+    expected = {
+        "worker": set(), "head": {("village", EAST)}, "team": {("team", str(city.team_id))},
+    }.get(login, below)  # fmt: skip
+    with door.look() as connection:
+        assert {each for each in subjects if assessment.sees(connection, actor, *each)} == expected
+        assert assessment.sees(connection, actor, "team", "999999999") is (login == "auditor"), "none to see"
+        for person in ("dispatcher:next", "grid_worker:nobody"):
+            if assessment.sees(connection, actor, person.partition(":")[0], person):
+                assert login in ("next", "county", "city", "leader", "auditor"), person
+
+
+@EVERYONE
+def test_a_list_of_ids_brings_no_case_or_appeal_of_other_areas(city: City, door: Reads, login: str) -> None:
+    actor, everything = viewer(door, login).actor, list(city.ids.values())
+    seen = {city.ids[name] for name in MATRIX[login][2]}
+    now = datetime.now(UTC)
+    subject = ("town", TOWN)
+    assert {each.id for each in judged.rows(door, actor, subject, everything, now)} == seen
+    assert judged.numbers(door, actor, everything).keys() == seen
+    assert {key for key in everything if judged.asked(door, actor, key) is not None} == seen
+    # One appeal stands on a case of the first town: who does not see the case does not see what was said of it.
+    found = {each.incident_id for each in judged.appeals(door, actor, everything)}
+    assert found == {city.ids["west"]} & seen
 
 
 @EVERYONE
@@ -349,17 +401,62 @@ def test_a_link_to_another_towns_incident_shows_nothing_of_it(
             assert shown == nothing
 
 
+@pytest.mark.parametrize(
+    ("login", "path"), [("dispatcher", "workbench"), ("far", "workbench"), ("team", "incidents")]
+)
+def test_nothing_that_a_link_brings_to_a_page_names_another_towns_incident(
+    city: City, door: Reads, monkeypatch: pytest.MonkeyPatch, login: str, path: str
+) -> None:
+    cookies = {COOKIE: token(city, login)}
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
+
+    def whole(incident_id: int) -> bytes:
+        """Return everything that the page sends to the browser, not only what a person reads."""
+        page = AppTest.from_string(f"from dashboard.screens import {path}\n{path}.page()", default_timeout=60)
+        page.query_params["id"] = str(incident_id)
+        page.run()
+        assert not page.exception
+        protos = [getattr(node, "proto", None) for node in page]
+        return b"".join(proto.SerializeToString() for proto in protos if proto is not None)
+
+    for name, key in city.ids.items():
+        assert (f"说的是{name}".encode() in whole(key)) is (name in MATRIX[login][2]), name
+
+
 # --- the whole app over HTTP ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def site(city: City, servers: Servers) -> Iterator[str]:
+def pictures(city: City, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]]:
+    """Keep one photo for each incident, as the phones' door does; return the folder, and name -> photo."""
+    folder = str(tmp_path_factory.mktemp("photos"))
+    kept = {}
+    with psycopg.connect(psycopg_dsn(city.url), autocommit=True) as connection:
+        for n, name in enumerate(city.ids):
+            out = io.BytesIO()
+            Image.new("RGB", (64, 48), (n * 40, 90, 120)).save(out, "JPEG")
+            photo = photos.developed(out.getvalue())
+            photos.Store(folder).put(photo)
+            connection.execute(
+                "insert into photo (name, bytes, uploaded_at) values (%s, %s, now())",
+                (photo.name, len(photo.whole)),
+            )
+            connection.execute(
+                "insert into photo_use (name, number) values (%s, %s)", (photo.name, city.numbers[name])
+            )
+            kept[name] = photo.name
+    return folder, kept
+
+
+@pytest.fixture(scope="module")
+def site(city: City, servers: Servers, pictures: tuple[str, dict[str, str]]) -> Iterator[str]:
     """Run the dashboard as it is run, outside the demo; yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {
         "DATABASE_URL": city.url, "REDIS_URL": servers.redis_url, "PORT": str(port), "HOST": "127.0.0.1", "DEMO": "0",
+        "PHOTOS_URL": pictures[0],
     }  # fmt: skip
     process = subprocess.Popen([sys.executable, "-m", "dashboard"], cwd=ROOT, env=environment)
     address = f"http://127.0.0.1:{port}"
@@ -458,3 +555,16 @@ def test_a_session_that_is_ended_shuts_every_address(city: City, site: str) -> N
         accounts.sign_out(connection, cookies[COOKIE])
     for path in (f"/desk/{TOWN}", "/whistles/rows", "/phone/tasks"):
         assert status(f"{site}{path}", cookies=cookies) == 401
+
+
+def test_the_address_of_a_photo_is_for_those_who_see_its_case(
+    city: City, site: str, pictures: tuple[str, dict[str, str]]
+) -> None:
+    for login, (_, _, seen) in MATRIX.items():
+        cookies = {COOKIE: token(city, login)}
+        for name, photo in pictures[1].items():
+            for address in (f"/photos/{photo}", f"/photos/{photo}/small"):
+                expected = 200 if name in seen else 404
+                assert status(f"{site}{address}", cookies=cookies) == expected, (login, name)
+    for photo in pictures[1].values():
+        assert status(f"{site}/photos/{photo}") == 401

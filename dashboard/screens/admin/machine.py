@@ -104,7 +104,9 @@ def jobs(f: Frame) -> None:
         }
         for each in rows
     ]
-    st.dataframe(table, hide_index=True, height="content")
+    st.dataframe(
+        table, hide_index=True, height="content", column_config={"": st.column_config.TextColumn(width=40)}
+    )
     export.download(_("Save as Excel"), table, list(table[0]), _("Jobs"), key="jobs-excel")
     if f.who.role != "admin":
         return
