@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from dashboard import told
@@ -15,18 +17,27 @@ from dashboard.live.desk import clock_words
 from dashboard.told import ZONE
 from dashboard.words import clock_name, limit_words, pick, translator
 from dispatch.messages import show_number
-from dispatch.rules.calendar import Calendar
+from dispatch.rules.calendar import Calendar, Limit
 from dispatch.rules.chain import LIVE, STATES, Assignment, Event, Incident
 from dispatch.rules.clocks import Clock, light, yellow_from
 from dispatch.rules.law import MODE_NAMES
+from dispatch.rules.policy import Policy
 
 SEVERITIES = ("", "extreme", "urgent", "pressing", "ordinary")
 ORDER = ("accept", "dispatch", "pick_up", "arrive", "dispose", "verify", "close")
 EVENTS_SHOWN = 8
+PHOTOS_ABREAST = 3
 NEAR_M = 60  # so near that two reports are most likely of one matter
+LEDGER_PX, LEDGER_EDGE_PX = 540, 18  # the bar at its narrowest, and what one stretch keeps clear
 SILENCE = "silence"  # what the ladder gives as its reason
 SOON = timedelta(hours=2)
 _PHOTO = re.compile(r"photo:([0-9a-f]{64})")
+
+
+@cache
+def style() -> str:
+    """Return the style sheet of a case's parts, wherever they stand."""
+    return (Path(__file__).parent / "components" / "workbench" / "workbench.css").read_text(encoding="utf-8")
 
 
 def head(incident: Incident, directory: Directory, lang: str) -> str:
@@ -74,8 +85,13 @@ def where(incident: Incident, directory: Directory, lang: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def clocks(incident: Incident, calendar: Calendar, now: datetime, lang: str) -> list[dict[str, Any]]:
-    """Return a case's clocks in the order of the chain for the strip: done, running now, and to come."""
+def clocks(
+    incident: Incident, calendar: Calendar, now: datetime, lang: str, law: Policy | None = None
+) -> list[dict[str, Any]]:
+    """Return a case's clocks in the order of the chain for the strip: done, running now, and to come.
+
+    What has not begun stands with the limit that it will have; `law` is the one that the case was opened under.
+    """
     _ = translator(lang)
     rows: list[dict[str, Any]] = [
         {"name": f"{_('reported')} ✓", "state": "done", "text": _hm(incident.reported_at, now)}
@@ -85,6 +101,10 @@ def clocks(incident: Incident, calendar: Calendar, now: datetime, lang: str) -> 
     for kind in ORDER:
         own = incident.clocks.get(kind) or (lead.clocks.get(kind) if lead is not None else None)
         if own is None:
+            if (limit := _to_come(incident, kind, law)) is not None:
+                far = " far" if kind == "verify" else ""
+                words = _("within {limit}").format(limit=limit_words(limit.text, lang))
+                rows.append({"name": clock_name(kind, lang), "state": f"next{far}", "text": words})
             continue
         rows.append(_step(kind, clock_name(kind, lang), own, incident.awaits == kind, calendar, now, lang))
     for part in incident.parts.values():
@@ -93,6 +113,25 @@ def clocks(incident: Incident, calendar: Calendar, now: datetime, lang: str) -> 
             if clock is not None and clock.awaited:
                 rows.append(_step(kind, clock_words(name, lang), clock, True, calendar, now, lang))
     return rows
+
+
+def _to_come(incident: Incident, kind: str, law: Policy | None) -> Limit | None:
+    """Return the limit of a step that the case has not come to yet, or None where it has none."""
+    if law is None or incident.ended_at is not None or incident.facts.get("imported"):
+        return None
+    awaited = incident.awaits if incident.awaits in ORDER else ""
+    if not awaited or ORDER.index(kind) <= ORDER.index(awaited) or incident.category not in law.types:
+        return None
+    own = law.types[incident.category]
+    limit = {
+        # What goes straight to its team is never waited for by a desk's dispatch.
+        "dispatch": None if incident.mode in law.straight else law.dispatch[incident.severity],
+        "pick_up": law.pick_up[incident.severity],
+        "arrive": own.arrive,
+        "dispose": own.dispose,
+        "verify": own.verify,
+    }.get(kind)
+    return limit.halved if limit is not None and incident.facts.get("wartime") else limit
 
 
 def _whistle(part: Assignment) -> tuple[tuple[str, str], ...]:
@@ -141,8 +180,8 @@ def light_of(incident: Incident, now: datetime, calendar: Calendar) -> str:
     return next((each for each in ("red", "yellow") if each in lights), "green")
 
 
-def photos(detail: Detail, lang: str) -> str:
-    """Return the photos of a case, newest results first, each with who sent it and when."""
+def photos(detail: Detail, directory: Directory, now: datetime, lang: str) -> str:
+    """Return all photos of a case in the order in which they came, each with who sent it, when and with what."""
     _ = translator(lang)
     found: list[tuple[str, str, Event]] = []
     for event in detail.events:
@@ -154,12 +193,14 @@ def photos(detail: Detail, lang: str) -> str:
         return f'<div class="wb-photos"><p>{escape(_("No photo came with it."))}</p></div>'
     figures = "".join(
         f'<figure><a href="{escape(whole)}" target="_blank" rel="noopener"><img src="{escape(small)}"'
-        f' alt="{escape(_("photo"))}" loading="lazy"></a><figcaption>{_hm(event.at)}'
-        f" · {escape(told.verb(event.verb, lang))}</figcaption></figure>"
-        for whole, small, event in found[:3]
+        f' alt="{escape(_("photo"))}" loading="lazy"></a><figcaption>{_hm(event.at, now)}'
+        f" · {escape(told.actor(directory, event.actor, lang))} {escape(told.verb(event.verb, lang))}"
+        f"{f' · {n}/{len(found)}' if len(found) > 1 else ''}</figcaption></figure>"
+        for n, (whole, small, event) in enumerate(found, 1)
     )
-    more = "" if len(found) <= 3 else f' title="{len(found)}"'
-    return f'<div class="wb-photos {"one" if len(found) == 1 else ""}"{more}>{figures}</div>'
+    # More than three stand side by side: whoever scrolls sees them all.
+    kind = {1: "one", 2: "two"}.get(len(found), "many" if len(found) > PHOTOS_ABREAST else "")
+    return f'<div class="wb-photos {kind}" tabindex="0">{figures}</div>'
 
 
 def addresses(photo: str) -> tuple[str, str]:
@@ -187,6 +228,8 @@ def like(each: Like, incident: Incident, now: datetime, lang: str) -> str:
     """Return one likely duplicate: its photo, number, distance, text, and what speaks for and against it."""
     _ = translator(lang)
     apart = abs(incident.reported_at - each.reported_at)
+    sooner = each.reported_at <= incident.reported_at
+    when = _("{span} earlier") if sooner else _("{span} later")
     good: list[str] = [_("same type")]
     bad: list[str] = []
     (good if each.metres <= NEAR_M else bad).append(_("{n} m apart").format(n=round(each.metres)))
@@ -198,8 +241,10 @@ def like(each: Like, incident: Incident, now: datetime, lang: str) -> str:
     joined = _(", ")
     against = f"　{_('Against:')} {escape(joined.join(bad))}" if bad else ""
     return (
-        f'<div class="wb-like">{picture}<div><b>{show_number(each.number)}</b> · {round(each.metres)} m'
-        f' · {_hm(each.reported_at, now)}</div><div class="wb-m2">{escape(each.text)}</div>'
+        f'<div class="wb-like">{picture}<div><b>{round(each.metres)} m · {escape(when.format(span=_span(apart, lang)))}'
+        f'</b> <span class="nw">{_hm(each.reported_at, now)}</span>'
+        f' <span class="nw">{show_number(each.number)}</span></div>'
+        f'<div class="wb-m2 text" title="{escape(each.text)}">{escape(each.text)}</div>'
         f'<div class="wb-m el">{escape(_("Like:"))} {escape(joined.join(good))}{against}</div></div>'
     )
 
@@ -207,12 +252,18 @@ def like(each: Like, incident: Incident, now: datetime, lang: str) -> str:
 def timeline(
     detail: Detail, directory: Directory, now: datetime, lang: str, limit: int = EVENTS_SHOWN
 ) -> str:
-    """Return what happened to a case, newest first."""
+    """Return what happened to a case, newest first: each with its hour, below its day where that is not today."""
     rows = []
+    day = now.astimezone(ZONE).date()
     for event in list(reversed(detail.events))[:limit]:
         said = translator(lang)("; ").join(_said(event, directory, lang))
+        at = event.at.astimezone(ZONE)
+        if at.date() != day:
+            day = at.date()
+            rows.append(f'<li class="day">{at:%m-%d}</li>')
         rows.append(
-            f"<li><time>{_hm(event.at, now)}</time><span><b>{escape(told.actor(directory, event.actor, lang))}</b> "
+            f'<li><time datetime="{at.isoformat(timespec="seconds")}" title="{at:%Y-%m-%d %H:%M:%S}">{at:%H:%M}</time>'
+            f"<span><b>{escape(told.actor(directory, event.actor, lang))}</b> "
             f"{escape(told.verb(event.verb, lang))}{f' <i class=wb-m>{escape(said)}</i>' if said else ''}</span></li>"
         )
     return f'<ul class="wb-tl">{"".join(rows)}</ul>'
@@ -226,14 +277,22 @@ def _said(event: Event, directory: Directory, lang: str) -> Iterable[str]:
     for key in ("reason", "result", "note", "clock", "commander", "limit"):
         if (value := event.change.said.get(key)) == SILENCE:
             yield translator(lang)("nobody answered in time")
+        elif key == "commander" and value:
+            who = told.said(directory, key, value, lang)
+            yield translator(lang)("commander: {who}").format(who=who)
         elif value not in (None, ""):
             yield limit_words(str(value), lang) if key == "limit" else told.said(directory, key, value, lang)
 
 
-def ledger(segments: list[SegmentRow], directory: Directory, now: datetime, lang: str) -> str:
-    """Return who held a case how long, as one bar; lengths grow with the square root, lest days hide minutes."""
+def ledger(
+    segments: list[SegmentRow], directory: Directory, now: datetime, lang: str, follows: str = ""
+) -> str:
+    """Return who held a case how long, as one bar, and every stretch that is too short for its words below it.
+
+    Lengths grow with the square root, lest days hide minutes. `follows` says what comes next.
+    """
     _ = translator(lang)
-    bars = []
+    stretches = []
     for each in segments:
         spent = (each.ended_at or now) - each.began_at
         who = told.holder(directory, each.holder, lang)
@@ -244,18 +303,33 @@ def ledger(segments: list[SegmentRow], directory: Directory, now: datetime, lang
         if each.ended_at is None:
             words += f" {_('and running')}"
         kind = "paused" if each.paused_why is not None else "now" if each.ended_at is None else ""
-        wide = max(1.0, spent.total_seconds()) ** 0.5
+        stretches.append((kind, max(1.0, spent.total_seconds()) ** 0.5, words))
+    whole = sum(wide for _kind, wide, _words in stretches) or 1.0
+    bars, below = [], []
+    for n, (kind, wide, words) in enumerate(stretches, 1):
+        fits = _pixels(words) <= wide / whole * LEDGER_PX - LEDGER_EDGE_PX
+        shown = words if fits else str(n)
+        if not fits:
+            below.append(f"<li><b>{n}</b>{escape(words)}</li>")
         bars.append(
-            f'<span class="{kind}" style="flex:{wide:.0f} 1 0" title="{escape(words)}">{escape(words)}</span>'
+            f'<span class="{kind} {"" if fits else "n"}" style="flex:{wide:.0f} 1 0" title="{escape(words)}">'
+            f"{escape(shown)}</span>"
         )
-    return f'<div class="wb-ledger">{"".join(bars)}</div>'
+    legend = f'<ol class="wb-stretches">{"".join(below)}</ol>' if below else ""
+    after = f'<p class="wb-follows">{escape(follows)}</p>' if follows else ""
+    return f'<div class="wb-ledger">{"".join(bars)}</div>{legend}{after}'
+
+
+def _pixels(words: str) -> float:
+    """Return about how wide a text stands at 13 px: Han letters are square, others about half as wide."""
+    return sum(13.0 if ord(c) > 0x2E7F else 7.2 for c in words)
 
 
 def held(incident: Incident, directory: Directory, lang: str) -> dict[str, Any]:
     """Return who answers for a case now and since when; nobody does once it has ended."""
     _ = translator(lang)
     if incident.ended_at is not None:
-        at = f"{incident.ended_at.astimezone(ZONE):%m-%d %H:%M}"
+        at = told.moment(incident.ended_at)
         return {"who": _("Ended {at}").format(at=at), "since": None}
     who = told.holder(directory, incident.holder, lang)
     return {"who": _("With {who}").format(who=who), "since": _ms(incident.held_since)}
@@ -265,6 +339,8 @@ def _span(length: timedelta, lang: str) -> str:
     """Return a length of time in its two largest units."""
     _ = translator(lang)
     minutes = int(length.total_seconds() // 60)
+    if minutes < 1:
+        return _("under 1 min")
     if minutes < 60:
         return _("{n} min").format(n=minutes)
     if minutes < 48 * 60:
@@ -273,9 +349,10 @@ def _span(length: timedelta, lang: str) -> str:
 
 
 def _hm(at: datetime, now: datetime | None = None) -> str:
+    """Return an instant by its hour, with its day before it where that is not today's."""
     local = at.astimezone(ZONE)
     same = now is None or local.date() == now.astimezone(ZONE).date()
-    return f"{local:%H:%M}" if same else f"{local:%m-%d}"
+    return f"{local:%H:%M}" if same else f"{local:%m-%d %H:%M}"
 
 
 def _ms(at: datetime) -> int:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import streamlit as st
 
+from dashboard import told
 from dashboard.data import Directory, Reads, Viewer, demo, reads
 from dashboard.pages import PLACES
 from dashboard.session import required
@@ -36,12 +38,18 @@ class Frame:
         """Return who and what is where, read at most once a minute."""
         return directory()
 
+    @property
+    def where(self) -> str:
+        """Return for which area and as whom one looks."""
+        return f"{told.area(self.directory, self.who.area, self.lang)} · {self._(ROLES[self.who.role])} {self.who.name}"
+
 
 @contextmanager
-def framed(page: str) -> Iterator[Frame]:
+def framed(page: str, *, tagged: bool = False) -> Iterator[Frame]:
     """Open the page at `/page` for the roles that the table of pages names; anyone else is told why not.
 
-    Where the database is away, the page says so in words instead of a traceback.
+    Data of the demo are named so below the page, unless it is `tagged`: then its own head says it. Where the database
+    is away, the page says so in words instead of a traceback.
     """
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
@@ -57,7 +65,7 @@ def framed(page: str) -> Iterator[Frame]:
         yield Frame(lang, _, who, reads())
     except psycopg.Error:
         away(lang)
-    if demo():
+    if demo() and not tagged:
         st.caption(_("Demo data"))
 
 
@@ -65,6 +73,15 @@ def headed(f: Frame, page: str) -> None:
     """Show the page's name and what it is for, in the words of the table of pages."""
     st.title(f._(PLACES[page].title))
     st.caption(f._(PLACES[page].tells))
+
+
+def head(f: Frame, title: str) -> None:
+    """Show a page's name, for which area and as whom one looks, and that data are of the demo."""
+    tag = f'<span class="gw-tag">{escape(f._("Demo data"))}</span>' if demo() else ""
+    st.html(
+        f'<div class="gw-head"><h1>{escape(title)}</h1><span class="gw-where">{escape(f.where)}</span>{tag}</div>',
+        width="content",
+    )
 
 
 def away(lang: str) -> None:

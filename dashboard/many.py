@@ -28,6 +28,7 @@ from dispatch.rules.areas import ancestors, centre_of
 from dispatch.rules.chain import STATES, STEPS, Incident, lawful
 
 LIMIT = 500  # cases ticked at once
+PREVIEW_ROWS, PREVIEW_PX = 6, 420  # of more rows than these the preview scrolls
 SHOWN = 50  # rows of a preview; all of them are sent
 # The steps that make sense for many at once, in the order in which they stand; Shift and the letter presses them.
 KEYS = {
@@ -115,9 +116,11 @@ def _dispatching(f: Frame, able: Sequence[Incident]) -> None:
                 n2=found.in_turn[0], cost2=round(found.in_turn[1]),
             )
         )  # fmt: skip
-        st.dataframe(
-            _lines(f, found, by_id), hide_index=True, height=min(420, 38 + 35 * len(found.decisions))
-        )
+        # A table, not a grid: a grid would cut what speaks against a team.
+        with st.container(
+            height=PREVIEW_PX if len(found.decisions) > PREVIEW_ROWS else "content", border=False
+        ):
+            st.table(_lines(f, found, by_id), hide_index=True)
         if placed and st.button(
             _("Dispatch {n}").format(n=len(placed)), key="wb-many-go", type="primary", width="stretch"
         ):

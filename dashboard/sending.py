@@ -18,6 +18,7 @@ from dispatch.assigning import recorded
 from dispatch.rules.areas import centre_of, level_of
 from dispatch.rules.assignment import Offer
 from dispatch.rules.chain import (
+    ASSIGNMENT_STATES,
     LIVE,
     STATES,
     STEPS,
@@ -38,6 +39,13 @@ OFFERS_BELOW = 6
 KEYS = {
     "whistle": "W", "merge": "M", "send_check": "V", "suspend": "P", "supervise": "U", "escalate": "T",
     "hand_down": "J", "void": "X", "note": "Z", "remind": "B",
+}  # fmt: skip
+BEFORE = ("reported", "checking")  # who could go is shown, but nobody can be sent yet
+GONE = ("review", "refused", "declined", "recalled")
+# The step that takes a case on from each of its states.
+NEXT_STEP = {
+    "reported": "accept", "checking": "check", "accepted": "dispatch", "dispatched": "pick_up", "in_hand": "dispose",
+    "disposed": "verify", "verified": "close",
 }  # fmt: skip
 ALWAYS_ASK = frozenset({"reject", "void"})
 # The step that a case waits for from a desk, most pressing first; of a case with a team nothing is but to urge it.
@@ -66,11 +74,73 @@ def acting(f: Frame, found: Case) -> None:
     if chosen_team is None and sends == "dispatch" and ready:
         chosen_team = ready[0].team.id
     with st.container(key="wb-offers"):
-        if sends or incident.lead is not None:
+        if not sends and incident.lead is None:
+            _nobody_goes(f, found, steps)
+        if sends or incident.lead is not None or (incident.state in BEFORE and offers):
             _offered(f, found, ready, chosen_team, lead, sends)
     with st.container(key="wb-go"):
         offer = next((each for each in offers if each.team.id == chosen_team), None)
+        _beside(f, incident)
         _going(f, found, steps, sends if offer is not None else "", offer, ready)
+        # The queue lets a key through only while the buttons are those of the case that is selected.
+        st.html(f'<span class="wb-of" data-case="{incident.id}"></span>')
+
+
+def _nobody_goes(f: Frame, found: Case, steps: dict[str, Step]) -> None:
+    """Say what the desk is to do with a case to which nobody is to be sent now, and why nobody is."""
+    _, incident = f._, found.detail.incident
+    reported = next((e for e in reversed(found.detail.events) if e.verb in ("dispose", "solve")), None)
+    match incident.state:
+        case "reported":
+            title, why = _("Accept or decline it"), _("Nobody is sent before it is accepted.")
+        case "checking":
+            title = _("Wait for the check on the spot")
+            why = _("Nobody is sent before it is known whether the report is true.")
+        case "accepted":
+            title, why = _("It waits for its dispatch"), _("Who may send a team is said below.")
+        case "disposed":
+            title = _("Check the result")
+            why = _("The work is reported as done: nobody is sent unless the check sends it back.")
+        case "verified":
+            title = _("Close it")
+            why = _("The check was passed: nobody is sent. Tick the standard once all of it is met.")
+        case _:
+            title, why = _("It has ended"), _("Nobody is sent to what has ended.")
+    if incident.paused_why is not None:
+        title, why = _("It is suspended"), incident.paused_why
+    if incident.ended_at is None and not any(verb in steps for verb in PRIMARY if verb != "remind"):
+        roles = STEPS[NEXT_STEP[incident.state]].roles
+        names = _(", ").join(_(ROLES[role]) for role in ROLES if role in roles and role != "system")
+        why += " " + _("The next step is for {roles}.").format(roles=names)
+    result = ""
+    if reported is not None:
+        words = str(reported.change.said.get("result") or "")
+        who = told.actor(f.directory, reported.actor, f.lang)
+        result = f'<p class="wb-result"><b>{escape(who)}</b> {escape(told.moment(reported.at))}<br>{escape(words)}</p>'
+    st.html(
+        f'<div class="wb-todo"><p class="wb-h2">{escape(title)}</p><p class="wb-m2">{escape(why)}</p>{result}</div>'
+    )
+
+
+def _beside(f: Frame, incident: Incident) -> None:
+    """Name the units that assist, each with how far it has come, and those that the type names and nobody has sent."""
+    _, law = f._, f.door.policy()
+    kind = law.types.get(incident.category)
+    at = 0 if f.lang == "zh" else 1
+    parts = [part for part in incident.parts.values() if part.role == "assist" and part.state not in GONE]
+    chips = [
+        f'<span class="gw-tag {"green" if part.state in ("on_site", "done", "ended") else ""}">'
+        f"{escape(told.team(f.directory, part.team_id, f.lang))} · {escape(ASSIGNMENT_STATES[part.state][at])}</span>"
+        for part in parts
+    ]
+    teams = {f.directory.teams[part.team_id].trade for part in parts if part.team_id in f.directory.teams}
+    for trade in kind.assist if kind is not None and incident.ended_at is None else ():
+        if trade not in teams and trade in law.trades:
+            chips.append(f'<span class="gw-tag off">＋ {escape(law.trades[trade][at])}</span>')
+    if chips:
+        st.html(
+            f'<div class="wb-row wb-beside"><span class="wb-m">{escape(_("Assist"))}</span>{"".join(chips)}</div>'
+        )
 
 
 def _offered(
@@ -78,9 +148,10 @@ def _offered(
 ) -> None:
     """Show the ranked teams with what speaks for and against them, and who cannot go and why."""
     _, incident, offers = f._, found.detail.incident, found.detail.offers
+    title = _("Who goes") if sends or lead is not None else _("Who could go")
     stale = any(because.code == "near_station" for offer in ready for because in offer.reasons)
     st.html(
-        f'<div class="wb-row"><span class="wb-h2">{escape(_("Who goes"))}</span><span class="wb-m">'
+        f'<div class="wb-row"><span class="wb-h2">{escape(title)}</span><span class="wb-m">'
         f"{escape(_('{n} can go · {m} cannot').format(n=len(ready), m=len(offers) - len(ready)))}</span>"
         f'<span class="sp"></span><span class="wb-m">'
         f"{escape(_('distances from the station') if stale else '')}</span></div>"
@@ -95,6 +166,8 @@ def _offered(
     shown = ready[:OFFERS_OPEN]
     if chosen_team is not None and all(each.team.id != chosen_team for each in shown):
         shown += [each for each in offers if each.team.id == chosen_team]
+    # Whoever holds it is among them, however many could do it better.
+    shown += [each for each in offers if each.team.id == lead and each not in shown]
     for place, offer in enumerate(shown, 1):
         _offer(f, incident, offer, place, chosen_team == offer.team.id, lead == offer.team.id, bool(sends))
     rest = [each for each in offers if each not in shown]

@@ -92,8 +92,9 @@ def clock_name(kind: str, lang: str) -> str:
 
 
 def limit_words(limit: str, lang: str) -> str:
-    """Return a limit such as `3wd` in words; one that the source of an incident promised is named so."""
+    """Return a limit such as `3wd`, or in wartime `3wd/2`, in words; one that a source promised is named so."""
     _ = translator(lang)
+    limit, half, _rest = limit.partition("/2")
     amount = limit.rstrip("abcdefghijklmnopqrstuvwxyz")
     words = {
         "m": _("{n} minutes"),
@@ -102,4 +103,6 @@ def limit_words(limit: str, lang: str) -> str:
         "wh": _("{n} working hours"),
         "wd": _("{n} working days"),
     }.get(limit[len(amount) :])
-    return words.format(n=amount) if words else _("promised by the source")
+    if not words:
+        return _("promised by the source")
+    return words.format(n=f"{int(amount) / 2:g}" if half else amount)

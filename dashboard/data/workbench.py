@@ -44,6 +44,8 @@ class Like:
     ended_at: datetime | None
     metres: float
     photos: tuple[str, ...]
+    lon: float
+    lat: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ def _likes(cursor: store.Cursor, actor: Actor, incident: Incident, now: datetime
             ended,
             metres(here, (lon, lat)),
             tuple(map(str, photos or ())),
+            lon,
+            lat,
         )
         for one, number, text, state, source, at, ended, lon, lat, photos in cursor.fetchall()
     ]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 
 import streamlit as st
 
-from dashboard import told
+from dashboard import amounts, told
+from dashboard import case_sheet as sheet
 from dashboard.data import PAGE_ROWS, Detail, Directory, Filter, ListRow, Reads
-from dashboard.frame import Frame, framed
+from dashboard.export import download
+from dashboard.frame import Frame, framed, head
+from dashboard.panel import Markup, joined, markup, panel
+from dashboard.sending import meant
 from dashboard.steps import ask
 from dashboard.told import ZONE
 from dashboard.words import Translate, clock_name, limit_words, pick
@@ -30,20 +35,27 @@ from dispatch.rules.clocks import Clock, light
 from models.servers import addresses
 
 KEPT = ("area", "state", "light", "theme", "text")
-# Marks that say a light by its shape; the same three shapes as on the wall.
-SHAPES = {"red": "■", "yellow": "▲", "green": "●"}
+EXPORT_LIMIT = 5_000  # rows of an export, newest first
+SEVERITIES = ("", "extreme", "urgent", "pressing", "ordinary")
 
 
 def page() -> None:
-    """Show the list, and beside it the incident that `?id=` names, to whoever may see them."""
-    with framed("incidents") as f:
-        wanted = _filters(f)
+    """Show the list, and beside it the incident that `?id=` names, or the first one, to whoever may see them."""
+    with framed("incidents", tagged=True) as f:
+        st.html(f"<style>{sheet.style()}</style>")
         now = datetime.now(UTC)
-        left, right = st.columns([7, 7], gap="medium")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            head(f, f._("Incidents"))
+            st.space("stretch")
+            export = st.empty()
+        wanted = _filters(f)
+        with export:
+            _export(f, wanted, now)
+        left, right = st.columns(2, gap="small")
         with left:
-            _list(f, wanted, now)
-        with right:
-            _detail(f, now)
+            first = _list(f, wanted, now)
+        with right, st.container(key="gw-card-case"):
+            _detail(f, now, st.query_params.get("id") or first)
 
 
 def _filters(f: Frame) -> Filter:
@@ -85,65 +97,120 @@ def _filters(f: Frame) -> Filter:
     if any(plain[name] != query.get(name, "") for name in KEPT):
         for name in KEPT:
             _keep(name, plain[name])
-        _keep("after", "")
+        # Another list begins at its own first row.
+        for name in ("after", "id"):
+            _keep(name, "")
     return Filter(**plain)
 
 
-def _list(f: Frame, wanted: Filter, now: datetime) -> None:
+def _list(f: Frame, wanted: Filter, now: datetime) -> str:
+    """Show a page of the list; return the id of its first incident, or nothing where it is empty."""
     _ = f._
     rows = f.door.incidents(f.who.actor, wanted, now, _after(st.query_params.get("after", "")))
     if not rows:
         st.info(_("No incident matches these filters."))
-        return
-    columns = {
-        "light": st.column_config.TextColumn("", width=36),
-        "type": st.column_config.TextColumn(_("Type"), width=150),
-        "place": st.column_config.TextColumn(_("Place"), width=150),
-        "state": st.column_config.TextColumn(_("State"), width=80),
-        "due": st.column_config.TextColumn(_("Limit"), width=100),
-        "reported": st.column_config.TextColumn(_("Reported"), width=100),
-        "number": st.column_config.TextColumn(_("Number"), width=150),
-    }
-    chosen_rows = st.dataframe(
-        [_line(row, f.directory, now, f.lang) for row in rows],
-        column_config=columns,
-        hide_index=True,
-        height=620,
-        on_select="rerun",
-        selection_mode="single-row",
-        # A list of other rows is another list: a selection by position must not move to another incident.
-        key=f"list-{hash((wanted, rows[0].id, rows[-1].id, len(rows)))}",
+        return ""
+    opened = st.query_params.get("id") or str(rows[0].id)
+    heads = (
+        ("", ""), (_("Type"), _("Place")), (_("State"), _("With")), (_("Limit"), ""), (_("Reported"), _("Number")),
+    )  # fmt: skip
+    table = markup(
+        '<div class="gw-rows" data-keep="rows"><table><thead><tr>{heads}</tr></thead>'
+        "<tbody>{rows}</tbody></table></div>",
+        heads=joined([markup("<th>{a}<br>{b}</th>", a=a, b=b) for a, b in heads]),
+        rows=joined([_line(f, row, now, str(row.id) == opened) for row in rows]),
     )
-    picked = chosen_rows["selection"]["rows"]
-    if picked and picked[0] < len(rows):
-        _keep("id", str(rows[picked[0]].id))
-    back, on, told = st.columns([2, 2, 4])
-    if st.query_params.get("after") and back.button(_("Back to the newest")):
-        _keep("after", "")
-        st.rerun()
-    if len(rows) == PAGE_ROWS and on.button(_("Older")):
-        _keep("after", f"{rows[-1].reported_at.timestamp():.6f}_{rows[-1].id}")
-        st.rerun()
-    told.caption(_("{n} shown, as of {at}").format(n=len(rows), at=f"{now.astimezone(ZONE):%H:%M:%S}"))
+    panel(table, "cases", opened=lambda name: _keep("id", name))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.query_params.get("after") and st.button(_("Back to the newest")):
+            _keep("after", "")
+            _keep("id", "")
+            st.rerun()
+        if len(rows) == PAGE_ROWS and st.button(_("Older")):
+            _keep("after", f"{rows[-1].reported_at.timestamp():.6f}_{rows[-1].id}")
+            _keep("id", "")
+            st.rerun()
+        st.caption(
+            _("{n} shown, as of {at}").format(n=len(rows), at=f"{now.astimezone(ZONE):%H:%M:%S}"),
+            width="content",
+        )
+    return str(rows[0].id)
 
 
-def _line(row: ListRow, directory: Directory, now: datetime, lang: str) -> dict[str, str]:
+def _line(f: Frame, row: ListRow, now: datetime, on: bool) -> Markup:
+    """Return one row of the list: its light by colour and shape, what and where, with whom, until when, its number."""
+    _, lang, directory = f._, f.lang, f.directory
     kind = directory.types.get(row.category)
-    limit = row.overdue_since or row.due_at
-    return {
-        "light": SHAPES.get(row.light(now, directory.calendar), ""),
-        "type": pick(lang, kind.name, kind.name_en) if kind is not None else row.category,
-        "place": told.place(directory, row.area_code, lang),
-        "state": STATES[row.state][0 if lang == "zh" else 1],
-        "due": told.moment(limit) if limit is not None and row.ended_at is None else "",
-        "reported": told.moment(row.reported_at),
-        "number": show_number(row.number),
-    }
+    light_now, limit = row.light(now, directory.calendar), row.overdue_since or row.due_at
+    left = (limit - now).total_seconds() if limit is not None and row.ended_at is None else None
+    return markup(
+        '<tr data-open="{id}" class="{on}"><td>{light}</td>'
+        '<td><button type="button" data-open="{id}"><b>{type}</b></button> <span class="gw-chip s{n}">{severity}</span>'
+        '<p class="m2">{place}</p></td><td>{state}<p class="m2">{holder}</p></td>'
+        '<td class="nw">{due}<p class="m2 {red}">{left}</p></td>'
+        '<td class="nw">{reported}<p class="m2">{number}</p></td></tr>',
+        id=row.id, on="on" if on else "", light=_light(light_now, _),
+        type=pick(lang, kind.name, kind.name_en) if kind is not None else row.category, n=row.severity,
+        severity=_(SEVERITIES[row.severity]), place=told.place(directory, row.area_code, lang),
+        state=STATES[row.state][0 if lang == "zh" else 1],
+        holder=told.holder(directory, row.holder, lang) if row.ended_at is None else "",
+        due=told.moment(limit) if left is not None and limit is not None else "",
+        red="red" if left is not None and left < 0 else "", left="" if left is None else _left(left, _),
+        reported=told.moment(row.reported_at), number=show_number(row.number),
+    )  # fmt: skip
 
 
-def _detail(f: Frame, now: datetime) -> None:
+def _left(seconds: float, _: Translate) -> str:
+    span = amounts.span(abs(seconds), _)
+    return (_("over by {span}") if seconds < 0 else _("{span} left")).format(span=span)
+
+
+def _light(name: str, _: Translate) -> Markup:
+    """Return a light as its drawn shape, with its name for whoever hears the page."""
+    names = {"red": _("Red light"), "yellow": _("Near its limit"), "green": _("In time")}
+    if name not in names:
+        return Markup("")
+    return markup(
+        '<span class="gw-light {name}" role="img" aria-label="{t}" title="{t}"></span>',
+        name=name,
+        t=names[name],
+    )
+
+
+def _export(f: Frame, wanted: Filter, now: datetime) -> None:
+    """Offer the list as a file: what the filters say, not only the page of it that is shown."""
+    _, lang, directory = f._, f.lang, f.directory
+
+    def rows() -> list[list[Any]]:
+        found: list[ListRow] = []
+        after = None
+        while len(found) < EXPORT_LIMIT:
+            more = f.door.incidents(f.who.actor, wanted, now, after)
+            found += more
+            if len(more) < PAGE_ROWS:
+                break
+            after = (more[-1].reported_at, more[-1].id)
+        return [
+            [
+                show_number(row.number),
+                pick(lang, kind.name, kind.name_en) if (kind := directory.types.get(row.category)) else row.category,
+                told.place(directory, row.area_code, lang), STATES[row.state][0 if lang == "zh" else 1],
+                told.holder(directory, row.holder, lang) if row.ended_at is None else "", row.reported_at,
+                (row.overdue_since or row.due_at) if row.ended_at is None else None,
+            ]
+            for row in found[:EXPORT_LIMIT]
+        ]  # fmt: skip
+
+    columns = [_("Number"), _("Type"), _("Place"), _("State"), _("With"), _("Reported"), _("Limit")]
+    as_of = f"{now.astimezone(ZONE):%Y-%m-%d %H:%M}"
+    download(
+        _("Export"), rows, columns, f"{_('Incidents')} {as_of[:10]}", key="cases-export",
+        notes=(_("As of {at}").format(at=as_of),),
+    )  # fmt: skip
+
+
+def _detail(f: Frame, now: datetime, wish: str) -> None:
     lang, _, directory = f.lang, f._, f.directory
-    wish = st.query_params.get("id", "")
     if not (wish.isascii() and wish.isdigit()) or len(wish) > 18:
         st.info(_("Select an incident to see its whole way."))
         return
@@ -154,7 +221,7 @@ def _detail(f: Frame, now: datetime) -> None:
     incident = detail.incident
     kind = directory.types.get(incident.category)
     name = pick(lang, kind.name, kind.name_en) if kind is not None else incident.category
-    severity = _(("", "extreme", "urgent", "pressing", "ordinary")[incident.severity])
+    severity = _(SEVERITIES[incident.severity])
     st.subheader(f"{name}　{told.place(directory, incident.area_code, lang)}")
     st.markdown(
         f":gray-badge[{STATES[incident.state][0 if lang == 'zh' else 1]}] :gray-badge[{severity}]"
@@ -164,52 +231,49 @@ def _detail(f: Frame, now: datetime) -> None:
     since, held = told.moment(incident.reported_at), told.holder(directory, incident.holder, lang)
     st.caption(f"{_('Reported')} {since}　{_('With')} {held}")
     _steps(f, detail, now)
-    st.markdown(f"**{_('Clocks')}**")
-    _table(_clock_rows(directory, incident, now, lang, _), _("No clock has run."))
-    st.markdown(f"**{_('Timeline')}**")
-    _table(
-        [
-            {
-                _("Time"): told.moment(event.at),
-                _("Step"): told.verb(event.verb, lang),
-                _("By"): told.actor(directory, event.actor, lang),
-                _("Said"): "; ".join(
-                    told.said(directory, k, v, lang)
-                    for k, v in event.change.said.items()
-                    if k in ("reason", "result", "note", "clock", "commander")
-                ),
-            }
-            for event in detail.events
-        ],
-        "",
+    if any(event.change.said.get("photos") for event in detail.events):
+        st.html(sheet.photos(detail, directory, now, lang))
+    st.html(
+        f'<span class="wb-h2">{escape(_("Clocks"))}</span>'
+        + _table(_clock_rows(directory, incident, now, lang, _), _("No clock has run."))
     )
-    st.markdown(f"**{_('Who held it')}**")
-    _table(
-        [
-            {
-                _("Holder"): told.holder(directory, each.holder, lang),
-                _("Awaited"): clock_name(each.awaits, lang) if each.awaits else "",
-                _("From"): told.moment(each.began_at),
-                _("To"): told.moment(each.ended_at) if each.ended_at else _("now"),
-                _("Minutes"): str(round(((each.ended_at or now) - each.began_at).total_seconds() / 60)),
-            }
-            for each in detail.segments
-        ],
-        "",
+    st.html(
+        f'<span class="wb-h2">{escape(_("Timeline"))}</span>'
+        + sheet.timeline(detail, directory, now, lang, len(detail.events))
     )
-    st.markdown(f"**{_('Assignments')}**")
-    _table(
-        [
-            {
-                _("Team"): told.team(directory, part.team_id, lang),
-                _("Kind"): _("whistle") if part.kind == "whistle" else _("ordinary assignment"),
-                _("State"): ASSIGNMENT_STATES[part.state][0 if lang == "zh" else 1],
-                _("Sent"): told.moment(part.sent_at),
-                _("Ended"): told.moment(part.ended_at) if part.ended_at else "",
-            }
-            for part in incident.parts.values()
-        ],
-        _("Nobody has been sent yet."),
+    st.html(
+        f'<span class="wb-h2">{escape(_("Who held it"))}</span>'
+        f"{sheet.ledger(detail.segments, directory, now, lang)}"
+        + _table(
+            [
+                {
+                    _("Holder"): told.holder(directory, each.holder, lang),
+                    _("Awaited"): clock_name(each.awaits, lang) if each.awaits else "",
+                    _("From"): told.moment(each.began_at),
+                    _("To"): told.moment(each.ended_at) if each.ended_at else _("now"),
+                    _("Minutes"): f"{((each.ended_at or now) - each.began_at).total_seconds() / 60:,.0f}",
+                }
+                for each in detail.segments
+            ],
+            "",
+            right=(_("Minutes"),),
+        )
+    )
+    st.html(
+        f'<span class="wb-h2">{escape(_("Assignments"))}</span>'
+        + _table(
+            [
+                {
+                    _("Team"): told.team(directory, part.team_id, lang),
+                    _("Kind"): _("whistle") if part.kind == "whistle" else _("ordinary assignment"),
+                    _("State"): ASSIGNMENT_STATES[part.state][0 if lang == "zh" else 1],
+                    _("Sent"): told.moment(part.sent_at),
+                    _("Ended"): told.moment(part.ended_at) if part.ended_at else "",
+                }
+                for part in incident.parts.values()
+            ],
+            _("Nobody has been sent yet."),
+        )
     )
 
 
@@ -217,7 +281,7 @@ def _steps(f: Frame, detail: Detail, now: datetime) -> None:
     """Offer the steps that the law allows now to whoever is signed in."""
     incident, lang, _, door = detail.incident, f.lang, f._, f.door
     actor = f.who.actor
-    steps = lawful(incident, actor)
+    steps = [step for step in lawful(incident, actor) if meant(incident, step.verb)]
     if not steps:
         st.caption(_("This role has no step to take now."))
     refusal = st.session_state.pop(f"refused-{incident.id}", None)
@@ -279,7 +343,7 @@ def _clock_row(
         "met": _("met in time"),
         "breached": _("past its limit"),
     }
-    shape = SHAPES[light(clock, now, calendar)] if clock.awaited and clock.due is not None else ""
+    shape = _light(light(clock, now, calendar), _) if clock.awaited and clock.due is not None else Markup("")
     return {
         "": shape,
         _("Clock"): clock_name(kind, lang),
@@ -291,11 +355,25 @@ def _clock_row(
     }
 
 
-def _table(rows: list[dict[str, str]], empty: str) -> None:
-    if rows:
-        st.dataframe(rows, hide_index=True, height="content")
-    elif empty:
-        st.caption(empty)
+def _table(rows: list[dict[str, str]], empty: str, right: tuple[str, ...] = ()) -> str:
+    """Return rows as a table in which nothing is cut; `right` are the columns of figures."""
+    if not rows:
+        return markup('<p class="wb-m">{empty}</p>', empty=empty)
+    style = {name: "r" if name in right else "" for name in rows[0]}
+    heads = [markup('<th class="{c}">{name}</th>', c=style[name], name=name) for name in rows[0]]
+    lines = [
+        joined(
+            [
+                markup('<td class="{c}">{value}</td>', c=style[name], value=value)
+                for name, value in row.items()
+            ]
+        )
+        for row in rows
+    ]
+    return markup(
+        '<div class="gw-grid"><table><tr>{heads}</tr>{lines}</table></div>', heads=joined(heads),
+        lines=joined([markup("<tr>{line}</tr>", line=line) for line in lines]),
+    )  # fmt: skip
 
 
 def _known(directory: Directory, code: str) -> list[str]:

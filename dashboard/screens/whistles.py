@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard.data import Directory, whistles
 from dashboard.export import download
-from dashboard.frame import Frame, framed
+from dashboard.frame import Frame, framed, head
 from dashboard.pages import PLACES
 from dashboard.whistling import midnight, place, whistle_kind
 from dashboard.words import pick, translator
@@ -28,9 +28,10 @@ _SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)\"""")
 
 def page() -> None:
     """Show the whistles of the viewer's area, or of one of its towns."""
-    with framed("whistles") as frame:
+    with framed("whistles", tagged=True) as frame:
         _ = frame._
-        with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            head(frame, _("Whistle board"))
             area = _area(frame)
             only = st.segmented_control(
                 _("Which"),
@@ -39,7 +40,9 @@ def page() -> None:
                 default="all",
                 key="only",
                 bind="query-params",
+                label_visibility="collapsed",
             )
+            st.space("stretch")
             download(
                 _("Export"),
                 lambda: _rows(frame, area),
@@ -82,7 +85,13 @@ def _area(frame: Frame) -> str:
         return pick(frame.lang, each.name, each.name_en)
 
     chosen: str = st.selectbox(
-        _("Town"), ["", *towns], format_func=named, key="area", bind="query-params", width=260
+        _("Town"),
+        ["", *towns],
+        format_func=named,
+        key="area",
+        bind="query-params",
+        width=260,
+        label_visibility="collapsed",
     )
     return chosen or who.area
 

@@ -19,7 +19,7 @@ from dashboard.data.workbench import Case, Like, case, outlines
 from dashboard.frame import Frame, framed
 from dashboard.pressing import FRESH, WRITTEN, conflict
 from dashboard.sending import acting, take, take_other
-from dashboard.words import ROLES, translator
+from dashboard.words import translator
 from dispatch.messages import show_number
 from dispatch.rules.chain import STEPS, lawful
 
@@ -30,8 +30,8 @@ _SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)"\s*\)""")
 
 def page() -> None:
     """Show the workbench of whoever is signed in: the queue of their area, and the case that `?id=` names."""
-    with framed("workbench") as f:
-        st.html(f"<style>{_style()}</style>")
+    with framed("workbench", tagged=True) as f:
+        st.html(f"<style>{sheet.style()}</style>")
         if (key := st.session_state.pop(FRESH, "")) and key in st.session_state:
             st.session_state[key] = ""
         now = datetime.now(UTC)
@@ -39,7 +39,7 @@ def page() -> None:
             f,
             "head",
             "wb-head",
-            where=_where(f),
+            where=f.where,
             stage=_stage(),
             demo=demo(),
             on_stage_change=_filtered_in_head,
@@ -50,7 +50,7 @@ def page() -> None:
         with st.container(key="wb"):
             left, middle, right = st.columns([46, 89, 50], gap="small")
             with left, st.container(key="wb-queue"):
-                _queue(f, wish if found is not None else "")
+                _queue(f, wish if found is not None else "", wish)
             with middle, st.container(key="wb-case"):
                 if found is not None:
                     _sheet(f, found, now)
@@ -77,9 +77,10 @@ def _part(f: Frame, part: str, key: str, **data: Any) -> Any:
     return _component()(key=key, data=given, **calls)
 
 
-def _queue(f: Frame, selected: str) -> None:
+def _queue(f: Frame, selected: str, wish: str) -> None:
+    """Show the queue; an address that asks for no case gets the most urgent one."""
     _part(
-        f, "queue", "wb-rows", selected=selected, cleared=st.session_state.get(many.CLEARED, 0),
+        f, "queue", "wb-rows", selected=selected, wish=wish, cleared=st.session_state.get(many.CLEARED, 0),
         written=[str(each) for each in st.session_state.pop(WRITTEN, [])],
         on_selected_change=_selected, on_ticked_change=_ticked, on_stage_change=_filtered_in_queue,
         on_draft_change=_drafted,
@@ -138,10 +139,6 @@ def _stage() -> str:
     return wish if wish in STAGES else ""
 
 
-def _where(f: Frame) -> str:
-    return f"{told.area(f.directory, f.who.area, f.lang)} · {f._(ROLES[f.who.role])} {f.who.name}"
-
-
 # ---- the case --------------------------------------------------------------------------------------------------
 
 
@@ -156,14 +153,18 @@ def _nothing(f: Frame, wish: str) -> None:
 def _sheet(f: Frame, found: Case, now: datetime) -> None:
     _, lang, directory = f._, f.lang, f.directory
     detail, incident = found.detail, found.detail.incident
+    law = f.door.policy()
+    own_law = law if law.version == incident.policy_version else None  # promises are of the law it came under
+    _part(f, "place", "wb-place", id=str(incident.id))
     st.html(sheet.head(incident, directory, lang))
     _part(
-        f, "clocks", "wb-clocks", steps=sheet.clocks(incident, directory.calendar, now, lang),
+        f, "clocks", "wb-clocks",
+        steps=sheet.clocks(incident, directory.calendar, now, lang, own_law),
         held={**sheet.held(incident, directory, lang), "where": sheet.where(incident, directory, lang)},
     )  # fmt: skip
     photos, small_map = st.columns([135, 100], gap="small")
     with photos:
-        st.html(sheet.photos(detail, lang))
+        st.html(sheet.photos(detail, directory, now, lang))
     with small_map:
         _map(f, found, now)
     st.html(sheet.source(detail, directory, lang))
@@ -183,7 +184,7 @@ def _sheet(f: Frame, found: Case, now: datetime) -> None:
     st.html(
         f'<span class="wb-h2">{escape(_("Who held it"))}</span> <span class="wb-m">'
         f"{escape(_('each stretch of time stands with its holder; rates and appeals are counted from it'))}</span>"
-        f"{sheet.ledger(detail.segments, directory, now, lang)}"
+        f"{sheet.ledger(detail.segments, directory, now, lang, _follows(f, found))}"
     )
     st.html(
         f'<span class="wb-h2">{escape(_("Closing standard"))}</span> <span class="wb-m">'
@@ -194,6 +195,17 @@ def _sheet(f: Frame, found: Case, now: datetime) -> None:
     )
 
 
+def _follows(f: Frame, found: Case) -> str:
+    """Return who will hold a case once it is sent to the team that is proposed, while it may be."""
+    if "dispatch" not in {step.verb for step in lawful(found.detail.incident, f.who.actor)}:
+        return ""
+    first = next((offer.team.id for offer in found.detail.offers if offer.open), None)
+    chosen = st.session_state.get(f"wb-team-{found.detail.incident.id}", first)
+    if chosen is None:
+        return ""
+    return f._("Once sent it is with {team}.").format(team=told.team(f.directory, chosen, f.lang))
+
+
 def _map(f: Frame, found: Case, now: datetime) -> None:
     incident = found.detail.incident
     marks: list[dict[str, Any]] = []
@@ -202,13 +214,21 @@ def _map(f: Frame, found: Case, now: datetime) -> None:
             {"kind": "case", "lon": incident.lon, "lat": incident.lat,
              "light": sheet.light_of(incident, now, f.directory.calendar)}
         )  # fmt: skip
-        for offer in [each for each in found.detail.offers if each.open][: sending.OFFERS_OPEN]:
+        marks += [
+            {"kind": "like", "lon": each.lon, "lat": each.lat, "label": f"{round(each.metres)} m",
+             "title": show_number(each.number)}
+            for each in found.likes
+        ]  # fmt: skip
+        ready = [each for each in found.detail.offers if each.open]
+        for rank, offer in enumerate(ready[: sending.OFFERS_OPEN], 1):
             if offer.team.lon is not None and offer.team.lat is not None:
                 km = f" {offer.km:.1f} km" if offer.km is not None else ""
                 name = told.team(f.directory, offer.team.id, f.lang)
+                # A small map has no room for names: there the team stands with its number among the offers.
                 marks.append(
-                    {"kind": "team", "lon": offer.team.lon, "lat": offer.team.lat, "label": name + km}
-                )
+                    {"kind": "team", "lon": offer.team.lon, "lat": offer.team.lat,
+                     "label": f"{rank} {name}{km}", "short": f"{rank}{km}"}
+                )  # fmt: skip
     _part(
         f, "map", "wb-map", id=incident.id, own=incident.area_code, marks=marks,
         outlines=_outlines(f, incident.area_code) if marks else [],
@@ -228,7 +248,7 @@ def _likes(f: Frame, found: Case, now: datetime) -> None:
         f' <span class="wb-m">{escape(told_many)}</span>'
     )
     for each in likes:
-        text, button = st.columns([9, 4], gap="small", vertical_alignment="center")
+        text, button = st.columns([3, 1], gap="small", vertical_alignment="center")
         with text:
             st.html(sheet.like(each, incident, now, f.lang))
         with button:
@@ -299,11 +319,6 @@ def sentences() -> list[str]:
     """Return the sentences of the component's script, in English."""
     script = (FOLDER / "workbench.js").read_text(encoding="utf-8")
     return sorted(set(_SENTENCE.findall(script)) | set(sheet.SEVERITIES[1:]))
-
-
-@cache
-def _style() -> str:
-    return (FOLDER / "workbench.css").read_text(encoding="utf-8")
 
 
 @cache

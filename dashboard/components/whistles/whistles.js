@@ -87,7 +87,8 @@ class Board {
       const n = Math.max(0, Math.round((at - row.sent) / MINUTE));
       return n < 600 ? this.t("{n} min", { n }) : this.t("{n} h", { n: Math.round(n / 60) });
     };
-    const cell = (at, late) => `<td class="r ${late ? "red" : ""}">${at === null ? "" : `${late ? '<i class="lt red"></i>' : ""}${form.format(at)}<em>${minutes(at)}</em>`}</td>`;
+    const time = (at) => `${day.format(at) === day.format(row.sent) ? "" : `${day.format(at)} `}${form.format(at)}`;
+    const cell = (at, late) => `<td class="r ${late ? "red" : ""}">${at === null ? "" : `${late ? '<i class="lt red"></i>' : ""}${time(at)}<em>${minutes(at)}</em>`}</td>`;
     const today = day.format(row.sent) === day.format(Date.now());
     const lateThere = row.arrived !== null && row.light === "red";
     const mark = (at) => (at === null ? "" : `<i class="mk" style="left:${Math.min(100, ((at - row.sent) / (BAR_MIN * MINUTE)) * 100)}%"></i>`);
@@ -110,7 +111,7 @@ class Board {
       const at = this.root.querySelector(`[data-row="${row.part}"]`);
       if (!at) continue;
       const light = this.light(row, now), cd = at.querySelector(".cd");
-      const text = row.due === null ? (light ? `<i class="lt ${light}"></i>` : "") : `<i class="lt ${light}"></i><b class="${light}">${now > row.due ? esc(this.t("over {time}", { time: span(now - row.due) })) : span(row.due - now)}</b><em>${esc(row.review ? this.t("review") : row.answered === null ? this.t("answer") : this.t("arrival"))}</em>`;
+      const text = row.due === null ? `${light ? `<i class="lt ${light}"></i>` : ""}<span>${esc(row.state)}</span>` : `<i class="lt ${light}"></i><b class="${light}">${now > row.due ? esc(this.t("over {time}", { time: span(now - row.due) })) : span(row.due - now)}</b><em>${esc(row.review ? this.t("review") : row.answered === null ? this.t("answer") : this.t("arrival"))}</em>`;
       if (cd.innerHTML !== text) cd.innerHTML = text;
       const until = row.arrived ?? (row.over || row.review || row.done !== null ? row.done ?? row.sent : now);
       const fill = at.querySelector(".fill");

@@ -3,6 +3,8 @@
 const SILENT_MS = 20000; // no word from the server for so long: connect anew
 const RETRY_FIRST_MS = 1000, RETRY_LONGEST_MS = 30000;
 const ASK_AGAIN_MS = 5000, ASK_TIMES = 10; // a case that was chosen and does not come
+const LOOK_MS = 60, SLOW_MS = 400, TELL_MS = 2000; // a case that is fetched: look for it, veil the old one, say what is waited for
+const STEPPING = ["ArrowDown", "ArrowUp", "PageDown", "PageUp", " ", "Escape", "n", "f", "h"]; // keys that touch no case
 const LEAVE_MS = 2000; // a page may take its parts away and bring them back in one breath
 const NEWS_MIN = 10, TEN_MIN = 600000, HOUR = 3600000;
 const ZONE = "Asia/Shanghai";
@@ -133,6 +135,13 @@ function deskOf({ area, lang, me }) {
   return desks.get(key);
 }
 
+/** Say something to the style sheet of the whole page: the panes belong to the page, not to a part. */
+function signal(name, value, variable = "", words = "") {
+  const root = document.documentElement;
+  if (value) root.dataset[name] = value; else delete root.dataset[name];
+  if (variable && words) root.style.setProperty(variable, JSON.stringify(words));
+}
+
 /** What every part has: its words, its desk, and the way back to the page. */
 class Part {
   constructor(host, component) {
@@ -147,7 +156,10 @@ class Part {
   update(component) { this.take(component); this.draw(); }
   stop() { this.desk.part(this); this.host.innerHTML = ""; }
   heard() { this.draw(); }
+  /** The hour, with its day before it where that is not today. */
+  when(ms) { return dayForm.format(ms) === dayForm.format(this.desk.now()) ? hhmm(ms) : `${dayForm.format(ms).slice(5)} ${hhmm(ms)}`; }
   light(kind) { return `<span class="gw-light ${kind}"></span>`; }
+  stages() { return { accept: this.t("To accept"), dispatch: this.t("To dispatch"), returned: this.t("Returned"), pick_up: this.t("To be picked up"), whistle: this.t("Whistles not reported in"), approve: this.t("To approve"), check: this.t("To check"), close: this.t("To close"), in_hand: this.t("In hand") }; }
   /** red, yellow or green, by the row's own limit; a suspended row is never red. */
   lightOf(row) {
     if (row.paused || !row.due) return "green";
@@ -186,7 +198,7 @@ class Head extends Part {
       if (row.stage !== "in_hand" || this.lightOf(row) === "red") all += 1;
       if (now - row.since < NEWS_MIN * 60000) news += 1;
     }
-    const names = { accept: this.t("To accept"), dispatch: this.t("To dispatch"), returned: this.t("Returned"), pick_up: this.t("To be picked up"), whistle: this.t("Whistles not reported in"), approve: this.t("To approve"), check: this.t("To check"), close: this.t("To close"), in_hand: this.t("In hand") };
+    const names = this.stages();
     const chosen = this.desk.stage ?? "";
     this.put("h1", esc(this.t("Workbench")));
     this.put(".gwq-where", esc(this.data.where));
@@ -204,6 +216,7 @@ class Head extends Part {
   second() {
     const { desk } = this, lost = desk.broken ? Date.now() - desk.broken : 0;
     this.host.firstElementChild?.classList.toggle("lost", lost > 3000);
+    signal("gwLine", lost > 3000 ? "lost" : "", "--gw-lost", this.t("The line is down: nothing is sent until it is back; what you wrote stays."));
     if (lost > 3000) this.put(".gwq-line", `<b class="gw-red">${esc(this.t("Line lost"))} ${span(lost, (x) => this.t(x))}</b>　${esc(this.t("numbers as of"))} ${desk.at ? hhmm(desk.at) : "—"}`);
     else if (desk.all === null) this.put(".gwq-line", esc(this.t("Connecting")));
     else this.put(".gwq-line", `${this.light("green")}${esc(this.t("Live"))} ${hhmmss(desk.now())}`);
@@ -239,11 +252,14 @@ class Queue extends Part {
     this.box.addEventListener("click", (event) => this.clicked(event));
     this.bar.addEventListener("click", () => this.desk.settle());
     this.onKey = (event) => this.pressed(event);
+    this.onEarly = (event) => this.held(event);
+    addEventListener("keydown", this.onEarly, true);
     this.onInput = (event) => this.wrote(event);
     document.addEventListener("keydown", this.onKey);
     document.addEventListener("input", this.onInput, true);
     this.watch = new ResizeObserver(() => this.paint());
     this.watch.observe(this.box);
+    this.desk.queue = this;
     this.draw();
     this.wish = kept.top ?? 0; // scroll there once there are rows
     if (this.ticked.size) this.say("ticked", [...this.ticked]);
@@ -264,6 +280,10 @@ class Queue extends Part {
 
   stop() {
     document.removeEventListener("keydown", this.onKey);
+    removeEventListener("keydown", this.onEarly, true);
+    clearTimeout(this.looking);
+    signal("gwCase", "");
+    if (this.desk.queue === this) this.desk.queue = null;
     document.removeEventListener("input", this.onInput, true);
     this.watch.disconnect();
     super.stop();
@@ -273,6 +293,8 @@ class Queue extends Part {
     const before = this.data;
     this.take(component);
     if (this.data.selected !== before.selected && this.data.selected) this.selected = this.data.selected;
+    // The page was asked for a case and there is none.
+    if (this.data.wish && this.data.wish === this.selected && !this.data.selected) this.selected = "";
     if (this.data.cleared !== before.cleared) { this.ticked.clear(); this.keep(); }
     for (const id of this.data.written ?? []) remember(`${this.key()}:draft:${id}`, "");
     this.draw();
@@ -299,7 +321,7 @@ class Queue extends Part {
     const names = [this.t("Overdue"), this.t("Within 10 minutes"), this.t("Within an hour"), this.t("Later")];
     const tall = innerHeight < 900 || innerWidth < 1500 ? 50 : 58, low = 28;
     const anchor = this.anchor();
-    this.layout = []; this.place.clear(); this.rows = [];
+    this.layout = []; this.place.clear(); this.rows = this.desk.order = [];
     let top = 0;
     groups.forEach((rows, n) => {
       if (!rows.length) return;
@@ -325,6 +347,33 @@ class Queue extends Part {
     this.bar.innerHTML = words ? `<b>${esc(words)}</b><span>${esc(this.t("your selection and what you write stay"))}</span><i></i><kbd>N</kbd> ${esc(this.t("let in"))}` : "";
     this.drawn = "";
     this.paint();
+    if (!this.data.wish && !this.selected && this.desk.all !== null && this.rows.length) this.select(this.rows[0]);
+  }
+
+  /** Tell whether what stands in the panes is not yet the case that is selected: no step may reach the former one. */
+  away() {
+    if (!this.selected || document.querySelector('[role="dialog"]')) return false;
+    const there = document.querySelector(".wb-of");
+    return there ? there.dataset.case !== this.selected : Boolean(this.asked);
+  }
+
+  look() {
+    clearTimeout(this.looking);
+    const away = this.away(), spent = Date.now() - (this.chosen ?? 0);
+    signal("gwCase", !away ? "" : spent > SLOW_MS ? "slow" : "waiting", "--gw-wait", spent > TELL_MS ? this.t("Reading the case and who is on duty; {n} s so far").replace("{n}", Math.floor(spent / 1000)) : this.t("Reading who is on duty"));
+    // Nor is anything written into the field of a case that goes away.
+    for (const field of document.querySelectorAll('[class*="st-key-wb-reason-"] input')) field.readOnly = away;
+    if (away) this.looking = setTimeout(() => this.look(), LOOK_MS);
+  }
+
+  /** A key that would act on a case is not let through while another case is being fetched. */
+  held(event) {
+    const at = event.target;
+    if (!this.away() || event.ctrlKey || event.metaKey || event.altKey || at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if ((STEPPING.includes(key) && !event.shiftKey) || key === "Tab" || event.shiftKey || !(key.length === 1 || key === "Enter")) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
   }
 
   /** The first row that is seen, and how far from the top: what must not jump when rows come or go. */
@@ -364,13 +413,21 @@ class Queue extends Part {
       ? `${hhmm(taken.when)} ${esc(taken.by)} ${esc(taken.verb)}`
       : [row.place, row.stage === "returned" ? `${this.t("returned by")} ${row.by}` : row.holder || row.at, row.up ? this.t("raised") : ""].filter(Boolean).map(esc).join(" · ");
     const marks = `${taken ? "taken" : ""} ${row.id === this.selected ? "sel" : ""} ${light === "red" ? "late" : ""}`;
-    return `<div class="gwq-row ${marks}" role="option" aria-selected="${row.id === this.selected}" data-id="${row.id}" style="top:${top}px;height:${high}px"><span class="gwq-tick ${this.ticked.has(row.id) ? "on" : ""}" data-tick="${row.id}"></span>${this.light(light)}<div class="gwq-t"><b>${esc(row.type)}</b><span class="gw-chip s${row.sev}">${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</span></div><span class="gwq-c ${row.paused ? "" : `gw-${light}`}">${time}</span><span class="gwq-d">${more}</span><span class="gwq-k">${esc(row.paused ? row.state : row.clock)}</span></div>`;
+    return `<div class="gwq-row ${marks}" role="option" aria-selected="${row.id === this.selected}" data-id="${row.id}" style="top:${top}px;height:${high}px"><span class="gwq-tick ${this.ticked.has(row.id) ? "on" : ""}" data-tick="${row.id}"></span>${this.light(light)}<div class="gwq-t"><b title="${esc(row.type)}">${esc(row.type)}</b><span class="gw-chip s${row.sev}">${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</span></div><span class="gwq-c ${row.paused ? "" : `gw-${light}`}">${time}</span><span class="gwq-d" title="${more}">${more}</span><span class="gwq-k">${esc(row.paused ? row.state : row.clock)}</span></div>`;
   }
 
   empty() {
     if (this.desk.all === null) return `<p class="gwq-none">${esc(this.desk.broken ? this.t("The queue cannot be read; it is tried again.") : this.t("Reading the queue"))}</p>`;
-    if (this.search || this.desk.stage) return `<p class="gwq-none">${esc(this.t("Nothing matches this filter."))}<br><button type="button" data-clear="1">${esc(this.t("Clear the filter"))}</button></p>`;
-    return `<p class="gwq-none"><b>${esc(this.t("Nothing waits for you now."))}</b><br>${this.desk.all} ${esc(this.t("cases are in hand with teams."))}</p>`;
+    const stage = this.desk.stage ?? "", words = this.search.trim();
+    if (words || stage) {
+      const filters = [stage ? this.stages()[stage] : "", words].filter(Boolean).map((each) => `<b>${esc(each)}</b>`).join(" + ");
+      return `<p class="gwq-none">${esc(this.t("Nothing matches this filter."))}<br>${filters}<br><button type="button" data-clear="1">${esc(this.t("Clear the filter"))}</button></p>`;
+    }
+    const known = [...this.desk.known.values()], mine = known.filter((row) => row.who === this.data.me).sort((a, b) => b.when - a.when)[0];
+    const next = known.filter((row) => row.due && !row.paused).sort((a, b) => a.due - b.due)[0];
+    return `<p class="gwq-none"><b>${esc(this.t("Nothing waits for you now."))}</b><br>${this.desk.all} ${esc(this.t("cases are in hand with teams."))}`
+      + (mine ? `<br>${esc(this.t("Your last step:"))} ${hhmm(mine.when)} ${esc(mine.verb)} · ${esc(mine.type)}` : "")
+      + (next ? `<br>${esc(this.t("Next limit:"))} ${this.when(next.due)} · ${esc(next.type)} · ${esc(next.place)}<br><button type="button" data-stage-of="in_hand">${esc(this.t("See those in hand"))}</button>` : "") + "</p>";
   }
 
   second() {
@@ -387,6 +444,8 @@ class Queue extends Part {
       this.desk.tell();
       return;
     }
+    const stage = event.target.closest("[data-stage-of]")?.dataset.stageOf;
+    if (stage) { this.desk.stage = stage; this.say("stage", stage); this.desk.tell(); return; }
     const fold = event.target.closest("[data-fold]")?.dataset.fold;
     if (fold !== undefined) {
       if (!this.folded.delete(Number(fold))) this.folded.add(Number(fold));
@@ -402,9 +461,11 @@ class Queue extends Part {
 
   select(id) {
     this.selected = id;
+    this.chosen = Date.now();
     this.draw();
     clearTimeout(this.saying);
     this.asked = null;
+    this.look();
     this.saying = setTimeout(() => {
       this.ask();
       const draft = remembered(`${this.key()}:draft:${id}`, "");
@@ -413,6 +474,7 @@ class Queue extends Part {
   }
 
   ask() {
+    this.look();
     this.asked = { at: Date.now(), times: (this.asked?.times ?? 0) + 1 };
     this.say("selected", this.selected);
   }
@@ -460,6 +522,24 @@ class Queue extends Part {
   }
 }
 
+/** Where a case stands in the queue as it is filtered, and the way to its neighbours for whoever uses no keys. */
+class Place extends Part {
+  constructor(host, component) {
+    super(host, component);
+    host.innerHTML = `<div class="gwq-pos"><span></span><button type="button" data-by="-1" aria-label="${esc(this.t("the case above"))}">↑</button><button type="button" data-by="1" aria-label="${esc(this.t("the case below"))}">↓</button></div>`;
+    host.addEventListener("click", (event) => {
+      const by = event.target.closest("[data-by]")?.dataset.by;
+      if (by) this.desk.queue?.move(Number(by));
+    });
+    this.draw();
+  }
+  draw() {
+    const order = this.desk.order ?? [], at = order.indexOf(this.data.id), place = this.host.querySelector(".gwq-pos > span");
+    if (place) place.textContent = at < 0 ? "" : this.t("{n} of {m}").replace("{n}", at + 1).replace("{m}", order.length);
+  }
+  second() { this.draw(); }
+}
+
 /** A case's clocks in their order: what is done, the one that runs now with its countdown, and what will come. */
 class Clocks extends Part {
   constructor(host, component) { super(host, component); this.draw(); }
@@ -469,7 +549,6 @@ class Clocks extends Part {
     this.host.innerHTML = `<div class="gwq-held">${esc(held.where)}　<b>${esc(held.who)} <span data-since="${held.since ?? ""}"></span></b></div><div class="gwq-steps">${steps.map((step) => `<div class="${step.state}"${step.due ? ` data-due="${step.due}" data-near="${step.near ?? ""}" data-from="${step.from}"` : ""}><span>${esc(step.name)}${step.due ? ` · ${esc(this.when(step.due))}` : ""}</span><b>${esc(step.text)}</b></div>`).join("")}</div>`;
     this.second();
   }
-  when(ms) { return dayForm.format(ms) === dayForm.format(this.desk.now()) ? hhmm(ms) : `${dayForm.format(ms).slice(5)} ${hhmm(ms)}`; }
   second() {
     const now = this.desk.now();
     for (const box of this.host.querySelectorAll("[data-due]")) {
@@ -480,8 +559,8 @@ class Clocks extends Part {
       box.querySelector("b").innerHTML = `${this.light(light)}${now > due ? "−" : ""}${span(due - now, (x) => this.t(x))}`;
       box.style.setProperty("--run", `${Math.max(0, Math.min(1, (now - from) / (due - from))) * 100}%`);
     }
-    const since = this.host.querySelector("[data-since]");
-    if (since?.dataset.since) since.textContent = `${this.t("since")} ${this.when(Number(since.dataset.since))} · ${span(now - Number(since.dataset.since), (x) => this.t(x))}`;
+    const since = this.host.querySelector("[data-since]"), from = Number(since?.dataset.since);
+    if (from) since.textContent = this.t("since {at} · {span}").replace("{at}", this.when(from)).replace("{span}", span(now - from, (x) => this.t(x)));
   }
 }
 
@@ -500,17 +579,36 @@ class CaseMap extends Part {
     const reach = Math.max(250 * metre, ...near.map((mark) => Math.max(Math.abs(mark.lon - here.lon) * narrow, Math.abs(mark.lat - here.lat) * 1.5))) * 1.25;
     // In the units of the screen, so that letters keep their size in a small pane.
     const wide = this.host.clientWidth || 480, high = innerWidth <= 1500 ? 150 : 240, scale = Math.min(wide, high * 1.6) / 2 / reach;
-    const x = (lon) => (wide / 2 + (lon - here.lon) * narrow * scale).toFixed(1), y = (lat) => (high / 2 - (lat - here.lat) * scale).toFixed(1);
-    const areas = outlines.filter(([code, ring]) => code.length > 12 || reach > 400 * metre || ring).map(([code, ring]) => `<path class="${code === own ? "own" : code.length > 12 ? "cell" : ""}" d="M${ring.map(([lon, lat]) => `${x(lon)} ${y(lat)}`).join("L")}Z"/>`).join("");
-    const drawn = near.filter((mark) => mark !== here).map((mark) => mark.kind === "team"
-      ? `<path class="way" d="M${x(here.lon)} ${y(here.lat)}L${x(mark.lon)} ${y(mark.lat)}"/><path class="team" d="M${x(mark.lon)} ${y(mark.lat) - 9}l9 15h-18z"/><text x="${Math.max(8, Math.min(wide - 8, Number(x(mark.lon))))}" y="${Number(y(mark.lat)) > high - 60 ? Number(y(mark.lat)) - 14 : Number(y(mark.lat)) + 22}" style="text-anchor:${Number(x(mark.lon)) < wide / 3 ? "start" : Number(x(mark.lon)) > (wide * 2) / 3 ? "end" : "middle"}">${esc(mark.label)}</text>`
-      : `<circle class="like" cx="${x(mark.lon)}" cy="${y(mark.lat)}" r="6"/>`).join("");
+    const cx = wide / 2, cy = high / 2, round = (n) => n.toFixed(1);
+    const x = (lon) => cx + (lon - here.lon) * narrow * scale, y = (lat) => cy - (lat - here.lat) * scale;
+    const areas = outlines.filter(([code, ring]) => code.length > 12 || reach > 400 * metre || ring).map(([code, ring]) => `<path class="${code === own ? "own" : code.length > 12 ? "cell" : ""}" d="M${ring.map(([lon, lat]) => `${round(x(lon))} ${round(y(lat))}`).join("L")}Z"/>`).join("");
+    // Labels keep clear of the pin, of the scale, of the note and of each other.
+    const low = wide < 320 ? 32 : 12;
+    const taken = [[cx - 17, cy - 40, cx + 17, cy + 4], [8, high - low - 20, 120, high - low + 6], [wide - 250, high - 24, wide, high]];
+    const text = (label, px, py, kind) => {
+      const long = [...label].reduce((sum, c) => sum + (c.charCodeAt(0) > 0x2e7f ? 14 : 8), 0), right = px >= cx;
+      const left = Math.max(6, Math.min(wide - long - 6, right ? px - 8 : px - long + 8));
+      const free = (top) => taken.every((box) => left > box[2] || left + long < box[0] || top > box[3] || top + 17 < box[1]);
+      const tops = (py < cy ? [-27, 10, -46, 30] : [10, -27, 30, -46]).map((off) => Math.max(2, Math.min(high - 20, py + off))).concat([2, 20, 38]);
+      const top = tops.find(free) ?? tops[0];
+      taken.push([left, top, left + long, top + 17]);
+      return `<text class="${kind}" x="${round(left)}" y="${round(top + 14)}">${esc(label)}</text>`;
+    };
+    const likes = near.filter((mark) => mark.kind === "like");
+    const around = likes.length ? `<circle class="near" cx="${cx}" cy="${cy}" r="${round(60 * metre * scale)}"/>` : "";
+    const dots = likes.map((mark) => `<circle class="like" cx="${round(x(mark.lon))}" cy="${round(y(mark.lat))}" r="6"><title>${esc(mark.title)} ${esc(mark.label)}</title></circle>`).join("");
+    const teams = marks.filter((mark) => mark.kind === "team").map((mark) => {
+      // A team far off stands at the edge in its direction: where it comes from is seen, how far is said.
+      const dx = (mark.lon - here.lon) * narrow * scale, dy = (here.lat - mark.lat) * scale;
+      const fit = Math.min(1, (wide / 2 - 16) / Math.abs(dx || 1e-9), (high / 2 - 34) / Math.abs(dy || 1e-9)), px = cx + dx * fit, py = cy + dy * fit;
+      return `<path class="way" d="M${cx} ${cy}L${round(px)} ${round(py)}"/><path class="team${fit < 1 ? " far" : ""}" d="M${round(px)} ${round(py - 9)}l9 15h-18z"/>${text(wide < 320 ? mark.short : mark.label, px, py, "")}`;
+    }).join("");
     const bar = [50, 100, 200, 500, 1000, 2000].find((m) => m * metre * scale > 50) ?? 5000;
-    this.host.innerHTML = `<div class="gwq-map"><svg viewBox="0 0 ${wide} ${high}" preserveAspectRatio="xMidYMid slice" role="img" aria-label="${esc(this.t("map"))}">${areas}${drawn}<path class="case ${here.light}" d="M${x(here.lon)} ${y(here.lat)}c-3-9-13-13-13-23a13 13 0 0 1 26 0c0 10-10 14-13 23z"/><path class="bar" d="M14 ${high - 12}h${(bar * metre * scale).toFixed(0)}"/><text class="m" x="14" y="${high - 17}">${bar < 1000 ? `${bar} m` : `${bar / 1000} km`}</text></svg><span>${esc(this.t("Schematic, no basis for boundaries"))}</span></div>`;
+    this.host.innerHTML = `<div class="gwq-map"><svg viewBox="0 0 ${wide} ${high}" preserveAspectRatio="xMidYMid slice" role="img" aria-label="${esc(this.t("map"))}">${areas}${around}${teams}${dots}<path class="case ${here.light}" d="M${cx} ${cy}c-3-9-13-13-13-23a13 13 0 0 1 26 0c0 10-10 14-13 23z"/><path class="bar" d="M14 ${high - low}h${(bar * metre * scale).toFixed(0)}"/><text class="m" x="14" y="${high - low - 5}">${bar < 1000 ? `${bar} m` : `${bar / 1000} km`}</text></svg><span>${esc(this.t("Schematic, no basis for boundaries"))}</span></div>`;
   }
 }
 
-const PARTS = { head: Head, queue: Queue, clocks: Clocks, map: CaseMap };
+const PARTS = { head: Head, queue: Queue, place: Place, clocks: Clocks, map: CaseMap };
 const mounted = new WeakMap();
 
 export default function (component) {
