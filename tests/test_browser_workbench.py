@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -250,3 +251,145 @@ def test_escape_leaves_no_filter_behind_in_an_empty_search_field(town: Town, pag
     assert page.input_value(".gwq-find input") == ""
     page.reload()
     page.wait_for_selector(".gwq-row", timeout=60_000)
+
+
+def opened(page: Any, town: Town, path: str, ready: str) -> None:
+    page.goto(f"{town.address}{path}")
+    page.wait_for_selector(ready, timeout=60_000)
+
+
+def test_no_key_reaches_the_case_before_while_the_next_one_is_fetched(town: Town, page: Any) -> None:
+    first, second = town.report(2)
+    opened(page, town, f"/workbench?id={first}", f'.wb-of[data-case="{first}"]')
+    page.wait_for_selector(".st-key-wb-primary button:has-text('受理')")
+    page.wait_for_selector(f'.gwq-row[data-id="{first}"]')
+    # Another case is chosen, and in the same breath the key of the next step is pressed.
+    page.evaluate(
+        """(id) => {
+            const queue = [...window.gridwhistleDesks.values()][0].queue;
+            queue.select(id);
+            for (const type of ["keydown", "keyup"])
+                document.body.dispatchEvent(
+                    new KeyboardEvent(type, { key: "d", code: "KeyD", bubbles: true, cancelable: true }));
+        }""",
+        str(second),
+    )
+    page.wait_for_selector(f'.wb-of[data-case="{second}"]', state="attached", timeout=20_000)
+    page.wait_for_timeout(1_500)
+    assert [row[1] for row in town.rows([first, second])] == ["report", "report"]
+    # Now the key is for what is seen.
+    page.keyboard.press("d")
+    until(page, town, [second], "accept")
+    assert town.rows([first])[0][1] == "report"
+    assert page.faults == []
+
+
+def test_the_later_of_two_quick_choices_stays(town: Town, page: Any) -> None:
+    rows = page.locator(".gwq-row")
+    rows.nth(2).click()
+    page.wait_for_timeout(150)  # the first wish is under way
+    rows.nth(5).click()
+    held = selected(page)
+    page.wait_for_selector(f'.wb-of[data-case="{held}"]', state="attached", timeout=20_000)
+    page.wait_for_timeout(1_000)
+    assert selected(page) == held
+    assert f"id={held}" in page.url
+
+
+def test_an_empty_filter_says_which_and_one_button_clears_it(town: Town, page: Any) -> None:
+    page.click('[data-stage="close"]')
+    page.wait_for_url("**stage=close**")
+    page.keyboard.press("f")
+    page.keyboard.type("no such thing")
+    page.wait_for_selector(".gwq-none")
+    said = page.locator(".gwq-none").inner_text()
+    assert "待结案" in said
+    assert "no such thing" in said
+    page.click(".gwq-none [data-clear]")
+    page.wait_for_selector(".gwq-row")
+
+
+CUT = """(selectors) => [...document.querySelectorAll(selectors)]
+    .filter((at) => at.offsetParent && (at.scrollWidth > at.clientWidth + 1 || at.scrollHeight > at.clientHeight + 2)
+        && getComputedStyle(at).display !== "inline")
+    .map((at) => at.className + ": " + at.textContent)"""
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("size", [(1366, 768), (1920, 1080)])
+def test_nothing_of_a_case_is_cut(town: Town, page: Any, size: tuple[int, int], lang: str) -> None:
+    near = town.report(2)
+    town.act("accept", near[:1])
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    opened(page, town, f"/workbench?lang={lang}&id={near[0]}", f'.wb-of[data-case="{near[0]}"]')
+    page.wait_for_selector(".gwq-steps > div")
+    page.wait_for_timeout(1_500)
+    held = ".gwq-steps > div > *, .wb-ledger span, .wb-stretches li, .wb-o b, .wb-why li, .wb-like div:not(.text)"
+    assert page.evaluate(CUT, held) == []
+    # Panes and bars fit the window.
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator(".wb-tl time").first.inner_text().count(":") == 1
+
+
+def test_a_lost_line_says_so_counts_on_and_comes_back(town: Town, page: Any) -> None:
+    incident_id = town.report(1)[0]
+    opened(page, town, f"/workbench?id={incident_id}", f'.wb-of[data-case="{incident_id}"]')
+    before = page.locator(".gwq-steps [data-due] b").first.inner_text()
+    town.process.send_signal(signal.SIGSTOP)
+    try:
+        page.wait_for_selector(".gwq-line:has-text('已断')", timeout=60_000)
+        assert page.locator(".gwq-steps [data-due] b").first.inner_text() != before
+        said = page.evaluate(
+            "() => getComputedStyle(document.querySelector('.st-key-wb-go'), '::before').content"
+        )
+        assert "恢复之前什么也不发出" in said
+    finally:
+        town.process.send_signal(signal.SIGCONT)
+    page.wait_for_selector(".gwq-line:has-text('实时')", timeout=60_000)
+    assert (
+        page.evaluate("() => getComputedStyle(document.querySelector('.st-key-wb-go'), '::before').content")
+        == "none"
+    )
+
+
+def test_the_list_opens_its_first_incident_and_shows_lights_by_shape_and_colour(
+    town: Town, page: Any
+) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    opened(page, town, "/incidents", ".gw-rows tr.on")
+    assert "事件" in page.locator(".gw-head h1").inner_text()
+    first = page.locator(".gw-rows tr.on").get_attribute("data-open")
+    assert first == page.locator(".gw-rows tr[data-open]").first.get_attribute("data-open")
+    number = page.locator(".gw-rows tr.on td").last.locator("p").inner_text()
+    page.get_by_text(f"编号 {number}").wait_for()
+    colours = page.evaluate(
+        "() => [...document.querySelectorAll('.gw-rows .gw-light')].map((at) => getComputedStyle(at).color)"
+    )
+    assert colours
+    assert "rgb(20, 25, 30)" not in colours  # the ink of letters
+    assert page.evaluate(CUT, ".gw-rows td, .gw-rows p") == []
+    assert page.evaluate(
+        "() => { const box = document.querySelector('.gw-rows'); return box.scrollWidth <= box.clientWidth + 1; }"
+    )
+    # Another row opens beside the list, its link is in the address bar, and the list keeps its place.
+    page.evaluate("() => { document.querySelector('.gw-rows').scrollTop = 400; }")
+    row = page.locator(".gw-rows tr[data-open]").nth(12)
+    wish = row.get_attribute("data-open")
+    row.click()
+    page.wait_for_url(f"**id={wish}**")
+    page.wait_for_selector(f'.gw-rows tr.on[data-open="{wish}"]')
+    assert page.evaluate("() => document.querySelector('.gw-rows').scrollTop") > 0
+    page.reload()
+    page.wait_for_selector(f'.gw-rows tr.on[data-open="{wish}"]', timeout=60_000)
+    # A link beyond one's area is answered like one to nothing.
+    opened(page, town, "/incidents?id=999999999", ".gw-rows tr[data-open]")
+    page.get_by_text("没有这个件").wait_for()
+    assert page.faults == []
+
+
+def test_the_whistle_board_says_whose_it_is(town: Town, page: Any) -> None:
+    opened(page, town, "/whistles", ".gwb .sums")
+    head = page.locator(".gw-head").inner_text()
+    assert "吹哨报到" in head
+    assert "派遣员" in head
+    assert "演示数据" in head

@@ -78,7 +78,7 @@ def _part(f: Frame, part: str, key: str, **data: Any) -> Any:
 
 
 def _queue(f: Frame, selected: str, wish: str) -> None:
-    """Show the queue; an address that asks for no case gets the most urgent one."""
+    """Show the queue: `wish` is the case that the address asks for, `selected` the same if there is one."""
     _part(
         f, "queue", "wb-rows", selected=selected, wish=wish, cleared=st.session_state.get(many.CLEARED, 0),
         written=[str(each) for each in st.session_state.pop(WRITTEN, [])],

@@ -292,7 +292,9 @@ class Queue extends Part {
   update(component) {
     const before = this.data;
     this.take(component);
-    if (this.data.selected !== before.selected && this.data.selected) this.selected = this.data.selected;
+    if (this.data.wish === this.pending) this.pending = "";
+    // An answer to an earlier wish never takes the selection back from a later one.
+    if (!this.pending && this.data.selected !== before.selected && this.data.selected) this.selected = this.data.selected;
     // The page was asked for a case and there is none.
     if (this.data.wish && this.data.wish === this.selected && !this.data.selected) this.selected = "";
     if (this.data.cleared !== before.cleared) { this.ticked.clear(); this.keep(); }
@@ -347,7 +349,6 @@ class Queue extends Part {
     this.bar.innerHTML = words ? `<b>${esc(words)}</b><span>${esc(this.t("your selection and what you write stay"))}</span><i></i><kbd>N</kbd> ${esc(this.t("let in"))}` : "";
     this.drawn = "";
     this.paint();
-    if (!this.data.wish && !this.selected && this.desk.all !== null && this.rows.length) this.select(this.rows[0]);
   }
 
   /** Tell whether what stands in the panes is not yet the case that is selected: no step may reach the former one. */
@@ -460,7 +461,7 @@ class Queue extends Part {
   }
 
   select(id) {
-    this.selected = id;
+    this.selected = this.pending = id;
     this.chosen = Date.now();
     this.draw();
     clearTimeout(this.saying);
