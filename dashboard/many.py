@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import told
+from dashboard.data.city import Team
 from dashboard.data.workbench import Plan, plan, several
 from dashboard.frame import Frame
 from dashboard.pressing import (
@@ -26,6 +27,7 @@ from dispatch.assigning import recorded
 from dispatch.messages import show_number
 from dispatch.rules.areas import ancestors, centre_of
 from dispatch.rules.chain import STATES, STEPS, Incident, lawful
+from dispatch.rules.routing import READY
 
 LIMIT = 500  # cases ticked at once
 PREVIEW_ROWS, PREVIEW_PX = 6, 420  # of more rows than these the preview scrolls
@@ -171,18 +173,27 @@ def _reassigning(f: Frame, able: Sequence[Incident]) -> None:
             if team.area_code in above or centre_of(team.area_code) in town
         ]
         holders = {incident.lead.team_id for incident in able if incident.lead is not None}
-        near.sort(key=lambda team: (team.id in holders, team.load - team.capacity, team.id))
+        # A team of the trade that holds most of them comes first; of another trade none is proposed by itself.
+        trades = Counter(f.directory.teams[one].trade for one in holders if one in f.directory.teams)
+        trade = trades.most_common(1)[0][0] if trades else ""
+
+        def fits(team: Team) -> bool:
+            return team.trade == trade and team.id not in holders and team.state in READY
+
+        near.sort(key=lambda team: (not fits(team), team.id in holders, team.load - team.capacity, team.id))
         names = {
             team.id: f"{told.team(f.directory, team.id, f.lang)}　{team.load}/{team.capacity}"
             for team in near
         }
         chosen = st.selectbox(
-            _("To which team"), list(names), format_func=names.__getitem__, key="wb-many-team"
-        )
+            _("To which team"), list(names), 0 if near and fits(near[0]) else None,
+            format_func=names.__getitem__, key="wb-many-team", placeholder=_("Choose a team"),
+        )  # fmt: skip
         reason = st.text_input(_("Reason"), _("Work is shared out anew"), max_chars=200, key="wb-many-reason")
         if st.button(
-            _("Reassign {n}").format(n=len(able)), key="wb-many-go", type="primary", width="stretch"
-        ):
+            _("Reassign {n}").format(n=len(able)), key="wb-many-go", type="primary", width="stretch",
+            disabled=chosen is None,
+        ):  # fmt: skip
             _take(f, "reassign", able, [{"team_id": chosen, "reason": reason} for _each in able])
             st.rerun()
 

@@ -16,7 +16,7 @@ from dashboard.session import viewer
 from dashboard.words import ROLES, chosen, translator
 from dispatch.assigning import recorded
 from dispatch.rules.areas import centre_of, level_of
-from dispatch.rules.assignment import Offer
+from dispatch.rules.assignment import Because, Offer
 from dispatch.rules.chain import (
     ASSIGNMENT_STATES,
     LIVE,
@@ -174,7 +174,7 @@ def _offered(
     if rest:
         lines = "".join(
             f"<p><b>{escape(told.team(f.directory, each.team.id, f.lang))}</b>"
-            f"{escape(_('; ').join(b.words(f.lang) for b in each.shortfalls) or _('farther'))}</p>"
+            f"{escape(_('; ').join(b.words(f.lang) for b in _own_first(each)) or _('farther'))}</p>"
             for each in rest[:OFFERS_BELOW]
         )
         more = _("and {n} more").format(n=len(rest) - OFFERS_BELOW) if len(rest) > OFFERS_BELOW else ""
@@ -189,6 +189,11 @@ def _offered(
                         name, key=f"wb-pick-{each.team.id}", on_click=_pick, args=(incident.id, each.team.id),
                         width="stretch",
                     )  # fmt: skip
+
+
+def _own_first(offer: Offer) -> list[Because]:
+    """Return what speaks against a team: first what is of the team itself, then what is of its whole trade."""
+    return sorted(offer.shortfalls, key=lambda because: because.code in ("misdispatch", "other_trade"))
 
 
 def _offer(
@@ -244,7 +249,9 @@ def _going(
     # What a person waits for the desk to answer comes before sending somebody else.
     answers = "send_whistle" in steps or "grant_extension" in steps
     primary = sends if sends and not answers and (sends == "dispatch" or offer is not None) else ""
-    primary = primary or next((verb for verb in PRIMARY if verb in steps and verb != "dispatch"), "")
+    # Where no team can go nobody is there to be reminded: the ways out stand beside, none before the others.
+    idle = ("dispatch", "remind") if incident.state == "accepted" else ("dispatch",)
+    primary = primary or next((verb for verb in PRIMARY if verb in steps and verb not in idle), "")
     if primary in ("dispatch", "reassign") and offer is not None:
         name = told.team(f.directory, offer.team.id, f.lang)
         words_of = _("Dispatch to {team}") if primary == "dispatch" else _("Reassign to {team}")

@@ -255,7 +255,7 @@ def test_escape_leaves_no_filter_behind_in_an_empty_search_field(town: Town, pag
 
 def opened(page: Any, town: Town, path: str, ready: str) -> None:
     page.goto(f"{town.address}{path}")
-    page.wait_for_selector(ready, timeout=60_000)
+    page.wait_for_selector(ready, state="attached", timeout=60_000)
 
 
 def test_no_key_reaches_the_case_before_while_the_next_one_is_fetched(town: Town, page: Any) -> None:

@@ -59,6 +59,8 @@ def page() -> None:
             with right, st.container(key="wb-act"):
                 if found is not None:
                     acting(f, found)
+                else:
+                    _nobody(f)
         with st.bottom, st.container(key="wb-bulk", horizontal=True, vertical_alignment="center"):
             many.bar(f, st.session_state.get("wb-ticked") or [])
             st.space("stretch")
@@ -148,6 +150,15 @@ def _nothing(f: Frame, wish: str) -> None:
         st.warning(_("There is no such incident."))
     else:
         st.info(_("Choose a case on the left: ↑ and ↓, or a click."))
+
+
+def _nobody(f: Frame) -> None:
+    """Say what will stand in the right pane once a case is chosen."""
+    st.html(
+        f'<div class="wb-todo"><p class="wb-h2">{escape(f._("Who goes"))}</p><p class="wb-m2">'
+        f"{escape(f._('Choose a case: the teams that can go stand here, best first, with what speaks for each.'))}</p>"
+        "</div>"
+    )
 
 
 def _sheet(f: Frame, found: Case, now: datetime) -> None:
