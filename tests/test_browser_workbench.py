@@ -310,7 +310,8 @@ def test_an_empty_filter_says_which_and_one_button_clears_it(town: Town, page: A
 
 
 CUT = """(selectors) => [...document.querySelectorAll(selectors)]
-    .filter((at) => at.offsetParent && (at.scrollWidth > at.clientWidth + 1 || at.scrollHeight > at.clientHeight + 2)
+    .filter((at) => at.offsetParent && (at.scrollWidth > at.clientWidth + 1
+        || (at.scrollHeight > at.clientHeight + 2 && getComputedStyle(at).overflowY !== "visible"))
         && getComputedStyle(at).display !== "inline")
     .map((at) => at.className + ": " + at.textContent)"""
 

@@ -262,6 +262,7 @@ class Queue extends Part {
     this.desk.queue = this;
     this.draw();
     this.wish = kept.top ?? 0; // scroll there once there are rows
+    this.reveal = !this.wish && this.selected; // or to the case that the address names
     if (this.ticked.size) this.say("ticked", [...this.ticked]);
     const draft = this.selected && remembered(`${this.key()}:draft:${this.selected}`, "");
     if (draft) this.say("draft", { id: this.selected, text: draft });
@@ -343,6 +344,7 @@ class Queue extends Part {
     this.tops = top;
     if (anchor) this.hold(anchor);
     if (this.wish && this.desk.all !== null) { this.box.scrollTop = this.wish; this.wish = 0; }
+    if (this.reveal && this.place.has(this.reveal)) { this.box.scrollTop = Math.max(0, this.layout[this.place.get(this.reveal)].top - this.box.clientHeight / 2); this.reveal = ""; }
     const fresh = [...this.desk.fresh].filter((id) => this.desk.known.has(id) && this.passes(this.desk.known.get(id))).length, gone = this.desk.taken.size;
     const words = [fresh ? this.t("+{n} new").replace("{n}", fresh) : "", gone ? this.t("{n} moved on by others").replace("{n}", gone) : ""].filter(Boolean).join(" · ");
     this.bar.hidden = !words;
