@@ -5,10 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 from dashboard.words import Translate
-from dispatch.rules.assessment import shown
+from dispatch.rules.assessment import MINUS, shown, signed
+
+__all__ = ("MINUS", "change", "count", "points", "rate", "score", "signed", "span")
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-MINUS = "\N{MINUS SIGN}"
 
 
 def count(n: int | Fraction) -> str:
@@ -23,19 +24,11 @@ def rate(value: Fraction | float | None, _: Translate, digits: int = 1) -> str:
     return shown(Fraction(value), digits=digits).replace(" ", "").replace("-", MINUS)
 
 
-def signed(value: Fraction, digits: int = 1) -> str:
-    """Return a number with its sign, rounded half up; what rounds to nothing has none."""
-    text = shown(abs(value), digits=digits, percent=False)
-    if not text.strip("0."):
-        return text
-    return ("+" if value > 0 else MINUS) + text
-
-
 def points(difference: Fraction | None, _: Translate, digits: int = 1) -> str:
     """Return a difference of two rates in percentage points, never in per cent, or the words for no data."""
     if difference is None:
         return _("no data")
-    return _("{n} points").format(n=signed(difference * 100, digits))
+    return _("{n} pts").format(n=signed(difference * 100, digits))
 
 
 def change(value: Fraction | None, is_rate: bool, _: Translate) -> str:

@@ -6,15 +6,25 @@ Pure functions from the picture to markup; every number in it opens its cases.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import ceil, cos, radians
+from math import ceil, cos, floor, log10, radians
 from typing import Any
 
 from dashboard import amounts, told
 from dashboard.data.leaders import Outline
 from dashboard.panel import Markup, joined, markup, opens
-from dashboard.words import Translate, pick
+from dashboard.words import Translate, pick, shorter
 from dispatch.briefing import words as spoken
-from dispatch.overview import FIGURES, STAGES, Counted, Figure, Overview, Place, Published, Reading
+from dispatch.overview import (
+    FIGURES,
+    STAGES,
+    Counted,
+    Figure,
+    Overview,
+    Place,
+    Published,
+    Reading,
+    StageTime,
+)
 from dispatch.rules.assessment import shown
 from dispatch.rules.fairness import wilson
 
@@ -23,6 +33,9 @@ _PUBLISHED_ALONE = ("criminal_reports_change", "security_reports_change", "villa
 # Worse is darker on paper; no red, yellow or green in it, which belong to the clocks.
 _RAMP = ("#eaeef1", "#c9d6e1", "#9bb4ca", "#6389ac", "#2f5a82")
 _MAP = (560, 400)  # px
+# Instants that an axis of time is named at, in seconds.
+TICKS_S = (5, 60, 300, 900, 3600, 14_400, 28_800, 86_400, 259_200, 604_800, 2_592_000)
+_TICKS = 4  # more names of instants would run into each other
 _MIDDLE_GRIDS = 984  # as the same article has it beside 965 villages; shown, never reconciled
 
 
@@ -54,21 +67,23 @@ def _tile(figure: Figure, passed: int, over: bool, lang: str, _: Translate) -> M
         words = amounts.change(by, figure.is_rate, _) if over or figure.is_rate else _("not over")
         return markup("<span>{label} <b>{words}</b></span>", label=label, words=words)
 
+    name = FIGURES[figure.name][1] if lang != "zh" else FIGURES[figure.name][0]
+
     return markup(
-        '<div><div class="l">{name}{line}</div><div class="v">{value}<small>{counts}</small></div>'
+        '<div><div class="l"><span>{name}</span>{line}</div><div class="v">{value}<small>{counts}</small></div>'
         '<div class="c">{before}{year}</div></div>',
-        name=_(FIGURES[figure.name][1]) if lang != "zh" else FIGURES[figure.name][0],
+        name=name,
         line=_sparkline([None if v is None else float(v) for v in figure.course[:passed]]), value=value, counts=counts,
-        before=change(_("on last period"), figure.change), year=change(_("on last year"), figure.change_year),
+        before=change(_("prev."), figure.change), year=change(_("last yr"), figure.change_year),
     )  # fmt: skip
 
 
 def _fraction(reading: Reading) -> Markup:
-    """Return the cases over their base, those that missed openable in one press."""
+    """Return the cases over their base; either opens the cases it counts."""
     if reading.base is None or not reading.base.count:
         return Markup("")
     n, d = amounts.count(reading.credited.count), amounts.count(reading.base.count)
-    return markup("{n} / {d}", n=n, d=opens(reading.base.cases.key, d))
+    return markup("{n} / {d}", n=opens(reading.credited.cases.key, n), d=opens(reading.base.cases.key, d))
 
 
 def _sparkline(values: Sequence[float | None]) -> Markup:
@@ -105,11 +120,15 @@ def ranking(picture: Overview, whole_list: bool, own: str, lang: str, _: Transla
     if not ranked:
         return markup("{head}<p class='m'>{t}</p>", head=head, t=_("No place has enough cases to be ranked."))
     ends = [v for p in ranked for v in (p.low, known(p.on_time.value), p.shrunk) if v is not None]
-    bottom = max(0.0, int(min(ends) * 20) / 20 - (0.01 if min(ends) * 20 % 1 < 0.2 else 0))
+    steps = _steps(min(ends))
+    bottom = steps[0]
 
     def at(value: float) -> str:
         return f"{100 * (value - bottom) / (1 - bottom):.1f}%"
 
+    lines = joined([markup('<u style="left:{x}"></u>', x=at(v)) for v in steps])
+    if whole is not None:
+        lines = Markup(lines + markup('<em style="left:{x}"></em>', x=at(whole)))
     shown_rows, left_out = (ranked, 0) if whole_list else spoken.shortest(ranked, ENDS)
     rows: list[Markup] = []
     few = _("{n} with fewer than {least} cases: listed, not ranked").format(
@@ -124,9 +143,9 @@ def ranking(picture: Overview, whole_list: bool, own: str, lang: str, _: Transla
                     middle=middle, few=f"; {few}" if listed else "", more=opens("@all", _("show all"), "go"),
                 )
             )  # fmt: skip
-        rows.append(_place(place, whole, at, place.code == own, lang, _))
+        rows.append(_place(place, lines, at, place.code == own, lang, _))
     if whole_list:
-        rows += [_place(place, whole, at, place.code == own, lang, _) for place in listed]
+        rows += [_place(place, lines, at, place.code == own, lang, _) for place in listed]
         rows.append(
             markup(
                 '<tr><td></td><td colspan="3" class="m">{few}</td><td class="r">{less}</td></tr>',
@@ -138,29 +157,41 @@ def ranking(picture: Overview, whole_list: bool, own: str, lang: str, _: Transla
             markup('<tr><td></td><td colspan="3" class="m">{few}</td><td class="r">{more}</td></tr>', few=few,
                    more=opens("@all", _("show all"), "go"))
         )  # fmt: skip
-    steps = [bottom + (1 - bottom) * n / 2 for n in range(3)]
     axis = joined([markup('<span style="left:{x}">{t}</span>', x=at(v), t=f"{v * 100:.3g}%") for v in steps])
+    # Its name stands over the line of all, yet never past the edge of its column.
+    own_name = markup(
+        '<div class="gw-axis"><span style="left:clamp(2.6em, {x}, calc(100% - 2.6em))">{t}</span></div>',
+        x=at(whole if whole is not None else 1.0), t=_("all: {rate}").format(rate=amounts.rate(whole, _)),
+    )  # fmt: skip
     return markup(
         '{head}<table class="gw-rank"><tr><th class="r">{rank}</th><th>{name}</th><th class="r">{counts}</th>'
-        '<th style="text-align:center">{own}</th><th class="r">{shrunk}</th></tr>{rows}'
+        '<th class="plot">{own}</th><th class="r">{shrunk}</th></tr>{rows}'
         '<tr><td colspan="3"></td><td><div class="gw-axis">{axis}</div></td><td></td></tr></table>',
-        head=head, rank=_("rank"), name="", counts=_("on time / due"), shrunk=_("shrunk"), rows=joined(rows),
-        axis=axis,
-        own=markup('<span class="nw">┆ {t}</span>', t=_("all: {rate}").format(rate=amounts.rate(whole, _))),
+        head=head, rank=_("rank"), name=_("place"), counts=_("on time / due"), shrunk=_("shrunk"),
+        rows=joined(rows), axis=axis, own=own_name,
     )  # fmt: skip
 
 
+def _steps(least: float) -> list[float]:
+    """Return round rates from at or below the least up to 1, three to six of them, for an axis."""
+    for step in (0.01, 0.02, 0.05, 0.1, 0.2):
+        low = floor(max(0.0, least) / step + 1e-9) * step
+        if 1 - low <= 5 * step + 1e-9:
+            low = min(low, 1 - 2 * step)
+            return [low + step * n for n in range(round((1 - low) / step) + 1)]
+    raise AssertionError(least)
+
+
 def _place(
-    place: Place, whole: float | None, at: Callable[[float], str], own: bool, lang: str, _: Translate
+    place: Place, lines: Markup, at: Callable[[float], str], own: bool, lang: str, _: Translate
 ) -> Markup:
     tone = "low" if place.below else ""
     reading = place.on_time
-    base = reading.base.count if reading.base is not None else 0
     mark = Markup("")
     if place.shrunk is not None and place.low is not None and place.high is not None:
         raw = known(reading.value)
         mark = markup(
-            '<div class="gw-mark bare" title="{told}">{own}'
+            '<div class="gw-mark bare" title="{told}">{lines}'
             '<s class="{tone}" style="left:{low};right:calc(100% - {high})"></s>'
             '{raw}<i class="est {tone}" style="left:{est}"></i></div>',
             told=_("as counted {raw}, shrunk {est}, interval {low} to {high}").format(
@@ -168,20 +199,23 @@ def _place(
                 low=amounts.rate(place.low, _),
                 high=amounts.rate(place.high, _),
             ),
-            own="" if whole is None else markup('<em style="left:{x}"></em>', x=at(whole)), tone=tone,
+            lines=lines, tone=tone,
             low=at(max(place.low, 0.0)), high=at(place.high), est=at(place.shrunk),
             raw="" if raw is None else markup('<i class="raw {tone}" style="left:{x}"></i>', tone=tone, x=at(raw)),
         )  # fmt: skip
-    missed = reading.missed
-    counts = f"{reading.credited.count:,} / {base:,}"
-    late = _("see the {n} not in time").format(n=missed.count) if missed is not None else ""
+    if (missed := reading.missed) is not None and missed.count:
+        # In one press to those that count against it.
+        late = _("see the {n} not in time").format(n=amounts.count(missed.count))
+        mark = opens(
+            missed.cases.key, markup('{mark}<span class="see">{t} ›</span>', mark=mark, t=late), "plot"
+        )
     return markup(
         '<tr class="{own}"><td class="r m">{rank}</td><td class="name">{name}</td>'
         '<td class="r m2">{counts}</td>'
-        '<td style="width:32%">{mark}</td><td class="r"><b class="{red}">{shrunk}</b></td></tr>',
+        '<td class="plot">{mark}</td><td class="r"><b class="{red}">{shrunk}</b></td></tr>',
         own="on" if own else "", rank="–" if place.rank is None else place.rank,
         name=opens(f"@area~{place.code}", pick(lang, place.name, place.name_en), ""),
-        counts=opens((missed or place.reported).cases.key, counts, "u", late), mark=mark,
+        counts=_fraction(reading) or "–", mark=mark,
         red="red" if place.below else "",
         shrunk=amounts.rate(place.shrunk, _) if place.rank is not None else amounts.rate(reading.value, _),
     )  # fmt: skip
@@ -203,7 +237,7 @@ def headline(published: Sequence[Published], lang: str, _: Translate) -> Markup:
         )
         for m in _PUBLISHED_ALONE if (each := by_metric.get(m)) is not None
     ]  # fmt: skip
-    source = published[0].source
+    source = published[0].source_in(lang)
     parts = [
         markup(
             '<div class="gw-quoted"><h2>'
@@ -264,7 +298,7 @@ def themes(picture: Overview, lang: str, _: Translate) -> Markup:
     for line in picture.themes:
         now, value = line.on_time.now, known(line.on_time.now.value)
         low = value is not None and whole is not None and now.base is not None and _below(now, whole, picture)
-        mark = Markup("")
+        mark, missed = Markup(""), now.missed
         if value is not None:
             x, middle = (f"{100 * (v - bottom) / (1 - bottom):.1f}%" for v in (value, whole or 0.0))
             mark = markup(
@@ -272,15 +306,18 @@ def themes(picture: Overview, lang: str, _: Translate) -> Markup:
                 '<i class="{low}" style="left:{x}"></i></div>',
                 middle=middle, low="low" if low else "", x=x,
             )  # fmt: skip
+            if missed is not None and missed.count:
+                late_here = _("see the {n} not in time").format(n=amounts.count(missed.count))
+                mark = opens(missed.cases.key, mark, "plot", late_here)
         late = line.overdue.count
         rows.append(
             markup(
                 '<tr><td>{name}</td><td class="r">{reported}</td><td class="r m2">{before}</td>'
                 '<td class="r m2">{year}</td>'
-                '<td style="min-width:90px;width:24%">{mark}</td><td class="r"><b class="{low}">{rate}</b>'
+                '<td class="plot">{mark}</td><td class="r"><b class="{low}">{rate}</b>'
                 '</td>'
                 '<td class="r m2">{counts}</td><td class="r">{late}</td></tr>',
-                name=pick(lang, line.name, line.name_en),
+                name=line.name if lang == "zh" else shorter(lang, line.name_en),
                 reported=opens(line.reported.now.credited.cases.key, amounts.count(line.reported.now.credited.count)),
                 before=amounts.change(line.reported.change, False, _),
                 year=amounts.change(line.reported.change_year, False, _),
@@ -289,7 +326,7 @@ def themes(picture: Overview, lang: str, _: Translate) -> Markup:
             )
         )  # fmt: skip
     return markup(
-        "<h2>{title} <span class='m'>{note}</span></h2><div class='gw-scroll'><table><tr><th>{a}</th>"
+        "<h2>{title} <span class='m'>{note}</span></h2><div class='gw-scroll'><table class='gw-themes'><tr><th>{a}</th>"
         "<th class='r'>{b}</th>"
         "<th class='r'>{c}</th><th class='r'>{d}</th><th>{e}</th><th class='r'>{g}</th><th class='r'>{h}</th>"
         "<th class='r'>{i}</th></tr>{rows}</table></div>",
@@ -297,7 +334,7 @@ def themes(picture: Overview, lang: str, _: Translate) -> Markup:
         note=_("dot: the rate; stroke: all, {rate}; axis from {low}").format(
             rate=amounts.rate(picture.figure("on_time").now.value, _), low=f"{bottom * 100:.0f}%"
         ),
-        a=_("area of work"), b=_("reported"), c=_("on last period"), d=_("on last year"), e=_("on time"),
+        a=_("area of work"), b=_("reported"), c=_("prev."), d=_("last yr"), e=_("on time"),
         g=_("rate"),
         h=_("on time / due"), i=_("overdue"), rows=joined(rows),
     )  # fmt: skip
@@ -353,6 +390,105 @@ def _gone(picture: Overview, n: int, _: Translate) -> Markup:
         for words, counted in told_here if counted.count > 0
     ]  # fmt: skip
     return markup('<span class="gone">{t}</span>', t=joined(shown_here, "　"))
+
+
+def stages(found: Sequence[StageTime], lang: str, _: Translate) -> Markup:
+    """Return each stage's P50 (filled) and P90 (hollow) on a logarithmic axis, its limit a stroke, both in numbers.
+
+    A P90 is red where it is past its limit: where more than one in ten came after the limit of its own case.
+    """
+    head = markup(
+        "<h2>{title} <span class='m' title='{more}'>{note}</span></h2>", title=_("How long each stage takes"),
+        note=_("filled P50, hollow P90, stroke the limit"),
+        more=_(
+            "Around the clock, suspended time left out; a logarithmic axis. Limits differ by type and severity:"
+            " nine of ten cases have none longer than the stroke."
+        ),
+    )  # fmt: skip
+    if not found:
+        return markup(
+            "{head}<p class='m'>{t}</p>", head=head,
+            t=_("Nothing was timed, or too much: the month’s assessment does it at night."),
+        )  # fmt: skip
+    ends = [max(1.0, v) for each in found for v in (each.p50, each.p90, each.limit) if v is not None]
+    low, high = log10(min(ends) * 0.6), log10(max(ends) * 1.6)
+
+    def at(seconds: float) -> str:
+        return f"{100 * (log10(max(1.0, seconds)) - low) / (high - low):.1f}%"
+
+    inside = [t for t in TICKS_S if low <= log10(t) <= high]
+    ticks = inside[:: ceil(len(inside) / _TICKS)] if inside else []
+    lines = joined([markup('<u style="left:{x}"></u>', x=at(t)) for t in ticks])
+    rows = []
+    for each in found:
+        tone = "low" if each.over else ""
+        told_all = _("{name}: P50 {a}, P90 {b}; in working time {c} and {d}; {n} cases").format(
+            name=each.name_in(lang), a=amounts.span(each.p50, _), b=amounts.span(each.p90, _),
+            c=amounts.span(each.working_p50, _), d=amounts.span(each.working_p90, _), n=amounts.count(each.n),
+        )  # fmt: skip
+        if each.limit is not None:
+            told_all += _("; limit {limit} or less for nine of ten; {late} of {judged} were late").format(
+                limit=amounts.span(each.limit, _),
+                late=amounts.count(each.late),
+                judged=amounts.count(each.judged),
+            )
+        rows.append(
+            markup(
+                '<tr title="{told}"><td>{name}</td><td class="plot"><div class="gw-mark bare">{lines}'
+                '<s class="span" style="left:{a};right:calc(100% - {b})"></s>{limit}'
+                '<i style="left:{a}"></i><i class="raw {tone}" style="left:{b}"></i></div></td>'
+                '<td class="r"><b>{p50}</b></td><td class="r {red}">{mark}{p90}</td></tr>',
+                told=told_all, name=each.name_in(lang), lines=lines, a=at(each.p50), b=at(each.p90), tone=tone,
+                limit=""
+                if each.limit is None
+                else markup('<em class="limit" style="left:{x}"></em>', x=at(each.limit)),
+                p50=_time(each.p50, lang), p90=markup("<b>{t}</b>", t=_time(each.p90, lang)) if each.over
+                else _time(each.p90, lang),
+                red="red" if each.over else "", mark=markup('<span class="gw-light red"></span>') if each.over else "",
+            )
+        )  # fmt: skip
+    axis = joined([markup('<span style="left:{x}">{t}</span>', x=at(t), t=amounts.span(t, _)) for t in ticks])
+    return markup(
+        '{head}<table class="gw-rank gw-times"><tr><th></th><th class="plot"></th><th class="r">P50</th>'
+        '<th class="r">P90</th></tr>{rows}'
+        '<tr><td></td><td><div class="gw-axis">{axis}</div></td><td colspan="2"></td></tr></table>',
+        head=head, rows=joined(rows), axis=axis,
+    )  # fmt: skip
+
+
+def _time(seconds: float, lang: str) -> str:
+    """Return a stage's time as the briefing has it."""
+    return spoken.show("minutes", seconds / 60, lang)
+
+
+def lowest(picture: Overview, lang: str, _: Translate) -> Markup:
+    """Return what the lowest day of the trend was, and what the rings mean."""
+    found = picture.lowest
+    if found is None:
+        return markup('<p class="gw-low m2">{t}</p>', t=_("No day with a case out of time."))
+    point, missed = found.point, found.point.on_time.missed
+    assert missed is not None
+    usual = (
+        _("usual {low} to {high}").format(
+            low=amounts.rate(point.usual[0], _), high=amounts.rate(point.usual[1], _)
+        )
+        if point.usual is not None
+        else ""
+    )
+    theme = markup(
+        '{between}{most} {n}', between=_(", "), most=_("most in {theme}").format(theme=pick(lang, *found.theme)),
+        n=opens(found.late.cases.key, amounts.count(found.late.count)),
+    ) if found.late.count and found.theme[0] and missed.count > 1 else ""  # fmt: skip
+    return markup(
+        '<p class="gw-low m2">{rings}<b>{day} {rate}</b>{usual}{colon}{late} {n}{theme}</p>',
+        rings=markup(
+            '<span class="nw"><i class="ring"></i>{t}</span>　',
+            t=_("below usual: {n} days").format(n=found.below),
+        ) if found.below else "",
+        day=spoken.day_of(point.day, lang), rate=amounts.rate(point.on_time.value, _),
+        usual=f"{_(', ')}{usual}" if usual else "", colon=_(": "), late=_("late"),
+        n=opens(missed.cases.key, amounts.count(missed.count)), theme=theme,
+    )  # fmt: skip
 
 
 def late_map(picture: Overview, outline: Outline | None, lang: str, _: Translate) -> Markup:

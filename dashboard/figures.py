@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from math import ceil, floor, log10
+from math import floor
 from typing import Any
 
 Figure = dict[str, Any]
@@ -16,14 +16,17 @@ Figure = dict[str, Any]
 ACT, DATA, DIM, LINE = "#1b4f8f", "#3d6c96", "#b9cad9", "#d9dfe4"
 INK, INK_2, INK_3, RED = "#14191e", "#44515c", "#5c6a76", "#c4291f"
 FONT = "Source Han Sans SC, Noto Sans CJK SC, PingFang SC, Microsoft YaHei, sans-serif"
+LEAST_SPAN = 10  # points that the axis of a waterfall spans
 # Worse is darker on paper; no red, yellow or green, which belong to the clocks.
 RAMP = ((0.0, "#eaeef1"), (0.25, "#c9d6e1"), (0.5, "#9bb4ca"), (0.75, "#6389ac"), (1.0, "#2f5a82"))
-TICKS_S = (1, 5, 15, 60, 300, 900, 3600, 14_400, 28_800, 86_400, 259_200, 604_800, 2_592_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Hold one day of a trend: rates from 0 to 1, None for no data; `usual` is the range that is common."""
+    """Hold one day of a trend: rates from 0 to 1, None for no data; `usual` is the range that is common.
+
+    `label` is written beside the day's point.
+    """
 
     day: date
     value: float | None
@@ -31,17 +34,7 @@ class Day:
     usual: tuple[float, float] | None
     told: str
     cases: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Hold one stage's times in seconds, with the limit where all its cases share one, and what to say of it."""
-
-    name: str
-    p50: float
-    p90: float
-    limit: float | None
-    told: str
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +48,11 @@ class Loss:
     chosen: bool = False
 
 
-def trend(days: Sequence[Day], words: Mapping[str, str], height: int = 262) -> Figure:
+def trend(days: Sequence[Day], words: Mapping[str, str], height: int = 212) -> Figure:
     """Return rates by day over the range that is common on each weekday, and last year's dashed beside them.
 
-    The axis of rates does not begin at 0: points and lines, never bars.
+    Lines are named at their ends, a day of `Day.label` at its point. The axis of rates does not begin at 0: points
+    and lines, never bars.
     """
     at = [each.day.isoformat() for each in days]
     data: list[Figure] = []
@@ -71,7 +65,6 @@ def trend(days: Sequence[Day], words: Mapping[str, str], height: int = 262) -> F
                 "type": "scatter", "x": [*x, *reversed(x)], "y": [*high, *reversed(low)], "fill": "toself",
                 "fillcolor": "rgba(185,202,217,.45)", "line": {"width": 0}, "hoverinfo": "skip",
                 "mode": "lines",
-                "name": words["usual"], "showlegend": not data,
             }
         )  # fmt: skip
     if any(each.year_ago is not None for each in days):
@@ -79,22 +72,22 @@ def trend(days: Sequence[Day], words: Mapping[str, str], height: int = 262) -> F
             {
                 "type": "scatter", "x": at, "y": [each.year_ago for each in days], "mode": "lines",
                 "line": {"color": INK_3, "width": 1.3, "dash": "dash"}, "hoverinfo": "skip",
-                "name": words["year_ago"],
             }
         )  # fmt: skip
     below = [
         each.value is not None and each.usual is not None and each.value < each.usual[0] for each in days
     ]
+    # A day that is named has a ring of its own, so that its name has something to stand at.
+    large = [low or bool(each.label) for low, each in zip(below, days, strict=True)]
     data.append(
         {
             "type": "scatter", "x": at, "y": [each.value for each in days], "mode": "lines+markers",
-            "name": words["now"],
             "line": {"color": ACT, "width": 2.2},
             "marker": {
-                "size": [9 if low else 5 for low in below],
-                "color": ["#fff" if low else ACT for low in below],
+                "size": [9 if ring else 5 for ring in large],
+                "color": ["#fff" if ring else ACT for ring in large],
                 "line": {
-                    "width": [2.4 if low else 0 for low in below], "color": [RED if low else ACT for low in below],
+                    "width": [2.4 if ring else 0 for ring in large], "color": [RED if low else ACT for low in below],
                 },
             },
             "customdata": [each.cases for each in days], "text": [each.told for each in days],
@@ -104,19 +97,56 @@ def trend(days: Sequence[Day], words: Mapping[str, str], height: int = 262) -> F
     )  # fmt: skip
     known = [v for each in days for v in (each.value, each.year_ago, *(each.usual or ())) if v is not None]
     bottom, top = (min(known), max(known)) if known else (0.0, 1.0)
-    margin = max(0.01, (top - bottom) * 0.12)
-    layout = _layout(height, left=46, bottom=44)
+    margin = max(0.01, (top - bottom) * 0.14)
+    layout = _layout(height, left=46, bottom=24)
+    low_end, high_end = max(0.0, bottom - margin), min(1 + margin / 3, top + margin)
     layout["yaxis"] |= {
-        "range": [max(0.0, bottom - margin), min(1 + margin / 3, top + margin)],
-        "tickformat": ".0%" if top - bottom > 0.04 else ".1%", "nticks": 6,
+        "range": [low_end, high_end], "tickformat": ".0%" if top - bottom > 0.04 else ".1%", "nticks": 6,
     }  # fmt: skip
     layout["xaxis"] |= {"type": "date", "tickformat": "%m-%d", "nticks": 7, "showgrid": False}
-    layout["legend"] = {
-        "orientation": "h", "y": -0.16, "x": 0, "font": {"size": 13, "color": INK_2}, "itemclick": False,
-        "itemdoubleclick": False,
-    }  # fmt: skip
-    layout["showlegend"] = True
-    return {"data": data, "layout": layout}
+    layout["margin"]["r"] = 12 + max((_wide(words[name]) for name in words), default=0)
+    notes = _named_lines(days, words, (high_end - low_end) * 17 / max(1, height - 32))
+    notes += [
+        {
+            "x": each.day.isoformat(), "y": each.value, "text": each.label, "showarrow": False,
+            "font": {"size": 13, "color": INK}, "yshift": -14 if low else 14,
+            # At either end of the axis there is room on one side only.
+            "xanchor": "left" if n < len(days) / 6 else "right" if n > len(days) * 5 / 6 else "center",
+        }
+        for n, (each, low) in enumerate(zip(days, below, strict=True))
+        if each.label and each.value is not None
+    ]  # fmt: skip
+    return {"data": data, "layout": layout | {"annotations": notes}}
+
+
+def _named_lines(days: Sequence[Day], words: Mapping[str, str], apart: float) -> list[Figure]:
+    """Return the names of the lines, each at the height of its last value, none nearer to the next than `apart`."""
+    ends: list[tuple[float, str, str]] = []
+    for name, colour, values in (
+        ("usual", INK_2, [None if each.usual is None else sum(each.usual) / 2 for each in days]),
+        ("now", ACT, [each.value for each in days]),
+        ("year_ago", INK_3, [each.year_ago for each in days]),
+    ):
+        if (last := next((v for v in reversed(values) if v is not None), None)) is not None:
+            ends.append((last, f"<b>{words[name]}</b>" if name == "now" else words[name], colour))
+    ends.sort(key=lambda each: each[0])
+    heights = [each[0] for each in ends]
+    for n in range(1, len(heights)):
+        heights[n] = max(heights[n], heights[n - 1] + apart)
+    # What was pushed up comes back down by half, so that no name drifts far from its line.
+    back = (heights[-1] - ends[-1][0]) / 2 if ends else 0.0
+    return [
+        {
+            "xref": "paper", "x": 1.0, "xanchor": "left", "xshift": 6, "y": height - back, "yanchor": "middle",
+            "text": text, "showarrow": False, "font": {"size": 13, "color": colour},
+        }
+        for height, (_, text, colour) in zip(heights, ends, strict=True)
+    ]  # fmt: skip
+
+
+def _wide(text: str) -> int:
+    """Return about how many pixels a text of 13 px is wide."""
+    return sum(13 if ord(c) > 0x2E7F else 7 for c in text)
 
 
 def months(rows: Sequence[tuple[str, float | None, str, str]], height: int = 250) -> Figure:
@@ -138,75 +168,6 @@ def months(rows: Sequence[tuple[str, float | None, str, str]], height: int = 250
         "unselected": {"marker": {"opacity": 1}},
     }  # fmt: skip
     return {"data": [line], "layout": layout}
-
-
-def stages(
-    rows: Sequence[Stage], ticks: Mapping[int, str], words: Mapping[str, str], height: int = 262
-) -> Figure:
-    """Return each stage's P50 (filled) and P90 (hollow) on a logarithmic axis of time, its limit a black stroke.
-
-    `ticks` names the instants of `TICKS_S` in the reader's words; a P90 past the limit is red.
-    """
-    names = [each.name for each in rows]
-    data: list[Figure] = []
-    for each in rows:
-        data.append(
-            {
-                "type": "scatter", "x": [max(1.0, each.p50), max(1.0, each.p90)], "y": [each.name, each.name],
-                "mode": "lines", "line": {"color": DIM, "width": 7}, "hoverinfo": "skip", "showlegend": False,
-            }
-        )  # fmt: skip
-    late = [each.limit is not None and each.p90 > each.limit for each in rows]
-    hover = {"text": [each.told for each in rows], "hovertemplate": "%{text}<extra></extra>"}
-    data.append(
-        {
-            "type": "scatter", "x": [max(1.0, each.p50) for each in rows], "y": names, "mode": "markers",
-            "marker": {"size": 10, "color": ACT}, "name": words["p50"], **hover,
-        }
-    )  # fmt: skip
-    data.append(
-        {
-            "type": "scatter", "x": [max(1.0, each.p90) for each in rows], "y": names, "mode": "markers",
-            "marker": {"size": 10, "color": "#fff", "line": {"width": 2, "color": [RED if x else ACT for x in late]}},
-            "name": words["p90"], **hover,
-        }
-    )  # fmt: skip
-    limited = [each for each in rows if each.limit is not None]
-    if limited:
-        data.append(
-            {
-                "type": "scatter", "x": [each.limit for each in limited],
-                "y": [each.name for each in limited],
-                "mode": "markers", "hoverinfo": "skip", "name": words["limit"],
-                "marker": {"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": INK}},
-            }
-        )  # fmt: skip
-    ends = [v for each in rows for v in (each.p50, each.p90, each.limit) if v is not None]
-    low = max(1.0, min(ends, default=1.0))
-    high = max(low * 10, max(ends, default=10.0))
-    shown = [t for t in TICKS_S if low * 0.5 <= t <= high * 1.6 and t in ticks]
-    # More than five names of instants would run into each other.
-    step = ceil(len(shown) / 5) if shown else 1
-    layout = _layout(height, left=74, bottom=56)
-    layout["xaxis"] |= {
-        "type": "log", "range": [log10(low * 0.7), log10(high * 1.5)], "tickvals": shown[::step],
-        "ticktext": [ticks[t] for t in shown[::step]],
-    }  # fmt: skip
-    layout["yaxis"] |= {
-        "type": "category",
-        "autorange": "reversed",
-        "showgrid": False,
-        "tickfont": {"size": 14, "color": INK},
-    }
-    layout["legend"] = {
-        "orientation": "h",
-        "y": -0.2,
-        "x": 0,
-        "font": {"size": 13, "color": INK_2},
-        "itemclick": False,
-    }
-    layout["showlegend"] = True
-    return {"data": data, "layout": layout}
 
 
 def heat(
@@ -252,16 +213,16 @@ def heat(
 def waterfall(losses: Sequence[Loss], value: float, height: int = 236) -> Figure:
     """Return how a score came down from 100: one bar for each part, in the order given, hanging where the last ended.
 
-    The axis is cut at a round number below the score; the bars are steps between two levels,
-    not lengths from zero.
+    The axis is cut at a round number below the score, and spans `LEAST_SPAN` points at least: a tenth of a point
+    must not look like a fall. The bars are steps between two levels, not lengths from zero.
     """
     names = [each.name for each in losses]
     left, starts = 100.0, []
     for each in losses:
         left -= each.points
         starts.append(left)
-    lowest = min([value, *starts], default=0.0)
-    step = next((each for each in (0.5, 1, 2, 5, 10, 20) if (100 - lowest) / each <= 5), 20)
+    lowest = max(0.0, min([value, 100 - LEAST_SPAN, *starts]))
+    step = next((each for each in (2, 5, 10, 20) if (100 - lowest) / each <= 5), 20)
     bottom = max(0.0, floor(lowest / step) * step)
     data: list[Figure] = [
         {
@@ -275,8 +236,11 @@ def waterfall(losses: Sequence[Loss], value: float, height: int = 236) -> Figure
         {
             "type": "scatter", "mode": "text", "x": starts, "y": names,
             "text": [f"<b>{each.told}</b>  " for each in losses], "textposition": "middle left",
-            "textfont": {"size": 14, "color": INK}, "hoverinfo": "skip", "showlegend": False,
+            "textfont": {"size": 14, "color": INK}, "hoverinfo": "none", "showlegend": False,
             "cliponaxis": False,
+            # A bar of next to nothing cannot be pressed: its number can.
+            "customdata": [each.key for each in losses],
+            "selected": {"textfont": {"color": INK}}, "unselected": {"textfont": {"color": INK}},
         },
     ]  # fmt: skip
     layout = _layout(height, left=120, bottom=26)
@@ -290,6 +254,13 @@ def waterfall(losses: Sequence[Loss], value: float, height: int = 236) -> Figure
         "categoryorder": "array", "categoryarray": names,
     }  # fmt: skip
     layout["bargap"] = 0.3
+    layout["shapes"] = [
+        {
+            "type": "line", "x0": start, "x1": start, "y0": n + 0.31, "y1": n + 0.69, "layer": "below",
+            "line": {"color": INK_3, "width": 1, "dash": "dot"},
+        }
+        for n, start in enumerate(starts[:-1])
+    ]  # fmt: skip
     return {"data": data, "layout": layout}
 
 

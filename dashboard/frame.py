@@ -90,6 +90,15 @@ def away(lang: str) -> None:
     st.error(_("The database does not answer. What you see may be old; try again in a moment."))
 
 
+@contextmanager
+def alone(f: Frame) -> Iterator[None]:
+    """Let one part of a page fail to be read by itself: it says so in its place, and the others stand."""
+    try:
+        yield
+    except psycopg.Error:
+        st.warning(f._("This part could not be read; the others stand. Try again in a moment."))
+
+
 def corner(lang: str, who: Viewer | None) -> None:
     """Show top right who is signed in, the switch of languages and the ways out; a visitor gets the way in."""
     _ = translator(lang)

@@ -23,7 +23,7 @@ DAILY = ("reported", "accepted", "disposed", "disposed_on_time", "closed", "clos
 REPLAYED = "replayed"  # the follower of requests that another city's system ran
 EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
 COUNTED = "roll-up of the events"
-COMPUTED = "computed from the published figures"
+COMPUTED = "由通报数字算出 / computed from the published figures"
 PUBLISHED_FILE = "published.csv"
 # Figures of the published ones that arithmetic gives: metric -> (unit, what it is computed from).
 _HEADLINE = {"per_village": "宗", "months_between": "月", "settled": "1"}

@@ -24,6 +24,7 @@ from dispatch.rules import fairness
 from dispatch.rules.areas import Level, level_of, prefix_of
 from dispatch.rules.assessment import Rules, headline
 from dispatch.rules.calendar import Calendar
+from dispatch.rules.clocks import OF_ASSIGNMENT
 from dispatch.scoring import rules_of
 from models.scores import DAILY_COUNTS
 
@@ -286,6 +287,25 @@ class TrendPoint:
     year_ago: Reading
     usual: tuple[Fraction, Fraction] | None
 
+    @property
+    def below(self) -> bool:
+        """Tell whether the day's rate lies below what is usual."""
+        return (
+            self.usual is not None and self.on_time.value is not None and self.on_time.value < self.usual[0]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lowest:
+    """Hold the day of a trend with the lowest rate, how many days lie below what is usual, and the area of work
+    in which most of that day's cases were late.
+    """
+
+    point: TrendPoint
+    below: int
+    theme: tuple[str, str]
+    late: Counted
+
 
 @dataclass(frozen=True, slots=True)
 class MonthPoint:
@@ -335,7 +355,9 @@ class Step:
 class StageTime:
     """Hold how long one clock was awaited over n cases: nearest-rank P50 and P90, in seconds.
 
-    Around the clock and in working time, suspended time left out.
+    Around the clock and in working time, suspended time left out. `limit` is the P90 of the limits that the cases
+    had, around the clock: nine of ten have none longer, so where nobody was late it is never below `p90`. Of the
+    clocks that were met or passed, `judged`, so many were `late`.
     """
 
     stage: str
@@ -344,6 +366,14 @@ class StageTime:
     p90: float
     working_p50: float
     working_p90: float
+    limit: float | None = None
+    judged: int = 0
+    late: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the P90 is past its limit: more than one in ten came after the limit of its own case."""
+        return self.late * 10 > self.judged
 
     def name_in(self, lang: str) -> str:
         """Return its name in `zh` or `en`."""
@@ -365,6 +395,11 @@ class Published:
     def name_in(self, lang: str) -> str:
         """Return its name in `zh` or `en`."""
         return PUBLISHED.get(self.metric, (self.metric, self.metric))[0 if lang == "zh" else 1]
+
+    def source_in(self, lang: str) -> str:
+        """Return its source in `zh` or `en`, where the source says both: `zh / en`."""
+        chinese, both, english = self.source.partition(" / ")
+        return english if both and lang != "zh" else chinese
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +442,7 @@ class Overview:
     figures: tuple[Figure, ...]
     themes: tuple[ThemeLine, ...]
     trend: tuple[TrendPoint, ...]
+    lowest: Lowest | None
     months: tuple[MonthPoint, ...]
     places: tuple[Place, ...]
     min_count: int
@@ -515,9 +551,7 @@ def stage_times(connection: Connection, area: str, period: Period, now: datetime
     `read` does.
     """
     with _look(connection) as cursor:
-        reader = _Reader(cursor, area, period, now, None)
-        _, times = reader.judged()
-        return times if times is not None else reader.times(_total(reader.periods()[0].values()))
+        return _Reader(cursor, area, period, now, None).staged()
 
 
 def cases(connection: Connection, wanted: CaseSet, page: int = 1, page_rows: int = PAGE_ROWS) -> CasePage:
@@ -581,7 +615,8 @@ class _Reader:
         by_day = self._by_day()
         run_up = self._run_up()
         overdue, overdue_places = self._red(inside)
-        judged, times = self.judged()
+        judged, _ = self.judged()
+        trend = self._trend(run_up)
         courses = [by_day.get(day, {}) for day in self.period.days]
         return Overview(
             area=self.area,
@@ -593,14 +628,15 @@ class _Reader:
             judged=judged,
             figures=tuple(self._figure(name, totals, courses) for name in FIGURES),
             themes=self._themes(periods),
-            trend=self._trend(run_up),
+            trend=trend,
+            lowest=self._lowest(trend),
             months=self._months(run_up),
             places=self._places(inside, whole),
             min_count=self.rules.min_count,
             funnel=self._funnel(whole),
             rejected=self._counted(whole, "rejected"),
             merged=self._counted(whole, "merged"),
-            stages=times if times is not None else self.times(whole) if timed else (),
+            stages=self.staged() if timed else (),
             heat=self._heat(),
             overdue_now=overdue,
             overdue_places=overdue_places,
@@ -721,6 +757,40 @@ class _Reader:
             if (t := times.get(name)) is not None
         )
         return Judged(state == "frozen", as_of, version, digest, rates), stages
+
+    def staged(self) -> tuple[StageTime, ...]:
+        """Return the times of the stages, the month's or case by case, each beside its limit."""
+        whole = _total(self.periods()[0].values())
+        _, assessed = self.judged()
+        times = assessed if assessed is not None else self.times(whole)
+        if not times or whole.get("reported", 0) > STAGE_INCIDENTS:
+            return times
+        limits = self._limits()
+        return tuple(replace(each, **limits.get(each.stage, {})) for each in times)
+
+    def _limits(self) -> dict[str, dict[str, Any]]:
+        """Return clock -> the P90 of its limits, and how many of those met or passed were late."""
+        rows = self.cursor.execute(
+            "with own as materialized (select i.id, i.clocks from incident i where i.reported_at >= %(begin)s"
+            "  and i.reported_at < %(end)s and i.area_code like %(area)s), every as ("
+            " select k.kind, own.clocks -> k.kind as clock from own, unnest(%(own)s::text[]) k(kind) union all"
+            " select k.kind, a.clocks -> k.kind from own join assignment a on a.incident_id = own.id"
+            "  and a.role = 'lead', unnest(%(parts)s::text[]) k(kind))"
+            " select kind, percentile_disc(0.9) within group (order by"
+            "  extract(epoch from (clock ->> 'due')::timestamptz - (clock ->> 'since')::timestamptz)::float8),"
+            " count(*) filter (where clock ->> 'ended' is not null or clock ->> 'state' = 'breached'),"
+            " count(*) filter (where clock ->> 'state' = 'breached')"
+            " from every where clock is not null group by 1",
+            {
+                "begin": self.begin,
+                "end": self.end,
+                "area": prefix_of(self.area.code) + "%",
+                # The clock of the whole life runs from the report: held against the last stage it says nothing.
+                "own": ["accept", "dispatch", "verify"],
+                "parts": list(OF_ASSIGNMENT),
+            },
+        ).fetchall()
+        return {kind: {"limit": limit, "judged": n, "late": late} for kind, limit, n, late in rows}
 
     def times(self, whole: Counts) -> tuple[StageTime, ...]:
         """Time each stage case by case from the stretches of responsibility; nothing where that is too much."""
@@ -882,6 +952,31 @@ class _Reader:
                 )
             )
         return tuple(points)
+
+    def _lowest(self, points: Sequence[TrendPoint]) -> Lowest | None:
+        """Return the day of the lowest rate, the one with most cases of equal ones; None where nobody was late."""
+        late = [
+            (each.on_time.value, -each.on_time.missed.count, each)
+            for each in points
+            if each.on_time.value is not None
+            and each.on_time.missed is not None
+            and each.on_time.missed.count
+        ]
+        if not late:
+            return None
+        point = min(late, key=lambda each: each[:2])[2]
+        row = self.cursor.execute(
+            "select theme, sum(due - on_time)::int from daily where area_code = %s and day = %s group by theme"
+            " order by 2 desc, 1 limit 1",
+            (self.area.code, point.day),
+        ).fetchone()
+        theme, count = row if row is not None else ("", 0)
+        return Lowest(
+            point,
+            sum(each.below for each in points),
+            self.law.themes.get(theme, (theme, theme)),
+            Counted(count, self._set("late", Period("day", point.day), theme)),
+        )
 
     def _months(self, run_up: Mapping[date, Counts]) -> tuple[MonthPoint, ...]:
         last = Period.holding("month", self.period.until - timedelta(days=1))

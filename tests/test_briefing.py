@@ -90,12 +90,12 @@ def test_the_tables_hold_the_numbers_of_the_picture(may: Overview) -> None:
     assert [row[1:] for row in tables["heat"].rows] == [tuple(c.count for c in row) for row in may.heat]
     assert tables["red"].rows[-1][1] == may.overdue_now.count
     assert {row[2] for row in tables["published"].rows} >= {
-        "-33.66 %",
+        "−33.66%",
         "6,255",
         "965",
         "6.48",
         "1.85",
-        "98.80 %",
+        "98.80%",
     }
 
 
@@ -198,9 +198,9 @@ def test_a_place_is_named_only_where_its_whole_interval_lies_below(may: Overview
 
 def test_a_difference_of_rates_is_in_points_and_never_in_per_cent() -> None:
     assert words.points(Fraction(11, 1000), "zh") == "+1.1 点"
-    assert words.points(Fraction(-5, 1000), "en") == "-0.5 points"
+    assert words.points(Fraction(-5, 1000), "en") == "−0.5 pts"
     assert words.points(None, "zh") == "无数据"
-    assert words.change(Fraction(23, 1000), "zh") == "+2.3 %"
+    assert words.change(Fraction(23, 1000), "zh") == "+2.3%"
     assert words.rate(None, "en") == "no data"
 
 

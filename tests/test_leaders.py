@@ -158,7 +158,7 @@ def test_differences_of_rates_are_points_and_never_per_cent(door: Reads) -> None
     assert "无数据" in changes  # there is no year before
     assert "red" not in changes
     assert amounts.points(Fraction(11, 1000), ZH) == "+1.1 点"
-    assert amounts.points(Fraction(-5, 1000), EN) == f"{amounts.MINUS}0.5 points"
+    assert amounts.points(Fraction(-5, 1000), EN) == f"{amounts.MINUS}0.5 pts"
     assert amounts.points(None, ZH) == "无数据"
     assert amounts.change(Fraction(23, 1000), False, ZH) == "+2.3%"
     assert amounts.signed(Fraction(-1, 10_000)) == "0.0"

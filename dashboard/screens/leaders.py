@@ -5,6 +5,7 @@ Every number opens its cases; what was published elsewhere never shares a frame 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import amounts, boards, briefs, figures, told
 from dashboard.cases import PARAMETER, drawer, open_cases
 from dashboard.data import leaders as data
-from dashboard.frame import Frame, away, framed
+from dashboard.frame import Frame, alone, away, framed
 from dashboard.panel import Markup, joined, markup, opens, panel
 from dashboard.words import pick
 from dispatch.briefing import words as spoken
@@ -27,10 +28,12 @@ from dispatch.overview import (
     Kind,
     Overview,
     Period,
+    TrendPoint,
 )
 from dispatch.rules.areas import Level, level_of, prefix_of
 
 NOW_EVERY_S = 10.0
+TIMES_PX = 236  # of the card of the stages' times, while they are read
 PLACE = "place"  # a set of cases that is a place's reports
 ALL = "all"
 
@@ -47,7 +50,7 @@ def page() -> None:
         _head(f, picture, now)
         with st.container(border=True, key="gw-card-now"):
             _now(f, area)
-        _say(f, picture, now)
+        _say(f, picture)
         if not picture.figure("reported").now.credited.count:
             st.info(f._("Nothing was reported in this period. What is under way stands above."))
         with st.container(border=True, key="gw-card-six"):
@@ -59,7 +62,7 @@ def page() -> None:
         _first_row(f, picture)
         slot = _second_row(f, picture)
         _second_screen(f, picture)
-        _times(f, slot, data.timed(f.door, f.who.actor, picture, now))
+        _times(f, slot, lambda: data.timed(f.door, f.who.actor, picture, now))
         _open(f, picture)
 
 
@@ -126,7 +129,7 @@ def _head(f: Frame, picture: Overview, now: datetime) -> None:
         st.selectbox(
             _("Area"), choices, choices.index(area),
             format_func=lambda code: told.place(f.directory, code, f.lang),
-            key=key, on_change=moved, args=(key, "area"), label_visibility="collapsed", width=230,
+            key=key, on_change=moved, args=(key, "area"), label_visibility="collapsed", width=200,
         )  # fmt: skip
         key = f"kind-{period.kind}"
         st.segmented_control(
@@ -142,35 +145,41 @@ def _head(f: Frame, picture: Overview, now: datetime) -> None:
             "›", key="gw-after", on_click=turned, args=(following,), disabled=following.first > today,
             help=_("The period after"),
         )  # fmt: skip
+        if tags := _standing(f, picture, now):
+            st.html(tags, width="content")
         st.space("stretch")
         briefs.buttons(f, picture, lambda: data.timed(f.door, f.who.actor, picture, now))
 
 
 def _standing(f: Frame, picture: Overview, now: datetime) -> Markup:
-    """Return the tags that say how far the numbers can be relied on; scores freeze, the picture follows its cases."""
+    """Return the tags that say how far the period has come: frozen, not over, not counted."""
     _ = f._
     tags = []
-    frozen = picture.judged is not None and picture.judged.frozen
-    if picture.judged is not None and frozen:
+    if picture.judged is not None and picture.judged.frozen:
         words = _("Scores frozen {at} · rules {n}").format(
             at=told.moment(picture.judged.as_of), n=picture.judged.rules_version
         )
         tags.append(markup('<span class="gw-tag green">{t}</span>', t=words))
     if picture.period.until > now.astimezone(told.ZONE).date():
         tags.append(markup('<span class="gw-tag yellow">{t}</span>', t=_("The period is not over")))
-    if picture.open.count:
-        words = (
-            _("{n} still open: they move these figures, not the scores")
-            if frozen
-            else _("Provisional: {n} cases can still change it")
-        ).format(n=amounts.count(picture.open.count))
-        number = opens(picture.open.cases.key, words)
-        tags.append(
-            markup('<span class="gw-tag {tone}">{t}</span>', tone="" if frozen else "yellow", t=number)
-        )
     if picture.counted_at is None:
         tags.append(markup('<span class="gw-tag yellow">{t}</span>', t=_("Not counted yet")))
     return joined(tags, " ")
+
+
+def _moving(f: Frame, picture: Overview) -> Markup:
+    """Return the tag that says how many cases can still move the picture; scores freeze, it follows its cases."""
+    if not picture.open.count:
+        return Markup("")
+    _ = f._
+    frozen = picture.judged is not None and picture.judged.frozen
+    words = (
+        _("{n} still open: they move these figures, not the scores")
+        if frozen
+        else _("Provisional: {n} cases can still change it")
+    ).format(n=amounts.count(picture.open.count))
+    number = opens(picture.open.cases.key, words)
+    return markup('<span class="gw-tag {tone}">{t}</span>', tone="" if frozen else "yellow", t=number)
 
 
 # ---- what is so now, and the sentence --------------------------------------------------------------------------
@@ -234,23 +243,23 @@ def _now(f: Frame, area: str) -> None:
         st.rerun()
 
 
-def _say(f: Frame, picture: Overview, now: datetime) -> None:
-    pieces = [
-        opens(clause.cases.key, clause.text, "") if clause.cases is not None else markup("{t}", t=clause.text)
-        for clause in spoken.clauses(picture, f.lang)
-    ]
-    between, end = ("；", "。") if f.lang == "zh" else ("; ", ".")
-    pieces[0] = markup("<b>{first}</b>", first=pieces[0])
+def _say(f: Frame, picture: Overview) -> None:
+    clauses = spoken.clauses(picture, f.lang)
+    pieces: list[Markup] = []
+    for n, clause in enumerate(clauses):
+        text = opens(clause.cases.key, clause.text, "") if clause.cases is not None else clause.text
+        if n == 0:
+            # The figure and how it moved come first, and are read first.
+            text = markup("<b>{first}</b>", first=text)
+        pieces.append(markup("{joint}{text}", joint=clause.joint(f.lang) if n else "", text=text))
     panel(
         markup(
-            '<p class="gw-say">{all}{end} {tags}</p>',
-            all=joined(pieces, between),
-            end=end,
-            tags=_standing(f, picture, now),
+            '<p class="gw-say">{all}{end} {tag}</p>',
+            all=joined(pieces), end="。" if f.lang == "zh" else ".", tag=_moving(f, picture),
         ),
         "leaders-say",
         open_cases,
-    )
+    )  # fmt: skip
 
 
 # ---- trend, ranking, headline figures --------------------------------------------------------------------------
@@ -266,6 +275,7 @@ def _first_row(f: Frame, picture: Overview) -> None:
             f._("band: P10 to P90 of the weekday, 12 weeks"),
         )
         _chart(f, _trend(f, picture), "trend")
+        panel(boards.lowest(picture, f.lang, f._), "leaders-lowest", open_cases)
     with ranking.container(border=True, height="stretch", key="gw-card-ranking"):
         whole = st.query_params.get(ALL) == "1"
         panel(boards.ranking(picture, whole, f.who.area, f.lang, f._), "leaders-ranking", _pressed)
@@ -311,6 +321,7 @@ def _chart(f: Frame, figure: figures.Figure, name: str) -> None:
 def _trend(f: Frame, picture: Overview) -> figures.Figure:
     _ = f._
     days = []
+    named = _named(picture)
     for point in picture.trend:
         reading = point.on_time
         counts = f"{reading.credited.count:,} / {reading.base.count:,}" if reading.base is not None else ""
@@ -325,15 +336,27 @@ def _trend(f: Frame, picture: Overview) -> figures.Figure:
             lines.append(_("a year ago {rate}").format(rate=amounts.rate(point.year_ago.value, _)))
         missed = reading.missed
         cases = missed.cases if missed is not None and missed.count else point.reported.cases
+        label = (
+            f"{spoken.day_of(point.day, f.lang)} {amounts.rate(reading.value, _)}" if point in named else ""
+        )
         days.append(
             figures.Day(
                 point.day, boards.known(reading.value), boards.known(point.year_ago.value),
                 None if point.usual is None else (float(point.usual[0]), float(point.usual[1])),
-                "<br>".join(lines), cases.key,
+                "<br>".join(lines), cases.key, label,
             )
         )  # fmt: skip
     words = {"usual": _("usual"), "year_ago": _("a year ago"), "now": _("this period")}
     return figures.trend(days, words)
+
+
+def _named(picture: Overview) -> list[TrendPoint]:
+    """Return the days of a trend that are named in it: the lowest, and the highest where there is one alone."""
+    known = [point for point in picture.trend if point.on_time.value is not None]
+    found = [] if picture.lowest is None else [picture.lowest.point]
+    best = max((point.on_time.value for point in known if point.on_time.value is not None), default=None)
+    highest = [point for point in known if point.on_time.value == best]
+    return found + (highest if len(highest) == 1 and highest != found else [])
 
 
 # ---- areas of work, the chain, times ---------------------------------------------------------------------------
@@ -346,30 +369,17 @@ def _second_row(f: Frame, picture: Overview) -> DeltaGenerator:
         panel(boards.themes(picture, f.lang, f._), "leaders-themes", open_cases)
     with funnel.container(border=True, height="stretch", key="gw-card-funnel"):
         panel(boards.funnel(picture, f.lang, f._), "leaders-funnel", open_cases)
-    return times.container(border=True, height="stretch", key="gw-card-times")
+    with times.container(border=True, height="stretch", key="gw-card-times"):
+        slot = st.empty()
+        with slot:
+            st.skeleton(height=TIMES_PX)
+    return slot
 
 
-def _times(f: Frame, slot: DeltaGenerator, picture: Overview) -> None:
-    """Fill the card of the stages' times, which is read last."""
-    with slot:
-        _title(f._("How long each stage takes"), f._("filled P50, hollow P90, around the clock; logarithmic"))
-        if picture.stages:
-            _chart(f, _stages(f, picture), "stages")
-        else:
-            st.caption(f._("Nothing was timed, or too much: the month’s assessment does it at night."))
-
-
-def _stages(f: Frame, picture: Overview) -> figures.Figure:
-    _ = f._
-    rows = []
-    for each in picture.stages:
-        words = _("{name}: P50 {a}, P90 {b}; in working time {c} and {d}; {n} cases").format(
-            name=each.name_in(f.lang), a=amounts.span(each.p50, _), b=amounts.span(each.p90, _),
-            c=amounts.span(each.working_p50, _), d=amounts.span(each.working_p90, _), n=f"{each.n:,}",
-        )  # fmt: skip
-        rows.append(figures.Stage(each.name_in(f.lang), each.p50, each.p90, None, words))
-    ticks = {second: amounts.span(second, _) for second in figures.TICKS_S}
-    return figures.stages(rows, ticks, {"p50": "P50", "p90": "P90", "limit": _("limit")}, height=276)
+def _times(f: Frame, slot: DeltaGenerator, picture: Callable[[], Overview]) -> None:
+    """Fill the card of the stages' times, which is read last; `picture` reads it."""
+    with slot, alone(f):
+        panel(boards.stages(picture().stages, f.lang, f._), "leaders-times")
 
 
 # ---- second screen ---------------------------------------------------------------------------------------------
@@ -383,12 +393,13 @@ def _second_screen(f: Frame, picture: Overview) -> None:
             _("Where it is late"),
             _("share of what was due that was not disposed of in time; schematic, no boundary"),
         )
-        shapes = (
-            data.outline(f.door, f.who.actor, picture.area.code, int(level_of(picture.places[0].code)))
-            if picture.places
-            else None
-        )
-        panel(boards.late_map(picture, shapes, f.lang, _), "leaders-map", open_cases)
+        with alone(f):
+            shapes = (
+                data.outline(f.door, f.who.actor, picture.area.code, int(level_of(picture.places[0].code)))
+                if picture.places
+                else None
+            )
+            panel(boards.late_map(picture, shapes, f.lang, _), "leaders-map", open_cases)
     with right.container(border=True, height="stretch", key="gw-card-right"):
         days = [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
         _title(_("When it is reported"), _("reports by weekday and hour of the city's clock"))
@@ -407,7 +418,7 @@ def _second_screen(f: Frame, picture: Overview) -> None:
             for p in picture.months
         ]  # fmt: skip
         _chart(f, figures.months(rows, 180), "months")
-    with st.container(border=True, key="gw-card-repeats"):
+    with st.container(border=True, key="gw-card-repeats"), alone(f):
         panel(_repeats(f, picture), "leaders-repeats", open_cases)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from dispatch.overview import KINDS, CaseSet, Overview, Period, Place, Reading
-from dispatch.rules.assessment import NO_DATA, shown
+from dispatch.rules.assessment import NO_DATA, shown, signed
 from dispatch.rules.fairness import wilson
 
 Kind = Literal["text", "count", "rate", "change", "points", "value", "minutes"]
@@ -34,7 +34,7 @@ _CHINESE = {
     "The chain": "一条主线走到哪",
     "Times of the stages": "各环节用时",
     "Reports by weekday and hour": "分星期、时段上报量",
-    "Past the limit now": "此刻超期",
+    "Past the limit now": "此刻超时",
     "Published figures": "通报数字",
     "figure": "指标",
     "value": "数值",
@@ -47,7 +47,7 @@ _CHINESE = {
     "on time": "按期",
     "due": "应处置",
     "rate": "按期处置率",
-    "overdue": "超期",
+    "overdue": "超时",
     "rank": "名次",
     "area": "区域",
     "estimate": "收缩率",
@@ -97,23 +97,22 @@ def say(text: str, lang: str) -> str:
 
 
 def rate(value: Fraction | None, lang: str) -> str:
-    """Return a rate with one digit after the point, such as 98.3 %."""
-    return shown(value, lang, 1)
+    """Return a rate with one digit after the point, as the screen has it: 98.3%."""
+    return shown(value, lang, 1).replace(" ", "") if value is not None else shown(None, lang)
 
 
 def points(value: Fraction | None, lang: str) -> str:
     """Return a difference of rates in points, signed: +1.1 点; it is never a per cent."""
     if value is None:
         return NO_DATA[0 if lang == "zh" else 1]
-    number = shown(value * 100, lang, 1, percent=False)
-    return f"{'+' if value >= 0 else ''}{number} {'点' if lang == 'zh' else 'points'}"
+    return f"{signed(value * 100)} {'点' if lang == 'zh' else 'pts'}"
 
 
 def change(value: Fraction | None, lang: str) -> str:
-    """Return a relative change of a count, signed: +2.3 %."""
+    """Return a relative change of a count, signed: +2.3%."""
     if value is None:
         return NO_DATA[0 if lang == "zh" else 1]
-    return f"{'+' if value >= 0 else ''}{shown(value, lang, 1)}"
+    return f"{signed(value * 100)}%"
 
 
 def show(kind: Kind, value: Value, lang: str) -> str:
@@ -161,6 +160,11 @@ def name_of(period: Period, lang: str) -> str:
     return text if period.kind == "day" else f"{text}至{last.month}月{last.day}日"
 
 
+def day_of(day: date, lang: str) -> str:
+    """Return a day whose year is known: 10月5日, 5 Oct."""
+    return f"{day.month}月{day.day}日" if lang == "zh" else f"{day.day} {day:%b}"
+
+
 def _day(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
 
@@ -172,11 +176,21 @@ def local(at: datetime, zone: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """Hold one clause of the sentence on top, and the cases behind it; `more` says that it goes on with a list."""
+    """Hold one clause of the sentence on top, and the cases behind it.
+
+    `more` says that it goes on with a list, `aside` that it adds to the clause before.
+    """
 
     text: str
     cases: CaseSet | None
     more: bool = False
+    aside: bool = False
+
+    def joint(self, lang: str) -> str:
+        """Return what stands between the clause before and this one."""
+        if lang == "zh":
+            return "、" if self.more else "，" if self.aside else "；"
+        return ", " if self.more or self.aside else "; "
 
 
 def clauses(picture: Overview, lang: str) -> tuple[Clause, ...]:
@@ -208,30 +222,31 @@ def clauses(picture: Overview, lang: str) -> tuple[Clause, ...]:
                 figure.now.credited.cases,
             )
         )  # fmt: skip
-        for against, value in ((f"上{kind}", figure.change), ("去年同期", figure.change_year)):
+        for against, value, then in (
+            (f"上{kind}", figure.change, figure.before),
+            ("去年同期", figure.change_year, figure.year_ago),
+        ):
             if value is not None:
-                found.append(_moved(against, value, figure.before.credited.cases, kind, lang))
+                found.append(_moved(against, value, then.credited.cases, kind, lang))
         found += _lowest(picture, lang)
     red = picture.overdue_now
     if red.count:
-        text = f"此刻超期 {red.count:,} 件" if zh else f"{red.count:,} are past a limit now"
+        text = f"此刻超时 {red.count:,} 件" if zh else f"{red.count:,} are past a limit now"
+        found.append(Clause(text, red.cases))
         if picture.overdue_places:
             area, most = picture.overdue_places[0]
             name = area.name if zh or not area.name_en else area.name_en
-            text += f"，{name}最多（{most.count:,} 件）" if zh else f", most in {name} ({most.count:,})"
-        found.append(Clause(text, red.cases))
+            text = f"{name}最多（{most.count:,} 件）" if zh else f"most in {name} ({most.count:,})"
+            found.append(Clause(text, most.cases, aside=True))
     return tuple(found)
 
 
 def sentence(picture: Overview, lang: str) -> str:
     """Return the sentence on top."""
-    zh = lang == "zh"
     text = ""
     for clause in clauses(picture, lang):
-        if text:
-            text += ("、" if zh else ", ") if clause.more else "；" if zh else "; "
-        text += clause.text
-    return text + ("。" if zh else ".")
+        text += (clause.joint(lang) if text else "") + clause.text
+    return text + ("。" if lang == "zh" else ".")
 
 
 def _moved(against: str, value: Fraction, cases: CaseSet, kind: str, lang: str) -> Clause:
@@ -563,8 +578,8 @@ def _published(picture: Overview, lang: str) -> Table:
     for each in picture.published:
         # Shares and changes in per cent are shown as such; the rest with its own unit.
         value = (
-            shown(each.value, lang) if each.metric == "settled"
-            else f"{shown(each.value, lang, 2, percent=False)} %" if each.unit == "%"
+            shown(each.value, lang).replace(" ", "") if each.metric == "settled"
+            else f"{signed(each.value, 2)}%" if each.unit == "%"
             else f"{each.value.numerator:,}" if each.value.denominator == 1
             else shown(each.value, lang, 2, percent=False)
         )  # fmt: skip
@@ -572,7 +587,7 @@ def _published(picture: Overview, lang: str) -> Table:
         unit = (
             "" if each.unit in ("1", "%") else each.unit if lang == "zh" else _UNITS.get(each.unit, each.unit)
         )
-        rows.append((each.name_in(lang), each.period, value, unit, kind, each.source))
+        rows.append((each.name_in(lang), each.period, value, unit, kind, each.source_in(lang)))
     return Table(
         "published",
         say("Published figures", lang),

@@ -21,6 +21,7 @@ from dispatch.rules.policy import PolicyError
 
 FILE = "assessment.toml"
 NO_DATA = ("无数据", "no data")
+MINUS = "\N{MINUS SIGN}"
 WHOLE = 100  # weights of a card sum to this
 REWORK_BASES = ("due_to_close", "disposed", "dispatched")
 # 1: any return made a dispatch inaccurate, an appeal granted as a whole reached disposal and closing alone, and what
@@ -476,6 +477,14 @@ def shown(value: Fraction | None, language: str = "zh", digits: int = 2, percent
     rounded = whole + (2 * rest >= scaled.denominator)
     sign = "-" if value < 0 and rounded else ""
     return f"{sign}{Decimal(rounded).scaleb(-digits):f}{' %' if percent else ''}"
+
+
+def signed(value: Fraction, digits: int = 1) -> str:
+    """Return a number with its sign, rounded half up; what rounds to nothing has none."""
+    text = shown(abs(value), digits=digits, percent=False)
+    if not text.strip("0."):
+        return text
+    return ("+" if value > 0 else MINUS) + text
 
 
 def parse(version: int, text: str) -> Rules:
