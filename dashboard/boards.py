@@ -486,7 +486,7 @@ def lowest(picture: Overview, lang: str, _: Translate) -> Markup:
             t=_("below usual: {n} days").format(n=found.below),
         ) if found.below else "",
         day=spoken.day_of(point.day, lang), rate=amounts.rate(point.on_time.value, _),
-        usual=f"{_(', ')}{usual}" if usual else "", colon=_(": "), late=_("late"),
+        usual=f"{_(', ')}{usual}" if usual else "", colon=_(": "), late=_("out of time"),
         n=opens(missed.cases.key, amounts.count(missed.count)), theme=theme,
     )  # fmt: skip
 
