@@ -157,7 +157,13 @@ def ranking(picture: Overview, whole_list: bool, own: str, lang: str, _: Transla
             markup('<tr><td></td><td colspan="3" class="m">{few}</td><td class="r">{more}</td></tr>', few=few,
                    more=opens("@all", _("show all"), "go"))
         )  # fmt: skip
-    axis = joined([markup('<span style="left:{x}">{t}</span>', x=at(v), t=f"{v * 100:.3g}%") for v in steps])
+    # Every other line is named where there are many; the last always is.
+    axis = joined(
+        [
+            markup('<span style="left:{x}">{t}</span>', x=at(v), t=f"{v * 100:.3g}%")
+            for v in steps[(len(steps) - 1) % 2 if len(steps) > 3 else 0 :: 2 if len(steps) > 3 else 1]
+        ]
+    )
     # Its name stands over the line of all, yet never past the edge of its column.
     own_name = markup(
         '<div class="gw-axis"><span style="left:clamp(2.6em, {x}, calc(100% - 2.6em))">{t}</span></div>',
@@ -269,7 +275,7 @@ def headline(published: Sequence[Published], lang: str, _: Translate) -> Markup:
                 '<span class="gw-stamp c">{stamp}</span>{title}</h2>{rows}'
                 '<p class="m">{note}</p></div>',
                 stamp=_("computed"), title=_("from the published figures"), rows=joined(counted),
-                note=_("{a} villages and {b} middle grids stand side by side as published, unchanged.").format(
+                note=_("{a} villages, {b} middle grids: as published.").format(
                     a=amounts.count(by_metric["villages"].value) if "villages" in by_metric else "–",
                     b=_MIDDLE_GRIDS
                 ),
@@ -468,26 +474,26 @@ def lowest(picture: Overview, lang: str, _: Translate) -> Markup:
         return markup('<p class="gw-low m2">{t}</p>', t=_("No day with a case out of time."))
     point, missed = found.point, found.point.on_time.missed
     assert missed is not None
-    usual = (
-        _("usual {low} to {high}").format(
-            low=amounts.rate(point.usual[0], _), high=amounts.rate(point.usual[1], _)
+    parts = [
+        markup(
+            "<b>{day} {rate}</b>",
+            day=spoken.day_of(point.day, lang),
+            rate=amounts.rate(point.on_time.value, _),
+        ),
+        markup("{late} {n}", late=_("out of time"), n=opens(missed.cases.key, amounts.count(missed.count))),
+    ]
+    if found.late.count and found.theme[0] and missed.count > 1:
+        most = _("most in {theme}").format(theme=pick(lang, *found.theme))
+        parts.append(
+            markup("{most} {n}", most=most, n=opens(found.late.cases.key, amounts.count(found.late.count)))
         )
-        if point.usual is not None
-        else ""
+    rings = markup(
+        '<span class="nw"><i class="ring"></i>{t}</span>　',
+        t=_("below usual: {n} days").format(n=found.below),
     )
-    theme = markup(
-        '{between}{most} {n}', between=_(", "), most=_("most in {theme}").format(theme=pick(lang, *found.theme)),
-        n=opens(found.late.cases.key, amounts.count(found.late.count)),
-    ) if found.late.count and found.theme[0] and missed.count > 1 else ""  # fmt: skip
     return markup(
-        '<p class="gw-low m2">{rings}<b>{day} {rate}</b>{usual}{colon}{late} {n}{theme}</p>',
-        rings=markup(
-            '<span class="nw"><i class="ring"></i>{t}</span>　',
-            t=_("below usual: {n} days").format(n=found.below),
-        ) if found.below else "",
-        day=spoken.day_of(point.day, lang), rate=amounts.rate(point.on_time.value, _),
-        usual=f"{_(', ')}{usual}" if usual else "", colon=_(": "), late=_("out of time"),
-        n=opens(missed.cases.key, amounts.count(missed.count)), theme=theme,
+        '<p class="gw-low m2">{rings}{lowest} {parts}</p>', rings=rings if found.below else "",
+        lowest=_("lowest"), parts=joined(parts, "　"),
     )  # fmt: skip
 
 

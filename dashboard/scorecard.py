@@ -69,7 +69,8 @@ def head(card: Card, peers: Peers | None, _: Translate) -> Markup:
                 score=amounts.score(card.before, _), by=amounts.signed(by, 2)
             )
         )
-    if peers is not None and card.month.frozen and not few:
+    # One that has no like has no place among them.
+    if peers is not None and peers.ranked > 1 and card.month.frozen and not few:
         beside.append(
             _("among {n} of its kind between {a} and {b}").format(n=peers.ranked, a=peers.best, b=peers.worst)
         )
@@ -167,6 +168,12 @@ def table(
             if ids and label in _lost(line)
         ]
         rate = amounts.rate(line.rate, _) if line.top == 1 else amounts.score(line.rate, _)
+        count: Markup | str = (
+            amounts.count(line.n) if line.n.denominator == 1 else amounts.score(line.n, _, 1)
+        )
+        # Where the count is that of a set, it opens it.
+        if (own := _counted(line, sets.get(line.name, {}))) is not None:
+            count = opens(f"{PART}{line.name}~{own}", count)
         rows.append(
             markup(
                 '<tr class="{on}"><td><b>{name}</b></td><td class="m2">{how}</td><td class="r">{n} / {d}</td>'
@@ -176,7 +183,7 @@ def table(
                 '<td class="m2" style="white-space:normal">{where}</td>'
                 '<td>{open}</td></tr>',
                 on="on" if on else "", name=pick(lang, line.zh, line.en), how=_how(line, _),
-                n=amounts.count(line.n) if line.n.denominator == 1 else amounts.score(line.n, _, 1),
+                n=count,
                 d=f"{line.d:,}", rate=rate,
                 interval=interval,
                 formula=formula.format(w=line.weight), points=amounts.score(line.points, _),
@@ -205,6 +212,14 @@ def table(
         lost=amounts.signed(-lost, 2),
         check=_("points over the weight that has data, times 100") if card.weighed != WHOLE else "",
     )  # fmt: skip
+
+
+def _counted(line: Line, sets: Mapping[str, Sequence[int]]) -> str | None:
+    """Return the set whose cases a part's count counts; None where there is none, as for a sum of ratings."""
+    name = {"on_time_disposal": "kept", "disposal": "disposed", "overdue_backlog": "waiting"}.get(
+        line.name, "credited"
+    )
+    return name if name in sets and len(sets[name]) == line.n else None
 
 
 def _lost(line: Line) -> tuple[str, ...]:
@@ -255,7 +270,9 @@ def standing(card: Card, sums: bool, _: Translate) -> Markup:
         (
             _("Checked by night"),
             markup('<b class="red">{t}</b>', t=_("differs")) if card.wrong
-            else f"{told.moment(card.checked_at)} {_('agrees')}" if card.checked_at is not None else _("not yet"),
+            else _("once frozen") if not card.month.frozen
+            else f"{told.moment(card.checked_at)} {_('agrees')}" if card.checked_at is not None
+            else _("first tonight"),
         ),
         (_("Sums"), _("parts and cases add up") if sums else markup('<b class="red">{t}</b>', t=_("do not add up"))),
     ]  # fmt: skip
@@ -307,7 +324,7 @@ def cases(
         late = each.over_s is not None and each.over_s > 0
         rows.append(
             markup(
-                '<tr><td><a class="act" href="{href}" target="_blank">{number}</a></td><td>'
+                '<tr><td><a class="act" href="{href}" target="_blank">{number}</a></td><td class="wraps">'
                 '<b>{name}</b> <span class="m2">{place}</span></td>'
                 '<td class="r">{limit}</td><td class="r">{used}</td><td class="r red"><b>{over}</b></td>'
                 '<td>{hands}</td><td>{appeal}</td></tr>',

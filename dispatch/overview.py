@@ -84,7 +84,7 @@ PUBLISHED: dict[str, tuple[str, str]] = {
     "disputes_settled": ("调解成功", "Disputes settled"),
     "villages": ("村居", "Villages and communities"),
     "per_village": ("每村居", "Per village"),
-    "months_between": ("多久一宗", "Months between two"),
+    "months_between": ("多久一宗", "Months apart"),
     "settled": ("调解成功率", "Share settled"),
 }
 # How what is computed from published figures comes about.

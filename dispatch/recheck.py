@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +16,7 @@ import psycopg
 from dispatch import cohorts, rollup, scoring, store
 from dispatch.past import EVERYTHING, Policies, lives
 from dispatch.rules.areas import centre_of
+from dispatch.rules.assessment import shown
 from dispatch.rules.chain import Incident, Segment
 
 INCIDENTS = "recheck"  # the follower that remembers the last incident looked at
@@ -289,6 +292,12 @@ def _straight(cursor: psycopg.Cursor[Any], begin: datetime, end: datetime) -> Su
     return found
 
 
+def _scored(parts: str, digest: str) -> str:
+    """Return a card's score to two digits, and the beginning of its hash, which tells equal scores apart."""
+    score = json.loads(parts)["score"]
+    return f"{shown(Fraction(score) if score else None, 'en', 2, percent=False)} ({digest[:8]})"
+
+
 def months(connection: psycopg.Connection[Any], now: datetime, which: Iterable[date]) -> int:
     """Compute months again, each by its own rules and instant, and compare every card's bytes; return the cards."""
     compared = 0
@@ -310,7 +319,12 @@ def months(connection: psycopg.Connection[Any], now: datetime, which: Iterable[d
                     )
                 if right is None or right.parts != parts:
                     found.append(
-                        Difference("assessment.parts", label, digest, right.hash if right else "no such card")
+                        Difference(
+                            "assessment.parts",
+                            label,
+                            _scored(parts, digest),
+                            _scored(right.parts, right.hash) if right else "no such card",
+                        )
                     )
                 compared += 1
             found += [

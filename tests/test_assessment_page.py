@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,12 +19,13 @@ from dashboard import data, frame, scorecard, told
 from dashboard.access import COOKIE
 from dashboard.data import Reads, judged
 from dashboard.data import assessment as reading
-from dashboard.data.assessment import Card, Month
+from dashboard.data.assessment import Card, Month, Peers
 from dashboard.words import LANGUAGES, translator
 from dispatch import accounts, resampling, scoring
 from dispatch.resampling import Drawn
 from dispatch.rules.assessment import VOLUME
 from dispatch.rules.chain import Actor
+from dispatch.rules.fairness import Standing
 from models.servers import Servers, psycopg_dsn
 from tests.conftest import LIVED_UNTIL as UNTIL
 
@@ -330,6 +332,55 @@ def test_a_band_that_the_interval_crosses_is_said_to_be_unsure(door: Reads) -> N
     assert unsure.crosses == 75
     assert "不单凭这一月定档" in scorecard.head(unsure, None, ZH)
     assert replace(found, interval=(76.0, 78.0)).crosses is None
+
+
+def test_a_count_in_the_table_opens_the_cases_it_counts(door: Reads) -> None:
+    found = card(door, "city", CITY)
+    sets = judged.every_set(door, found)
+    html = scorecard.table(found, "", sets, "zh", ZH)
+    opened = re.findall(r'data-open="part~(\w+)~(\w+)">([\d,]+)<', html)
+    assert {name for name, _, _ in opened} >= {"disposal", "on_time_disposal", "overdue_backlog", "rework"}
+    for name, label, number in opened:
+        assert len(sets[name][label]) == int(number.replace(",", ""))
+
+
+def test_one_without_its_like_has_no_place_among_them(door: Reads) -> None:
+    found = card(door, "city", CITY)
+    own = Standing(CITY, 40, 98.0, 98.0, 97.0, 99.0, 1)
+    assert "同类" in scorecard.head(found, Peers(own, 2, 5, 12), ZH)
+    assert "同类" not in scorecard.head(found, Peers(own, 1, 1, 1), ZH)
+
+
+def test_the_card_says_when_the_night_looks_at_it(door: Reads) -> None:
+    found = replace(card(door, "city", CITY), checked_at=None)
+    assert "今夜首次" in scorecard.standing(found, True, ZH)
+    checked = replace(found, checked_at=UNTIL)
+    assert "一致" in scorecard.standing(checked, True, ZH)
+    # A month that still moves is not recomputed, whatever the night found of others.
+    moving = replace(checked, month=replace(found.month, frozen=False))
+    assert "冻结后" in scorecard.standing(moving, True, ZH)
+    assert "一致" not in scorecard.standing(moving, True, ZH)
+
+
+def test_what_the_night_found_stands_on_the_card_with_both_numbers(
+    city: str, door: Reads, open_page: Callable[..., AppTest]
+) -> None:
+    with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
+        for what, stored, again in (
+            ("assessment.hash", "0" * 64, "not the hash of what is stored"),
+            ("assessment.parts", "99.40 (55b8e86c)", "71.02 (8f3a52d1)"),
+        ):
+            connection.execute(
+                "insert into mismatch (what, subject, stored, recomputed, found_at) values (%s, %s, %s, %s, now())",
+                (what, f"2026-05 city {CITY} unit", stored, again),
+            )
+        try:
+            told = [each.value for each in open_page("leader", subject=f"city/{CITY}", month="2026-05").error]
+        finally:
+            connection.execute("delete from mismatch where subject like '2026-05 city%%'")
+    assert len(told) == 2
+    assert any("99.40" in each and "71.02" in each and "系统管理员" in each for each in told)
+    assert not any("hash" in each for each in told)
 
 
 def test_a_card_that_was_tampered_with_says_so(

@@ -19,7 +19,7 @@ import pytest
 from dispatch import briefing, overview
 from dispatch.__main__ import main
 from dispatch.briefing import words
-from dispatch.overview import AreaName, Overview, Period
+from dispatch.overview import AreaName, CaseSet, Counted, Overview, Period
 from dispatch.rules.assessment import shown
 from models.servers import psycopg_dsn
 from tests.conftest import LIVED_UNTIL as UNTIL
@@ -186,6 +186,36 @@ def test_the_sentence_on_top_is_made_from_the_same_rows(may: Overview) -> None:
     size = shown(Fraction(500, on_time.now.base.count), "zh", 1, percent=False)
     assert f"比上月升 {size} 个百分点" in words.sentence(better, "zh")
     assert f"{size} points more than the month before" in words.sentence(better, "en")
+
+
+def test_what_is_compared_opens_the_cases_it_is_compared_with(may: Overview) -> None:
+    on_time = may.figure("on_time")
+    past = replace(on_time.now, n=on_time.now.n - 5, credited=replace(on_time.now.credited, count=1))
+    moved = replace(
+        on_time,
+        before=replace(past, credited=Counted(7, CaseSet("on_time", CITY, MAY, MAY))),
+        year_ago=replace(past, credited=Counted(9, CaseSet("on_time", COUNTY, MAY, MAY))),
+    )
+    compared = replace(may, figures=tuple(moved if f.name == "on_time" else f for f in may.figures))
+    clauses = words.clauses(compared, "zh")
+    assert "上月" in clauses[1].text
+    assert clauses[1].cases == moved.before.credited.cases
+    assert "去年同期" in clauses[2].text
+    assert clauses[2].cases == moved.year_ago.credited.cases
+
+
+def test_the_place_with_most_past_a_limit_opens_its_own(may: Overview) -> None:
+    red = may.overdue_places[0][1]
+    clause = words.clauses(may, "zh")[-1]
+    assert f"{red.count:,} 件" in clause.text
+    assert clause.cases == red.cases
+    assert "超期" not in words.sentence(may, "zh")  # a clock past its limit has one word
+
+
+def test_a_long_time_is_said_in_days() -> None:
+    assert words.show("minutes", 90, "zh") == "90.0 分"
+    assert words.show("minutes", 10 * 60, "en") == "10.0 h"
+    assert words.show("minutes", 138 * 60, "zh") == "5.8 天"
 
 
 def test_a_place_is_named_only_where_its_whole_interval_lies_below(may: Overview) -> None:

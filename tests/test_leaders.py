@@ -6,9 +6,11 @@ import io
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from html import unescape
+from typing import Any
 
 import openpyxl
 import psycopg
@@ -22,9 +24,12 @@ from dashboard.access import COOKIE
 from dashboard.data import Reads
 from dashboard.data import leaders as reading
 from dashboard.export import escaped, workbook
+from dashboard.frame import Frame
 from dashboard.panel import Markup, markup, opens
+from dashboard.screens import leaders
 from dashboard.words import LANGUAGES, translator
 from dispatch import accounts
+from dispatch.briefing import words as spoken
 from dispatch.overview import PAGE_ROWS, CaseSet, Overview, Period
 from dispatch.rules.chain import Actor
 from models.servers import Servers, psycopg_dsn
@@ -34,6 +39,7 @@ CITY, COUNTY, OTHER_COUNTY, TOWN = "445300", "445302", "445381", "445302001"
 MAY = Period("month", date(2026, 5, 1))
 LEADER = Actor("leader", "leader", CITY)
 TIMEOUT_S = 90
+ANYBODY: Any = None  # what draws a picture asks nobody who looks
 _BUTTON = re.compile(r'<button [^>]*data-open="([^"]+)"[^>]*>(?:<b[^>]*>)?([^<]*)<')
 ZH, EN = translator("zh"), translator("en")
 
@@ -101,6 +107,7 @@ def test_every_number_on_the_boards_opens_as_many_cases(door: Reads) -> None:
     html = "".join(
         [
             boards.six(found, True, "zh", ZH), boards.funnel(found, "zh", ZH), boards.themes(found, "zh", ZH),
+            boards.ranking(found, False, CITY, "zh", ZH), boards.lowest(found, "zh", ZH),
         ]
     )  # fmt: skip
     counted: dict[str, set[int]] = {}
@@ -110,7 +117,8 @@ def test_every_number_on_the_boards_opens_as_many_cases(door: Reads) -> None:
             counted.setdefault(unescape(key), set()).add(int(number))
     names = {CaseSet.parse(key).name for key in counted}
     assert {"reported", "due", "close_due", "disputes", "overdue", "closed", "at_disposed"} <= names
-    for key, numbers in list(counted.items())[:40]:
+    assert {"on_time", "close_on_time", "settled", "late"} <= names
+    for key, numbers in counted.items():
         page = reading.cases(door, LEADER, CaseSet.parse(key))
         assert page is not None
         assert numbers == {page.total}, key
@@ -194,6 +202,78 @@ def test_the_ranking_shows_both_ends_and_on_demand_all(door: Reads) -> None:
     assert not [place for place in found.places if place.below and place.high is not None and place.high >= 1]
 
 
+def test_a_places_mark_opens_those_that_were_not_in_time(door: Reads) -> None:
+    found = picture(door)
+    html = boards.ranking(found, True, CITY, "en", EN)
+    marks = re.findall(r'class="plot" data-open="([^"]+)".*?class="see">see the ([\d,]+) not in time', html)
+    late = [p for p in found.places if p.on_time.missed is not None and p.on_time.missed.count]
+    assert len(marks) == len(late) > 0
+    for key, number in marks[:10]:
+        page = reading.cases(door, LEADER, CaseSet.parse(unescape(key)))
+        assert page is not None
+        assert page.total == int(number.replace(",", ""))
+
+
+def test_an_axis_of_rates_has_round_steps_up_to_one() -> None:
+    for least in (0.0, 0.41, 0.749, 0.75, 0.9, 0.951, 0.974, 0.996, 1.0):
+        steps = boards._steps(least)
+        assert steps[0] <= least + 1e-9 or least > 0.98
+        assert steps[-1] == pytest.approx(1)
+        assert 3 <= len(steps) <= 6
+        for step in steps:
+            assert round(step * 100) == pytest.approx(step * 100)
+
+
+def test_a_stage_is_red_only_where_more_than_one_in_ten_was_late(door: Reads) -> None:
+    found = reading.timed(door, LEADER, picture(door), UNTIL)
+    times = {each.stage: each for each in found.stages}
+    assert {"accept", "dispatch", "pick_up", "arrive", "dispose", "verify"} <= times.keys()
+    html = boards.stages(found.stages, "zh", ZH)
+    assert html.count("gw-light red") == sum(each.over for each in found.stages)
+    assert html.count('em class="limit"') == sum(each.limit is not None for each in found.stages)
+    one = replace(times["dispatch"], judged=100, late=10)
+    assert "red" not in boards.stages([one], "zh", ZH)
+    assert "gw-light red" in boards.stages([replace(one, late=11)], "zh", ZH)
+    # The numbers are the briefing's own, to the letter.
+    for row in next(t for t in spoken.tables(found, "zh") if t.name == "stages").texts("zh"):
+        assert f">{row[2]}<" in html
+        assert f">{row[3]}<" in html
+    assert "没有可计时的" in boards.stages([], "zh", ZH)
+
+
+def test_the_lowest_day_is_named_with_its_cases(door: Reads) -> None:
+    found = picture(door)
+    low = found.lowest
+    assert low is not None
+    rates = [p.on_time.value for p in found.trend if p.on_time.value is not None]
+    assert low.point.on_time.value == min(rates)
+    assert low.below == sum(point.below for point in found.trend)
+    words = boards.lowest(found, "zh", ZH)
+    assert amounts.rate(low.point.on_time.value, ZH) in words
+    assert "没有一天" in boards.lowest(replace(found, lowest=None), "zh", ZH)
+    drawn = leaders._trend(Frame("zh", ZH, ANYBODY, door), found)
+    assert any(
+        amounts.rate(low.point.on_time.value, ZH) in note["text"] for note in drawn["layout"]["annotations"]
+    )
+
+
+def test_the_source_of_a_published_figure_speaks_the_readers_language(door: Reads) -> None:
+    published = picture(door).published
+    chinese, english = (boards.headline(published, each, translator(each)) for each in LANGUAGES)
+    assert "article" not in chinese
+    assert "article" in english
+    assert not re.search("[\u4e00-\u9fff]", english)
+
+
+def test_the_page_says_the_sentence_of_the_briefing(open_page: Callable[..., AppTest], door: Reads) -> None:
+    shown: list[str] = []
+    found = picture(door)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leaders, "panel", lambda html, key, opened=None: shown.append(html))
+        leaders._say(Frame("zh", ZH, ANYBODY, door), replace(found, open=replace(found.open, count=0)))
+    assert re.sub("<[^>]+>", "", shown[0]).strip() == spoken.sentence(found, "zh")
+
+
 def test_nothing_that_people_wrote_becomes_markup() -> None:
     assert markup("<i>{x}</i>", x="<script>") == "<i>&lt;script&gt;</i>"
     assert markup("{x}", x=Markup("<b>1</b>")) == "<b>1</b>"
@@ -225,6 +305,12 @@ def test_a_band_is_not_drawn_over_days_without_one() -> None:
         for n in range(5)
     ]
     drawn = figures.trend(days, {"usual": "u", "year_ago": "y", "now": "n"})
+    # Each line that is drawn has its name at its end, and no two names share a place.
+    notes = [each for each in drawn["layout"]["annotations"] if each.get("xref") == "paper"]
+    assert sorted(each["text"] for each in notes) == ["<b>n</b>", "u"]
+    bottom, top = drawn["layout"]["yaxis"]["range"]
+    apart = abs(notes[0]["y"] - notes[1]["y"]) / (top - bottom) * (drawn["layout"]["height"] - 32)
+    assert apart >= 16
     bands = [each for each in drawn["data"] if each.get("fill") == "toself"]
     assert [len(each["x"]) for each in bands] == [4, 4]
     assert drawn["layout"]["yaxis"]["range"][0] > 0
@@ -245,6 +331,28 @@ def test_the_bars_of_a_waterfall_hang_where_the_last_one_ended() -> None:
     for n in range(1, len(losses)):
         assert bar["base"][n] + bar["x"][n] == pytest.approx(bar["base"][n - 1])
     assert bar["base"][-1] == pytest.approx(70.93)
+
+
+@pytest.mark.parametrize(("lost", "bottom"), [(0.0, 90), (0.6, 90), (9.9, 90), (29.07, 70), (58.0, 40)])
+def test_a_small_loss_does_not_look_like_a_fall(lost: float, bottom: float) -> None:
+    layout = figures.waterfall([figures.Loss("a", "a", lost, "")], 100 - lost)["layout"]
+    assert layout["xaxis"]["tickvals"][0] == bottom
+    assert layout["xaxis"]["tickvals"][-1] == 100
+    assert 3 <= len(layout["xaxis"]["tickvals"]) <= 7
+
+
+def test_a_part_that_cannot_be_read_says_so_and_the_others_stand(
+    open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise psycopg.OperationalError("the server closed the connection unexpectedly")
+
+    for name in ("repeats", "outline", "timed"):
+        monkeypatch.setattr(reading, name, gone)
+    test = open_page("leader", day="2026-05-01")
+    assert [each.value for each in test.warning] == ["这一块暂时读不出，其它照常。请稍后再试。"] * 3
+    assert not test.error
+    assert any("领导驾驶舱" in each.value for each in test.markdown)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

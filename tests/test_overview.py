@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -282,6 +283,32 @@ def test_times_of_stages_are_those_of_the_assessment(own: Connection) -> None:
         assert mine.n == time.n
         for name in ("p50", "p90", "working_p50", "working_p90"):
             assert getattr(mine, name) == pytest.approx(getattr(time, name), abs=0.6), (stage, name)
+
+
+def test_the_limits_beside_the_times_are_those_of_the_cases_clocks(city: Connection) -> None:
+    limits: dict[str, list[float]] = defaultdict(list)
+    verdicts: dict[str, list[bool]] = defaultdict(list)
+    begin, end = (f"{day} 00:00+08" for day in (MAY.first, MAY.until))
+    clocks = city.execute(
+        "select clocks - 'close' from incident where reported_at >= %s and reported_at < %s union all"
+        " select a.clocks from assignment a join incident i on i.id = a.incident_id where a.role = 'lead'"
+        " and i.reported_at >= %s and i.reported_at < %s",
+        (begin, end, begin, end),
+    ).fetchall()
+    for (own,) in clocks:
+        for kind, clock in own.items():
+            if clock.get("due") is not None:
+                since, due = (datetime.fromisoformat(clock[name]) for name in ("since", "due"))
+                limits[kind].append((due - since).total_seconds())
+            if clock.get("ended") is not None or clock["state"] == "breached":
+                verdicts[kind].append(clock["state"] == "breached")
+    timed = {each.stage: each for each in picture(city).stages}
+    assert timed["close"].limit is None
+    for stage in ("accept", "dispatch", "pick_up", "arrive", "dispose", "verify"):
+        ordered = sorted(limits[stage])
+        assert timed[stage].limit == pytest.approx(ordered[-(-9 * len(ordered) // 10) - 1])
+        assert (timed[stage].judged, timed[stage].late) == (len(verdicts[stage]), sum(verdicts[stage]))
+        assert timed[stage].over == (sum(verdicts[stage]) > len(verdicts[stage]) / 10)
 
 
 def test_a_picture_without_times_leaves_them_to_a_reading_of_their_own(city: Connection) -> None:

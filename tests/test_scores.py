@@ -823,3 +823,9 @@ def test_the_check_finds_a_score_that_was_edited_around_the_guard(connection: Co
         found = recheck.open_mismatches(cursor)
     assert {d.what for d in found} == {"assessment.hash", "assessment.parts"}
     assert {d.subject for d in found} == {f"2026-05 city {CITY} unit"}
+    # Whoever reads it sees two scores, and by what they differ where they do not.
+    differs = next(d for d in found if d.what == "assessment.parts")
+    (stored, seal), (again, other) = (each.split(" ") for each in (differs.stored, differs.recomputed))
+    assert float(stored) == float(again) > 0
+    assert seal.strip("()").isalnum()
+    assert other.strip("()").isalnum()

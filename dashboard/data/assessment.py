@@ -122,6 +122,7 @@ class Corrected:
 class Wrong:
     """Hold what the nightly recomputation found: what is stored and what the events give."""
 
+    what: str
     stored: str
     recomputed: str
     found_at: datetime
@@ -333,8 +334,8 @@ def card(door: Reads, actor: Actor, kind: str, subject: str, month: Month, name:
         ).fetchall()
         label = f"{month.month:%Y-%m} {kind} {subject} {name}"
         wrong = connection.execute(
-            "select stored, recomputed, found_at from mismatch where what like 'assessment%%' and subject = any(%s)"
-            " and gone_at is null",
+            "select what, stored, recomputed, found_at from mismatch where what like 'assessment%%' and subject = any(%s)"
+            " and gone_at is null order by what",
             ([label, f"{month.month:%Y-%m}"],),
         ).fetchall()
         checked = connection.execute("select at from follower where name = 'recheck'").fetchone()

@@ -27,6 +27,7 @@ from dispatch.scoring import CARDS, KINDS
 
 REASON_MOST = 500
 ROWS_EXPORTED = 5_000
+SEAL = "assessment.hash"  # what the night found: a card that is not what was sealed
 ASKED = "asked"  # of the session: an appeal or judgement that a dialog asks about
 
 
@@ -66,10 +67,18 @@ def _body(f: Frame, card: Card) -> None:
         sets, listed = {}, True
     adds = card.adds_up and listed
     for wrong in card.wrong:
-        st.error(
-            f._("The night's recomputation differs since {at}: stored {a}, recomputed {b}.").format(
-                at=told.moment(wrong.found_at), a=wrong.stored[:40], b=wrong.recomputed[:40]
+        if wrong.what == SEAL:
+            st.error(
+                f._("The seal does not fit what is stored, since {at}.").format(
+                    at=told.moment(wrong.found_at)
+                )
             )
+            continue
+        st.error(
+            f._(
+                "The night's recomputation differs since {at}: stored {a}, recomputed {b}. It stands on the"
+                " administrators' list; until it is mended, rely on neither."
+            ).format(at=told.moment(wrong.found_at), a=wrong.stored[:40], b=wrong.recomputed[:40])
         )
     if not adds:
         st.error(
@@ -231,9 +240,12 @@ def _part(card: Card) -> str:
 def _pressed(what: str) -> None:
     """Follow a press: another part, an appeal, or a judgement on one."""
     if what.startswith(scorecard.PART):
-        st.query_params["part"] = what.removeprefix(scorecard.PART)
+        part, _mark, label = what.removeprefix(scorecard.PART).partition("~")
+        st.query_params["part"] = part
         for other in ("set", "page"):
             st.query_params.pop(other, None)
+        if label:
+            st.query_params["set"] = label
     elif what.startswith((scorecard.APPEAL, scorecard.JUDGE)):
         kind, _mark, case = what.partition("~")
         st.session_state[ASKED] = (kind, int(case), uuid4().hex)

@@ -18,6 +18,7 @@ Value = str | int | float | Fraction | None
 
 LOWEST_NAMED = 3  # areas of work and places that the sentence names
 HOURS_FROM = 120  # minutes from which a time is shown in hours
+DAYS_FROM = 72 * 60  # and in days
 
 # msgid in English -> Chinese; English is the key itself.
 _CHINESE = {
@@ -139,7 +140,9 @@ def show(kind: Kind, value: Value, lang: str) -> str:
 def _duration(minutes: Fraction, lang: str) -> str:
     if minutes < HOURS_FROM:
         return f"{shown(minutes, lang, 1, percent=False)} {'分' if lang == 'zh' else 'min'}"
-    return f"{shown(minutes / 60, lang, 1, percent=False)} {'时' if lang == 'zh' else 'h'}"
+    if minutes < DAYS_FROM:
+        return f"{shown(minutes / 60, lang, 1, percent=False)} {'时' if lang == 'zh' else 'h'}"
+    return f"{shown(minutes / 1440, lang, 1, percent=False)} {'天' if lang == 'zh' else 'd'}"
 
 
 def _exact(value: Value) -> Fraction:
