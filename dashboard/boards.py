@@ -5,6 +5,7 @@ Pure functions from the picture to markup; every number in it opens its cases.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from math import ceil, cos, floor, log10, radians
 from typing import Any
@@ -247,8 +248,8 @@ def headline(published: Sequence[Published], lang: str, _: Translate) -> Markup:
     parts = [
         markup(
             '<div class="gw-quoted"><h2>'
-            '<span class="gw-stamp">{stamp}</span>{title}</h2>{rows}'
-            '<p class="m">{note}　{period}　{source}</p></div>',
+            '<span class="gw-stamp">{stamp}</span>{title} <span class="m">{note}</span></h2>{rows}'
+            '<p class="m">{period}　{source}</p></div>',
             stamp=_("quoted"), title=_("Published figures"), note=_("not computed here"), rows=joined(quoted),
             period=published[0].period, source=source,
         )
@@ -405,10 +406,10 @@ def stages(found: Sequence[StageTime], lang: str, _: Translate) -> Markup:
     """
     head = markup(
         "<h2>{title} <span class='m' title='{more}'>{note}</span></h2>", title=_("How long each stage takes"),
-        note=_("filled P50, hollow P90, stroke the limit"),
+        note=_("filled P50, hollow P90, strokes the limits"),
         more=_(
-            "Around the clock, suspended time left out; a logarithmic axis. Limits differ by type and severity:"
-            " nine of ten cases have none longer than the stroke."
+            "Around the clock, suspended time left out; a logarithmic axis. Limits differ by type and severity: those"
+            " of eight in ten cases lie between the strokes. Red: more than one in ten passed its own."
         ),
     )  # fmt: skip
     if not found:
@@ -416,7 +417,7 @@ def stages(found: Sequence[StageTime], lang: str, _: Translate) -> Markup:
             "{head}<p class='m'>{t}</p>", head=head,
             t=_("Nothing was timed, or too much: the month’s assessment does it at night."),
         )  # fmt: skip
-    ends = [max(1.0, v) for each in found for v in (each.p50, each.p90, each.limit) if v is not None]
+    ends = [max(1.0, v) for each in found for v in (each.p50, each.p90, *(each.limits or ()))]
     low, high = log10(min(ends) * 0.6), log10(max(ends) * 1.6)
 
     def at(seconds: float) -> str:
@@ -432,12 +433,11 @@ def stages(found: Sequence[StageTime], lang: str, _: Translate) -> Markup:
             name=each.name_in(lang), a=amounts.span(each.p50, _), b=amounts.span(each.p90, _),
             c=amounts.span(each.working_p50, _), d=amounts.span(each.working_p90, _), n=amounts.count(each.n),
         )  # fmt: skip
-        if each.limit is not None:
-            told_all += _("; limit {limit} or less for nine of ten; {late} of {judged} were late").format(
-                limit=amounts.span(each.limit, _),
-                late=amounts.count(each.late),
-                judged=amounts.count(each.judged),
-            )
+        if each.limits is not None:
+            told_all += _("; limits {low} to {high}; {late} of {judged} were late").format(
+                low=amounts.span(each.limits[0], _), high=amounts.span(each.limits[1], _),
+                late=amounts.count(each.late), judged=amounts.count(each.judged),
+            )  # fmt: skip
         rows.append(
             markup(
                 '<tr title="{told}"><td>{name}</td><td class="plot"><div class="gw-mark bare">{lines}'
@@ -445,9 +445,7 @@ def stages(found: Sequence[StageTime], lang: str, _: Translate) -> Markup:
                 '<i style="left:{a}"></i><i class="raw {tone}" style="left:{b}"></i></div></td>'
                 '<td class="r"><b>{p50}</b></td><td class="r {red}">{mark}{p90}</td></tr>',
                 told=told_all, name=each.name_in(lang), lines=lines, a=at(each.p50), b=at(each.p90), tone=tone,
-                limit=""
-                if each.limit is None
-                else markup('<em class="limit" style="left:{x}"></em>', x=at(each.limit)),
+                limit=_strokes(each.limits, at),
                 p50=_time(each.p50, lang), p90=markup("<b>{t}</b>", t=_time(each.p90, lang)) if each.over
                 else _time(each.p90, lang),
                 red="red" if each.over else "", mark=markup('<span class="gw-light red"></span>') if each.over else "",
@@ -460,6 +458,19 @@ def stages(found: Sequence[StageTime], lang: str, _: Translate) -> Markup:
         '<tr><td></td><td><div class="gw-axis">{axis}</div></td><td colspan="2"></td></tr></table>',
         head=head, rows=joined(rows), axis=axis,
     )  # fmt: skip
+
+
+def _strokes(limits: tuple[float, float] | None, at: Callable[[float], str]) -> Markup:
+    """Return the limits as strokes: one where all are alike, else two with a line between them."""
+    if limits is None:
+        return Markup("")
+    low, high = limits
+    strokes = [markup('<em class="limit" style="left:{x}"></em>', x=at(each)) for each in sorted({low, high})]
+    if low < high:
+        strokes.append(
+            markup('<em class="between" style="left:{a};right:calc(100% - {b})"></em>', a=at(low), b=at(high))
+        )
+    return joined(strokes)
 
 
 def _time(seconds: float, lang: str) -> str:
@@ -483,17 +494,18 @@ def lowest(picture: Overview, lang: str, _: Translate) -> Markup:
         markup("{late} {n}", late=_("out of time"), n=opens(missed.cases.key, amounts.count(missed.count))),
     ]
     if found.late.count and found.theme[0] and missed.count > 1:
-        most = _("most in {theme}").format(theme=pick(lang, *found.theme))
+        name, name_en = found.theme
+        most = _("most: {theme}").format(theme=name if lang == "zh" else shorter(lang, name_en))
         parts.append(
             markup("{most} {n}", most=most, n=opens(found.late.cases.key, amounts.count(found.late.count)))
         )
     rings = markup(
-        '<span class="nw"><i class="ring"></i>{t}</span>　',
-        t=_("below usual: {n} days").format(n=found.below),
+        '<span class="nw"><i class="ring"></i>{t}</span>',
+        t=_("days below usual: {n}").format(n=found.below),
     )
     return markup(
-        '<p class="gw-low m2">{rings}{lowest} {parts}</p>', rings=rings if found.below else "",
-        lowest=_("lowest"), parts=joined(parts, "　"),
+        '<p class="gw-low m2">{rings}<span>{lowest} {parts}</span></p>', rings=rings if found.below else "",
+        lowest=_("lowest"), parts=joined(parts, Markup("</span><span>")),
     )  # fmt: skip
 
 
@@ -506,13 +518,13 @@ def late_map(picture: Overview, outline: Outline | None, lang: str, _: Translate
     wide, tall = _MAP
     scale = min(wide / ((east - west) * narrow or 1.0), tall / (north - south or 1.0))
     tall = ceil((north - south) * scale)
-    top = max((1 - v for p in picture.places if (v := known(p.on_time.value)) is not None), default=0.0)
+    edges = _quarters([1 - v for p in picture.places if (v := known(p.on_time.value)) is not None and v < 1])
     drawn = []
     for place in picture.places:
         value = known(place.on_time.value)
         late = None if value is None else 1 - value
-        # The lightest step is for none late at all; the rest share what there is.
-        step = 0 if not late or not top else 1 + min(3, int(late / top * 4))
+        # The lightest step is for none late at all; a quarter of the rest each has one of the others.
+        step = 0 if not late else 1 + bisect_left(edges, late)
         missed = place.on_time.missed
         base = place.on_time.base.count if place.on_time.base is not None else 0
         path = " ".join(
@@ -536,7 +548,7 @@ def late_map(picture: Overview, outline: Outline | None, lang: str, _: Translate
         markup('<span><i style="background:{c}"></i>{t}</span>', c=colour, t=text)
         for colour, text in zip(
             _RAMP,
-            ["0%", *(f"≤ {amounts.rate(top * n / 4, _)}" for n in range(1, 5))] if top else ["0%"],
+            ["0%", *(f"≤ {amounts.rate(edge, _)}" for edge in edges)],
             strict=False,
         )
     ]
@@ -545,6 +557,12 @@ def late_map(picture: Overview, outline: Outline | None, lang: str, _: Translate
         '<div class="gw-legend">{marks}</div>',
         wide=wide, tall=tall, drawn=joined(drawn), marks=joined(marks),
     )  # fmt: skip
+
+
+def _quarters(values: Sequence[float]) -> list[float]:
+    """Return the upper edges of the quarters of some values, in order; fewer where quarters are alike."""
+    ordered = sorted(values)
+    return sorted({ordered[-(-n * len(ordered) // 4) - 1] for n in range(1, 5)}) if ordered else []
 
 
 def known(value: Any) -> float | None:

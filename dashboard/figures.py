@@ -106,14 +106,16 @@ def trend(days: Sequence[Day], words: Mapping[str, str], height: int = 212) -> F
     layout["xaxis"] |= {"type": "date", "tickformat": "%m-%d", "nticks": 7, "showgrid": False}
     layout["margin"]["r"] = 12 + max((_wide(words[name]) for name in words), default=0)
     notes = _named_lines(days, words, (high_end - low_end) * 17 / max(1, height - 32))
+    rates = [each.value for each in days if each.value is not None]
+    middle = sum(rates) / max(1, len(rates))
     notes += [
         {
             "x": each.day.isoformat(), "y": each.value, "text": each.label, "showarrow": False,
-            "font": {"size": 13, "color": INK}, "yshift": -14 if low else 14,
+            "font": {"size": 13, "color": INK}, "yshift": -14 if each.value < middle else 14,
             # At either end of the axis there is room on one side only.
             "xanchor": "left" if n < len(days) / 6 else "right" if n > len(days) * 5 / 6 else "center",
         }
-        for n, (each, low) in enumerate(zip(days, below, strict=True))
+        for n, each in enumerate(days)
         if each.label and each.value is not None
     ]  # fmt: skip
     return {"data": data, "layout": layout | {"annotations": notes}}

@@ -355,9 +355,9 @@ class Step:
 class StageTime:
     """Hold how long one clock was awaited over n cases: nearest-rank P50 and P90, in seconds.
 
-    Around the clock and in working time, suspended time left out. `limit` is the P90 of the limits that the cases
-    had, around the clock: nine of ten have none longer, so where nobody was late it is never below `p90`. Of the
-    clocks that were met or passed, `judged`, so many were `late`.
+    Around the clock and in working time, suspended time left out. `limits` are the P10 and P90 of the limits that
+    the cases had, around the clock; None where there are none. Of the clocks that were met or passed, `judged`, so
+    many were `late`.
     """
 
     stage: str
@@ -366,7 +366,7 @@ class StageTime:
     p90: float
     working_p50: float
     working_p90: float
-    limit: float | None = None
+    limits: tuple[float, float] | None = None
     judged: int = 0
     late: int = 0
 
@@ -769,14 +769,14 @@ class _Reader:
         return tuple(replace(each, **limits.get(each.stage, {})) for each in times)
 
     def _limits(self) -> dict[str, dict[str, Any]]:
-        """Return clock -> the P90 of its limits, and how many of those met or passed were late."""
+        """Return clock -> P10 and P90 of its limits, and how many of those met or passed were late."""
         rows = self.cursor.execute(
             "with own as materialized (select i.id, i.clocks from incident i where i.reported_at >= %(begin)s"
             "  and i.reported_at < %(end)s and i.area_code like %(area)s), every as ("
             " select k.kind, own.clocks -> k.kind as clock from own, unnest(%(own)s::text[]) k(kind) union all"
             " select k.kind, a.clocks -> k.kind from own join assignment a on a.incident_id = own.id"
             "  and a.role = 'lead', unnest(%(parts)s::text[]) k(kind))"
-            " select kind, percentile_disc(0.9) within group (order by"
+            " select kind, percentile_disc(array[0.1, 0.9]) within group (order by"
             "  extract(epoch from (clock ->> 'due')::timestamptz - (clock ->> 'since')::timestamptz)::float8),"
             " count(*) filter (where clock ->> 'ended' is not null or clock ->> 'state' = 'breached'),"
             " count(*) filter (where clock ->> 'state' = 'breached')"
@@ -790,7 +790,10 @@ class _Reader:
                 "parts": list(OF_ASSIGNMENT),
             },
         ).fetchall()
-        return {kind: {"limit": limit, "judged": n, "late": late} for kind, limit, n, late in rows}
+        return {
+            kind: {"limits": tuple(limits) if limits is not None else None, "judged": n, "late": late}
+            for kind, limits, n, late in rows
+        }
 
     def times(self, whole: Counts) -> tuple[StageTime, ...]:
         """Time each stage case by case from the stretches of responsibility; nothing where that is too much."""
