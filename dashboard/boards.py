@@ -250,7 +250,7 @@ def headline(published: Sequence[Published], lang: str, _: Translate) -> Markup:
             '<div class="gw-quoted"><h2>'
             '<span class="gw-stamp">{stamp}</span>{title} <span class="m">{note}</span></h2>{rows}'
             '<p class="m">{period}　{source}</p></div>',
-            stamp=_("quoted"), title=_("Published figures"), note=_("not computed here"), rows=joined(quoted),
+            stamp=_("quoted"), title=_("Published figures"), note=_("not computed"), rows=joined(quoted),
             period=published[0].period, source=source,
         )
     ]  # fmt: skip

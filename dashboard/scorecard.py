@@ -270,9 +270,10 @@ def standing(card: Card, sums: bool, _: Translate) -> Markup:
         (
             _("Checked by night"),
             markup('<b class="red">{t}</b>', t=_("differs")) if card.wrong
-            else _("once frozen") if not card.month.frozen
-            else f"{told.moment(card.checked_at)} {_('agrees')}" if card.checked_at is not None
-            else _("first tonight"),
+            # What was assessed since the last night is looked at in the next.
+            else f"{told.moment(card.checked_at)} {_('agrees')}"
+            if card.checked_at is not None and card.checked_at >= card.month.as_of
+            else _("tonight"),
         ),
         (_("Sums"), _("parts and cases add up") if sums else markup('<b class="red">{t}</b>', t=_("do not add up"))),
     ]  # fmt: skip

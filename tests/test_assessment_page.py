@@ -353,13 +353,13 @@ def test_one_without_its_like_has_no_place_among_them(door: Reads) -> None:
 
 def test_the_card_says_when_the_night_looks_at_it(door: Reads) -> None:
     found = replace(card(door, "city", CITY), checked_at=None)
-    assert "今夜首次" in scorecard.standing(found, True, ZH)
-    checked = replace(found, checked_at=UNTIL)
+    assert "今夜复算" in scorecard.standing(found, True, ZH)
+    checked = replace(found, checked_at=found.month.as_of + timedelta(hours=2))
     assert "一致" in scorecard.standing(checked, True, ZH)
-    # A month that still moves is not recomputed, whatever the night found of others.
-    moving = replace(checked, month=replace(found.month, frozen=False))
-    assert "冻结后" in scorecard.standing(moving, True, ZH)
-    assert "一致" not in scorecard.standing(moving, True, ZH)
+    # What was assessed after the last night was not yet looked at, whatever that night found.
+    newer = replace(checked, month=replace(found.month, as_of=found.month.as_of + timedelta(days=1)))
+    assert "今夜复算" in scorecard.standing(newer, True, ZH)
+    assert "一致" not in scorecard.standing(newer, True, ZH)
 
 
 def test_what_the_night_found_stands_on_the_card_with_both_numbers(

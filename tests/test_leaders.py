@@ -241,6 +241,19 @@ def test_a_stage_is_red_only_where_more_than_one_in_ten_was_late(door: Reads) ->
     assert "没有可计时的" in boards.stages([], "zh", ZH)
 
 
+def test_one_bad_place_does_not_pale_the_map(door: Reads) -> None:
+    assert boards._quarters([]) == []
+    assert boards._quarters([0.01, 0.02, 0.03, 0.43]) == [0.01, 0.02, 0.03, 0.43]
+    assert boards._quarters([0.02, 0.02]) == [0.02]
+    found = picture(door)
+    shapes = reading.outline(door, LEADER, CITY, 3)
+    html = boards.late_map(found, shapes, "zh", ZH)
+    fills = re.findall(r'<path d="[^"]*" fill="(#\w+)"', html)
+    assert len(fills) == len(found.places)
+    late = [p for p in found.places if p.on_time.missed is not None and p.on_time.missed.count]
+    assert sum(fill in boards._RAMP[1:] for fill in fills) == len(late)
+
+
 def test_the_lowest_day_is_named_with_its_cases(door: Reads) -> None:
     found = picture(door)
     low = found.lowest
