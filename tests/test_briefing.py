@@ -186,6 +186,13 @@ def test_the_sentence_on_top_is_made_from_the_same_rows(may: Overview) -> None:
     size = shown(Fraction(500, on_time.now.base.count), "zh", 1, percent=False)
     assert f"比上月升 {size} 个百分点" in words.sentence(better, "zh")
     assert f"{size} points more than the month before" in words.sentence(better, "en")
+    # What is shown as no change is said to be none.
+    nearly = replace(
+        on_time, before=replace(on_time.now, n=on_time.now.n - Fraction(on_time.now.base.count, 5000))
+    )
+    level = replace(may, figures=tuple(nearly if f.name == "on_time" else f for f in may.figures))
+    assert "与上月持平" in words.sentence(level, "zh")
+    assert "as in the month before" in words.sentence(level, "en")
 
 
 def test_what_is_compared_opens_the_cases_it_is_compared_with(may: Overview) -> None:

@@ -254,11 +254,12 @@ def sentence(picture: Overview, lang: str) -> str:
 
 def _moved(against: str, value: Fraction, cases: CaseSet, kind: str, lang: str) -> Clause:
     size = shown(abs(value) * 100, lang, 1, percent=False)
+    same = not size.strip("0.")  # a change that is shown as none is none
     if lang == "zh":
-        text = f"比{against}{'升' if value > 0 else '降'} {size} 个百分点" if value else f"与{against}持平"
+        text = f"与{against}持平" if same else f"比{against}{'升' if value > 0 else '降'} {size} 个百分点"
         return Clause(text, cases)
     than = "a year ago" if against == "去年同期" else f"the {kind} before"
-    text = f"{size} points {'more' if value > 0 else 'less'} than {than}" if value else f"as in {than}"
+    text = f"as in {than}" if same else f"{size} points {'more' if value > 0 else 'less'} than {than}"
     return Clause(text, cases)
 
 
