@@ -33,6 +33,7 @@ from models.servers import addresses, psycopg_dsn
 # More changes than this since the last look are read as a whole new picture instead.
 CHANGES_LIMIT = 20_000
 PAGE_ROWS = 100
+WHISTLED_LIMIT = 5_000
 YELLOW_ROWS, YELLOW_LOOKS = 1_000, 20  # rows read at a time for those near their limit, and how often
 CONNECTIONS = 8  # kept open between uses; more are opened when needed and closed after
 STATEMENT_TIMEOUT_S = 20
@@ -94,6 +95,7 @@ class Directory:
     calendar: Calendar
     # Names of the people who act, by login.
     people: dict[str, str] = field(default_factory=dict)
+    trades: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -106,6 +108,7 @@ class Part:
     sent_at: datetime
     clocks: dict[str, Clock]
     state: str = "sent"
+    blown: str = ""  # the kind of a whistle that somebody blew: hard | joint | emergency
 
 
 @dataclass(slots=True)
@@ -152,6 +155,19 @@ class Raised:
     verb: str
     at: datetime
     level: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Whistled:
+    """A whistle of late: whether it was answered, when its unit was on site, and whether that was in time."""
+
+    area_code: str
+    category: str
+    team_id: int
+    sent_at: datetime
+    answered: bool
+    arrived_at: datetime | None
+    in_time: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +277,7 @@ _LIVE_COLUMNS = (
     " i.paused_why, coalesce((i.facts->>'returns')::int, 0),"
     " coalesce(jsonb_typeof(i.facts->'extension_asked') = 'object', false), i.seq, i.last_actor, i.clocks::text,"
     " (select json_agg(json_build_object('team_id', a.team_id, 'role', a.role, 'kind', a.kind, 'sent_at', a.sent_at,"
-    " 'clocks', a.clocks, 'state', a.state))::text"
+    " 'clocks', a.clocks, 'state', a.state, 'blown', coalesce(a.facts->>'whistle_kind', '')))::text"
     "  from assignment a where a.incident_id = i.id and a.state in ('review', 'sent', 'picked_up', 'on_site'))"
 )
 _PAST = (
@@ -330,8 +346,9 @@ class Reads:
             law = self._law(connection)
         heads = {(area, kind): n for area, kind, n in workers}
         outlined = bool(schematic and schematic[0])
+        trades = {trade: (name, name_en) for trade, (name, name_en, _) in law.trades.items()}
         return Directory(
-            by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar, dict(people)
+            by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar, dict(people), trades
         )
 
     def snapshot(self, midnight: datetime, days_back: int = 7) -> Snapshot:
@@ -392,6 +409,35 @@ class Reads:
                 (since,),
             ).fetchall()
         return {area: (good, base) for area, good, base in rows}
+
+    def late(self, since: datetime) -> dict[str, dict[str, int]]:
+        """Return area code -> area of work (01..10) -> disposed past their limit since an instant."""
+        found: dict[str, dict[str, int]] = {}
+        with self.look() as connection:
+            rows = connection.execute(
+                "select i.area_code, c.theme, count(*) from incident i join category c on c.code = i.category"
+                " where i.disposed_at >= %s and not i.disposed_on_time group by 1, 2",
+                (since,),
+            )
+            for area, theme, n in rows:
+                found.setdefault(area, {})[theme] = n
+        return found
+
+    def whistled(self, since: datetime) -> list[Whistled]:
+        """Return whistles that were sent since an instant, the latest first, at most `WHISTLED_LIMIT`."""
+        with self.look() as connection:
+            return [
+                Whistled(*row)
+                for row in connection.execute(
+                    "select i.area_code, i.category, a.team_id, a.sent_at,"
+                    " a.clocks->'pick_up'->>'ended' is not null, (a.clocks->'arrive'->>'ended')::timestamptz,"
+                    " coalesce(a.clocks->'arrive'->>'state' = 'met', false)"
+                    " from assignment a join incident i on i.id = a.incident_id"
+                    " where a.kind = 'whistle' and a.state not in ('review', 'refused') and a.sent_at >= %s"
+                    " order by a.sent_at desc, a.id limit %s",
+                    (since, WHISTLED_LIMIT),
+                )
+            ]
 
     def shapes(self, area_code: str, level: int) -> list[tuple[Area, bytes]]:
         """Return the areas of one level inside an area with their outlines as WKB, ordered by code."""

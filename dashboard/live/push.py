@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from dashboard.data import Changes, Directory, PastRow, Reads
 from dashboard.live.desk import DeskLine
 from dashboard.live.picture import ZONE, Picture, midnight
-from dashboard.live.tiles import Minute, tiles
+from dashboard.live.tiles import WHISTLED_SPAN, Minute, tiles
 
 CHANNEL = "gridwhistle:changed"
 GATHER_EVERY_S = 0.1  # at most this often, however often the stream nudges
@@ -316,7 +316,9 @@ class Live:
 
     def _look_around(self, directory: Directory, now: datetime, before: Minute | None) -> Minute:
         month = midnight(now).astimezone(ZONE).replace(day=1).astimezone(UTC)
-        return Minute.of(directory, self._reads.disposals(month), now, before)
+        reads = self._reads
+        whistled = reads.whistled(now - WHISTLED_SPAN)
+        return Minute.of(directory, reads.disposals(month), now, before, reads.late(month), whistled)
 
     def _push(self) -> bool:
         """Send what changed to every area that is looked at; tell whether some area must wait for its turn."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from dashboard.data import Area, Directory, LiveRow
+from dashboard.data import Area, Directory, LiveRow, Whistled
 from dashboard.live.picture import (
     ESCALATED,
     OPEN,
@@ -37,6 +38,8 @@ from dispatch.rules.escalation import next_step
 LIVE_PERIOD_MS, MINUTE_PERIOD_MS = 15_000, 150_000
 RANK_ROWS = 3
 RANK_BASE = 5  # a rate over fewer cases is not ranked
+WHISTLED_SPAN = timedelta(hours=24)  # whistles of late: at night "today" would know none
+WHISTLED_ROWS = 3
 BRIEF = 8  # characters that the name of a type may have on a wall before it is cut at a stop
 THEMES = tuple(f"{n:02}" for n in range(1, 11))
 
@@ -44,6 +47,16 @@ THEMES = tuple(f"{n:02}" for n in range(1, 11))
 _PLAIN_CELL = str.maketrans({"第": "", "（": " ", "）": ""})
 
 _encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Lately:
+    """How an area's whistles of late went: sent, answered, on site in time, and the last ones that arrived."""
+
+    sent: int = 0
+    answered: int = 0
+    in_time: int = 0
+    last: list[Whistled] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -56,6 +69,8 @@ class Minute:
     teams: dict[str, list[int]] = field(default_factory=dict)
     cells: dict[str, list[int]] = field(default_factory=dict)
     children: dict[str, list[Area]] = field(default_factory=dict)
+    late: dict[str, dict[str, int]] = field(default_factory=dict)
+    lately: dict[str, Lately] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -64,13 +79,27 @@ class Minute:
         disposals: dict[str, tuple[int, int]],
         at: datetime,
         before: Minute | None = None,
+        late: dict[str, dict[str, int]] | None = None,
+        whistled: Iterable[Whistled] = (),
     ) -> Minute:
         """Sum people, teams and disposals up the tree, and areas too unless `before` did that for the same ones."""
         done: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         workers: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         teams: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        cells: dict[str, list[int]] = defaultdict(lambda: [0] * 7)
-        children: dict[str, list[Area]] = defaultdict(list)
+        causes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        lately: dict[str, Lately] = defaultdict(Lately)
+        for code, themes in (late or {}).items():
+            for area in ancestors(code):
+                for theme, n in themes.items():
+                    causes[area][theme] += n
+        for whistle in whistled:
+            for area in ancestors(whistle.area_code):
+                own = lately[area]
+                own.sent += 1
+                own.answered += whistle.answered
+                own.in_time += whistle.in_time
+                if whistle.arrived_at is not None and len(own.last) < WHISTLED_ROWS:
+                    own.last.append(whistle)
         for code, (good, base) in disposals.items():
             for area in ancestors(code):
                 done[area][0] += good
@@ -83,15 +112,26 @@ class Minute:
                 teams[area][0] += team.state == "available" and team.load < team.capacity
                 teams[area][1] += 1
         if before is not None:
-            return cls(at, dict(done), _plain(workers), dict(teams), before.cells, before.children)
-        for each in directory.areas.values():
-            above = each.code
-            while (up := parent_of(above)) is not None:
-                cells[up][each.level] += 1
-                above = up
-            if each.parent is not None:
-                children[each.parent].append(each)
-        return cls(at, dict(done), _plain(workers), dict(teams), dict(cells), dict(children))
+            cells, children = before.cells, before.children
+        else:
+            cells, children = _grown(directory)
+        return cls(
+            at, dict(done), _plain(workers), dict(teams), cells, children, _plain(causes), dict(lately)
+        )
+
+
+def _grown(directory: Directory) -> tuple[dict[str, list[int]], dict[str, list[Area]]]:
+    """Return how many areas of each level lie inside an area, and its children."""
+    cells: dict[str, list[int]] = defaultdict(lambda: [0] * 7)
+    children: dict[str, list[Area]] = defaultdict(list)
+    for each in directory.areas.values():
+        above = each.code
+        while (up := parent_of(above)) is not None:
+            cells[up][each.level] += 1
+            above = up
+        if each.parent is not None:
+            children[each.parent].append(each)
+    return dict(cells), dict(children)
 
 
 def _plain(nested: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
@@ -197,7 +237,7 @@ class _Teller:
                 rows.append((-good / base, -base, area, good, base))
         rows.sort(key=lambda row: (row[0], row[1], row[2].code))
         told = [
-            [place + 1, area.code, self.short(area), good, base]
+            [place + 1, area.code, self.short(area), good, base, self.cause(area.code)]
             for place, (_, _, area, good, base) in enumerate(rows)
         ]
         cut = told if len(told) <= 2 * RANK_ROWS else [*told[:RANK_ROWS], *told[-RANK_ROWS:]]
@@ -206,6 +246,15 @@ class _Teller:
             Level(min(levels)) if levels else Level.TOWN, self.t("Grids")
         )
         return {"at": _ms(self.minute.at), "rows": cut, "all": len(told), "who": who}
+
+    def cause(self, code: str) -> list[Any] | None:
+        """Return what an area's late disposals of the month were about most, in its wordings, and how many."""
+        late = self.minute.late.get(code)
+        if not late:
+            return None
+        theme, n = min(late.items(), key=lambda each: (-each[1], each[0]))
+        names = self.picture.directory.themes.get(theme)
+        return None if names is None else [self.wordings(*names), n]
 
     def duty(self) -> dict[str, Any]:
         workers = self.minute.workers.get(self.code, {})
@@ -264,9 +313,44 @@ class _Teller:
                     "answer": _ms(answer.due) if answer is not None and answer.awaited else None,
                     "arrive": _ms(arrive.due) if arrive is not None else None,
                     "to": self.team(part.team_id),
+                    "kind": self.blown(part.blown),
                 }
             )
-        return {"all": self.counts[WHISTLES], "over": self.counts[WHISTLES_OVER], "rows": rows}
+        return {
+            "all": self.counts[WHISTLES],
+            "over": self.counts[WHISTLES_OVER],
+            "rows": rows,
+            "lately": self.lately(),
+        }
+
+    def lately(self) -> dict[str, Any]:
+        """Return how the last day's whistles went, for the room that those which wait leave."""
+        own = self.minute.lately.get(self.code) or Lately()
+        last = []
+        for each in own.last:
+            kind = self.picture.directory.types.get(each.category)
+            assert each.arrived_at is not None
+            took = each.arrived_at - each.sent_at
+            last.append(
+                {
+                    "at": _ms(each.arrived_at),
+                    "took": round(took.total_seconds() / 60),
+                    "in_time": each.in_time,
+                    "type": self.wordings(kind.name, kind.name_en) if kind is not None else [each.category],
+                    "place": self.place(each.area_code),
+                    "to": self.team(each.team_id),
+                }
+            )
+        return {"sent": own.sent, "answered": own.answered, "in_time": own.in_time, "last": last}
+
+    def blown(self, kind: str) -> list[str]:
+        """Return the wordings of a whistle's kind; one that the type of incident blew by itself has none."""
+        kinds = {
+            "hard": self.t("hard problem"),
+            "joint": self.t("joint enforcement"),
+            "emergency": self.t("emergency"),
+        }
+        return list(dict.fromkeys((word, shorter(self.lang, word)))) if (word := kinds.get(kind)) else []
 
     def raised(self) -> dict[str, Any]:
         rows = []
@@ -298,9 +382,6 @@ class _Teller:
     def line(self, row: LiveRow) -> dict[str, Any]:
         """Return what every list says of an incident: which, what, where, whose step and in whose hands."""
         codes = ancestors(row.area_code)
-        place = [c for c in codes if level_of(c) in (Level.TOWN, Level.VILLAGE)]
-        if self.level >= Level.TOWN:
-            place = [c for c in place if level_of(c) > self.level] or place[:1]
         kind = self.picture.directory.types.get(row.category)
         point = self.picture.directory.areas.get(row.area_code)
         if point is None or point.lon is None:
@@ -311,7 +392,7 @@ class _Teller:
             "id": str(row.id),
             "sev": row.severity,
             "type": self.wordings(kind.name, kind.name_en) if kind is not None else [row.category],
-            "place": [self.name(c) for c in reversed(place)],
+            "place": self.place(row.area_code),
             "step": clock_name(row.awaits, self.lang) if row.awaits else "",
             "holder": self.holder(row.holder),
             "up": raised,
@@ -319,6 +400,13 @@ class _Teller:
             "lon": lon,
             "lat": lat,
         }
+
+    def place(self, code: str) -> list[str]:
+        """Return the names of a place from town down, inside a town's own wall from below it."""
+        place = [c for c in ancestors(code) if level_of(c) in (Level.TOWN, Level.VILLAGE)]
+        if self.level >= Level.TOWN:
+            place = [c for c in place if level_of(c) > self.level] or place[:1]
+        return [self.name(c) for c in reversed(place)]
 
     def wordings(self, zh: str, en: str) -> list[str]:
         """Return a name in full, then its first words, then its short wording: a wall shows what fits, uncut."""
@@ -348,11 +436,17 @@ class _Teller:
             return [name]
         place = self.name(area.code)
         trade = name[len(place) :].strip() if name.startswith(place) else name
+        named = self.picture.directory.trades.get(team.trade)
+        last = trade if named is None else shorter(self.lang, pick(self.lang, *named))
         if self.lang == "zh":
-            return list(dict.fromkeys((name, trade)))
+            return list(dict.fromkeys((name, trade, last)))
+        if trade == name:
+            return list(dict.fromkeys((name, shorter(self.lang, name), last)))
         brief = shorter(self.lang, trade)
         return list(
-            dict.fromkeys((name, f"{place} {brief}", f"{place.rpartition(' ')[0] or place} {brief}", brief))
+            dict.fromkeys(
+                (name, f"{place} {brief}", f"{place.rpartition(' ')[0] or place} {brief}", brief, last)
+            )
         )
 
     def happened(self, row: LiveRow) -> str:

@@ -48,7 +48,7 @@ def sentences() -> list[str]:
     script = (FOLDER / "wall.js").read_text(encoding="utf-8")
     found = {a or b for a, b in _SENTENCE.findall(script)}
     # Chosen by number or condition in the script.
-    found |= {"extreme", "urgent", "pressing", "ordinary", "already with the city", "already with the county"}
+    found |= {"extreme", "urgent", "pressing", "ordinary", "with the city", "with the county"}
     return sorted(found)
 
 

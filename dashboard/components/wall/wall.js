@@ -8,7 +8,10 @@ const SILENT_MS = 20000; // no word from the server for so long: connect anew
 const RETRY_FIRST_MS = 1000, RETRY_LONGEST_MS = 30000;
 const SETTLE_MS = 15000; // how often wordings are chosen anew
 const VIEW_BACK_MS = 120000; // a moved map goes back by itself
+const NARROW = 0.78, NARROWEST = 0.5; // how much narrower a line is set than its type, gladly and at the very most
 const NAMES = 12; // of areas without a mark, the worst first
+// Where a mark may stand, in its own widths from its place, the nearest first: nine may share one village.
+const SPOTS = [...Array(49).keys()].map((n) => [(n % 7) - 3, Math.floor(n / 7) - 3]).sort((a, b) => Math.hypot(...a) - Math.hypot(...b));
 const ZONE = "Asia/Shanghai";
 const NOW = { OPEN: 0, RED: 1, YELLOW: 2, REPORTED: 3, CLOSED: 4, DISPOSED: 5, ON_TIME: 6, MEDIATED: 7, SETTLED: 8, RATED: 9, PLEASED: 10 };
 
@@ -35,21 +38,41 @@ const fit = (...wordings) => {
   return `<span class="fit" data-fit="${esc(JSON.stringify(texts))}">${esc(texts[0])}</span>`;
 };
 
-/** Let every line of a tile choose the fullest wording that fits: the last thing of a line gives way first. */
+/**
+ * Let every line of a tile choose the fullest wordings that fit. Where the shortest are too long it is set narrower,
+ * then in the smallest type, then with fewer words (an empty wording), and never cut.
+ */
 function settle(body) {
   for (const line of body.querySelectorAll(".fits")) {
+    Object.assign(line.style, { transform: "", width: "", maxWidth: "", marginRight: "", flexShrink: "" });
+    line.classList.remove("tight");
     const places = [...line.querySelectorAll("[data-fit]")].map((element) => [element, JSON.parse(element.dataset.fit), 0]);
-    const over = () => line.scrollWidth > line.clientWidth;
+    const over = () => line.scrollWidth > line.clientWidth, part = () => (line.clientWidth - 1) / line.scrollWidth;
+    const shorten = (empty) => {
+      for (let turn = 0; over() && turn < 12; turn += 1) {
+        // The wording that loses least: of those left, the longest one is shortened.
+        const next = places.filter(([, texts, n]) => n + 1 < texts.length && (empty || texts[n + 1])).sort((a, b) => b[1][b[2]].length - a[1][a[2]].length)[0];
+        if (!next) return;
+        next[2] += 1;
+        next[0].textContent = next[1][next[2]];
+      }
+    };
     for (const [element, texts] of places) element.textContent = texts[0];
-    for (let turn = 0; over() && turn < 12; turn += 1) {
-      // The wording that loses least: of those left, the longest one is shortened.
-      const next = places.filter(([, texts, n]) => n + 1 < texts.length).sort((a, b) => b[1][b[2]].length - a[1][a[2]].length)[0];
-      if (!next) break;
-      next[2] += 1;
-      next[0].textContent = next[1][next[2]];
-    }
+    shorten(false);
+    if (over() && part() < NARROW) line.classList.add("tight");
+    if (over() && part() < NARROW) shorten(true);
+    if (!over()) continue;
+    const room = line.clientWidth, wide = room / Math.max(NARROWEST, part());
+    Object.assign(line.style, { width: `${wide}px`, maxWidth: "none", marginRight: `${room - wide}px`, flexShrink: "0", transform: `scaleX(${room / wide})` });
+  }
+  for (const value of body.querySelectorAll(".v")) {
+    value.classList.remove("bare");
+    value.classList.toggle("bare", value.scrollWidth > value.clientWidth);
   }
 }
+
+/** A word of a header that goes first where there is little room. */
+const whole = (word) => `<span class="whole">${esc(word)} </span>`;
 
 const signed = (n, digits = 0) => (n > 0 ? "+" : n < 0 ? "−" : "±") + Math.abs(n).toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 const rampOf = ([red, open]) => (!red || !open ? 0 : 1 + STEPS.slice(1).filter((step) => (red / open) * 100 > step).length);
@@ -91,7 +114,7 @@ class Wall {
     this.onClick = (event) => this.clicked(event.target.closest?.("[data-go]"));
     this.onKey = (event) => { if (event.key === "Enter") this.clicked(event.target.closest?.("[data-go]")); };
     this.onPop = () => this.open(new URLSearchParams(location.search).get("area") || this.data.area, false);
-    this.onResize = () => this.map.fit();
+    this.onResize = () => { this.settle(); this.ages(); this.map.fit(); };
     this.root.addEventListener("click", this.onClick);
     this.root.addEventListener("keydown", this.onKey);
     window.addEventListener("popstate", this.onPop);
@@ -148,9 +171,29 @@ class Wall {
     const stop = new AbortController();
     try {
       const { status } = await fetch(url, { signal: stop.signal });
+      // Whoever may not see a place keeps nothing of it on the screen.
+      if (status === 403 || status === 404) this.clear();
       const reason = { 403: this.t("This wall needs a key that opens its area: add &key= to the address."), 404: this.t("There is no such area."), 503: this.t("The city is not loaded yet.") }[status];
       if (reason && this.n === null) this.root.querySelector(".unit").textContent = reason;
     } catch { /* It does not answer at all; the age of every tile says so. */ } finally { stop.abort(); }
+  }
+
+  /** Forget what was shown. */
+  clear() {
+    this.tiles = {};
+    this.at = 0;
+    this.n = null;
+    for (const part of this.boxes.values()) {
+      if (part.body) part.body.innerHTML = part.shown = "";
+      if (part.small?.dataset.small === "live") part.small.textContent = "";
+      part.tile.classList.remove("stale");
+    }
+    for (const selector of [".crumbs", ".scale", ".over"]) this.root.querySelector(selector).innerHTML = "";
+    this.map.drop();
+    this.map.code = null;
+    this.map.box.innerHTML = "";
+    document.title = this.t("Gridwhistle");
+    this.ages();
   }
 
   later() {
@@ -183,6 +226,7 @@ class Wall {
   /** Choose wordings once the countdowns beside them stand; they grow with the hours, so now and then again. */
   settle() {
     this.settled = Date.now();
+    settle(this.root.querySelector("header"));
     for (const { body } of this.boxes.values()) if (body) settle(body);
   }
 
@@ -220,17 +264,32 @@ class Wall {
     for (const [name, part] of this.boxes) {
       const tile = this.tiles[name], own = Array.isArray(tile) ? undefined : tile?.at, at = own ?? this.at;
       if (!part.beat) continue;
-      if (!at || !periods) { part.beat.innerHTML = `<i class="lt n"></i> ${esc(this.t("waiting for data"))}`; continue; }
+      if (!at || !periods) { part.beat.innerHTML = `<i class="lt n"></i> <em>${esc(this.t("waiting for data"))}</em>`; this.trim(part); continue; }
       const age = Math.max(0, now - at), stale = age > (own ? periods.minute : periods.live);
       part.tile.classList.toggle("stale", stale);
       const s = Math.floor(age / 1000), m = Math.floor(s / 60), h = Math.floor(m / 60);
       const text = stale
-        ? `${this.t("stopped for")} ${h ? `${h} ${this.t("h")} ` : ""}${m ? `${m % 60} ${this.t("min")} ` : ""}${h ? "" : `${s % 60} ${this.t("s")}`}`
+        ? `${h ? `${h} ${this.t("h")} ` : ""}${m ? `${m % 60} ${this.t("min")} ` : ""}${h ? "" : `${s % 60} ${this.t("s")}`}`.trim()
         : s < 60 ? `${s} ${this.t("s")}` : `${m} ${this.t("min")}`;
       part.beat.innerHTML = stale
-        ? `<i class="lt n" role="img" aria-label="${esc(this.t("stopped"))}"></i> <b>${esc(text)}</b> ${hhmmss(at)}`
+        ? `<i class="lt n" role="img" aria-label="${esc(this.t("stopped"))}"></i> <b><em>${esc(this.t("stopped for"))} </em>${esc(text)}</b> ${hhmmss(at)}`
         : `${hhmmss(at)} <i class="lt g" role="img" aria-label="${esc(this.t("heartbeat normal"))}"></i> ${esc(text)}`;
+      this.trim(part);
     }
+  }
+
+  /** Let a header that is too long say its remark in short, then its age without the word, then no remark. */
+  trim(part) {
+    const line = part.tile.querySelector("h2");
+    // Digits are all alike wide: as long as the lengths stay, so does the choice.
+    const long = `${line.textContent.length} ${part.tile.className} ${line.clientWidth} ${part.title?.textContent}`;
+    if (!part.small || part.long === long) return;
+    line.className = "";
+    for (const step of ["brief", "terse", "bare"]) {
+      if (line.scrollWidth <= line.clientWidth) break;
+      line.classList.add(step);
+    }
+    part.long = long;
   }
 
   /** Let countdowns and bars run. */
@@ -242,7 +301,7 @@ class Wall {
       element.innerHTML = `<i>${esc(word)}</i>${span(now - due, words, element.dataset.long)}`;
     }
     for (const element of this.root.querySelectorAll("[data-up]")) {
-      const to = element.dataset.level === "1" ? this.t("goes up to the city in {time}") : this.t("goes up to the county in {time}");
+      const to = element.dataset.level === "1" ? this.t("to the city in {time}") : this.t("to the county in {time}");
       element.textContent = to.replace("{time}", span(Math.max(0, Number(element.dataset.up) - now), words));
     }
     for (const row of this.root.querySelectorAll("[data-sent]")) {
@@ -259,11 +318,11 @@ class Wall {
   frame() {
     const t = (text) => esc(this.t(text));
     const tile = (name, title, body, small = "") =>
-      `<section class="tile tile-${name}" data-tile="${name}"><h2><span data-title>${title}</span> <small data-small>${small}</small><span class="beat"></span></h2>${body}</section>`;
+      `<section class="tile tile-${name}" data-tile="${name}"><h2><span data-title>${title}</span> <small data-small="${small ? "" : "live"}">${small}</small><span class="beat"></span></h2>${body}</section>`;
     return `<main class="gw-wall" data-theme="dark" lang="${esc(this.data.lang)}"><div class="stage">
-<header><svg class="mark" viewBox="0 0 36 36" aria-hidden="true"><g fill="none" stroke="var(--ink-2)" stroke-width="2"><path d="M2 2h32v32H2zM2 13h32M2 23h32M13 2v32M23 2v32"/></g><path d="M13 13h10v10H13z" fill="var(--ink)"/></svg><h1>${t("Gridwhistle")}</h1><span class="unit"></span><nav class="crumbs"></nav><span class="scale"></span>
-<span class="push"></span><span class="tag demo" hidden>${t("Demo data")}</span><span class="date"></span><span class="clock">--:--:--</span></header>
-<section class="col left">${tile("six", t("Today at a glance"), '<ul class="six" data-body></ul>')}${tile("rank", t("On-time disposal"), '<ol class="rank" data-body></ol>', t("this month"))}${tile("duty", t("Forces"), '<ul class="duty" data-body></ul>', "")}</section>
+<header><svg class="mark" viewBox="0 0 36 36" aria-hidden="true"><g fill="none" stroke="var(--ink-2)" stroke-width="2"><path d="M2 2h32v32H2zM2 13h32M2 23h32M13 2v32M23 2v32"/></g><path d="M13 13h10v10H13z" fill="var(--ink)"/></svg><h1>${t("Gridwhistle")}</h1><span class="unit fits"></span><nav class="crumbs"></nav><span class="scale"></span>
+<span class="tag demo" hidden>${t("Demo data")}</span><span class="date"></span><span class="clock">--:--:--</span></header>
+<section class="col left">${tile("six", t("Today at a glance"), '<ul class="six" data-body></ul>')}${tile("rank", t("On-time disposal"), '<ol class="rank" data-body></ol>', `<span class="whole">${t("this month")}</span><span class="short">${t("month")}</span>`)}${tile("duty", t("Forces"), '<ul class="duty" data-body></ul>', "")}</section>
 <section class="col centre">${tile("map", t("Overdue rate"), `<div class="plot"></div><div class="over" aria-hidden="true"></div>
 <div class="legend keys"><span><i class="key r">1</i>${t("Red light")}</span><span><i class="key y">5</i>${t("Near its limit")}</span><span><i class="key w">A</i>${t("Whistle to be answered")}</span><span class="dim">${t("Numbers as in the lists")}</span></div>
 <div class="legend scale-ramp"><div class="ramp"><i class="m0">0</i>${STEPS.slice(1).map((step, n) => `<i class="m${n + 1}">≤${step}%</i>`).join("")}<i class="m4">&gt;${STEPS.at(-1)}%</i></div></div><span class="tag schem" hidden>${t("Schematic, not for drawing boundaries")}</span>`)}${tile("parts", "", '<ul class="five" data-body></ul>', t("overdue, open, rate"))}</section>
@@ -287,7 +346,7 @@ class Wall {
     const q = (selector) => this.root.querySelector(selector);
     q(".unit").textContent = head.unit;
     q(".crumbs").innerHTML = head.crumbs.map(([code, name]) => `<a tabindex="0" data-go="${esc(code)}">${esc(name)}</a>`).join("<i>／</i>");
-    q(".scale").innerHTML = head.cells.map(([n, word]) => `<b>${num(n)}</b> ${esc(word)}`).join("　");
+    q(".scale").innerHTML = head.cells.map(([n, word]) => `<span><b>${num(n)}</b> ${esc(word)}</span>`).join("");
     q(".demo").hidden = !head.demo;
     q(".schem").hidden = !head.schematic;
     this.boxes.get("parts").title.textContent = head.parts;
@@ -321,8 +380,10 @@ class Wall {
     part.title.textContent = this.t("{who} on time").replace("{who}", rank.who);
     if (!rank.rows.length) return this.empty("no data yet", "");
     const half = rank.rows.length > 3 ? Math.ceil(rank.rows.length / 2) : 3;
-    return rank.rows.map(([place, code, name, good, base], n) =>
-      `<li class="${n === half && rank.all > rank.rows.length ? "cut" : ""}" tabindex="0" data-go="${esc(code)}"><span class="n">${place}</span><span class="nm">${esc(name)}</span><span class="p">${((good / base) * 100).toFixed(1)}%</span><span class="f">${num(good)}／${num(base)}</span></li>`).join("");
+    const last = rank.all > rank.rows.length ? half : rank.rows.length;
+    const why = (cause, n) => (cause && n >= last ? fit(cause[0].map((name) => `${name} ${num(cause[1])}`), "") : "");
+    return rank.rows.map(([place, code, name, good, base, cause], n) =>
+      `<li class="${n === half && rank.all > rank.rows.length ? "cut" : ""}" tabindex="0" data-go="${esc(code)}"><span class="n">${place}</span><span class="nm fits">${fit(this.called(name))}</span><span class="p">${((good / base) * 100).toFixed(1)}%</span><span class="f fits">${num(good)}／${num(base)}</span><span class="c fits">${why(cause, n)}</span></li>`).join("");
   }
 
   duty({ teams, workers }) {
@@ -333,23 +394,33 @@ class Wall {
   parts(rows) {
     return rows.map(([code, name, red, yellow, open]) => {
       const light = red ? "r" : yellow ? "y" : "g";
-      return `<li tabindex="0" data-go="${esc(code)}"><div class="a"><b>${esc(name)}</b><span class="o">${this.light(light)} ${num(red || yellow)}</span></div><div class="b"><span>${esc(this.t("open"))} ${num(open)}</span><span>${open ? `${((red / open) * 100).toFixed(red / open < 0.1 && open < 1000 ? 1 : 0)}%` : ""}</span></div></li>`;
+      return `<li tabindex="0" data-go="${esc(code)}"><div class="a"><b class="fits">${fit(this.called(name))}</b><span class="o">${this.light(light)} ${num(red || yellow)}</span></div><div class="b fits"><span>${esc(this.t("open"))} ${num(open)}</span><span>${open ? `${((red / open) * 100).toFixed(red / open < 0.1 && open < 1000 ? 1 : 0)}%` : ""}</span></div></li>`;
     }).join("");
   }
 
   /** Return the wordings of a place: town and village, the town alone, in English without its rank. */
   places(row) {
-    if (this.data.lang === "zh") return [row.place.join(""), row.place[0], ""];
-    return [row.place[0], row.place[0].replace(/ (Town|Subdistrict|District|County|City)$/, ""), ""];
+    return this.data.lang === "zh" ? [row.place.join(""), row.place[0]] : this.called(row.place[0]);
+  }
+
+  /** Return the wordings of an area's name: without its rank, then in English the word that it is called by. */
+  called(name) {
+    const plain = name.length > 4 ? name.replace(new RegExp(`(${this.t("Subdistrict|Town|District|County|City")})$`), "").trim() : name;
+    return [...new Set(this.data.lang === "zh" ? [name, plain] : [name, plain, plain.split(" ")[0]])];
+  }
+
+  /** Return the wordings of a place where there is little room: the town's, or what it is called inside a town. */
+  near(row) {
+    return this.data.lang === "zh" ? row.place.slice(0, 1) : this.called(row.place[0]).slice(-2);
   }
 
   reds(list, part) {
-    part.small.innerHTML = `${this.light("r")} ${esc(this.t("overdue"))} ${num(list.red)}　${this.light("y")} ${esc(this.t("near limit"))} ${num(list.yellow)}`;
+    part.small.innerHTML = `${this.light("r")} ${whole(this.t("overdue"))}${num(list.red)}　${this.light("y")} ${whole(this.t("near limit"))}${num(list.yellow)}`;
     if (!list.rows.length) return this.empty("nothing overdue, nothing near its limit");
     return list.rows.map((row, n) => {
-      const red = row.light === "red", after = red && row.next ? "" : row.up ? this.t(row.up === 1 ? "already with the city" : "already with the county") : `${this.t("limit")} ${this.when(row.due)}`;
+      const red = row.light === "red", after = red && row.next ? "" : row.up ? this.t(row.up === 1 ? "with the city" : "with the county") : `${this.t("limit")} ${this.when(row.due)}`;
       const up = red && row.next ? `data-up="${row.next[0]}" data-level="${row.next[1]}"` : "";
-      return `<li class="${red ? "hot" : ""}" ${this.towards(row)}><span class="key ${red ? "r" : "y"}">${n + 1}</span><div class="w"><div class="l1 fits">${this.severity(row.sev)}<b>${fit(row.type)}</b>${fit(this.places(row))}</div><div class="l2 fits"><i>${esc(row.step)}</i>${fit(row.holder)}</div></div><div class="t"><div class="x ${red ? "red" : "yel"}" data-due="${row.due}" data-over="${esc(this.t("over"))}" data-left="${esc(this.t("left"))}" data-long="1"></div><div class="y" ${up}>${esc(after)}</div></div></li>`;
+      return `<li class="${red ? "hot" : ""}" ${this.towards(row)}><span class="key ${red ? "r" : "y"}">${n + 1}</span><div class="w"><div class="l1 fits">${this.severity(row.sev)}<b>${fit(row.type)}</b>${fit(this.places(row), "")}</div><div class="l2 fits">${row.step ? `<i>${esc(row.step)}</i>` : ""}${fit(row.holder)}</div></div><div class="t"><div class="x ${red ? "red" : "yel"}" data-due="${row.due}" data-over="${esc(this.t("over"))}" data-left="${esc(this.t("left"))}" data-long="1"></div><div class="y" ${up}>${esc(after)}</div></div></li>`;
     }).join("") + "<li class='blank'></li>".repeat(SLOTS.reds - list.rows.length);
   }
 
@@ -367,20 +438,31 @@ class Wall {
   }
 
   whistles(list, part) {
-    part.small.innerHTML = `${esc(this.t("in all"))} ${num(list.all)}${list.over ? `　${this.light("r")} ${esc(this.t("past limit"))} ${num(list.over)}` : ""}`;
-    if (!list.rows.length) return this.empty("no whistle waits");
+    part.small.innerHTML = `${whole(this.t("in all"))}${num(list.all)}${list.over ? `　${this.light("r")} ${whole(this.t("past limit"))}${num(list.over)}` : ""}`;
+    const room = SLOTS.whistles - list.rows.length, lately = this.lately(list.lately, room - (list.rows.length ? 0 : 1));
+    if (!list.rows.length) return `<li class="ax"></li>${this.empty("no whistle waits")}${lately}`;
     const at = (minute) => `${((minute / BARS_MIN) * 100).toFixed(1)}%`;
     return `<li class="ax"><span></span><span></span><div class="axis"><i style="left:${at(ANSWER_MIN)}">${ANSWER_MIN}</i><i style="left:${at(REPORT_MIN)}">${REPORT_MIN}</i><i style="left:96%">${BARS_MIN}</i></div><span>${esc(this.t("minutes"))}</span></li>`
       + list.rows.map((row, n) => {
         const limit = row.answer ?? row.arrive;
-        return `<li data-sent="${row.sent}" data-from="${row.sent}" data-limit="${limit}" ${this.towards(row)}><span class="key w">${LETTERS[n]}</span><div class="w"><div class="l1 fits"><i>${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</i><b>${fit(row.type)}</b></div><div class="l2 fits">${fit(this.places(row).slice(1, 2))} → ${fit(row.to)}</div></div><div class="bar"><s></s><em class="ten"></em><em></em></div><div class="t" data-due="${limit}" data-over="${esc(this.t("over (short)"))}" data-left="${esc(this.t("left"))}"></div></li>`;
-      }).join("") + "<li class='blank'></li>".repeat(SLOTS.whistles - list.rows.length);
+        return `<li data-sent="${row.sent}" data-from="${row.sent}" data-limit="${limit}" ${this.towards(row)}><span class="key w">${LETTERS[n]}</span><div class="w"><div class="l1 fits"><i>${row.kind.length ? fit(row.kind) : esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</i><b>${fit(row.type)}</b></div><div class="l2 fits">${fit(this.near(row), "")} → ${fit(row.to)}</div></div><div class="bar"><s></s><em class="ten"></em><em></em></div><div class="t" data-due="${limit}" data-over="${esc(this.t("late by"))}" data-left="${esc(this.t("left"))}"></div></li>`;
+      }).join("") + lately;
+  }
+
+  /** Say, in the slots that no waiting whistle needs, how the last day's whistles went: the last ones, then the rates. */
+  lately(lately, room) {
+    if (room < 1) return "";
+    const rows = lately.last.slice(0, room - 1), part = (word, n) => `<span>${esc(word)} <b>${num(n)}</b>／${num(lately.sent)}</span>`;
+    const took = (row) => (row.in_time ? this.t("on site in {n} min") : this.t("late, on site in {n} min")).replace("{n}", num(row.took));
+    return rows.map((row) => `<li class="past"><span class="h">${hhmm(row.at)}</span><span class="w fits">${fit(this.near(row))} ${fit(row.type)} → ${fit(row.to)}</span><span class="o">${esc(took(row))}</span></li>`).join("")
+      + `<li class="past sum"><span>${esc(this.t("last 24 hours"))}</span>${lately.sent ? part(this.t("answered"), lately.answered) + part(this.t("on site in time"), lately.in_time) : `<span>${esc(this.t("no whistle was sent"))}</span>`}</li>`
+      + "<li class='blank'></li>".repeat(room - 1 - rows.length);
   }
 
   raised(list, part) {
     part.small.textContent = `${this.t("today")} ${list.escalated}　${this.t("supervised")} ${list.supervised}`;
     if (!list.rows.length) return this.empty("none today", "");
-    return list.rows.map((row) => `<li ${this.towards(row)}><span class="h">${hhmm(row.at)}</span><span class="w fits">${esc(row.what)}　${fit(this.places(row).slice(1, 2))} ${fit(row.type, "")}</span><span class="o fits">${fit(row.holder)}</span></li>`).join("")
+    return list.rows.map((row) => `<li ${this.towards(row)}><span class="h">${hhmm(row.at)}</span><span class="w fits">${esc(row.what)}　${fit(this.near(row), "")} ${fit(row.type)}</span><span class="o fits">${fit(row.holder)}</span></li>`).join("")
       + "<li class='blank'></li>".repeat(SLOTS.raised - list.rows.length);
   }
 
@@ -388,13 +470,13 @@ class Wall {
     return rows.map(([name, today, then, red, yellow]) => {
       const kind = red ? "r" : yellow ? "y" : "g";
       const word = red ? `${this.t("overdue")} ${num(red)}` : yellow ? `${this.t("near limit")} ${num(yellow)}` : this.t("none overdue");
-      return `<li><div class="k fits">${fit(name)}</div><div class="v">${num(today)}<i>${signed(today - then)}</i></div><div class="o">${this.light(kind)}${esc(word)}${red && yellow ? `<span class="also">${this.light("y")}${num(yellow)}</span>` : ""}</div></li>`;
+      return `<li><div class="k fits">${fit(name)}</div><div class="v fits">${num(today)}<i>${signed(today - then)}</i></div><div class="o fits">${this.light(kind)}${esc(word)}${red && yellow ? `<span class="also">${this.light("y")}${num(yellow)}</span>` : ""}</div></li>`;
     }).join("");
   }
 
   ticker(rows) {
     if (!rows.length) return this.empty("nothing has happened today yet", "");
-    return rows.map((row) => `<li><i>${hhmmss(row.at).startsWith(this.when(row.at)) ? hhmmss(row.at) : this.when(row.at)}</i><span>${fit(this.places(row).slice(1, 2))} ${fit(row.type)}　${esc(row.what)}</span></li>`).join("");
+    return rows.map((row) => `<li><i>${hhmmss(row.at).startsWith(this.when(row.at)) ? hhmmss(row.at) : this.when(row.at)}</i><span>${fit(this.near(row))} ${fit(row.type)}　${esc(row.what)}</span></li>`).join("");
   }
 }
 
@@ -530,6 +612,7 @@ class WallMap {
   marks() {
     const over = this.wall.root.querySelector(".over"), { head, reds, whistles, map } = this.wall.tiles;
     if (!this.view || !head || !this.plotted) { over.innerHTML = ""; return; }
+    const family = getComputedStyle(this.wall.root).fontFamily;
     const rem = this.px(1), taken = [], html = [], box = this.box, done = new Set();
     const free = (r) => r[0] >= 0 && r[1] >= 0 && r[2] <= box.clientWidth && r[3] <= box.clientHeight && !taken.some((o) => r[0] < o[2] && r[2] > o[0] && r[1] < o[3] && r[3] > o[1]);
     for (const legend of this.wall.root.querySelectorAll(".tile-map .legend, .tile-map .schem")) {
@@ -542,16 +625,18 @@ class WallMap {
     ].filter(([row]) => row.lon !== null && row.lat !== null);
     const placed = marks.map(([row, text, kind]) => {
       let [x, y] = this.at(row.lon, row.lat);
+      // What lies outside what the map shows has its mark in the list alone.
+      if (x < 0 || y < 0 || x > box.clientWidth || y > box.clientHeight) return null;
       const half = 1.5 * rem, spot = (x, y) => [x - half, y - half, x + half, y + half];
-      for (const [dx, dy] of [[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1], [2, 0], [-2, 0], [0, 2], [0, -2]]) {
-        if (free(spot(x + dx * 2 * half, y + dy * 2 * half))) { x += dx * 2 * half; y += dy * 2 * half; break; }
-      }
+      const place = SPOTS.map(([dx, dy]) => [x + dx * 2 * half, y + dy * 2 * half]).find((at) => free(spot(...at)));
+      if (!place) return null;
+      [x, y] = place;
       taken.push(spot(x, y));
       html.push(`<i class="key ${kind}" style="left:${x.toFixed(1)}px;top:${y.toFixed(1)}px">${esc(text)}</i>`);
       return [row, x, y];
-    });
+    }).filter(Boolean);
     const write = (text, x, y, size, kind, spots) => {
-      this.pen.font = `${size * rem}px sans-serif`;
+      this.pen.font = `${kind === "county" ? 700 : 400} ${size * rem}px ${family}`;
       const w = this.pen.measureText(text).width, h = size * rem * 1.2;
       for (const [dx, dy] of spots) {
         const cx = x + dx * (w / 2 + 2 * rem), cy = y + dy * (h / 2 + 1.7 * rem);

@@ -1,0 +1,84 @@
+"""Proves that nothing on a crowded wall overlaps, is cut or scrolls: three screens, two languages, four levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.servers import Servers
+from tests import crowded_city
+from tests.test_browser_wall import Site, chromium, page
+
+__all__ = ["chromium", "page"]
+
+pytestmark = pytest.mark.browser
+SIZES = ((1920, 1080), (3840, 2160), (1366, 768))
+LEVELS = ("city", "county", "town", "village")
+AUDIT = (Path(__file__).parent / "wall_audit.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def crowded(servers: Servers, template: str) -> Iterator[tuple[Site, crowded_city.Crowded]]:
+    from tests.conftest import _address, _administer
+
+    _administer(servers, f"CREATE DATABASE crowded_city TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, "crowded_city")
+    where = crowded_city.load(url)
+    site = Site(servers, url, servers.redis_url)
+    site.start()
+    yield site, where
+    site.stop()
+    _administer(servers, "DROP DATABASE crowded_city WITH (FORCE)")
+
+
+def settled(page: Any) -> None:
+    """Wait until the lists stand, and with them the wordings that fit."""
+    page.wait_for_selector(".gw-wall .six li", timeout=60_000)
+    page.wait_for_function("() => document.fonts.status === 'loaded'", timeout=30_000)
+    page.wait_for_timeout(1_500)
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_on_a_crowded_wall_nothing_touches_is_cut_or_scrolls(
+    crowded: tuple[Site, crowded_city.Crowded], page: Any, level: str, lang: str
+) -> None:
+    site, where = crowded
+    page.goto(f"{site.address}/wall?area={where.areas()[level]}&lang={lang}&embed=true")
+    settled(page)
+    if level == "city":
+        page.wait_for_selector(".gw-wall .over .name", timeout=90_000)
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(2_500)  # wordings are chosen again for the new size
+        told = page.evaluate(AUDIT)
+        assert told["found"] == [], (width, height)
+        assert told["texts"] > 100
+        lights = page.locator(".reds li:not(.blank) .key").evaluate_all(
+            "(keys) => keys.map((key) => key.className)"
+        )
+        assert len(lights) == 5
+        assert lights == sorted(lights), "red stands before yellow"
+        assert page.locator(".wl li .key").count() == 4
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_an_old_wall_still_fits_when_it_says_for_how_long(
+    crowded: tuple[Site, crowded_city.Crowded], page: Any, lang: str
+) -> None:
+    site, where = crowded
+    page.clock.install()
+    page.goto(f"{site.address}/wall?area={where.town}&lang={lang}&embed=true")
+    settled(page)
+    page.context.set_offline(True)
+    # The laptop sleeps for most of an hour, and wakes without its line.
+    page.clock.fast_forward("52:13")
+    page.wait_for_selector(".gw-wall .tile-six.stale", timeout=10_000)
+    page.wait_for_timeout(500)
+    assert page.evaluate(AUDIT)["found"] == []
+    page.context.set_offline(False)
+    page.wait_for_function("() => !document.querySelector('.gw-wall .tile.stale')", timeout=60_000)
+    assert page.evaluate(AUDIT)["found"] == []
