@@ -157,7 +157,10 @@ def _many(connection: psycopg.Connection, village: str) -> None:
         "jsonb_build_object('state', 'closed', 'ended_at', now(), 'disposed_at', now(), 'overdue_since', null,"
         " 'rating', 3 + g %% 3, 'last_verb', 'rate', 'disposed_on_time', g %% 7 > 0)"
     )
-    still = "jsonb_build_object('severity', 4, 'overdue_since', case when g %% 8 = 0 then now() - interval '100 hours' end)"
+    still = (
+        "jsonb_build_object('severity', 4,"
+        " 'overdue_since', case when g %% 8 = 0 then now() - interval '100 hours' end)"
+    )
     for changes, n, begin in ((closed, CLOSED, 10**12), (still, OPEN, 2 * 10**12)):
         areas = [
             village if g % 5 == 0 else villages[g % (40 if g % 3 == 0 else len(villages))] for g in range(n)

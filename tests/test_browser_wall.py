@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -16,13 +17,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 
 from dispatch.desk import Desk
 from dispatch.rules.chain import Report
 from models.demo import load_demo
-from models.servers import Servers
+from models.servers import Servers, psycopg_dsn
 
 pytestmark = pytest.mark.browser
 BROWSER = next(
@@ -248,3 +250,48 @@ def test_a_wall_says_that_it_is_old_and_comes_back_by_itself(site: Site, page: A
         arg=before + 1,
         timeout=15_000,
     )
+
+
+def test_a_wall_turns_grey_while_the_stream_does_not_answer_and_recovers(site: Site, page: Any) -> None:
+    open_wall(page, site)
+    page.wait_for_function("() => !document.querySelector('.gw-wall .tile.stale')", timeout=30_000)
+    site.stream.execute_command("CLIENT", "PAUSE", "30000", "ALL")
+    page.wait_for_selector(".gw-wall .tile-six.stale", timeout=29_000)
+    assert "停更" in page.locator(".tile-six .beat").inner_text()
+    page.wait_for_function("() => !document.querySelector('.gw-wall .tile.stale')", timeout=60_000)
+    before = reported(page)
+    site.report()
+    page.wait_for_function(
+        "(n) => document.querySelectorAll('.gw-wall .six li')[1].innerText.includes(String(n))",
+        arg=before + 1,
+        timeout=15_000,
+    )
+
+
+def test_a_key_that_is_revoked_leaves_nothing_on_the_wall(site: Site, page: Any) -> None:
+    with psycopg.connect(psycopg_dsn(site.database_url), autocommit=True) as connection:
+        connection.execute(
+            "insert into wall_key (area_code, sha256) values ('445302', %s)",
+            (hashlib.sha256(b"county wall").hexdigest(),),
+        )
+        page.goto(f"{site.address}/live/445302?key=county+wall&lang=xx")
+        page.wait_for_selector(".gw-wall .six li", timeout=60_000)
+        assert page.locator(".gw-wall .unit").inner_text() == "云城区中脑", "an unknown language is Chinese"
+        connection.execute("update wall_key set revoked_at = now() where area_code = '445302'")
+    page.wait_for_function(
+        "() => document.querySelector('.gw-wall .unit').textContent.includes('key=')", timeout=30_000
+    )
+    assert page.locator(".gw-wall [data-body] li").count() == 0
+    assert page.locator(".gw-wall .over > *").count() == 0
+    assert page.locator(".gw-wall .stage").inner_text().count("云城") == 0
+
+
+@pytest.mark.parametrize(("query", "words"), [("area=445399", "没有这个"), ("area=445302&key=wrong", "key=")])
+def test_a_wall_says_why_there_is_no_picture(site: Site, page: Any, query: str, words: str) -> None:
+    page.goto(f"{site.address}/wall?{query}&embed=true")
+    page.wait_for_function(
+        "(words) => document.querySelector('.gw-wall .unit')?.textContent.includes(words)",
+        arg=words,
+        timeout=60_000,
+    )
+    assert page.locator(".gw-wall [data-body] li").count() == 0

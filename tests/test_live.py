@@ -337,6 +337,92 @@ def test_a_county_hears_nothing_of_another_county(city: str, door: Reads) -> Non
     asyncio.run(scene())
 
 
+def test_while_the_stream_does_not_answer_the_picture_grows_old_and_then_is_new_again(
+    city: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.live.push.STREAM_LOOK_S", 0.2)
+    monkeypatch.setattr("dashboard.live.push.STREAM_PATIENCE_S", 0.3)
+
+    async def scene() -> None:
+        async with running(city, stream_url) as one:
+            await asyncio.sleep(2)
+            assert one.age_s < 1.5
+            # A report may wait there that nobody can see: what the wall shows may no longer be so.
+            await asyncio.to_thread(stream.execute_command, "CLIENT", "PAUSE", "4000", "ALL")
+            await asyncio.sleep(3.5)
+            assert one.age_s > 2
+            async with asyncio.timeout(15):
+                while one.age_s > 1.5:
+                    await asyncio.sleep(0.1)
+
+    asyncio.run(scene())
+
+
+def test_at_midnight_todays_numbers_begin_anew_without_a_reload(
+    city: str, door: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = People(city)
+    people.report(cell(door))
+    real = datetime.now(UTC)
+    ahead = midnight(real) + timedelta(days=1, seconds=-4) - real
+
+    class Late(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + ahead
+
+    monkeypatch.setattr("dashboard.live.push.datetime", Late)
+
+    async def scene() -> None:
+        async with running(city) as one:
+            messages = one.stream(CITY, "zh", Client(None))
+            evening = await hear(messages)
+            assert evening["tiles"]["six"]["now"][live.REPORTED] > 0
+            assert one.picture is not None
+            before = one.picture.midnight
+            while one.picture.midnight == before:
+                message = await hear(messages)
+            while not message.get("full"):
+                message = await hear(messages)
+            now = message["tiles"]["six"]["now"]
+            assert now[live.REPORTED] == now[live.CLOSED] == now[live.DISPOSED] == 0
+            assert now[live.OPEN] == evening["tiles"]["six"]["now"][live.OPEN]
+            assert [theme[1] for theme in message["tiles"]["ten"]] == [0] * 10
+
+    asyncio.run(scene())
+
+
+def test_a_wall_says_what_was_late_most_and_how_the_last_whistles_went(city: str, door: Reads) -> None:
+    people = People(city)
+    where = cell(door, "445302002")
+    whistle = people.report(where, "0402", datetime.now(UTC) - timedelta(minutes=30))
+    sent = datetime.now(UTC) - timedelta(minutes=20)
+    with psycopg.connect(psycopg_dsn(city)) as connection:
+        team = connection.execute(
+            "select id from team where trade = 'enforcement' and area_code = '445302002'"
+        ).fetchone()
+    assert team is not None
+    people.act("whistle", whistle, DISPATCHER, sent, whistle_kind="joint", reason="x", team_id=team[0])
+    people.act("send_whistle", whistle, DISPATCHER, sent)
+    picture = picture_of(door)
+    sheet = tiles(picture, Minute.of(picture.directory, {}, picture.now), "445302002", "zh", True)
+    (row,) = msgspec.json.decode(sheet["whistles"])["rows"]
+    assert row["kind"] == ["执法哨"]
+    hands = Actor("team:t", "team", "445302002", team[0])
+    people.act("pick_up", whistle, hands, sent + timedelta(minutes=3))
+    people.act("arrive", whistle, hands, sent + timedelta(minutes=12), position=[112.0, 22.9])
+    picture = picture_of(door)
+    whistled = door.whistled(picture.now - timedelta(hours=24))
+    late = {where: {"04": 3, "09": 1}, "445381001": {"01": 9}}
+    minute = Minute.of(picture.directory, {where: (6, 10)}, picture.now, None, late, whistled)
+    sheet = tiles(picture, minute, "445302002", "zh", True)
+    lately = msgspec.json.decode(sheet["whistles"])["lately"]
+    assert (lately["sent"], lately["answered"], lately["in_time"]) == (1, 1, 1)
+    assert lately["last"][0]["took"] == 12
+    rank = msgspec.json.decode(tiles(picture, minute, CITY, "zh", True)["rank"])
+    assert [row[5] for row in rank["rows"] if row[1] == "445302002"] == [[["农村违建"], 3]]
+
+
 def test_texts_of_people_never_reach_the_wall(city: str, door: Reads) -> None:
     people = People(city)
     people.report(cell(door))

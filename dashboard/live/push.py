@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import psycopg
@@ -28,6 +28,8 @@ BEAT_EVERY_S = 5.0
 DIRECTORY_EVERY_S = 60.0
 RETRY_FIRST_S, RETRY_LONGEST_S = 0.5, 10.0
 SAY_AGAIN_S = 60.0
+KEYS_EVERY_S = 5.0
+STREAM_LOOK_S, STREAM_PATIENCE_S = 2.0, 3.0
 CHANNELS_LIMIT = 5_000
 
 log = logging.getLogger(__name__)
@@ -100,6 +102,7 @@ class Live:
         self._epoch = int(time.time())
         self._beat = b""
         self._as_of = datetime.now(UTC)
+        self._stream_at = self._as_of  # when the stream last answered
         self._ready = asyncio.Event()
         self.pushes = 0
         self.bytes_sent = 0
@@ -118,6 +121,15 @@ class Live:
     def age_s(self) -> float:
         """Return how many seconds ago the picture was last known to be true."""
         return (datetime.now(UTC) - self._as_of).total_seconds()
+
+    def _known(self, now: datetime) -> datetime:
+        """Return as of when the picture is known to be true, looked at now.
+
+        What waits in front of a stream that does not answer is in no row: without it the city is as old as it is.
+        """
+        if self._redis_url and now - self._stream_at > timedelta(seconds=STREAM_LOOK_S + STREAM_PATIENCE_S):
+            return min(now, max(self._as_of, self._stream_at))
+        return now
 
     def knows(self, area: str) -> bool:
         """Tell whether there is such an area."""
@@ -246,7 +258,7 @@ class Live:
         self._picture, self._minute = picture, minute
         picture.take_dirty()
         picture.take_touched()
-        self._as_of = datetime.now(UTC)
+        self._as_of = self._known(datetime.now(UTC))
         for channel in self._channels.values():
             channel.full = None
             channel.tiles = {}
@@ -265,6 +277,7 @@ class Live:
         picture = self._picture
         assert picture is not None
         next_minute = time.monotonic() + DIRECTORY_EVERY_S
+        next_keys = time.monotonic() + KEYS_EVERY_S
         while True:
             begun = time.monotonic()
             changes = await asyncio.to_thread(self._reads.changes, picture.cursor)
@@ -273,7 +286,10 @@ class Live:
                 return
             self._fold(changes)
             picture.advance(now)
-            self._as_of = now
+            self._as_of = self._known(now)
+            if time.monotonic() >= next_keys:
+                await self.check_keys()
+                next_keys = time.monotonic() + KEYS_EVERY_S
             if time.monotonic() >= next_minute:
                 await self._every_minute(now)
                 next_minute = time.monotonic() + DIRECTORY_EVERY_S
@@ -312,7 +328,6 @@ class Live:
             picture.look_back(past)
             picture.advance(now)
         picture.dirty.update(channel.area for channel in self._channels.values())
-        await self.check_keys()
 
     def _look_around(self, directory: Directory, now: datetime, before: Minute | None) -> Minute:
         month = midnight(now).astimezone(ZONE).replace(day=1).astimezone(UTC)
@@ -415,15 +430,21 @@ class Live:
             client = redis.asyncio.Redis.from_url(url)
             try:
                 async with client.pubsub() as heard:
-                    await heard.subscribe(CHANNEL)
-                    async for _ in heard.listen():
-                        pause_s = RETRY_FIRST_S
-                        self._nudge.set()
-            except (RedisError, OSError) as fault:
-                log.warning("no nudges from the stream: %s", fault)
+                    await asyncio.wait_for(heard.subscribe(CHANNEL), STREAM_PATIENCE_S)
+                    looked = 0.0
+                    while True:
+                        # A stream that hangs answers nothing and breaks no line: it is asked.
+                        if time.monotonic() - looked >= STREAM_LOOK_S:
+                            await asyncio.wait_for(client.ping(), STREAM_PATIENCE_S)
+                            looked, self._stream_at = time.monotonic(), datetime.now(UTC)
+                            pause_s = RETRY_FIRST_S
+                        if await heard.get_message(timeout=STREAM_LOOK_S) is not None:
+                            self._nudge.set()
+            except (RedisError, OSError, TimeoutError) as fault:
+                log.warning("no nudges from the stream: %s", fault or type(fault).__name__)
             finally:
-                with suppress(RedisError, OSError):
-                    await client.aclose()
+                with suppress(RedisError, OSError, TimeoutError):
+                    await asyncio.wait_for(client.aclose(), STREAM_PATIENCE_S)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, RETRY_LONGEST_S)
 

@@ -43,10 +43,15 @@ const fit = (...wordings) => {
  * then in the smallest type, then with fewer words (an empty wording), and never cut.
  */
 function settle(body) {
-  for (const line of body.querySelectorAll(".fits")) {
+  // All begin anew together: how much room a line has may hang on its neighbour.
+  const lines = [...body.querySelectorAll(".fits")].map((line) => {
     Object.assign(line.style, { transform: "", width: "", maxWidth: "", marginRight: "", flexShrink: "" });
     line.classList.remove("tight");
     const places = [...line.querySelectorAll("[data-fit]")].map((element) => [element, JSON.parse(element.dataset.fit), 0]);
+    for (const [element, texts] of places) element.textContent = texts[0];
+    return [line, places];
+  });
+  for (const [line, places] of lines) {
     const over = () => line.scrollWidth > line.clientWidth, part = () => (line.clientWidth - 1) / line.scrollWidth;
     const shorten = (empty) => {
       for (let turn = 0; over() && turn < 12; turn += 1) {
@@ -57,7 +62,6 @@ function settle(body) {
         next[0].textContent = next[1][next[2]];
       }
     };
-    for (const [element, texts] of places) element.textContent = texts[0];
     shorten(false);
     if (over() && part() < NARROW) line.classList.add("tight");
     if (over() && part() < NARROW) shorten(true);
