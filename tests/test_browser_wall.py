@@ -45,7 +45,7 @@ FLAGS = [
 ]
 CITY = "445300"
 ROOT = Path(__file__).parents[1]
-READY_S = 60.0
+READY_S = 120.0
 _serial = count(80_001)
 
 
@@ -76,6 +76,7 @@ class Site:
                 with urllib.request.urlopen(f"{self.address}/shapes/{city}.geojson", timeout=2):
                     return
             time.sleep(0.2)
+        self.stop()
         raise AssertionError("the dashboard did not start")
 
     def stop(self) -> None:
@@ -255,7 +256,7 @@ def test_a_wall_says_that_it_is_old_and_comes_back_by_itself(site: Site, page: A
 def test_a_wall_turns_grey_while_the_stream_does_not_answer_and_recovers(site: Site, page: Any) -> None:
     open_wall(page, site)
     page.wait_for_function("() => !document.querySelector('.gw-wall .tile.stale')", timeout=30_000)
-    site.stream.execute_command("CLIENT", "PAUSE", "30000", "ALL")
+    site.stream.client_pause(30_000)
     page.wait_for_selector(".gw-wall .tile-six.stale", timeout=29_000)
     assert "停更" in page.locator(".tile-six .beat").inner_text()
     page.wait_for_function("() => !document.querySelector('.gw-wall .tile.stale')", timeout=60_000)

@@ -348,7 +348,7 @@ def test_while_the_stream_does_not_answer_the_picture_grows_old_and_then_is_new_
             await asyncio.sleep(2)
             assert one.age_s < 1.5
             # A report may wait there that nobody can see: what the wall shows may no longer be so.
-            await asyncio.to_thread(stream.execute_command, "CLIENT", "PAUSE", "4000", "ALL")
+            await asyncio.to_thread(stream.client_pause, 4_000)
             await asyncio.sleep(3.5)
             assert one.age_s > 2
             async with asyncio.timeout(15):
