@@ -308,6 +308,9 @@ class Wall {
       const to = element.dataset.level === "1" ? this.t("to the city in {time}") : this.t("to the county in {time}");
       element.textContent = to.replace("{time}", span(Math.max(0, Number(element.dataset.up) - now), words));
     }
+    // A countdown that takes more room or less leaves its line another.
+    const long = [...this.root.querySelectorAll("[data-due], [data-up]")].map((element) => element.textContent.length).join();
+    if (long !== this.long) { this.long = long; this.settled = 0; }
     for (const row of this.root.querySelectorAll("[data-sent]")) {
       const sent = Number(row.dataset.sent), due = Number(row.dataset.limit), from = Number(row.dataset.from);
       const light = now > due ? "r" : now - from >= (due - from) * 0.8 ? "y" : "g";
