@@ -14,6 +14,7 @@ from models.demo import load_demo
 from models.servers import psycopg_dsn
 
 CITY, COUNTY, TOWN = "445300", "445302", "445302001"
+QUIET = "445302002"  # a town where three whistles were answered and none waits
 TOWNS = 200
 CLOSED, OPEN = 12_000, 2_400
 # Longer than any that the shipped city has, as long as such names are elsewhere.
@@ -68,6 +69,11 @@ def load(url: str) -> Crowded:
         (team,) = connection.execute(
             "select id from team where area_code = %s and trade = 'enforcement' order by id limit 1", (TOWN,)
         ).fetchone() or (0,)
+        quiet, quiet_team = connection.execute(
+            "select (select min(code) from area where code like %s and level = 6), id from team"
+            " where area_code = %s and trade = 'enforcement' order by id limit 1",
+            (QUIET + "%", QUIET),
+        ).fetchone() or ("", 0)
     with Desk(url) as desk:
         reds = [
             Report(n, "crowd", str(n), categories[n % 12], "x", "", micro, 112.0, 22.9, "point", now - ago)
@@ -76,6 +82,8 @@ def load(url: str) -> Crowded:
         ids = [outcome.incident_id for outcome in desk.report(reds, now)]
         for n, (kind, minutes) in enumerate(WHISTLES, start=len(reds) + 1):
             _blow(desk, micro, categories[n % 12], n, kind, team, now - timedelta(minutes=minutes))
+        for n in range(1, 4):
+            _answer(desk, quiet, quiet_team, 100 + n, now - timedelta(minutes=100 * n), 12 + 15 * n)
         for one in ids[:3]:
             assert one is not None
             supervise = Command(
@@ -126,13 +134,24 @@ def _more_towns(connection: psycopg.Connection) -> None:
             )
 
 
-def _blow(desk: Desk, area: str, category: str, n: int, kind: str, team: int, at: datetime) -> None:
+def _blow(desk: Desk, area: str, category: str, n: int, kind: str, team: int, at: datetime) -> int:
     report = Report(n, "crowd", str(n), category, "x", "", area, 112.0, 22.9, "point", at)
     incident_id = desk.report([report], at)[0].incident_id
     assert incident_id is not None
     ask = {"whistle_kind": kind, "reason": "x", "team_id": team}
     for verb, args in (("whistle", ask), ("send_whistle", {})):
         (outcome,) = desk.act([Command(verb, incident_id, DISPATCHER, f"{verb}{n}", args)], at)
+        assert outcome.refusal is None, outcome.refusal.words("en")
+    return incident_id
+
+
+def _answer(desk: Desk, area: str, team: int, n: int, at: datetime, minutes: int) -> None:
+    """Blow a whistle whose unit is on site after so many minutes."""
+    incident_id = _blow(desk, area, "0402", n, "joint", team, at)
+    hands = Actor("team:t", "team", QUIET, team)
+    for verb, later, args in (("pick_up", 4, {}), ("arrive", minutes, {"position": [112.0, 22.9]})):
+        command = Command(verb, incident_id, hands, f"{verb}{n}", args)
+        (outcome,) = desk.act([command], at + timedelta(minutes=later))
         assert outcome.refusal is None, outcome.refusal.words("en")
 
 

@@ -66,6 +66,18 @@ def test_on_a_crowded_wall_nothing_touches_is_cut_or_scrolls(
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
+def test_where_no_whistle_waits_a_wall_says_how_the_last_ones_went(
+    crowded: tuple[Site, crowded_city.Crowded], page: Any, lang: str
+) -> None:
+    site, _ = crowded
+    page.goto(f"{site.address}/wall?area={crowded_city.QUIET}&lang={lang}&embed=true")
+    settled(page)
+    assert page.evaluate(AUDIT)["found"] == []
+    assert page.locator(".wl li.past").count() == 3
+    assert page.locator(".wl li.sum b").all_inner_texts() == ["3", "1"]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
 def test_an_old_wall_still_fits_when_it_says_for_how_long(
     crowded: tuple[Site, crowded_city.Crowded], page: Any, lang: str
 ) -> None:

@@ -76,7 +76,7 @@ function settle(body) {
 }
 
 /** A word of a header that goes first where there is little room. */
-const whole = (word) => `<span class="whole">${esc(word)} </span>`;
+const whole = (word) => `<span class="whole">${esc(word)}</span>`;
 
 const signed = (n, digits = 0) => (n > 0 ? "+" : n < 0 ? "−" : "±") + Math.abs(n).toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 const rampOf = ([red, open]) => (!red || !open ? 0 : 1 + STEPS.slice(1).filter((step) => (red / open) * 100 > step).length);
