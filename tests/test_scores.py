@@ -536,10 +536,11 @@ def test_an_appeal_before_the_freeze_raises_the_score_and_is_shown_with_its_reas
     assert key in on_time["numerator"]
 
 
-def _late(connection: Connection) -> tuple[int, int, str, datetime, datetime]:
-    """Return (id, team, area, limit, disposal) of the case of May that was disposed of least late."""
+def _late(connection: Connection) -> tuple[int, int, str, datetime, timedelta]:
+    """Return (id, team, area, beginning, delay) of the clock of the case of May that was disposed of least late."""
     row = connection.execute(
-        "select i.id, a.team_id, i.area_code, (a.clocks -> 'dispose' ->> 'due')::timestamptz, i.disposed_at"
+        "select i.id, a.team_id, i.area_code, (a.clocks -> 'dispose' ->> 'since')::timestamptz,"
+        " i.disposed_at - (a.clocks -> 'dispose' ->> 'due')::timestamptz"
         " from incident i join assignment a on a.incident_id = i.id and a.role = 'lead' and a.state = 'done'"
         " where i.state = 'closed' and i.disposed_on_time is false and i.disposed_at is not null"
         " and i.reported_at between '2026-05-02' and '2026-05-25'"
@@ -557,15 +558,13 @@ def test_exempt_stretches_are_taken_out_of_the_clock_and_only_as_much_as_they_ar
     url: str, connection: Connection, frozen: bool
 ) -> None:
     """A stretch too short leaves the verdict as it was, one as long as the delay turns it; frozen or not, alike."""
-    key, team, area, due, disposed = _late(connection)
-    reported = one(connection, "select reported_at from incident where id = %s", key)
-    late = disposed - due
+    key, team, area, begun, late = _late(connection)
     if frozen:
         scoring.freeze(connection, MAY, UNTIL)
     else:
         scoring.assess_month(connection, MAY, UNTIL)
     before = parts_of(connection, "team")[str(team)]
-    enough = [[reported.isoformat(), (reported + late).isoformat()]]
+    enough = [[begun.isoformat(), (begun + late).isoformat()]]
     if frozen:
         _appeal(url, key, team, area, spans=enough)
         assert scoring.follow_appeals(connection) > 0
@@ -589,12 +588,11 @@ def test_exempt_stretches_that_are_too_short_cost_nothing_and_give_nothing(
     url: str, connection: Connection
 ) -> None:
     """One microsecond less than the delay: still late, and no card of anybody is lower than before."""
-    key, team, area, due, disposed = _late(connection)
-    reported = one(connection, "select reported_at from incident where id = %s", key)
+    key, team, area, begun, late = _late(connection)
     scores = "select kind, subject, card, parts ->> 'score' from assessment"
     scoring.assess_month(connection, MAY, LATER)
     before = {row[:3]: row[3] for row in connection.execute(scores).fetchall()}
-    short = [[reported.isoformat(), (reported + (disposed - due) - timedelta(microseconds=1)).isoformat()]]
+    short = [[begun.isoformat(), (begun + late - timedelta(microseconds=1)).isoformat()]]
     _appeal(url, key, team, area, spans=short)
     scoring.assess_month(connection, MAY, LATER)
     after = {row[:3]: row[3] for row in connection.execute(scores).fetchall()}

@@ -148,7 +148,10 @@ def test_two_processes_out_of_step_do_each_turn_once(
                 )
             )
             wait.sleep(1)
-        wait.sleep(9)
+        deadline = wait.monotonic() + 90
+        while not told.exists() or len(told.read_text().splitlines()) < 6:
+            assert wait.monotonic() < deadline
+            wait.sleep(0.2)
     finally:
         for child in children:
             child.terminate()
