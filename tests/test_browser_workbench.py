@@ -223,6 +223,8 @@ def test_the_keyboard_alone_accepts_dispatches_and_reassigns(town: Town, page: A
     until(page, town, [incident_id], "dispatch")
     # Another team by its number, a reason, and the same key again.
     page.wait_for_selector(".wb-row:has-text('待签收')", timeout=20_000)
+    # The pane of teams follows the head: the numbers are read once it says who holds the case.
+    page.wait_for_selector(".st-key-wb-offers .gw-tag:has-text('现在在它手里')", timeout=20_000)
     other = page.wait_for_selector('[class*="st-key-wb-choose-"] button', timeout=20_000).inner_text()
     # A key that is pressed in the very moment of a rerun is not heard: one presses again, as people do.
     for _ in range(4):
