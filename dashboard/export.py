@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 import xlsxwriter
 
+from dashboard.words import chosen, translator
+
 ZONE = ZoneInfo("Asia/Shanghai")
 ROWS_LIMIT = 50_000
 CELL_LIMIT = 32_767  # characters; Excel takes no more
@@ -43,16 +45,25 @@ def download(
     when and by which rules. Further arguments go to `st.download_button`.
     """
 
+    _ = translator(chosen(st.query_params.get("lang")))
+    short = _("Only the first {rows} rows are here: choose a smaller area or a shorter time for the rest.")
+
     def built() -> bytes:
-        return workbook(rows() if callable(rows) else rows, columns, name, notes)
+        return workbook(
+            rows() if callable(rows) else rows, columns, name, notes, short.format(rows=f"{ROWS_LIMIT:,}")
+        )
 
     return st.download_button(
         label, built, f"{_file_name(name)}.xlsx", MIME, key=key, on_click="ignore", **button
     )
 
 
-def workbook(rows: Rows, columns: Sequence[str], title: str, notes: Sequence[str] = ()) -> bytes:
+def workbook(
+    rows: Rows, columns: Sequence[str], title: str, notes: Sequence[str] = (), short: str = ""
+) -> bytes:
     """Return an Excel file of one sheet: a head that stays in sight, at most `ROWS_LIMIT` rows, then the notes.
+
+    Where there were more rows, `short` says so, first of all in the row below the last one.
 
     Text that would be a formula is written as text behind an apostrophe; times become the city's own, without a
     zone, since Excel knows none; fractions become decimals.
@@ -103,7 +114,7 @@ def workbook(rows: Rows, columns: Sequence[str], title: str, notes: Sequence[str
                 widths[n] = max(widths[n], 17 if isinstance(value, datetime) else _width(str(value)))
     for n, width in enumerate(widths):
         sheet.set_column(n, n, min(width + 2, WIDEST))
-    said = [*notes, f"… {ROWS_LIMIT}"] if cut else list(notes)
+    said = [short or f"… {ROWS_LIMIT}", *notes] if cut else list(notes)
     for n, note in enumerate(said):
         sheet.write_string(at + 2 + n, 0, escaped(note), muted)
     book.close()

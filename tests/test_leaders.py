@@ -19,7 +19,7 @@ import streamlit as st
 from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
-from dashboard import amounts, boards, data, figures, frame
+from dashboard import amounts, boards, data, export, figures, frame
 from dashboard.access import COOKIE
 from dashboard.data import Reads
 from dashboard.data import leaders as reading
@@ -310,6 +310,17 @@ def test_no_cell_of_a_file_is_a_formula() -> None:
     assert sheet["C2"].value == 0.25
     assert sheet["D2"].value == datetime.fromisoformat("2026-05-02 00:30")  # the city's own clock
     assert escaped("ok\x00\x0b") == "ok"
+
+
+def test_a_file_that_holds_not_all_rows_says_so_below_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "ROWS_LIMIT", 3)
+    for rows, below in ((3, ["as of now"]), (4, ["the rest is elsewhere", "as of now"])):
+        made = workbook([[n] for n in range(rows)], ["n"], "t", ["as of now"], "the rest is elsewhere")
+        sheet = openpyxl.load_workbook(io.BytesIO(made)).active
+        assert sheet is not None
+        column = [cell.value for cell in sheet["A"]]
+        assert column[:4] == ["n", 0, 1, 2]
+        assert [value for value in column[4:] if value] == below
 
 
 def test_a_band_is_not_drawn_over_days_without_one() -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from threading import Lock
 
 import shapely
@@ -23,8 +24,7 @@ from dispatch.rules.incident import Actor
 
 KEPT_S = 20.0  # a picture is read again after so long; opening a list behind a number does not read it anew
 KEPT_MOST = 64
-EXPORT_ROWS = 2_000  # read at a time
-EXPORT_MOST = 20_000
+EXPORT_ROWS = 5_000  # read at a time
 REPEATS_KEPT_S = 300.0
 REPEATS = 10  # places shown
 REPEATED_LEAST = 3  # reports of one kind from one place in the period
@@ -146,10 +146,10 @@ def cases(door: Reads, actor: Actor, wanted: CaseSet, page: int = 1) -> CasePage
 
 
 def every_case(door: Reads, actor: Actor, wanted: CaseSet) -> Iterator[CaseRow]:
-    """Yield all cases behind a number, up to `EXPORT_MOST`; none where the viewer may not see the area."""
+    """Yield all cases behind a number as they are asked for; none where the viewer may not see the area."""
     if not covers(actor, wanted.area):
         return
-    for page in range(1, EXPORT_MOST // EXPORT_ROWS + 1):
+    for page in count(1):
         with door.look() as connection:
             found = overview.cases(connection, wanted, page, EXPORT_ROWS)
         yield from found.rows

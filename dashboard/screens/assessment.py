@@ -16,7 +16,7 @@ from dashboard import amounts, figures, scorecard, told
 from dashboard.data import assessment as data
 from dashboard.data import judged
 from dashboard.data.assessment import Card, Line, Listed, Month, Subject
-from dashboard.export import download
+from dashboard.export import ROWS_LIMIT, download
 from dashboard.frame import Frame, framed
 from dashboard.panel import panel
 from dashboard.words import pick
@@ -26,7 +26,7 @@ from dispatch.rules.effects import SPANS_LIMIT
 from dispatch.scoring import CARDS, KINDS
 
 REASON_MOST = 500
-ROWS_EXPORTED = 5_000
+ROWS_EXPORTED = ROWS_LIMIT + 1  # so that a file that is cut says so
 SEAL = "assessment.hash"  # what the night found: a card that is not what was sealed
 ASKED = "asked"  # of the session: an appeal or judgement that a dialog asks about
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
@@ -35,7 +36,6 @@ from dispatch.rules.clocks import Clock, light
 from models.servers import addresses
 
 KEPT = ("area", "state", "light", "theme", "text")
-EXPORT_LIMIT = 5_000  # rows of an export, newest first
 SEVERITIES = ("", "extreme", "urgent", "pressing", "ordinary")
 
 
@@ -181,16 +181,16 @@ def _export(f: Frame, wanted: Filter, now: datetime) -> None:
     """Offer the list as a file: what the filters say, not only the page of it that is shown."""
     _, lang, directory = f._, f.lang, f.directory
 
-    def rows() -> list[list[Any]]:
-        found: list[ListRow] = []
+    def every() -> Iterator[ListRow]:
         after = None
-        while len(found) < EXPORT_LIMIT:
-            more = f.door.incidents(f.who.actor, wanted, now, after)
-            found += more
+        while more := f.door.incidents(f.who.actor, wanted, now, after):
+            yield from more
             if len(more) < PAGE_ROWS:
-                break
+                return
             after = (more[-1].reported_at, more[-1].id)
-        return [
+
+    def rows() -> Iterator[list[Any]]:
+        return (
             [
                 show_number(row.number),
                 pick(lang, kind.name, kind.name_en) if (kind := directory.types.get(row.category)) else row.category,
@@ -198,8 +198,8 @@ def _export(f: Frame, wanted: Filter, now: datetime) -> None:
                 told.holder(directory, row.holder, lang) if row.ended_at is None else "", row.reported_at,
                 (row.overdue_since or row.due_at) if row.ended_at is None else None,
             ]
-            for row in found[:EXPORT_LIMIT]
-        ]  # fmt: skip
+            for row in every()
+        )  # fmt: skip
 
     columns = [_("Number"), _("Type"), _("Place"), _("State"), _("With"), _("Reported"), _("Limit")]
     as_of = f"{now.astimezone(ZONE):%Y-%m-%d %H:%M}"
