@@ -57,6 +57,9 @@ LIVELY = 3.0
 SILENT = 0.006  # of the acts: nobody answers until someone above does
 REJECTED, RETURNED, REWORKED, UNSETTLED, RATED = 0.02, 0.015, 0.03, 0.012, 0.25
 RATINGS = ((5, 0.7), (4, 0.265), (3, 0.02), (2, 0.01), (1, 0.005))
+WHISTLE_RATED = 0.9
+WHISTLE_RATINGS = ((5, 0.6), (4, 0.3), (3, 0.07), (2, 0.02), (1, 0.01))
+STRAINED_RATINGS = ((5, 0.2), (4, 0.35), (3, 0.25), (2, 0.14), (1, 0.06))
 
 _TEXTS = (
     "{place}{name}，请尽快处理",
@@ -177,13 +180,18 @@ def next_act(incident: Incident, policy: Policy, roster: Roster, seed: int) -> A
     act = _lead_act(incident, policy, roster, seed)
     for part in incident.parts.values():
         if part.role == "assist" and part.state in ("sent", "picked_up") and incident.state in _WITH_TEAM:
-            helping = _assist_act(incident, part, policy, seed)
-            if act is None or helping.at < act.at:
-                act = helping
+            also: Act | None = _assist_act(incident, part, policy, seed)
+        elif part.kind == "whistle" and part.state in ("done", "ended") and incident.state in _AFTERWARDS:
+            also = _whistle_act(incident, part, seed)
+        else:
+            continue
+        if also is not None and (act is None or also.at < act.at):
+            act = also
     return act
 
 
 _WITH_TEAM = frozenset({"dispatched", "in_hand"})
+_AFTERWARDS = frozenset({"disposed", "verified", "closed"})
 
 
 def _lead_act(incident: Incident, policy: Policy, roster: Roster, seed: int) -> Act | None:
@@ -248,7 +256,7 @@ def _lead_act(incident: Incident, policy: Policy, roster: Roster, seed: int) -> 
 
 def _assist_act(incident: Incident, part: Assignment, policy: Policy, seed: int) -> Act:
     """Return what an assisting unit does next: it picks up, and some time later has done its part."""
-    rnd = Random(f"{seed}/{incident.number}/{part.id}/{part.state}")
+    rnd = Random(f"{seed}/{incident.number}/{part.team_id}/{part.sent_at.timestamp()}/{part.state}")
     team = Actor(f"team/{part.team_id}", "team", centre_of(incident.area_code), part.team_id)
     pace = _pace(f"team/{part.team_id}", centre_of(incident.area_code), seed)
     if part.state == "sent":
@@ -257,6 +265,27 @@ def _assist_act(incident: Incident, part: Assignment, policy: Policy, seed: int)
     picked_up = part.clocks["pick_up"].ended or part.sent_at if "pick_up" in part.clocks else part.sent_at
     at = _drawn(part.clocks.get("arrive") or part.clocks.get("dispose"), "4uh", picked_up, pace, policy, rnd)
     return Act(at, "dispose", team, {"assignment_id": part.id, "result": "已协助处置"})
+
+
+def _whistle_act(incident: Incident, part: Assignment, seed: int) -> Act | None:
+    """Return how a whistle ends: hours after the disposal whoever blew it ends it, and mostly rates the team."""
+    # By its team and hour, not by its id: ids depend on what else happened in the city.
+    rnd = Random(f"{seed}/{incident.number}/{part.team_id}/{part.sent_at.timestamp()}/whistle")
+    centre = centre_of(incident.area_code)
+    asked_by = part.facts.get("asked_by")
+    if asked_by is not None and not asked_by.startswith("dispatcher/"):
+        return None  # a visitor's whistle is the visitor's to end
+    blower = Actor(asked_by or f"dispatcher/{centre}", "dispatcher", centre)
+    over = (part.ended_at or part.sent_at) + timedelta(hours=rnd.uniform(0.3, 8))
+    if part.state == "done":
+        return Act(over, "end_whistle", blower, {"assignment_id": part.id})
+    if "rating" in part.facts or rnd.random() > WHISTLE_RATED:
+        return None
+    slow = _pace(f"team/{part.team_id}", centre, seed) > STRAIN[0]
+    ratings, weights = zip(*(STRAINED_RATINGS if slow else WHISTLE_RATINGS), strict=True)
+    rating = rnd.choices(ratings, weights)[0]
+    at = over + timedelta(minutes=rnd.uniform(2, 40))
+    return Act(at, "rate_whistle", blower, {"assignment_id": part.id, "rating": rating})
 
 
 def _drawn(
