@@ -61,6 +61,12 @@ _RENTED = ("building", "rental")
 # People of a centre: (dispatchers, duty leaders).
 _CENTRE_STAFF = {Level.CITY: (12, 4), Level.COUNTY: (6, 3), Level.TOWN: (4, 2)}
 _TEAM_MEMBERS = 3
+# Trade -> how many squads it has beside the first, in a street or a county.
+_SQUADS = {
+    "enforcement": 2, "police": 1, "market": 1, "public_service": 1, "sanitation": 1, "roads": 1, "municipal": 1,
+}  # fmt: skip
+_SQUAD_NUMBERS = 41  # apart; more than there are trades, so that no two teams share a number, nor a station
+_ORDINALS = ("一", "二", "三")
 _LIAISON_GRIDS = 3  # micro grids that one cadre keeps in touch with
 # The town department that a professional of each area of work comes from.
 _THEME_TRADES = {
@@ -149,9 +155,25 @@ def build() -> City:
 
     trades = parsed_policy(policy).trades
     city.organisations, city.teams = establish(city.areas, trades)
+    busy = {area.code for area in (*counties, *towns) if area.level == Level.COUNTY or area.kind == "street"}
+    city.teams += _squads(city.teams, busy)
     city.teams = _spread(city.teams, {each.code: each for each in city.areas if each.level <= Level.VILLAGE})
     _Staff(city, Random(city.code)).hire(settings["headcounts"])
     return city
+
+
+def _squads(teams: Sequence[TeamRow], busy: set[str]) -> list[TeamRow]:
+    """Return the further squads of the busiest trades in some areas: a dispatcher there has somebody to choose."""
+    return [
+        team._replace(
+            id=team.id + _SQUAD_NUMBERS * squad,
+            name=f"{team.name}{_ORDINALS[squad]}中队",
+            name_en=f"{team.name_en}, squad {squad + 1}",
+        )
+        for team in teams
+        if team.area_code in busy and team.trade in _SQUADS
+        for squad in range(1, _SQUADS[team.trade] + 1)
+    ]
 
 
 def _table(name: str) -> list[dict[str, str]]:

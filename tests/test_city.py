@@ -27,7 +27,8 @@ CENSUS = {
     "city": "445300", "counties": 5, "towns": 63, "middle": 984, "small": 1904, "micro": 17454, "outbound": 336,
     "full_time": 157, "part_time": 9189, "professional": 882, "liaisons": 17454, "broken_parent_chains": 0,
     # A grid team for each village and a team of each trade at its level; everything but outbound grids has land.
-    "teams": 984 + 63 * 16 + 5 * 14 + 2, "organisations": 1 + 5 + 63 + 984 + 63 * 16 + 5 * 14 + 2,
+    # Of the busiest trades a street has six squads more, and a county two.
+    "teams": 984 + 63 * 16 + 5 * 14 + 2 + 8 * 6 + 5 * 2, "organisations": 1 + 5 + 63 + 984 + 63 * 16 + 5 * 14 + 2,
     "shapes": 1 + 5 + 63 + 984 + 1904 + 17454 - 336,
 }  # fmt: skip
 
@@ -206,11 +207,18 @@ def test_every_centre_has_dispatchers_and_every_team_a_leader(city: City) -> Non
     assert led == {team.id for team in city.teams}
 
 
-def test_each_area_has_one_team_of_each_trade_of_its_level(city: City) -> None:
-    """With a station inside the city and numbers that fit the column."""
+def test_each_area_has_each_trade_of_its_level_and_streets_and_counties_squads_beside(city: City) -> None:
+    """One team each, a few more where most happens, with a station inside the city and numbers of their own."""
     trades = parsed_policy(city.policy).trades
     found = Counter((team.area_code, team.trade) for team in city.teams)
-    assert max(found.values()) == 1
+    areas = {area.code: area for area in city.areas}
+    for (code, trade), count in found.items():
+        squads = {"enforcement": 3, "police": 2, "market": 2, "public_service": 2, "sanitation": 2}
+        street = areas[code].kind == "street"
+        assert count == (squads.get(trade, 1) if street else 2 if trade in ("roads", "municipal") else 1)
+    assert len({team.id for team in city.teams}) == len(city.teams)
+    named = [(team.area_code, team.name) for team in city.teams]
+    assert len(set(named)) == len(named)
     for area in city.areas:
         if area.level <= Level.VILLAGE:
             level = ("city", "county", "town", "village")[area.level - 1]
