@@ -37,7 +37,7 @@ PICTURES = (
     Picture("login", "", "/login", PHONE, 500),
     Picture("wall", "", "/wall?area=445300&embed=true", WALL, 9_000),
     Picture("wall-town", "", "/wall?area=445302001&embed=true", WALL, 9_000),
-    Picture("workbench", "dispatcher", "/workbench", (1920, 1080), 9_000, ("ArrowDown",)),
+    Picture("workbench", "dispatcher", "/workbench", (1920, 1080), 6_000, ("ArrowDown",) * 3),
     Picture("field", "team", "/field", PHONE),
     Picture("field-worker", "worker", "/field", PHONE),
     Picture("public", "resident", "/public", PHONE),
