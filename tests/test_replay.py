@@ -13,10 +13,10 @@ import redis
 
 from dashboard.data import Reads
 from dashboard.data.replayed import sources
-from dispatch import figures, replay
+from dispatch import figures
 from dispatch.__main__ import main
-from dispatch.replay import Fault, ReplayError, Row, mapping, rows, survey
 from dispatch.rules.chain import Actor
+from dispatch.source_file import OTHER_TYPE, Fault, ReplayError, Row, mapping, rows, survey
 from models.servers import psycopg_dsn
 
 FILE = Path(__file__).parent / "data" / "requests.csv"
@@ -205,7 +205,7 @@ def test_a_second_file_of_the_city_meets_unknown_areas_and_types(
     assert (found["accepted"], found["duplicates"]) == (1, 7)
     with psycopg.connect(psycopg_dsn(database)) as connection:
         row = connection.execute("SELECT area_code, category FROM incident WHERE source_id = '99'").fetchone()
-    assert row == ("990102", replay.OTHER_TYPE)
+    assert row == ("990102", OTHER_TYPE)
 
 
 def test_a_database_with_another_city_is_left_alone(
