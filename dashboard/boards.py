@@ -15,10 +15,10 @@ from dashboard.data.leaders import Outline
 from dashboard.panel import Markup, joined, markup, opens
 from dashboard.words import Translate, pick, shorter
 from dispatch.briefing import words as spoken
+from dispatch.case_sets import Counted
 from dispatch.overview import (
     FIGURES,
     STAGES,
-    Counted,
     Figure,
     Overview,
     Place,

@@ -13,8 +13,8 @@ from dashboard import told
 from dashboard.data import Directory
 from dashboard.export import download
 from dashboard.words import Translate, pick
+from dispatch.case_sets import CasePage, CaseRow
 from dispatch.messages import show_number
-from dispatch.overview import CasePage, CaseRow
 from dispatch.rules.law import STATES
 
 PARAMETER = "cases"  # of the address: the set that is open

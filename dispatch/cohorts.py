@@ -2,7 +2,7 @@
 
 A cohort is what was reported in one day; everything that is said of it is a predicate over the incident's row and
 its assignments. `PREDICATES` is the one place where each is written: the counts here and the lists of the cases
-behind a number (dispatch/overview.py) both read it, so that they cannot differ in what they mean.
+behind a number (dispatch/case_sets.py) both read it, so that they cannot differ in what they mean.
 """
 
 from __future__ import annotations

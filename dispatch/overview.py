@@ -1,16 +1,14 @@
-"""Read the leaders' picture of an area and a period: figures, trend, ranking, funnel, and the cases behind each.
+"""Read the leaders' picture of an area and a period: figures, trend, ranking, funnel, times of stages.
 
 Everything is said of one cohort, what was reported in the period: counts come from the daily roll-up of
-dispatch/cohorts.py, and every number names the set of cases it counts, which `cases` lists from the rows by the
-same predicate. Until the roll-up is level with the last events (`counted_at` says since when it is) a list may be
-a few cases ahead of its number.
+dispatch/cohorts.py (`counted_at` says since when it is level with the events), and every number names the set of
+cases it counts, which dispatch/case_sets.py lists by the same predicate.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
@@ -19,21 +17,19 @@ from typing import Any, Literal
 import psycopg
 
 from dispatch import cohorts
+from dispatch.case_sets import MISSED, CaseSet, Connection, Counted, look, renamed
 from dispatch.past import Policies
 from dispatch.rules import fairness
-from dispatch.rules.areas import Level, level_of, prefix_of
-from dispatch.rules.assessment import Rules, headline
-from dispatch.rules.calendar import Calendar
+from dispatch.rules.areas import Level, prefix_of
+from dispatch.rules.assessment import headline
 from dispatch.rules.clocks import OF_ASSIGNMENT
 from dispatch.scoring import rules_of
 from models.scores import DAILY_COUNTS
 
 Kind = Literal["day", "week", "month"]
-Connection = psycopg.Connection[Any]
 Counts = Mapping[str, int]
 ByTheme = dict[str, dict[str, int]]
 
-PAGE_ROWS = 50
 BAND_WEEKS = 12  # what is usual for a weekday is read from so many before the period
 USUAL_LEAST = 4  # fewer days of the same weekday say nothing of what is usual
 MONTHS_SHOWN = 13
@@ -154,51 +150,6 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class CaseSet:
-    """Name a set of cases: what is true of them, where, reported on which days, and further bounds.
-
-    `name` is a predicate of dispatch/cohorts.py or one of `MORE`. `first` and `until` bound the day of reporting
-    (until not included); both are None for what is true now, whenever it was reported. `weekday` counts from 0
-    for Monday.
-    """
-
-    name: str
-    area: str
-    first: date | None = None
-    until: date | None = None
-    theme: str = ""
-    weekday: int | None = None
-    hour: int | None = None
-
-    @property
-    def key(self) -> str:
-        """Return it as one word for an address; `parse` reads it back."""
-        parts = (self.name, self.area, self.first, self.until, self.theme, self.weekday, self.hour)
-        return "~".join("" if part is None else str(part) for part in parts)
-
-    @classmethod
-    def parse(cls, key: str) -> CaseSet:
-        """Read a key back; raise ValueError saying what is wrong with it."""
-        parts = key.split("~")
-        if len(parts) != 7 or parts[0] not in _WHERE or not parts[1].isdecimal():
-            raise ValueError(f"not a set of cases: {key!r}")
-        level_of(parts[1])
-        first, until = (date.fromisoformat(p) if p else None for p in parts[2:4])
-        weekday, hour = (int(p) if p else None for p in parts[5:7])
-        if (first is None) != (until is None) or not all(c.isdecimal() for c in parts[4]):
-            raise ValueError(f"not a set of cases: {key!r}")
-        return cls(parts[0], parts[1], first, until, parts[4], weekday, hour)
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Hold a number and the set of cases that it counts."""
-
-    count: int
-    cases: CaseSet
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """Hold one value of a figure: credits over a base of cases, or for a plain count the count over nothing.
 
@@ -228,7 +179,7 @@ class Reading:
         name = MISSED.get(self.credited.cases.name)
         if name is None:
             return None
-        return Counted(self.base.count - self.credited.count, _renamed(self.credited.cases, name))
+        return Counted(self.base.count - self.credited.count, renamed(self.credited.cases, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,67 +414,9 @@ class Overview:
         raise KeyError(name)
 
 
-@dataclass(frozen=True, slots=True)
-class CaseRow:
-    """Hold one case of a list."""
-
-    id: int
-    number: int
-    category: str
-    category_en: str
-    severity: int
-    area_code: str
-    area: str
-    state: str
-    holder: str
-    text: str
-    reported_at: datetime
-    disposed_at: datetime | None
-    disposed_on_time: bool | None
-    overdue_since: datetime | None
-    ended_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class CasePage:
-    """Hold a page of cases, newest first, and how many there are in all."""
-
-    rows: tuple[CaseRow, ...]
-    total: int
-    page: int
-    pages: int
-
-
-_PLEASED = f"(({cohorts.PREDICATES['rated']}) and i.rating = any(%(pleased)s))"
-# Sets that are no column of the roll-up: their predicates over the rows of dispatch/cohorts.py.
-MORE: dict[str, str] = {
-    "pleased": _PLEASED,
-    "displeased": f"(({cohorts.PREDICATES['rated']}) and not {_PLEASED})",
-    "late": f"({cohorts.PREDICATES['due']} and not {cohorts.PREDICATES['on_time']})",
-    "close_late": f"({cohorts.PREDICATES['close_due']} and not {cohorts.PREDICATES['close_on_time']})",
-    "not_on_site": f"({cohorts.PREDICATES['whistle_due']} and not {cohorts.PREDICATES['on_site']})",
-    "not_settled": f"({cohorts.PREDICATES['disputes']} and not coalesce({cohorts.PREDICATES['settled']}, false))",
-    "red": "i.overdue_since is not null",
-    # A whistle that is still awaited past its time to be on the spot, and what is above the centre it came to.
-    "whistle_late": (
-        "i.ended_at is null and exists (select from assignment w where w.incident_id = i.id and w.kind = 'whistle'"
-        " and w.state in ('sent', 'picked_up') and w.clocks -> 'arrive' ->> 'state' = 'breached'"
-        " and w.clocks -> 'arrive' ->> 'ended' is null)"
-    ),
-    "raised": "i.ended_at is null and i.level < case when length(i.area_code) >= 9 then 3 else 2 end",
-    **{f"at_{stage}": f"{cohorts.REACHED} = {i}" for i, stage in enumerate(cohorts.STAGES)},
-}
-MISSED = {
-    "on_time": "late",
-    "close_on_time": "close_late",
-    "on_site": "not_on_site",
-    "settled": "not_settled",
-    "pleased": "displeased",
-}
 # Of one clock: read once, whatever is asked of it.
 _CLOCK = "jsonb_to_record({0} -> k.kind) as c(due timestamptz, since timestamptz, ended text, state text)"
 _SUMS = ", ".join(f"sum(d.{name})::int" for name in DAILY_COUNTS)
-_WHERE = cohorts.PREDICATES | MORE
 
 
 def read(
@@ -542,7 +435,7 @@ def read(
     Read in one consistent look: begin no transaction before. Raises LookupError for an unknown area, ValueError
     for one below the village, for a level that cannot be ranked in it, and for a period that has not begun.
     """
-    with _look(connection) as cursor:
+    with look(connection) as cursor:
         return _Reader(cursor, area, period, now, ranked).read(timed)
 
 
@@ -552,32 +445,8 @@ def stage_times(connection: Connection, area: str, period: Period, now: datetime
     Empty where nothing was timed, or more than `STAGE_INCIDENTS` cases await the night's assessment. Raises as
     `read` does.
     """
-    with _look(connection) as cursor:
+    with look(connection) as cursor:
         return _Reader(cursor, area, period, now, None).staged()
-
-
-def cases(connection: Connection, wanted: CaseSet, page: int = 1, page_rows: int = PAGE_ROWS) -> CasePage:
-    """Return one page of a set of cases, newest first, counting from 1; a page past the last is empty.
-
-    Raises ValueError for an unknown set or a page below 1.
-    """
-    if wanted.name not in _WHERE:
-        raise ValueError(f"cases: there is no set {wanted.name!r}")
-    if page < 1:
-        raise ValueError(f"page: expected 1 or more, not {page}")
-    with _look(connection) as cursor:
-        calendar = Policies(cursor).newest().calendar
-        rows, where, values = _selected(wanted, calendar, rules_of(cursor))
-        total = int(_one(cursor.execute(f"select count(*) from {rows} where {where}", values))[0])
-        cursor.execute(
-            "select i.id, i.number, c.name, c.name_en, i.severity, i.area_code, n.name, i.state, i.holder, i.text,"
-            " i.reported_at, i.disposed_at, i.disposed_on_time, i.overdue_since, i.ended_at"
-            f" from {rows} join area n on n.code = i.area_code where {where}"
-            " order by i.reported_at desc, i.id desc limit %(rows)s offset %(skip)s",
-            values | {"rows": page_rows, "skip": (page - 1) * page_rows},
-        )
-        found = tuple(CaseRow(*row) for row in cursor.fetchall())
-    return CasePage(found, total, page, max(1, -(-total // page_rows)))
 
 
 class _Reader:
@@ -892,7 +761,7 @@ class _Reader:
         """Return a figure's reading over counts; `where` carries the bounds of its sets of cases."""
         if name not in BASES:
             count = counts.get(name, 0)
-            return Reading(Fraction(count), Counted(count, _renamed(where, name)), None, known)
+            return Reading(Fraction(count), Counted(count, renamed(where, name)), None, known)
         good, base = BASES[name]
         if name == "satisfied":
             full = sum(counts.get(f"rated_{n}", 0) for n in self.rules.satisfied)
@@ -902,7 +771,7 @@ class _Reader:
         else:
             credited, d = counts.get(good, 0), counts.get(base, 0)
             n = Fraction(credited)
-        return Reading(n, Counted(credited, _renamed(where, good)), Counted(d, _renamed(where, base)), known)
+        return Reading(n, Counted(credited, renamed(where, good)), Counted(d, renamed(where, base)), known)
 
     def _figure(
         self, name: str, totals: Sequence[Counts], courses: Sequence[Counts] = (), theme: str = ""
@@ -1043,7 +912,7 @@ class _Reader:
         where = CaseSet("reported", area.code, self.period.first, self.period.until)
         return Place(
             area.code, area.name, area.name_en, self._reading("on_time", counts, where),
-            Counted(counts.get("reported", 0), where), Counted(counts.get("overdue", 0), _renamed(where, "overdue")),
+            Counted(counts.get("reported", 0), where), Counted(counts.get("overdue", 0), renamed(where, "overdue")),
             *estimate, rank, rank is not None and below, rank is not None and above,
         )  # fmt: skip
 
@@ -1084,10 +953,6 @@ def _change(now: Reading, then: Reading) -> Fraction | None:
     return (a - b) / b if b else None
 
 
-def _renamed(where: CaseSet, name: str) -> CaseSet:
-    return replace(where, name=name)
-
-
 def _total(counts: Iterable[Counts]) -> dict[str, int]:
     total: dict[str, int] = defaultdict(int)
     for each in counts:
@@ -1106,47 +971,3 @@ def _computed(values: Mapping[tuple[str, str], Fraction], period: str) -> dict[s
     if None in known:
         return {}
     return headline(*(int(value) for value in known if value is not None))
-
-
-def _selected(wanted: CaseSet, calendar: Calendar, rules: Rules) -> tuple[str, str, dict[str, Any]]:
-    """Return the rows, the condition and its values that select a set of cases."""
-    predicate = _WHERE[wanted.name]
-    where = [predicate, "i.area_code like %(area)s"]
-    values: dict[str, Any] = {
-        "area": prefix_of(wanted.area) + "%",
-        "pleased": list(rules.satisfied | rules.mostly),
-    }
-    if wanted.first is not None and wanted.until is not None:
-        where.append("i.reported_at >= %(begin)s and i.reported_at < %(end)s")
-        values |= {
-            "begin": cohorts.begins(wanted.first, calendar),
-            "end": cohorts.begins(wanted.until, calendar),
-        }
-    if wanted.theme:
-        where.append("c.theme = %(theme)s")
-        values["theme"] = wanted.theme
-    if wanted.weekday is not None and wanted.hour is not None:
-        where.append(
-            "extract(isodow from i.reported_at at time zone %(zone)s) = %(weekday)s"
-            " and extract(hour from i.reported_at at time zone %(zone)s) = %(hour)s"
-        )
-        values |= {"zone": calendar.zone, "weekday": wanted.weekday + 1, "hour": wanted.hour}
-    # What assignments say together costs a look at each row's: only where the predicate asks.
-    rows = (
-        cohorts.ROWS if " p." in predicate or "(p." in predicate else cohorts.ROWS.partition(" left join")[0]
-    )
-    return rows, " and ".join(f"({each})" for each in where), values
-
-
-@contextmanager
-def _look(connection: Connection) -> Iterator[psycopg.Cursor[Any]]:
-    """Lend a cursor inside one consistent look at the database."""
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("set transaction isolation level repeatable read")
-        yield cursor
-
-
-def _one(cursor: psycopg.Cursor[Any]) -> tuple[Any, ...]:
-    row: tuple[Any, ...] | None = cursor.fetchone()
-    assert row is not None
-    return row

@@ -14,8 +14,9 @@ import psycopg
 
 from dispatch import briefing, cohorts, overview
 from dispatch.briefing import words
+from dispatch.case_sets import Connection
 from dispatch.desk import Desk
-from dispatch.overview import Connection, Kind, Period
+from dispatch.overview import Kind, Period
 from dispatch.rules.areas import Level
 from models import servers
 

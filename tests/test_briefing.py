@@ -19,7 +19,8 @@ import pytest
 from dispatch import briefing, overview
 from dispatch.__main__ import main
 from dispatch.briefing import words
-from dispatch.overview import AreaName, CaseSet, Counted, Overview, Period
+from dispatch.case_sets import CaseSet, Counted
+from dispatch.overview import AreaName, Overview, Period
 from dispatch.rules.assessment import shown
 from models.servers import psycopg_dsn
 from tests.conftest import LIVED_UNTIL as UNTIL

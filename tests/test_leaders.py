@@ -30,7 +30,8 @@ from dashboard.screens import leaders
 from dashboard.words import LANGUAGES, translator
 from dispatch import accounts
 from dispatch.briefing import words as spoken
-from dispatch.overview import PAGE_ROWS, CaseSet, Overview, Period
+from dispatch.case_sets import PAGE_ROWS, CaseSet
+from dispatch.overview import Overview, Period
 from dispatch.rules.chain import Actor
 from models.servers import Servers, psycopg_dsn
 from tests.conftest import LIVED_UNTIL as UNTIL

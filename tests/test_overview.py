@@ -14,8 +14,9 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dispatch import cohorts, overview, scoring
-from dispatch.overview import CaseSet, Counted, Overview, Period
+from dispatch import case_sets, cohorts, overview, scoring
+from dispatch.case_sets import Counted
+from dispatch.overview import Overview, Period
 from dispatch.rules.areas import Level
 from models.scores import DAILY_COUNTS
 from models.servers import Servers, psycopg_dsn
@@ -110,7 +111,7 @@ def test_every_number_is_the_count_of_its_cases(city: Connection, area: str, per
         )
         chosen += alike[:3] + alike[-1:]
     for each in chosen:
-        assert overview.cases(city, each.cases).total == each.count, each.cases
+        assert case_sets.cases(city, each.cases).total == each.count, each.cases
 
 
 def test_a_village_has_a_picture_of_its_own(city: Connection) -> None:
@@ -122,7 +123,7 @@ def test_a_village_has_a_picture_of_its_own(city: Connection) -> None:
     assert seen.places == ()
     assert seen.figure("reported").now.credited.count > 0
     for each in {c.cases.key: c for c in numbers((seen.figures, seen.funnel, seen.themes[8:]))}.values():
-        assert overview.cases(city, each.cases).total == each.count
+        assert case_sets.cases(city, each.cases).total == each.count
 
 
 def test_the_figures_are_what_plain_sql_says(city: Connection) -> None:
@@ -336,11 +337,11 @@ def test_published_figures_stand_beside_what_arithmetic_makes_of_them(city: Conn
 
 def test_pages_of_cases_follow_each_other_without_gap_or_repeat(city: Connection) -> None:
     wanted = picture(city).figure("on_time").now.credited.cases
-    first = overview.cases(city, wanted)
+    first = case_sets.cases(city, wanted)
     assert first.pages > 1
-    every = [row.id for n in range(1, first.pages + 1) for row in overview.cases(city, wanted, n).rows]
+    every = [row.id for n in range(1, first.pages + 1) for row in case_sets.cases(city, wanted, n).rows]
     assert len(every) == len(set(every)) == first.total
-    assert overview.cases(city, wanted, first.pages + 1).rows == ()
+    assert case_sets.cases(city, wanted, first.pages + 1).rows == ()
     assert all(row.disposed_on_time for row in first.rows)
 
 
@@ -364,33 +365,6 @@ def test_an_area_below_the_village_has_no_picture(city: Connection) -> None:
     cell = one(city, "select code from area where level = 6 order by code limit 1")
     with pytest.raises(ValueError, match="expected a city, county, town or village"):
         picture(city, cell)
-
-
-def test_a_set_of_cases_is_read_back_from_its_key() -> None:
-    for wanted in (
-        CaseSet("red", CITY),
-        CaseSet("on_time", TOWN, date(2026, 5, 1), date(2026, 6, 1), "04"),
-        CaseSet("reported", CITY, date(2026, 5, 1), date(2026, 6, 1), "", 0, 23),
-    ):
-        assert CaseSet.parse(wanted.key) == wanted
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "",
-        "red",
-        "no_such~445300~~~~~",
-        "red~44530x~~~~~",
-        "red~445300~2026-05-01~~~~",
-        "red~445300~yesterday~today~~~",
-        "red~445300~~~' or 1=1~~",
-        "red~4~~~~~",
-    ],
-)
-def test_a_key_that_names_no_set_is_refused(key: str) -> None:
-    with pytest.raises(ValueError):
-        CaseSet.parse(key)
 
 
 def test_periods_know_their_neighbours() -> None:

@@ -30,8 +30,8 @@ from dashboard.data import Filter, Reads, admin, assessment, field, judged, lead
 from dashboard.pages import PLACES
 from dispatch import accounts, keys, people, photos
 from dispatch.accounts import Viewer
+from dispatch.case_sets import CaseSet
 from dispatch.desk import Desk
-from dispatch.overview import CaseSet
 from dispatch.rules.areas import prefix_of
 from dispatch.rules.chain import STEPS, Actor, Command, Report
 from dispatch.rules.incident import reporter_of

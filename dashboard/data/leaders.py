@@ -16,8 +16,9 @@ import shapely
 
 from dashboard.data.city import Reads
 from dashboard.data.scope import covers
-from dispatch import cohorts, overview
-from dispatch.overview import CasePage, CaseRow, CaseSet, Counted, Overview, Period
+from dispatch import case_sets, cohorts, overview
+from dispatch.case_sets import CasePage, CaseRow, CaseSet, Counted
+from dispatch.overview import Overview, Period
 from dispatch.past import Policies
 from dispatch.rules.areas import contains, prefix_of
 from dispatch.rules.incident import Actor
@@ -112,8 +113,8 @@ def present(door: Reads, actor: Actor, area: str, now: datetime) -> Present | No
     like = {"area": prefix_of(area) + "%"}
     with door.look() as connection:
         late, raised = connection.execute(
-            f"select count(*) filter (where {overview.MORE['whistle_late']}),"
-            f" count(*) filter (where {overview.MORE['raised']})"
+            f"select count(*) filter (where {case_sets.MORE['whistle_late']}),"
+            f" count(*) filter (where {case_sets.MORE['raised']})"
             " from incident i where i.ended_at is null and i.area_code like %(area)s",
             like,
         ).fetchall()[0]
@@ -142,7 +143,7 @@ def cases(door: Reads, actor: Actor, wanted: CaseSet, page: int = 1) -> CasePage
     if not covers(actor, wanted.area):
         return None
     with door.look() as connection:
-        return overview.cases(connection, wanted, page)
+        return case_sets.cases(connection, wanted, page)
 
 
 def every_case(door: Reads, actor: Actor, wanted: CaseSet) -> Iterator[CaseRow]:
@@ -151,7 +152,7 @@ def every_case(door: Reads, actor: Actor, wanted: CaseSet) -> Iterator[CaseRow]:
         return
     for page in count(1):
         with door.look() as connection:
-            found = overview.cases(connection, wanted, page, EXPORT_ROWS)
+            found = case_sets.cases(connection, wanted, page, EXPORT_ROWS)
         yield from found.rows
         if page >= found.pages:
             return
@@ -212,7 +213,7 @@ def at_place(door: Reads, actor: Actor, area: str, period: Period, place: int) -
                 cohorts.begins(period.first, calendar),
                 cohorts.begins(period.until, calendar),
                 prefix_of(area) + "%",
-                overview.PAGE_ROWS,
+                case_sets.PAGE_ROWS,
             ),
         ).fetchall()
     return CasePage(tuple(CaseRow(*row) for row in rows), len(rows), 1, 1)

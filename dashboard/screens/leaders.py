@@ -20,11 +20,10 @@ from dashboard.frame import Frame, alone, away, framed
 from dashboard.panel import Markup, joined, markup, opens, panel
 from dashboard.words import pick
 from dispatch.briefing import words as spoken
+from dispatch.case_sets import CasePage, CaseSet
 from dispatch.overview import (
     KINDS,
     STAGES,
-    CasePage,
-    CaseSet,
     Kind,
     Overview,
     Period,

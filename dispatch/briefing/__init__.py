@@ -14,6 +14,7 @@ from typing import cast
 import psycopg
 
 from dispatch import overview
+from dispatch.case_sets import Connection
 from dispatch.overview import KINDS, Kind, Overview, Period
 from dispatch.past import Policies
 from models.servers import addresses, psycopg_dsn
@@ -44,7 +45,7 @@ def make(picture: Overview, form: str, lang: str = "zh", zone: str = "Asia/Shang
 
 
 def brief(
-    connection: overview.Connection, area: str, kind: Kind, day: date, form: str, lang: str, now: datetime
+    connection: Connection, area: str, kind: Kind, day: date, form: str, lang: str, now: datetime
 ) -> bytes:
     """Return the briefing of an area for the period of a kind that holds a day.
 

@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from dispatch.overview import KINDS, CaseSet, Overview, Period, Place, Reading
+from dispatch.case_sets import CaseSet
+from dispatch.overview import KINDS, Overview, Period, Place, Reading
 from dispatch.rules.assessment import NO_DATA, shown, signed
 from dispatch.rules.fairness import wilson
 
