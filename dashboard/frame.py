@@ -69,19 +69,20 @@ def framed(page: str, *, tagged: bool = False) -> Iterator[Frame]:
         st.caption(_("Demo data"))
 
 
-def headed(f: Frame, page: str) -> None:
-    """Show the page's name and what it is for, in the words of the table of pages."""
-    st.title(f._(PLACES[page].title))
-    st.caption(f._(PLACES[page].tells))
+def headed(f: Frame, page: str, *, tells: bool = False) -> None:
+    """Show a page's name, for which area and as whom one looks, and that data are of the demo.
 
-
-def head(f: Frame, title: str) -> None:
-    """Show a page's name, for which area and as whom one looks, and that data are of the demo."""
+    Where there is room for it, `tells` adds what the page is for, in the words of the table of pages.
+    """
+    place = PLACES[page]
     tag = f'<span class="gw-tag">{escape(f._("Demo data"))}</span>' if demo() else ""
     st.html(
-        f'<div class="gw-head"><h1>{escape(title)}</h1><span class="gw-where">{escape(f.where)}</span>{tag}</div>',
+        f'<div class="gw-head"><h1>{escape(f._(place.title))}</h1><span class="gw-where">{escape(f.where)}</span>'
+        f"{tag}</div>",
         width="content",
     )
+    if tells:
+        st.caption(f._(place.tells))
 
 
 def away(lang: str) -> None:

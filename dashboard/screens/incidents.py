@@ -13,7 +13,7 @@ from dashboard import amounts, told
 from dashboard import case_sheet as sheet
 from dashboard.data import PAGE_ROWS, Detail, Directory, Filter, ListRow, Reads
 from dashboard.export import download
-from dashboard.frame import Frame, framed, head
+from dashboard.frame import Frame, framed, headed
 from dashboard.panel import Markup, joined, markup, panel
 from dashboard.sending import meant
 from dashboard.steps import ask
@@ -45,7 +45,7 @@ def page() -> None:
         st.html(f"<style>{sheet.style()}</style>")
         now = datetime.now(UTC)
         with st.container(horizontal=True, vertical_alignment="center"):
-            head(f, f._("Incidents"))
+            headed(f, "incidents")
             st.space("stretch")
             export = st.empty()
         wanted = _filters(f)

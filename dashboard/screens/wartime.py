@@ -20,9 +20,9 @@ HOURS = (6, 12, 24, 48, 72, 168, LONGEST.days * 24)
 
 def page() -> None:
     """Show what was declared; a county's or the city's centre declares with a second person, and ends."""
-    with framed("wartime") as f:
+    with framed("wartime", tagged=True) as f:
         _ = f._
-        headed(f, "wartime")
+        headed(f, "wartime", tells=True)
         if (said := st.session_state.get("wartime-answer")) is not None:
             (st.error if said[1] else st.success)(said[0])
         left, right = st.columns([3, 2], gap="medium")

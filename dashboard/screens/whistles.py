@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard.data import Directory, whistles
 from dashboard.export import download
-from dashboard.frame import Frame, framed, head
+from dashboard.frame import Frame, framed, headed
 from dashboard.pages import PLACES
 from dashboard.whistling import midnight, place, whistle_kind
 from dashboard.words import pick, translator
@@ -31,7 +31,7 @@ def page() -> None:
     with framed("whistles", tagged=True) as frame:
         _ = frame._
         with st.container(horizontal=True, vertical_alignment="center"):
-            head(frame, _("Whistle board"))
+            headed(frame, "whistles")
             area = _area(frame)
             only = st.segmented_control(
                 _("Which"),

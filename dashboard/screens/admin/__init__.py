@@ -36,8 +36,8 @@ TABS = {
 
 def page() -> None:
     """Show the tab that `?tab=` names, of those that the viewer's role has."""
-    with framed("admin") as f:
-        headed(f, "admin")
+    with framed("admin", tagged=True) as f:
+        headed(f, "admin", tells=True)
         mine = {name: tab for name, tab in TABS.items() if f.who.role in tab.roles}
         wish = st.query_params.get("tab", "")
         first = wish if wish in mine else ("audit" if f.who.role == "auditor" else "accounts")
