@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from math import ceil
 from typing import Any
 
 import streamlit as st
@@ -150,11 +151,15 @@ def _offered(
     _, incident, offers = f._, found.detail.incident, found.detail.offers
     title = _("Who goes") if sends or lead is not None else _("Who could go")
     stale = any(because.code == "near_station" for offer in ready for because in offer.reasons)
+    notes = [_("distances from the station")] if stale else []
+    if any(_minutes_away(f, offer) for offer in ready):
+        speed = round(60 / f.door.policy().weights.km)
+        notes.append(_("minutes: straight line at {speed} km/h").format(speed=speed))
     st.html(
         f'<div class="wb-row"><span class="wb-h2">{escape(title)}</span><span class="wb-m">'
         f"{escape(_('{n} can go · {m} cannot').format(n=len(ready), m=len(offers) - len(ready)))}</span>"
         f'<span class="sp"></span><span class="wb-m">'
-        f"{escape(_('distances from the station') if stale else '')}</span></div>"
+        f"{escape(_('; ').join(notes))}</span></div>"
     )
     if not ready and incident.lead is None:
         why = _("; ").join(because.words(f.lang) for because in found.why_none)
@@ -191,6 +196,15 @@ def _offered(
                     )  # fmt: skip
 
 
+def _minutes_away(f: Frame, offer: Offer) -> int | None:
+    """Return about how many minutes a team's way takes, by the policy's minutes for a km as the crow flies.
+
+    None where the way is not known, or is worth nothing to the policy: then nothing is estimated from it.
+    """
+    each = f.door.policy().weights.km
+    return None if offer.km is None or not each else max(1, ceil(offer.km * each))
+
+
 def _own_first(offer: Offer) -> list[Because]:
     """Return what speaks against a team: first what is of the team itself, then what is of its whole trade."""
     return sorted(offer.shortfalls, key=lambda because: because.code in ("misdispatch", "other_trade"))
@@ -205,6 +219,8 @@ def _offer(
     if holds:
         tag = f'<span class="gw-tag">{escape(_("holds it now"))}</span>'
     km = f"{offer.km:.1f} km" if offer.km is not None else ""
+    if minutes := _minutes_away(f, offer):
+        km = f"<b>{escape(_('about {n} min').format(n=minutes))}</b> · {km}"
     good = "".join(f"<li>{escape(because.words(f.lang))}</li>" for because in offer.reasons)
     mark = escape(_("lacks"))
     bad = "".join(

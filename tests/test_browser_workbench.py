@@ -318,6 +318,18 @@ CUT = """(selectors) => [...document.querySelectorAll(selectors)]
     .map((at) => at.className + ": " + at.textContent)"""
 
 
+# Labels of the small map that reach over its edge.
+OUTSIDE = """() => {
+    const map = document.querySelector(".gwq-map").getBoundingClientRect();
+    const texts = [...document.querySelectorAll(".gwq-map text")];
+    const outside = texts.filter((at) => {
+        const box = at.getBoundingClientRect();
+        return box.left < map.left || box.right > map.right || box.top < map.top || box.bottom > map.bottom;
+    });
+    return { texts: texts.length, outside: outside.map((at) => at.textContent) };
+}"""
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 @pytest.mark.parametrize("size", [(1366, 768), (1920, 1080)])
 def test_nothing_of_a_case_is_cut(town: Town, page: Any, size: tuple[int, int], lang: str) -> None:
@@ -329,6 +341,9 @@ def test_nothing_of_a_case_is_cut(town: Town, page: Any, size: tuple[int, int], 
     page.wait_for_timeout(1_500)
     held = ".gwq-steps > div > *, .wb-ledger span, .wb-stretches li, .wb-o b, .wb-why li, .wb-like div:not(.text)"
     assert page.evaluate(CUT, held) == []
+    labels = page.evaluate(OUTSIDE)
+    assert labels["texts"] > 1
+    assert labels["outside"] == []
     # Panes and bars fit the window.
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     assert page.locator(".wb-tl time").first.inner_text().count(":") == 1

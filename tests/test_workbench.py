@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -44,7 +45,11 @@ _serial = count(1)
 def with_second_teams() -> loading.City:
     """Return the small city with two teams of every kind, so that there is a choice."""
     small = build()
-    more = [team._replace(id=team.id + 50_000, name=f"{team.name}二队") for team in small.teams]
+    long = "second comprehensive enforcement and patrol squad"
+    more = [
+        team._replace(id=team.id + 50_000, name=f"{team.name}二队", name_en=f"{team.name_en}, {long}")
+        for team in small.teams
+    ]
     return replace(small, teams=[*small.teams, *more])
 
 
@@ -233,6 +238,23 @@ def test_another_team_than_the_first_needs_a_reason_and_both_are_kept(
     lead = detail.incident.lead
     assert lead is not None
     assert lead.team_id == last
+
+
+def test_how_long_a_team_takes_is_said_as_an_estimate_by_the_policys_minutes_for_a_km(
+    town: Town, door: Reads, sign_in: Callable[[str], None]
+) -> None:
+    incident_id = town.report()
+    town.act("accept", incident_id)
+    sign_in("dispatcher")
+    found = bench.case(door, DISPATCHER, incident_id, datetime.now(UTC))
+    assert found is not None
+    km = next(offer.km for offer in found.detail.offers if offer.open)
+    assert km is not None
+    minutes = max(1, math.ceil(km * door.policy().weights.km))
+    page = open_page(id=str(incident_id), lang="en")
+    told_away = [each.proto.body for each in page.get("html") if "wb-ra" in each.proto.body]
+    assert f"<b>about {minutes} min</b> · {km:.1f} km" in told_away[0]
+    assert any("straight line at 30 km/h" in each.proto.body for each in page.get("html"))
 
 
 def test_a_whistle_calls_in_a_team_of_another_trade_and_never_the_one_that_holds_it(

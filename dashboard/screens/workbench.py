@@ -21,6 +21,7 @@ from dashboard.pressing import FRESH, WRITTEN, conflict
 from dashboard.sending import acting, take, take_other
 from dashboard.words import translator
 from dispatch.messages import show_number
+from dispatch.rules.assignment import Offer
 from dispatch.rules.chain import STEPS, lawful
 
 FOLDER = Path(__file__).resolve().parents[1] / "components" / "workbench"
@@ -233,17 +234,28 @@ def _map(f: Frame, found: Case, now: datetime) -> None:
         ready = [each for each in found.detail.offers if each.open]
         for rank, offer in enumerate(ready[: sending.OFFERS_OPEN], 1):
             if offer.team.lon is not None and offer.team.lat is not None:
-                km = f" {offer.km:.1f} km" if offer.km is not None else ""
-                name = told.team(f.directory, offer.team.id, f.lang)
-                # A small map has no room for names: there the team stands with its number among the offers.
                 marks.append(
                     {"kind": "team", "lon": offer.team.lon, "lat": offer.team.lat,
-                     "label": f"{rank} {name}{km}", "short": f"{rank}{km}"}
+                     "wordings": _called(f, rank, offer)}
                 )  # fmt: skip
     _part(
         f, "map", "wb-map", id=incident.id, own=incident.area_code, marks=marks,
         outlines=_outlines(f, incident.area_code) if marks else [],
     )  # fmt: skip
+
+
+def _called(f: Frame, rank: int, offer: Offer) -> list[list[str]]:
+    """Return the wordings of a team on the small map, each as its lines, the fullest first.
+
+    Its name with how far it is, in one line and in two; what it is without where it is from; last its number alone.
+    """
+    km = f"{offer.km:.1f} km" if offer.km is not None else ""
+    name = told.team(f.directory, offer.team.id, f.lang)
+    trade = name.removeprefix(told.area(f.directory, offer.team.area_code, f.lang)).strip() or name
+    found = [[f"{rank} {words}", km] for words in dict.fromkeys((name, trade)) if km]
+    one_line = [[f"{rank} {words} {km}".strip()] for words in dict.fromkeys((name, trade))]
+    both = [each for pair in zip(one_line, found, strict=False) for each in pair] or one_line
+    return [*both, [f"{rank} {km}".strip()]]
 
 
 def _outlines(f: Frame, area: str) -> list[Any]:

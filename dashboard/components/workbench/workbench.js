@@ -585,17 +585,34 @@ class CaseMap extends Part {
     const cx = wide / 2, cy = high / 2, round = (n) => n.toFixed(1);
     const x = (lon) => cx + (lon - here.lon) * narrow * scale, y = (lat) => cy - (lat - here.lat) * scale;
     const areas = outlines.filter(([code, ring]) => code.length > 12 || reach > 400 * metre || ring).map(([code, ring]) => `<path class="${code === own ? "own" : code.length > 12 ? "cell" : ""}" d="M${ring.map(([lon, lat]) => `${round(x(lon))} ${round(y(lat))}`).join("L")}Z"/>`).join("");
-    // Labels keep clear of the pin, of the scale, of the note and of each other.
-    const low = wide < 320 ? 32 : 12;
+    // Labels keep clear of the pin, of the scale, of the note and of each other, and are never cut: the fullest of
+    // its wordings that finds a place inside, outward from its mark first, then on the mark's other side.
+    const low = wide < 320 ? 32 : 12, line = 17;
     const taken = [[cx - 17, cy - 40, cx + 17, cy + 4], [8, high - low - 20, 120, high - low + 6], [wide - 250, high - 24, wide, high]];
-    const text = (label, px, py, kind) => {
-      const long = [...label].reduce((sum, c) => sum + (c.charCodeAt(0) > 0x2e7f ? 14 : 8), 0), right = px >= cx;
-      const left = Math.max(6, Math.min(wide - long - 6, right ? px - 8 : px - long + 8));
-      const free = (top) => taken.every((box) => left > box[2] || left + long < box[0] || top > box[3] || top + 17 < box[1]);
-      const tops = (py < cy ? [-27, 10, -46, 30] : [10, -27, 30, -46]).map((off) => Math.max(2, Math.min(high - 20, py + off))).concat([2, 20, 38]);
-      const top = tops.find(free) ?? tops[0];
-      taken.push([left, top, left + long, top + 17]);
-      return `<text class="${kind}" x="${round(left)}" y="${round(top + 14)}">${esc(label)}</text>`;
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = `14px ${getComputedStyle(this.host).fontFamily}`;
+    const long = (words) => Math.ceil(pen.measureText(words).width) + 4;
+    const placed = (wordings, px, py) => {
+      let last = null;
+      for (const lines of wordings) {
+        const w = Math.max(...lines.map(long)), h = line * lines.length, edge = wide - w - 6;
+        const lefts = px >= cx ? [px - 8, px - w + 8] : [px - w + 8, px - 8];
+        lefts.push(Math.max(6, Math.min(edge, px - w / 2)));
+        const below = [py + 10, py + 30], above = [py - h - 10, py - h - 29], [first, then] = py < cy ? [above, below] : [below, above];
+        const tops = [first[0], then[0], first[1], then[1], 2, 20, 38];
+        last = { lines, w, left: Math.max(6, Math.min(edge, lefts[0])), top: Math.max(2, Math.min(high - h - 3, tops[0])), h };
+        for (const left of lefts) {
+          if (left < 6 || left > edge) continue;
+          const top = tops.find((each) => each >= 2 && each + h <= high - 3 && taken.every((box) => left > box[2] || left + w < box[0] || each > box[3] || each + h < box[1]));
+          if (top !== undefined) return { lines, w, left, top, h };
+        }
+      }
+      return last;
+    };
+    const text = (wordings, px, py) => {
+      const { lines, w, left, top, h } = placed(wordings, px, py);
+      taken.push([left, top, left + w, top + h]);
+      return `<text>${lines.map((words, n) => `<tspan x="${round(left)}" y="${round(top + 14 + n * line)}">${esc(words)}</tspan>`).join("")}<title>${esc(wordings[0].join(" "))}</title></text>`;
     };
     const likes = near.filter((mark) => mark.kind === "like");
     const around = likes.length ? `<circle class="near" cx="${cx}" cy="${cy}" r="${round(60 * metre * scale)}"/>` : "";
@@ -604,8 +621,9 @@ class CaseMap extends Part {
       // A team far off stands at the edge in its direction: where it comes from is seen, how far is said.
       const dx = (mark.lon - here.lon) * narrow * scale, dy = (here.lat - mark.lat) * scale;
       const fit = Math.min(1, (wide / 2 - 16) / Math.abs(dx || 1e-9), (high / 2 - 34) / Math.abs(dy || 1e-9)), px = cx + dx * fit, py = cy + dy * fit;
-      return `<path class="way" d="M${cx} ${cy}L${round(px)} ${round(py)}"/><path class="team${fit < 1 ? " far" : ""}" d="M${round(px)} ${round(py - 9)}l9 15h-18z"/>${text(wide < 320 ? mark.short : mark.label, px, py, "")}`;
-    }).join("");
+      taken.push([px - 9, py - 9, px + 9, py + 6]);
+      return { ...mark, px, py, far: fit < 1 };
+    }).map(({ wordings, px, py, far }) => `<path class="way" d="M${cx} ${cy}L${round(px)} ${round(py)}"/><path class="team${far ? " far" : ""}" d="M${round(px)} ${round(py - 9)}l9 15h-18z"/>${text(wordings, px, py)}`).join("");
     const bar = [50, 100, 200, 500, 1000, 2000].find((m) => m * metre * scale > 50) ?? 5000;
     this.host.innerHTML = `<div class="gwq-map"><svg viewBox="0 0 ${wide} ${high}" preserveAspectRatio="xMidYMid slice" role="img" aria-label="${esc(this.t("map"))}">${areas}${around}${teams}${dots}<path class="case ${here.light}" d="M${cx} ${cy}c-3-9-13-13-13-23a13 13 0 0 1 26 0c0 10-10 14-13 23z"/><path class="bar" d="M14 ${high - low}h${(bar * metre * scale).toFixed(0)}"/><text class="m" x="14" y="${high - low - 5}">${bar < 1000 ? `${bar} m` : `${bar / 1000} km`}</text></svg><span>${esc(this.t("Schematic, no basis for boundaries"))}</span></div>`;
   }
