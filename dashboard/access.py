@@ -15,6 +15,8 @@ from dashboard.data import Reads, Viewer, viewer_of
 from dispatch.accounts import ABSOLUTE
 
 COOKIE = "gridwhistle"
+# Says to the page that a phone keeps that somebody signed in opened it; a script of the phone's page writes it.
+PHONE_COOKIE = "gridwhistle_phone"
 # A change that a script of ours sends carries this header: a form of another site cannot.
 OWN = "x-gridwhistle"
 PROVIDER_COOKIE = "_streamlit_user"  # Streamlit's own, after a sign-in through an identity provider
@@ -89,11 +91,13 @@ def keep(response: Response, token: str, request: Request) -> None:
         COOKIE, token, max_age=int(ABSOLUTE.total_seconds()), path="/", httponly=True, samesite="lax",
         secure=request.url.scheme == "https",
     )  # fmt: skip
+    response.delete_cookie(PHONE_COOKIE, path="/", samesite="lax")  # the phone kept another person's page
 
 
 def drop(response: Response, request: Request) -> None:
     """Take the cookie back, and with it the identity provider's, where one brought the person in."""
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+    response.delete_cookie(PHONE_COOKIE, path="/", samesite="lax")
     for name in request.cookies:
         if name.startswith(PROVIDER_COOKIE):
             response.delete_cookie(name, path="/")

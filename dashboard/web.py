@@ -29,6 +29,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
+from dashboard import kept
 from dashboard.data import Reads, demo, digest, reads
 from dashboard.desk_stream import DeskStream
 from dashboard.live import Client, Live
@@ -99,6 +100,7 @@ def create_app(servers: Servers | None = None) -> st.App:
         Route(PLOTLY_PATH, _plotly),
         *Login(door).routes(),
         *phone.routes(),
+        *kept.routes(),
         *Whistling(door).routes(),
         *_door_routes(),
     ]

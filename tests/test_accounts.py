@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from dashboard.access import COOKIE, Throttle
+from dashboard.access import COOKIE, PHONE_COOKIE, Throttle
 from dashboard.data import Reads
 from dashboard.login import BODY_LIMIT_BYTES, Login
 from dispatch import __main__ as command
@@ -434,8 +434,11 @@ def test_what_was_typed_comes_back_escaped_and_the_password_never(browser: TestC
 def test_signing_out_takes_the_cookie_back(browser: TestClient, connection: Connection, login: str) -> None:
     form(browser, login)
     token = browser.cookies[COOKIE]
-    assert browser.post("/logout").headers["location"].startswith("/login")
+    answer = browser.post("/logout")
+    assert answer.headers["location"].startswith("/login")
     assert COOKIE not in browser.cookies
+    # Written by the phone's page, which would open without a line.
+    assert f'{PHONE_COOKIE}=""; expires=' in answer.headers["set-cookie"]
     assert accounts.viewer_of(connection, token, datetime.now(UTC)) is None
 
 

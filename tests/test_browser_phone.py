@@ -13,7 +13,7 @@ import pytest
 import redis
 from PIL import Image
 
-from dashboard.access import COOKIE
+from dashboard.access import COOKIE, PHONE_COOKIE
 from dispatch.letters import FIELD, STREAM
 from models.servers import Servers
 from tests import phone_city as phones
@@ -137,6 +137,118 @@ def test_a_dead_line_and_a_refresh_lose_nothing_and_what_comes_twice_is_one(
     assert lost.is_set()
     assert len({message["source_id"] for message in sent(stream)}) == 1
     assert len(sent(stream)) == 2, "it came twice, under one id"
+
+
+def kept_by_the_browser(page: Any) -> list[str]:
+    """Return the paths of everything that the browser keeps for this house, past its own short memory."""
+    found: list[str] = page.evaluate(
+        """async () => {
+          const names = await caches.keys();
+          const all = await Promise.all(names.map(async (name) => (await (await caches.open(name)).keys())));
+          return all.flat().map((each) => new URL(each.url).pathname);
+        }"""
+    )
+    return found
+
+
+def until(page: Any, condition: str) -> None:
+    """Wait until an asynchronous condition holds in the page."""
+    held = page.evaluate(
+        f"""async () => {{
+          const hold = async () => ({condition});
+          for (const end = Date.now() + {WAIT_MS}; Date.now() < end; await new Promise((go) => setTimeout(go, 50)))
+            if (await hold()) return true;
+          return false;
+        }}"""
+    )
+    assert held, condition
+
+
+def settled(page: Any) -> None:
+    """Wait until the phone has what it needs to open its page without a line."""
+    until(
+        page,
+        "(await caches.keys()).length && navigator.serviceWorker.controller"
+        f" && document.cookie.includes('{PHONE_COOKIE}=1')",
+    )
+
+
+def test_a_reload_without_a_line_shows_what_was_written_takes_more_and_sends_it_all(
+    hand: Any, stream: redis.Redis, tmp_path: Path
+) -> None:
+    settled(hand)
+    hand.context.set_offline(True)
+    write(hand, tmp_path)
+    hand.click("[data-do=send]")
+    hand.wait_for_selector(".flash.wait", timeout=WAIT_MS)
+    write(hand, tmp_path)
+    hand.click("[data-do=keep]")
+    hand.reload()
+    hand.wait_for_selector(".gwf .warn >> text=There is no line", timeout=WAIT_MS)
+    assert not hand.locator("[data-testid=stAppViewContainer]").count(), "nothing of the other page is kept"
+    assert hand.locator(".gwf .ob >> text=Written").count() == 1
+    assert hand.locator(".gwf .ob >> text=not finished").count() == 1
+    write(hand, tmp_path)
+    hand.fill("textarea[data-in=text]", "Written after the reload")
+    hand.click("[data-do=send]")
+    hand.wait_for_selector(".flash.wait", timeout=WAIT_MS)
+    assert not sent(stream)
+    hand.context.set_offline(False)
+    hand.wait_for_selector(".gwf .flash >> text=The line is back", timeout=WAIT_MS)
+    hand.click("[data-to=outbox]")
+    hand.locator(".gwf .ob .green").nth(1).wait_for(timeout=WAIT_MS)
+    assert sorted(message["text"] for message in sent(stream)) == [
+        "The lamp is out",
+        "Written after the reload",
+    ]
+    assert all(message["photos"] for message in sent(stream))
+    hand.click(".flash a")
+    hand.wait_for_selector("[data-testid=stAppViewContainer]", timeout=WAIT_MS)
+
+
+def test_the_browser_keeps_one_page_of_the_phones_own_and_never_an_older_one(hand: Any, site: Site) -> None:
+    settled(hand)
+    assert kept_by_the_browser(hand) == ["/phone/page"]
+    hand.evaluate("caches.open('gridwhistle-phone-older').then((one) => one.add('/phone/page'))")
+    # Another version of the worker comes: it takes the place of this one at once, and what that one kept goes.
+    hand.evaluate(
+        "navigator.serviceWorker.register('/phone/worker.js?again', { scope: '/field' }).then(() => null)"
+    )
+    until(
+        hand,
+        "navigator.serviceWorker.controller.scriptURL.endsWith('?again')"
+        " && !(await caches.keys()).includes('gridwhistle-phone-older')",
+    )
+    assert kept_by_the_browser(hand) == ["/phone/page"]
+    other = hand.context.new_page()
+    other.goto(f"{site.address}/login?lang=en")
+    assert not other.evaluate("navigator.serviceWorker.controller"), "no page beside the phone's is touched"
+    other.close()
+
+
+def test_a_desk_that_opens_the_phones_page_keeps_nothing(chromium: Any, site: Site) -> None:
+    context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    context.add_cookies([{"name": COOKIE, "value": "worker-token", "url": site.address}])
+    page = context.new_page()
+    page.goto(f"{site.address}/field?lang=en")
+    page.wait_for_selector(".gwf [data-to=me]", timeout=WAIT_MS)
+    page.wait_for_selector(".gwf .net >> text=In step", timeout=WAIT_MS)
+    assert page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)") == 0
+    assert not kept_by_the_browser(page)
+    context.close()
+
+
+def test_after_signing_out_the_phone_shows_nothing_of_anybody_without_a_line(
+    hand: Any, tmp_path: Path
+) -> None:
+    settled(hand)
+    write(hand, tmp_path)
+    hand.click("[data-do=keep]")
+    hand.context.clear_cookies(name=PHONE_COOKIE)  # as the door out does; the session is the other tests' too
+    hand.context.set_offline(True)
+    hand.reload()
+    hand.wait_for_selector(".gw-nobody >> text=Nobody is signed in", timeout=WAIT_MS)
+    assert "lamp" not in hand.inner_text("body")
 
 
 def test_a_draft_stands_where_it_was_after_a_refresh(hand: Any, stream: redis.Redis, tmp_path: Path) -> None:

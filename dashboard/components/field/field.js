@@ -3,6 +3,7 @@
 const POLL_MS = 2000, POLL_HIDDEN_MS = 30000;
 const CARDS = 5, PHOTOS_MOST = 6, TYPES_FIRST = 5, SAVE_AFTER_MS = 300, SUGGEST_AFTER_MS = 500;
 const SURE_M = 100, METRES_PER_DEGREE = 111195, ZONE = "Asia/Shanghai";
+const PHONE = "(pointer: coarse), (max-width: 899px)", LINE_BACK_MS = 5000;
 const PLACE_OPTIONS = { enableHighAccuracy: true, timeout: 15000, maximumAge: 10000 };
 
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
@@ -51,6 +52,7 @@ class Field {
     window.addEventListener("pagehide", this.onLeave);
     window.addEventListener("beforeunload", this.onLeave);
     this.timer = setInterval(() => this.second(), 1000);
+    if (data.alone) this.box.line = "poor";
     this.render();
     this.begin();
   }
@@ -62,10 +64,19 @@ class Field {
     if (known && !this.tasks) { this.tasks = known.tasks; this.synced = known.at; }
     const draft = this.box.list("draft").at(-1);
     if (draft && draft.open) { this.draft = draft; this.view = "report"; this.readMap(); }
+    else if (this.data.alone && this.box.list("waiting", "refused", "draft").length) this.view = "outbox";
+    if (!this.data.alone) this.settle();
     this.render();
     // Where the phone is, is asked for only by a press, unless it was allowed before.
     navigator.permissions?.query({ name: "geolocation" }).then((allowed) => { if (allowed.state === "granted" && this.data.mode === "field") this.locate(); }).catch(() => {});
     this.poll();
+  }
+
+  /** Let this phone open a page of its own while there is no line; a desk has no use for that, and keeps nothing. */
+  settle() {
+    if (!matchMedia(PHONE).matches || !navigator.serviceWorker) return;
+    this.box.settle(this.data);
+    navigator.serviceWorker.register("/phone/worker.js", { scope: this.data.mode === "public" ? "/public" : "/field", updateViaCache: "none" }).catch(() => {});
   }
 
   stop() {
@@ -84,6 +95,7 @@ class Field {
     this.data = data;
     if (other) { this.box.stop(); this.box = new Outbox(data.who.login, data.lang, () => this.later()); this.tasks = null; this.draft = null; this.begin(); }
     if (spoken) { this.box.lang = data.lang; this.tag = ""; this.map = null; this.render(); this.poll(); }
+    if (spoken && !other) this.settle();
   }
 
   t(text, values = {}) { return (this.data.words[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? ""); }
@@ -97,7 +109,7 @@ class Field {
 
   async poll() {
     clearTimeout(this.polling);
-    if (this.data.mode !== "field") return;
+    if (this.data.mode !== "field") { if (this.data.alone) this.listen(); return; }
     try {
       const answer = await this.box.ask("/phone/tasks", { headers: this.tag ? { "If-None-Match": this.tag } : {} }, 10000);
       if (answer.ok || answer.status === 304) {
@@ -112,6 +124,12 @@ class Field {
     } catch { /* the head says that the line is poor */ }
     clearTimeout(this.polling);
     this.polling = setTimeout(() => this.poll(), document.hidden ? POLL_HIDDEN_MS : this.box.line === "good" ? POLL_MS : POLL_MS * 3);
+  }
+
+  /** Ask for the line alone, where nothing else is asked for. */
+  async listen() {
+    try { await this.box.ask("/phone/worker.js", { method: "HEAD" }, 10000); } catch { /* still none */ }
+    if (this.box.line === "poor") this.polling = setTimeout(() => this.listen(), LINE_BACK_MS);
   }
 
   /** Tasks without those whose step already waits in the outbox, most urgent first. */
@@ -181,6 +199,8 @@ class Field {
     net.innerHTML = head;
     const said = [];
     if (line === "signed_out") said.push(`<p class="warn">${esc(this.t("You are signed out. What you wrote is still on this phone."))} <a href="/login?next=${encodeURIComponent(location.pathname + location.search)}&lang=${this.data.lang}">${esc(this.t("Sign in"))}</a></p>`);
+    if (this.data.alone && line === "poor") said.push(`<p class="warn">${esc(this.t("There is no line. This page comes from the phone itself: write, it is sent when the line is back."))}</p>`);
+    if (this.data.alone && line === "good") said.push(`<p class="flash">${esc(this.t("The line is back."))} <a href="">${esc(this.t("Open the whole page"))}</a></p>`);
     if (!this.box.kept) said.push(`<p class="warn">${esc(this.t("This browser keeps nothing: do not close the page before all is sent. Free some space, or leave private browsing."))}</p>`);
     if (this.flash) said.push(`<p class="flash ${this.flash.kind}" role="status">${esc(this.flash.text)}</p>`);
     say.innerHTML = said.join("");
@@ -200,7 +220,7 @@ class Field {
     const tab = (to, name, told) => `<button class="tab ${on === to ? "on" : ""}" data-do="go" data-to="${to}"><b${to === "outbox" ? " data-waiting" : ""}>${esc(name)}</b>${esc(told)}</button>`;
     const outbox = () => tab("outbox", this.t("To send {n}", { n }), this.t("on this phone"));
     // A resident's own reports and the search by number stand on the page around: the tab says which of them is seen.
-    if (this.data.mode === "public") return tab("home", this.t("My reports"), this.t("progress, rating")) + `<button class="B p" data-do="report">＋ ${esc(this.t("Report"))}</button>` + (n || on === "outbox" ? outbox() : tab("follow", this.t("Follow a report"), this.t("by its number")));
+    if (this.data.mode === "public") return tab("home", this.t("My reports"), this.t("progress, rating")) + `<button class="B p" data-do="report">＋ ${esc(this.t("Report"))}</button>` + (n || on === "outbox" || this.data.alone ? outbox() : tab("follow", this.t("Follow a report"), this.t("by its number")));
     const todo = this.open().length;
     return tab("tasks", this.t("To do {n}", { n: todo }), on === "tasks" || !this.synced ? this.t("most urgent first") : this.t("as of {time}", { time: hhmm(this.synced) }))
       + `<button class="B ${on === "outbox" ? "p" : "o"}" data-do="report">＋ ${esc(this.t("Report"))}</button>`

@@ -1,7 +1,10 @@
 // What was written on this phone and has not arrived yet: kept in IndexedDB, sent again until it is answered.
 
 const BOX = "gridwhistle-phone", BOX_VERSION = 1;
+const SHELL = "shell"; // what the page of whoever is signed in was given last
+const SIGNED_IN = "gridwhistle_phone"; // set by a page that somebody signed in for; every door in or out takes it back
 const FIRST_WAIT_MS = 2000, LONGEST_WAIT_MS = 300000;
+const SIGNED_IN_S = 30 * 86400;
 const SENT_KEPT_MS = 24 * 3600 * 1000, SENT_KEPT = 20;
 const LONGEST_PX = 1600, JPEG_QUALITY = 0.82;
 const SMALL_TIMEOUT_MS = 20000, PHOTO_TIMEOUT_MS = 90000;
@@ -51,14 +54,35 @@ class Outbox {
     window.addEventListener("online", this.onOnline);
   }
 
+  static base() {
+    const request = indexedDB.open(BOX, BOX_VERSION);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore("entries", { keyPath: "id" });
+      request.result.createObjectStore("kept", { keyPath: "key" });
+    };
+    return asked(request);
+  }
+
+  /** Return what the page of whoever is signed in was given last, or null. */
+  static async shell() {
+    try {
+      const base = await Outbox.base();
+      const row = await asked(base.transaction("kept").objectStore("kept").get(SHELL));
+      base.close();
+      return row?.value ?? null;
+    } catch { return null; }
+  }
+
+  /** Keep what the page was given, for the page that opens without a line: of one person only, the last. */
+  async settle(data) {
+    if (!this.base) return;
+    await asked(this.base.transaction("kept", "readwrite").objectStore("kept").put({ key: SHELL, value: JSON.parse(JSON.stringify(data)) })).catch(() => {});
+    document.cookie = `${SIGNED_IN}=1; path=/; max-age=${SIGNED_IN_S}; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+  }
+
   async open() {
     try {
-      const request = indexedDB.open(BOX, BOX_VERSION);
-      request.onupgradeneeded = () => {
-        request.result.createObjectStore("entries", { keyPath: "id" });
-        request.result.createObjectStore("kept", { keyPath: "key" });
-      };
-      this.base = await asked(request);
+      this.base = await Outbox.base();
       navigator.storage?.persist?.().catch(() => {});
       const rows = await asked(this.base.transaction("entries").objectStore("entries").getAll());
       for (const row of rows) if (row.owner === this.owner) this.entries.set(row.id, row);
