@@ -111,7 +111,8 @@ class Calendar:
         """Return how many seconds, of its own kind of time, a limit lasts."""
         each, _ = _UNITS[limit.unit]
         whole = limit.amount * (each or self._day_s)
-        return max(HALVED_FLOOR_S, whole // 2) if limit.half else whole
+        # What is below the floor in peace is not made longer by wartime.
+        return min(whole, max(HALVED_FLOOR_S, whole // 2)) if limit.half else whole
 
     def local(self, instant: datetime) -> datetime:
         """Return `instant` on the city's own clock."""

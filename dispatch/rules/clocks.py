@@ -26,6 +26,7 @@ OF_INCIDENT = ("accept", "dispatch", "verify", "close")
 OF_ASSIGNMENT = ("pick_up", "arrive", "dispose")
 # A promise that the source of an imported incident made: a fixed instant, in no unit of ours.
 BY_SOURCE = "source"
+LATE_S = 1e-6  # left of a working limit that was passed when no working time ran since
 
 
 @dataclass(slots=True, frozen=True)
@@ -81,6 +82,9 @@ def pause(clock: Clock, at: datetime, calendar: Calendar) -> Clock:
     if clock.ended is not None or clock.due is None:
         return clock
     left = calendar.elapsed(at, clock.due, _working(clock))
+    if left >= 0 and at > clock.due:
+        # Late by a night or a break, in which no working time runs, is late all the same: a pause washes nothing.
+        left = -LATE_S
     return replace(clock, state="paused", due=None, left=left)
 
 

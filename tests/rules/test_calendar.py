@@ -228,3 +228,11 @@ def test_a_day_begins_at_the_citys_own_midnight() -> None:
     moment = local("2026-03-02 00:30")
     assert CALENDAR.midnight(moment) == local("2026-03-02 00:00")
     assert CALENDAR.local(moment).day == 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"), [("1m", 60), ("2m", 120), ("3m", 180), ("5m", 180), ("6m", 180), ("7m", 210)]
+)
+def test_wartime_never_makes_a_limit_longer(limit: str, seconds: int) -> None:
+    """Half of it, at least three minutes, and never more than in peace."""
+    assert CALENDAR.seconds(Limit.parse(limit).halved) == seconds

@@ -229,6 +229,22 @@ def test_a_clock_paused_after_its_limit_goes_on_as_late_as_it_was(limit: str) ->
     assert clocks.on_time(clocks.meet(resumed, local("2026-03-03 10:00"))) is False
 
 
+@pytest.mark.parametrize("paused_at", ["2026-03-02 12:30", "2026-03-02 20:00", "2026-03-07 10:00"])
+def test_a_pause_at_noon_at_night_or_on_a_saturday_does_not_wash_a_breach_away(paused_at: str) -> None:
+    """No working time ran since the limit, and yet it was passed: it stays late and as old as it was."""
+    begin = {"2026-03-02 12:30": "2026-03-02 08:00", "2026-03-02 20:00": "2026-03-02 14:00"}
+    clock = clocks.breach(started("4wh", begin.get(paused_at, "2026-03-06 14:00")))
+    assert clock.due is not None
+    paused = clocks.pause(clock, local(paused_at), CALENDAR)
+    assert clocks.on_time(clocks.meet(paused, local("2026-03-08 10:00"))) is False
+    resumed = clocks.resume(paused, local("2026-03-09 09:00"), CALENDAR)
+    assert resumed.state == "breached"
+    assert resumed.due is not None
+    assert resumed.due < local("2026-03-09 09:00")
+    assert clocks.overdue_since([resumed]) == resumed.due
+    assert clocks.on_time(clocks.meet(resumed, local("2026-03-09 09:00"))) is False
+
+
 def test_a_clock_paused_exactly_at_its_limit_is_on_time_only_at_the_instant_it_resumes() -> None:
     """Nothing is left, and nothing was missed."""
     clock = started("2wh", "2026-03-02 08:00")
