@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import data, frame
 from dashboard.access import COOKIE
 from dashboard.data import Filter, Reads
+from dashboard.data.waiting import waiting
 from dashboard.screens import wall
 from dashboard.words import LANGUAGES, translator
 from dispatch import accounts
@@ -102,6 +103,50 @@ def test_every_page_runs_in_both_languages(signed_in: SignIn, name: str, lang: s
     for login in ("", "dispatcher"):
         signed_in(login)
         open_page(name, lang=lang)
+
+
+def test_the_start_page_counts_what_waits_and_opens_exactly_that(
+    city: str, door: Reads, servers: Servers, signed_in: SignIn
+) -> None:
+    report(city, "4001")
+    signed_in("dispatcher")
+    answer = data.sign_in(door, "dispatcher", accounts.DEMO_PASSWORD)
+    assert isinstance(answer, tuple)
+    who, now = answer[1], datetime.now(UTC)
+    lines = {line.what: line for line in waiting(door, who, servers.redis_url, now)}
+    assert lines["reported"].count >= 1
+    for line in lines.values():
+        assert line.page == "incidents"
+        wanted = Filter(**dict(line.query))
+        assert len(door.incidents(who.actor, wanted, now)) == min(line.count, data.PAGE_ROWS)
+    page = open_page("home")
+    shown = " ".join(each.proto.body for each in page.get("html"))
+    assert "/incidents?state=reported" in shown
+    assert f"<b>{lines['reported'].count:,}</b>" in shown
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        "dispatcher",
+        "duty",
+        "team",
+        "worker",
+        "head",
+        "village",
+        "resident",
+        "county",
+        "leader",
+        "auditor",
+        "admin",
+    ],
+)
+def test_everybody_is_told_what_waits_or_that_nothing_does(signed_in: SignIn, login: str) -> None:
+    signed_in(login)
+    page = open_page("home", lang="en")
+    shown = " ".join(each.proto.body for each in page.get("html"))
+    assert "What waits for you" in shown
+    assert ('<a class="gw-wait' in shown) != ("Nothing waits for you now." in shown)
 
 
 def test_every_sentence_of_the_wall_has_its_chinese() -> None:

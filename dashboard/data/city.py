@@ -559,7 +559,7 @@ class Reads:
         after: tuple[datetime, int] | None,
         limit: int,
     ) -> list[ListRow]:
-        where, values = _conditions(wanted, now)
+        where, values = conditions(wanted, now)
         scope, own = within(actor)
         where.append(scope)
         values |= own
@@ -660,7 +660,8 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any]]:
+def conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any]]:
+    """Return what a filter asks of a row `i` of incidents with its type `c`, and the values for it."""
     where: list[str] = []
     values: dict[str, Any] = {}
     if wanted.area and level_of(wanted.area) is not Level.CITY:

@@ -1,19 +1,24 @@
-"""The start page: where to go from here, for whoever looks."""
+"""The start page: what waits for whoever looks, and where to go from here."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from html import escape
 from urllib.parse import urlencode
 
 import psycopg
+import redis
 import streamlit as st
 
-from dashboard.data import demo
+from dashboard.data import Viewer, demo, reads
+from dashboard.data.waiting import waiting
 from dashboard.frame import away, corner, style
 from dashboard.pages import PLACES
 from dashboard.screens.wall import DEFAULT_AREA
 from dashboard.session import viewer, way
-from dashboard.words import chosen, translator
+from dashboard.words import Translate, chosen, translator
 from dispatch.rules.areas import Level, at_level
+from models.servers import addresses
 
 COLUMNS = 3
 
@@ -34,6 +39,8 @@ def page() -> None:
     st.caption(
         _("A city's command and dispatch: incidents in, people sent, clocks kept, the whole city on a wall.")
     )
+    if who is not None:
+        _waits(who, lang, _)
     role = None if who is None else who.role
     area = DEFAULT_AREA if who is None else (at_level(who.area, Level.VILLAGE) or who.area)
     tiles = [place for path, place in PLACES.items() if path != "home" and place.opens(role)]
@@ -48,3 +55,39 @@ def page() -> None:
         st.caption(_("Sign in to see the pages of your role."))
     if demo():
         st.caption(_("Demo data"))
+
+
+def _waits(who: Viewer, lang: str, _: Translate) -> None:
+    """Show a line for each kind of thing that waits for a person, the late ones first; say so where nothing does."""
+    if who.role == "team" and who.actor.team_id is None:
+        return
+    try:
+        lines = waiting(reads(), who, addresses().redis_url, datetime.now(UTC))
+    except (psycopg.Error, redis.RedisError):
+        st.warning(_("What waits for you could not be read. Try again in a moment."))
+        return
+    names = {
+        "overdue": _("Past a limit"),
+        "reported": _("To accept"),
+        "accepted": _("To dispatch"),
+        "disposed": _("To check"),
+        "verified": _("To close"),
+        "late_tasks": _("My tasks past their limit"),
+        "tasks": _("My tasks"),
+        "own_refused": _("My reports that could not be taken"),
+        "to_rate": _("My reports to be rated"),
+        "under_way": _("My reports under way"),
+        "jobs_failing": _("Jobs that fail or are late"),
+        "letters": _("Dead letters that wait"),
+    }
+    rows = []
+    for line in lines:
+        query = {**dict(line.query), **({} if lang == "zh" else {"lang": lang})}
+        address = f"/{line.page}" + (f"?{urlencode(query)}" if query else "")
+        light = '<i class="gw-light red"></i>' if line.red else ""
+        rows.append(
+            f'<a class="gw-wait{" red" if line.red else ""}" href="{escape(address)}">'
+            f"<span>{light}{escape(names[line.what])}</span><b>{line.count:,}</b></a>"
+        )
+    what = "".join(rows) or f'<p class="gw-muted">{escape(_("Nothing waits for you now."))}</p>'
+    st.html(f'<section class="gw-waits"><h2>{escape(_("What waits for you"))}</h2>{what}</section>')
