@@ -317,7 +317,10 @@ def _part(incident: Incident, actor: Actor, step: Step, args: Mapping[str, Any])
         return incident.parts.get(named)
     if not step.part & LIVE:
         whistles = [p for p in incident.parts.values() if p.kind == "whistle" and p.state in step.part]
-        return whistles[-1] if whistles else None
+        # What is still to be done, and the actor's to do, comes before what only looks like it.
+        theirs = [p for p in whistles if _to_do(p, step) and _is_blowers(p, actor, step)]
+        found = theirs or whistles
+        return found[-1] if found else None
     if actor.role in TEAM:
         return incident.part_of(actor.team_id) or incident.lead
     return incident.lead
@@ -339,6 +342,8 @@ def _refused(
         value = command.args.get(need)
         if value in (None, "", ()) or (isinstance(value, str) and not value.strip()):
             return _needs(step, need)
+    if part is not None and not _to_do(part, step):
+        return Refusal("once", {"verb_zh": step.zh, "verb_en": step.en})
     if not _fits(incident, step, part):
         return _not_now(incident, step, policy)
     if now < incident.last_at:
@@ -361,7 +366,16 @@ def _fits(incident: Incident, step: Step, part: Assignment | None) -> bool:
     """Tell whether the incident, and the assignment that the step moves, stand where the step begins."""
     if incident.state not in step.sources or (step.modes and incident.mode not in step.modes):
         return False
-    return step.part is None or (part is not None and part.state in step.part)
+    return step.part is None or (part is not None and part.state in step.part and _to_do(part, step))
+
+
+def _to_do(part: Assignment, step: Step) -> bool:
+    return step.once is None or step.once not in part.facts
+
+
+def _is_blowers(part: Assignment, actor: Actor, step: Step) -> bool:
+    """Tell whether a whistle is this actor's to end and rate; one that nobody in the grid asked for is any centre's."""
+    return not step.blowers or part.facts.get("asked_by") in (actor.id, None)
 
 
 def _not_allowed(incident: Incident, actor: Actor, step: Step, part: Assignment | None) -> Refusal | None:
@@ -380,6 +394,8 @@ def _not_allowed(incident: Incident, actor: Actor, step: Step, part: Assignment 
             return Refusal("not_team")
     if not contains(actor.area_code, incident.area_code):
         return Refusal("not_area")
+    if part is not None and not _is_blowers(part, actor, step):
+        return Refusal("not_blower")
     return None
 
 

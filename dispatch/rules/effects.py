@@ -333,24 +333,10 @@ def _send_whistle(
     return None
 
 
-def _is_blower(part: Assignment, actor: Actor) -> bool:
-    """Tell whether a whistle is this actor's to end and rate; one that nobody in the grid asked for is any centre's."""
-    asked_by = part.facts.get("asked_by")
-    return asked_by == actor.id or asked_by is None
-
-
-def _end_whistle(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    return None if _is_blower(change.assignments[0], c.actor) else Refusal("not_blower")
-
-
 def _rate_whistle(
     i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
 ) -> Refusal | None:
     part = change.assignments[0]
-    if not _is_blower(part, c.actor):
-        return Refusal("not_blower")
     if not _is_rating(c.args["rating"]):
         return Refusal("rating")
     part.facts["rating"] = c.args["rating"]
@@ -894,7 +880,6 @@ EFFECTS: dict[str, Effect] = {
     "name_commander": _commander,
     "whistle": _whistle,
     "send_whistle": _send_whistle,
-    "end_whistle": _end_whistle,
     "rate_whistle": _rate_whistle,
     "decline": _decline,
     "arrive": _arrive,

@@ -76,7 +76,8 @@ class Step:
     `part` lists the states of the assignment that the verb moves, and `part_target` where it moves to.
     `meets` are the clocks that the verb ends. `while_suspended` steps are allowed while the incident is suspended.
     `may` be given what the step looks at where it is there: a form asks for it too. `modes` are the ways of handling
-    that know the step; none named, all do.
+    that know the step; none named, all do. `once` is the fact that the step leaves with its assignment: where it is
+    there the step has been taken. `blowers` steps are of whoever blew the whistle, of any centre where nobody did.
     """
 
     verb: str
@@ -92,6 +93,8 @@ class Step:
     while_suspended: bool = False
     may: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
+    once: str | None = None
+    blowers: bool = False
 
 
 def _step(
@@ -148,9 +151,9 @@ STEPS: dict[str, Step] = {
         _step("refuse_whistle", "不予吹哨", "refuse the whistle", _OPEN, None, CENTRE, needs=("reason",),
               part=frozenset({"review"}), part_target="refused"),
         _step("end_whistle", "销哨", "end the whistle", "disposed verified closed", None, GRID | CENTRE,
-              part=frozenset({"done"}), part_target="ended"),
+              part=frozenset({"done"}), part_target="ended", blowers=True),
         _step("rate_whistle", "评哨", "rate the whistle", "disposed verified closed", None, GRID | CENTRE,
-              needs=("rating",), part=frozenset({"ended"}), part_target="ended"),
+              needs=("rating",), part=frozenset({"ended"}), part_target="ended", once="rating", blowers=True),
         # --- in the hands of a team
         _step("pick_up", "签收", "pick up", _AT_WORK, "in_hand", TEAM | GRID | {"system"},
               meets=("pick_up",), part=frozenset({"sent"}), part_target="picked_up"),

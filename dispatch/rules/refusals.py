@@ -70,6 +70,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "has_part": ("{team_zh} 已在办这个件", "{team_en} already has a part in this incident"),
     "no_part": ("{team_zh} 没有在协办这个件", "{team_en} has no assisting part in this incident"),
     "too_many": ("协办队伍最多 {limit} 支", "There are at most {limit} assisting teams"),
+    "once": ("已经{verb_zh}，不再重复", "It is done already: {verb_en}"),
     "not_blower": ("由吹哨人销哨、评哨", "The one who blew the whistle ends and rates it"),
     "extended_twice": ("最多批准两次延期", "At most two extensions are granted"),
     "extension_late": ("已经超时，不能再延期", "It is past its limit: no extension any more"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from dispatch.desk import Desk
 from dispatch.messages import number_of
 from dispatch.rules import clocks, escalation
+from dispatch.rules.chain import lawful
 from dispatch.rules.effects import sampled
 from dispatch.rules.incident import SYSTEM, Actor, Command
 from dispatch.rules.policy import MODES
@@ -182,9 +184,24 @@ def test_rule_08_a_whistle_is_reviewed_answered_reported_in_on_site_ended_and_ra
     assert case.refused("arrive", CREW, position=[112.1, 22.9]) == "not_near"
     case.do("arrive", CREW, position=[112.001, 22.9]).do("dispose", CREW, result="已处置")
     assert case.refused("end_whistle", DUTY) == "not_blower"
-    case.do("end_whistle", HEAD).do("rate_whistle", HEAD, rating=5)
+    assert "end_whistle" not in offered(case, DUTY)
+    assert "end_whistle" in offered(case, HEAD)
+    case.do("end_whistle", HEAD)
+    assert "rate_whistle" not in offered(case, DUTY)
+    assert "rate_whistle" in offered(case, HEAD)
+    case.do("rate_whistle", HEAD, rating=5)
     [part] = case.incident.parts.values()
     assert (part.state, part.facts["rating"]) == ("ended", 5)
+    assert case.refused("rate_whistle", HEAD, rating=1) == "once"
+    assert not {"end_whistle", "rate_whistle"} & offered(case, HEAD)
+    # Of two whistles the one that waits is meant, whichever was blown last.
+    case.incident.parts = {0: replace(part, id=0, facts={"asked_by": HEAD.id}), part.id: part}
+    case.do("rate_whistle", HEAD, rating=4)
+    assert case.incident.parts[0].facts["rating"] == 4
+
+
+def offered(case: Case, actor: Actor) -> set[str]:
+    return {step.verb for step in lawful(case.incident, actor)}
 
 
 def test_rule_08_a_whistle_not_reported_in_goes_up_to_the_county_by_itself() -> None:
