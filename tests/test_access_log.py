@@ -27,8 +27,9 @@ def client(caplog: pytest.LogCaptureFixture) -> TestClient:
 
 
 def test_what_goes_well_and_every_probe_say_nothing(
-    client: TestClient, caplog: pytest.LogCaptureFixture
+    client: TestClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(serving, "SLOW_S", 3_600.0)
     client.get("/wall")
     client.get("/healthz?status=503")
     assert not [each for each in caplog.records if each.name == "dashboard"]

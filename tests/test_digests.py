@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -24,6 +21,7 @@ from jobs import digests
 from models import loading
 from models.servers import Servers, psycopg_dsn
 from tests import small_city as town
+from tests.halfway import killed_halfway
 
 LIVED_UNTIL = datetime(2026, 6, 10, 3, tzinfo=UTC)  # a Wednesday, late morning
 NOW = LIVED_UNTIL + timedelta(hours=1)
@@ -31,8 +29,8 @@ AREAS = [town.CITY, town.COUNTY, town.TOWN]
 PERIODS = ["day/2026-06-09", "day/2026-06-08", "day/2026-06-07", "week/2026-06-01", "month/2026-05-01"]
 WHOLE = len(AREAS) * len(PERIODS)
 MAY = date(2026, 5, 1)
-ROOT = Path(__file__).resolve().parents[1]
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
+HELD_AT = 4  # files: the second of the second area
 
 
 @pytest.fixture(scope="module")
@@ -160,27 +158,23 @@ def test_killed_while_it_writes_it_leaves_whole_files_and_goes_on(
     monkeypatch.setattr(digests, "folder", lambda: place)
     with psycopg.connect(psycopg_dsn(lived), autocommit=True) as connection:
         connection.execute("delete from notice")
-    child = subprocess.Popen(
-        [sys.executable, "-m", "jobs", "run", "digests", "--as-of", NOW.isoformat()],
-        cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": lived, "REDIS_URL": stream_url, "DATA_DIR": str(tmp_path)},
-        stdout=subprocess.DEVNULL,
+    killed_halfway(
+        "import sys\nfrom pathlib import Path\nfrom jobs.__main__ import main\n"
+        "replace, names = Path.replace, []\n"
+        "def held(self, target):\n"
+        f"    names.extend([self] if self.suffix == '.part' else [])\n    len(names) == {HELD_AT} and halt()\n"
+        "    return replace(self, target)\n"
+        "Path.replace = held\nsys.exit(main(['run', 'digests', '--as-of', sys.argv[1]]))",
+        NOW.isoformat(),
+        environment={"DATABASE_URL": lived, "REDIS_URL": stream_url, "DATA_DIR": str(tmp_path)},
     )
-    try:
-        deadline = time.monotonic() + PATIENCE_S
-        while not list(place.rglob("*.pdf")):
-            assert child.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    finally:
-        child.send_signal(signal.SIGKILL)
-        child.wait()
     before = files(tmp_path)
     for name, content in before.items():
         if not name.endswith(".part"):
             assert content.rstrip().endswith(b"%%EOF") if name.endswith("pdf") else content.startswith(b"PK")
     whole = {name: content for name, content in before.items() if not name.endswith(".part")}
-    assert 2 <= len(whole) < 2 * WHOLE
+    assert len(whole) == HELD_AT - 1
+    assert len(before) == HELD_AT, "one was written and had not its name yet"
     monkeypatch.setattr(digests, "FORMS", ("xlsx",))
     with Desk(lived) as desk:
         while digests.write(desk, NOW):

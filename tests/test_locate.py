@@ -196,11 +196,14 @@ def test_the_fingerprint_changes_with_every_change_of_the_tree(city: psycopg.Con
 
 
 def test_a_batch_is_located_fast(locator: Locator) -> None:
-    """Slack by a factor of ten: this only notices a loop over outlines."""
+    """Slack by a factor of ten, of this thread's own time alone: this only notices a loop over outlines."""
     batch = [report((113.0 + i % 20 / 1000, 23.005)) for i in range(500)]
-    began = time.perf_counter()
-    locator.locate(batch)
-    assert time.perf_counter() - began < 0.1
+    taken = []
+    for _ in range(3):
+        began = time.thread_time()
+        locator.locate(batch)
+        taken.append(time.thread_time() - began)
+    assert min(taken) < 0.1
 
 
 def test_words_suggest_a_type_and_are_kept() -> None:

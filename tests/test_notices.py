@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.header import decode_header, make_header
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class Webhook:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 time.sleep(hook.delay_s)
-                hook.gate.wait(60)
+                hook.gate.wait(300)
                 if hook.status == 200:
                     hook.got.append(json.loads(body)["message"])
                 self.send_response(hook.status)
@@ -254,7 +255,7 @@ def test_a_channel_that_is_down_is_left_alone_and_tried_again_until_it_is_dead(
 
 
 def _send(desk: Desk, at: datetime) -> None:
-    assert Sender(desk.dsn).send(desk.policy(), at, 20.0) == []
+    assert Sender(desk.dsn).send(desk.policy(), at, 120.0) == []
 
 
 def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +273,7 @@ def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: 
     until(lambda: len(fast.got) == 4)
     assert slow.got == []
     slow.gate.set()
-    at = iter(range(30, 600, 15))
+    at = iter(chain(range(30, 600, 15), repeat(600)))
     until(
         lambda: (
             tell(desk, NOW + timedelta(minutes=next(at))) >= 0 and len("".join(slow.got).split("特急件")) == 3
@@ -285,7 +286,7 @@ def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: 
 
 def until(happened: Callable[[], bool]) -> None:
     """Wait for what must come, however busy the machine is."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not happened():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.1)
@@ -632,7 +633,7 @@ def test_after_an_outage_of_an_hour_everybody_is_told_what_is_true_now_once(
         "电信网络诈骗正在发生（2号）时限已过 50%，还须反馈结果"
     ]
     assert len(lines) == len(set(lines)), lines
-    assert spent < 30
+    assert spent < 120, "bounded: in a moment on a machine of its own"
 
 
 def crews(desk: Desk, incident: int) -> list[Actor]:

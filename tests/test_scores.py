@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -28,6 +23,7 @@ from models import demo
 from models.scores import COUNTS
 from models.servers import Servers, psycopg_dsn
 from tests import district
+from tests.halfway import killed_halfway
 
 UNTIL = datetime(2026, 6, 12, 4, tzinfo=UTC)
 DAYS, PER_DAY, SEED = 46, 30, 3
@@ -223,24 +219,16 @@ def test_an_event_that_commits_late_is_not_passed_over(url: str, connection: Con
 def test_killed_in_the_middle_the_next_run_completes_and_counts_nothing_twice(
     url: str, connection: Connection
 ) -> None:
-    child = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import psycopg, sys\nfrom dispatch import rollup\n"
-            "with psycopg.connect(sys.argv[1], autocommit=True) as c:\n    while rollup.follow(c, 50): pass",
-            psycopg_dsn(url),
-        ],
-        env=dict(os.environ),
+    killed_halfway(
+        "import psycopg, sys\nfrom dispatch import rollup\n"
+        "write, bites = rollup._write, iter(range(3))\n"
+        "def held(*args):\n    write(*args)\n    next(bites, None) == 2 and halt()\n"
+        "rollup._write = held\n"
+        "with psycopg.connect(sys.argv[1], autocommit=True) as c:\n    while rollup.follow(c, 50): pass",
+        psycopg_dsn(url),
     )
-    deadline = time.monotonic() + 60
     with connection.cursor() as cursor:
-        while rollup.position(cursor) == 0:
-            assert child.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+        assert rollup.position(cursor) > 0
     rest = follow_all(connection)
     assert 0 < rest < one(connection, "select count(*) from event")
     followed = table(connection)

@@ -129,6 +129,11 @@ def test_two_processes_out_of_step_do_each_turn_once(
     told = tmp_path / "runs"
     script = (
         "import sys, os, jobs.__main__ as command\n"
+        "planned = command.Runner.planned\n"
+        "def ready(*args):\n"
+        "    print('ready', flush=True)\n"
+        "    planned(*args)\n"
+        "command.Runner.planned = ready\n"
         "from jobs.table import Job\n"
         "def work(desk, now):\n"
         "    with open(sys.argv[1], 'a') as file: file.write(f'{now.timestamp()} {os.getpid()}\\n')\n"
@@ -144,11 +149,15 @@ def test_two_processes_out_of_step_do_each_turn_once(
                     [sys.executable, "-c", script, str(told)],
                     cwd=Path(__file__).parents[1],
                     env=os.environ | {"DATABASE_URL": database, "REDIS_URL": stream_url},
+                    stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                 )
             )
+            # One that hears no signal yet cannot be asked to end below.
+            assert children[-1].stdout is not None
+            assert children[-1].stdout.readline() == b"ready\n"
             wait.sleep(1)
-        deadline = wait.monotonic() + 90
+        deadline = wait.monotonic() + 180
         while not told.exists() or len(told.read_text().splitlines()) < 6:
             assert wait.monotonic() < deadline
             wait.sleep(0.2)
@@ -156,7 +165,7 @@ def test_two_processes_out_of_step_do_each_turn_once(
         for child in children:
             child.terminate()
         for child in children:
-            child.wait(20)
+            child.communicate(timeout=120)
     runs = [line.split() for line in told.read_text().splitlines()]
     turns = [int(float(at) // 2) for at, _ in runs]
     assert len(turns) == len(set(turns)) >= 4
