@@ -21,6 +21,7 @@ from dashboard.words import LANGUAGES, ROLES, Translate, chosen, pick, translato
 
 FONTS = "Source Han Sans SC, Noto Sans CJK SC, Noto Sans SC, PingFang SC, Microsoft YaHei, sans-serif"
 COMPONENTS = Path(__file__).parent / "components"
+FILE_MB = 50  # of one file that is picked on a page
 LANGUAGE_COOKIE = "gridwhistle_lang"  # the account's corner writes it; no secret
 
 
@@ -83,6 +84,17 @@ def headed(f: Frame, page: str, *, tells: bool = False) -> None:
     )
     if tells:
         st.caption(f._(place.tells))
+
+
+def pick_files(f: Frame, label: str, kinds: list[str], key: str) -> list[Any]:
+    """Ask for files of some kinds, at most `FILE_MB` each, in the reader's language: Streamlit's own is English."""
+    words = {
+        "--gw-files": f._("Choose files"),
+        "--gw-files-told": f._("{kinds}, at most {n} MB each").format(kinds=" ".join(kinds), n=FILE_MB),
+    }
+    told_by = ";".join(f'{name}:"{word}"' for name, word in words.items())
+    st.html(f"<style>.stApp{{{told_by}}}</style>")
+    return st.file_uploader(label, kinds, accept_multiple_files=True, key=key, max_upload_size=FILE_MB) or []
 
 
 def away(lang: str) -> None:

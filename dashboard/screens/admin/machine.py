@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import export, told
 from dashboard.data import admin
 from dashboard.data.admin import LetterError
-from dashboard.frame import Frame
+from dashboard.frame import Frame, pick_files
 
 FILES_LIMIT = 20
 
@@ -175,10 +175,8 @@ def areas(f: Frame) -> None:
         if f.who.role != "admin":
             st.caption(_("Only the administrator checks files."))
             return
-        files = st.file_uploader(
-            _("Files"), type=["csv", "toml", "geojson"], accept_multiple_files=True, key="city-files"
-        )
-        if files and len(files) > FILES_LIMIT:
+        files = pick_files(f, _("Files"), ["csv", "toml", "geojson"], "city-files")
+        if len(files) > FILES_LIMIT:
             st.error(_("At most {n} files at a time.").format(n=FILES_LIMIT))
         elif files and st.button(_("Check them"), key="city-check", type="primary"):
             found, problems = admin.tried(f.who, {file.name: file.getvalue() for file in files})

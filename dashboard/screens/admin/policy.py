@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import told
 from dashboard.data import admin
 from dashboard.data.admin import PublishError, Version
-from dashboard.frame import Frame
+from dashboard.frame import Frame, pick_files
 from dashboard.told import ZONE
 from dashboard.words import pick
 from dispatch.rules.whatif import Effect
@@ -58,14 +58,10 @@ def _draft(f: Frame, current: Version) -> dict[str, str]:
     _ = f._
     st.subheader(_("Draft of the next version"))
     held: dict[str, str] = st.session_state.setdefault("policy-draft", {})
-    given = st.file_uploader(
-        _("Files of a policy folder take the place of those of the same name"),
-        type=["csv", "toml"],
-        accept_multiple_files=True,
-        key="policy-files",
-    )
+    label = _("Files of a policy folder take the place of those of the same name")
+    given = pick_files(f, label, ["csv", "toml"], "policy-files")
     uploaded = {}
-    for file in given or ():
+    for file in given:
         try:
             uploaded[file.name] = file.getvalue().decode("utf-8-sig")
         except UnicodeDecodeError:
