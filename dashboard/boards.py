@@ -415,7 +415,7 @@ def stages(found: Sequence[StageTime], lang: str, _: Translate) -> Markup:
     if not found:
         return markup(
             "{head}<p class='m'>{t}</p>", head=head,
-            t=_("Nothing was timed, or too much: the month’s assessment does it at night."),
+            t=_("Nothing was timed, or too much to time one by one: a month’s is timed with its assessment, at night."),
         )  # fmt: skip
     ends = [max(1.0, v) for each in found for v in (each.p50, each.p90, *(each.limits or ()))]
     low, high = log10(min(ends) * 0.6), log10(max(ends) * 1.6)

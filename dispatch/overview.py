@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
 
@@ -23,10 +23,10 @@ from dispatch.rules import fairness
 from dispatch.rules.areas import Level, prefix_of
 from dispatch.rules.assessment import headline
 from dispatch.rules.clocks import OF_ASSIGNMENT
+from dispatch.rules.period import Period
 from dispatch.scoring import rules_of
 from models.scores import DAILY_COUNTS
 
-Kind = Literal["day", "week", "month"]
 Counts = Mapping[str, int]
 ByTheme = dict[str, dict[str, int]]
 
@@ -37,7 +37,6 @@ TREND_LEAST = 14  # days
 STAGE_INCIDENTS = 20_000  # more than this are not timed one by one: the month's assessment does it at night
 RANKED = {Level.CITY: Level.TOWN, Level.COUNTY: Level.TOWN, Level.TOWN: Level.VILLAGE}
 
-KINDS: dict[Kind, tuple[str, str]] = {"day": ("日", "day"), "week": ("周", "week"), "month": ("月", "month")}
 FIGURES: dict[str, tuple[str, str]] = {
     "reported": ("上报", "Reported"),
     "on_time": ("按期处置率", "Disposed on time"),
@@ -91,62 +90,6 @@ FORMULAS = {
 }
 # A rating of 3 is mostly satisfied and earns this much of a case, as in the three rates (12345 practice).
 MOSTLY = Fraction(9, 10)
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Name a day, a week (Monday to Sunday) or a month of the city's own time by its first day."""
-
-    kind: Kind
-    first: date
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"period: expected day, week or month, not {self.kind!r}")
-        if self.first != _first(self.kind, self.first):
-            raise ValueError(f"day: {self.first} is not the first day of a {self.kind}")
-
-    @classmethod
-    def holding(cls, kind: Kind, day: date) -> Period:
-        """Return the period of a kind that holds a day; raise ValueError for an unknown kind."""
-        if kind not in KINDS:
-            raise ValueError(f"period: expected day, week or month, not {kind!r}")
-        return cls(kind, _first(kind, day))
-
-    @property
-    def until(self) -> date:
-        """Return the first day after it."""
-        if self.kind == "month":
-            return (self.first + timedelta(days=32)).replace(day=1)
-        return self.first + timedelta(days=7 if self.kind == "week" else 1)
-
-    @property
-    def days(self) -> tuple[date, ...]:
-        """Return its days."""
-        return tuple(self.first + timedelta(days=n) for n in range((self.until - self.first).days))
-
-    @property
-    def before(self) -> Period:
-        """Return the period before it."""
-        return Period.holding(self.kind, self.first - timedelta(days=1))
-
-    @property
-    def year_ago(self) -> Period:
-        """Return its counterpart of last year: the same month, the same date, or 52 weeks back."""
-        if self.kind == "week":
-            return Period("week", self.first - timedelta(weeks=52))
-        try:
-            return Period(self.kind, self.first.replace(year=self.first.year - 1))
-        except ValueError:  # 29 February
-            return Period(self.kind, self.first - timedelta(days=366))
-
-    @property
-    def text(self) -> str:
-        """Return it as 2026-10, 2026-10-05, or 2026-10-05/2026-10-11 for a week."""
-        if self.kind == "month":
-            return f"{self.first:%Y-%m}"
-        last = self.until - timedelta(days=1)
-        return f"{self.first}" if self.kind == "day" else f"{self.first}/{last}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +321,7 @@ class AreaName:
 class Overview:
     """Hold the whole picture. Times are UTC, days the city's own; `counted_at` is None where nothing was counted.
 
+    `compared` are the spans of `Figure.before` and `Figure.year_ago`.
     `open` counts cases of the period that can still change it. `heat` has a row a weekday, Monday first, and 24
     hours of the city's time in each. `overdue_now` is the red of this moment, whenever reported, by the areas
     that `places` ranks, the most first.
@@ -385,6 +329,7 @@ class Overview:
 
     area: AreaName
     period: Period
+    compared: tuple[Period, Period]
     as_of: datetime
     counted_at: datetime | None
     known_since: date | None
@@ -466,8 +411,10 @@ class _Reader:
         if row[1] > Level.VILLAGE:
             raise ValueError(f"area: expected a city, county, town or village, not {area}")
         self.area = AreaName(row[0], Level(row[1]), row[2], row[3] or "")
-        if period.first > self.calendar.local(now).date():
+        today = self.calendar.local(now).date()
+        if period.first > today:
             raise ValueError(f"day: the {period.kind} of {period.first} has not begun")
+        self.compared = period.compared(today)
         self.ranked = ranked if ranked is not None else RANKED.get(self.area.level)
         if self.ranked is not None and not self.area.level < self.ranked <= Level.VILLAGE:
             raise ValueError(f"ranked: {self.ranked.name.lower()} does not lie inside {area}")
@@ -492,6 +439,7 @@ class _Reader:
         return Overview(
             area=self.area,
             period=self.period,
+            compared=self.compared,
             as_of=self.now,
             counted_at=cohorts.counted_at(self.cursor),
             known_since=self.known_since,
@@ -538,8 +486,8 @@ class _Reader:
         return found
 
     def periods(self) -> list[ByTheme]:
-        """Return theme -> counts of the period, of the one before, and of a year ago."""
-        spans = [(p.first, p.until) for p in (self.period, self.period.before, self.period.year_ago)]
+        """Return theme -> counts of the period, and of the two that it is held against."""
+        spans = [(p.first, p.until) for p in (self.period, *self.compared)]
         self.cursor.execute(
             f"select p.place, d.theme, {_SUMS} from unnest(%s::int[], %s::date[], %s::date[]) p(place, first, until)"
             " join daily d on d.area_code = %s and d.day >= p.first and d.day < p.until group by 1, 2",
@@ -562,7 +510,8 @@ class _Reader:
         first = min(
             _months_back(self.period.first, MONTHS_SHOWN - 1),
             self.period.year_ago.first,
-            self.period.first - timedelta(weeks=BAND_WEEKS + 3),
+            self.period.until - timedelta(days=TREND_LEAST, weeks=BAND_WEEKS + 1),
+            self.period.first - timedelta(weeks=BAND_WEEKS + 1),
         )
         self.cursor.execute(
             "select day, sum(reported)::int, sum(due)::int, sum(on_time)::int from daily"
@@ -776,7 +725,7 @@ class _Reader:
     def _figure(
         self, name: str, totals: Sequence[Counts], courses: Sequence[Counts] = (), theme: str = ""
     ) -> Figure:
-        periods = (self.period, self.period.before, self.period.year_ago)
+        periods = (self.period, *self.compared)
         now, before, year_ago = (
             # Half a period is nothing to compare with; the period itself is shown from its first report on.
             self._reading(
@@ -808,17 +757,18 @@ class _Reader:
         shift = self.period.year_ago.first - self.period.first
         # A day or a week alone shows no course: two weeks up to its end do.
         days = max(len(self.period.days), TREND_LEAST)
+        begin = self.period.until - timedelta(days=days)
         points = []
-        for day in (self.period.until - timedelta(days=n) for n in range(days, 0, -1)):
+        for day in (begin + timedelta(days=n) for n in range(days)):
             one = Period("day", day)
             then = Period("day", day + shift)
             counts = run_up.get(day, {})
+            # The same weekdays of the weeks before the days that are shown: those shown are no measure of themselves.
+            last = day - timedelta(weeks=(day - begin).days // 7 + 1)
             usual = [
                 Fraction(past["on_time"], past["due"])
-                for week in range(1, BAND_WEEKS + days // 7 + 1)
-                if (at := day - timedelta(weeks=week)) < self.period.until - timedelta(days=days)
-                and (past := run_up.get(at)) is not None
-                and past["due"]
+                for week in range(BAND_WEEKS)
+                if (past := run_up.get(last - timedelta(weeks=week))) is not None and past["due"]
             ]
             usual.sort()
             points.append(
@@ -927,12 +877,6 @@ class _Reader:
                 Step(stage, self._counted(whole, stage), Counted(standing, self._set(f"at_{stage}")))
             )
         return tuple(steps)
-
-
-def _first(kind: Kind, day: date) -> date:
-    if kind == "month":
-        return day.replace(day=1)
-    return day - timedelta(days=day.weekday()) if kind == "week" else day
 
 
 def _seconds(moment: time) -> int:

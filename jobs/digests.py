@@ -16,8 +16,8 @@ from dispatch import briefing, cohorts, overview
 from dispatch.briefing import words
 from dispatch.case_sets import Connection
 from dispatch.desk import Desk
-from dispatch.overview import Kind, Period
 from dispatch.rules.areas import Level
+from dispatch.rules.period import KINDS, Kind, Period
 from models import servers
 
 FORMS = ("xlsx", "pdf")  # the last one says that the briefing is complete
@@ -113,7 +113,7 @@ def _write(
 
 def _tell(connection: Connection, period: Period, code: str, name: str, name_en: str, now: datetime) -> None:
     """Enter the notice for the leader of the area, once; it names the area and the period and nobody."""
-    kind_zh, kind_en = overview.KINDS[period.kind]
+    kind_zh, kind_en = KINDS[period.kind]
     zh = f"{name}{words.name_of(period, 'zh')}{kind_zh}报已生成"
     en = f"The {kind_en}'s briefing of {name_en or name} is ready: {words.name_of(period, 'en')}"
     connection.execute(

@@ -20,8 +20,9 @@ from dispatch import briefing, overview
 from dispatch.__main__ import main
 from dispatch.briefing import words
 from dispatch.case_sets import CaseSet, Counted
-from dispatch.overview import AreaName, Overview, Period
+from dispatch.overview import AreaName, Overview
 from dispatch.rules.assessment import shown
+from dispatch.rules.period import Period
 from models.servers import psycopg_dsn
 from tests.conftest import LIVED_UNTIL as UNTIL
 
@@ -150,13 +151,18 @@ def test_the_pdf_is_one_page_that_says_the_same_with_its_font_inside(may: Overvi
 
 
 @pytest.mark.parametrize(
-    ("area", "kind", "day"),
-    [(CITY, "day", date(2026, 6, 11)), (COUNTY, "week", date(2026, 6, 3)), (TOWN, "day", date(2026, 6, 12))],
+    ("area", "period"),
+    [
+        (CITY, Period("day", date(2026, 6, 11))),
+        (COUNTY, Period.holding("week", date(2026, 6, 3))),
+        (TOWN, Period("quarter", date(2026, 4, 1))),
+        (COUNTY, Period("free", date(2026, 5, 20), date(2026, 6, 12))),
+    ],
 )
-def test_a_day_or_a_week_of_a_city_county_or_town_fits_one_page(
-    city: Connection, area: str, kind: overview.Kind, day: date
+def test_any_period_of_a_city_county_or_town_fits_one_page(
+    city: Connection, area: str, period: Period
 ) -> None:
-    made = briefing.brief(city, area, kind, day, "pdf", "zh", UNTIL)
+    made = briefing.brief(city, area, period, "pdf", "zh", UNTIL)
     assert len(pypdf.PdfReader(io.BytesIO(made)).pages) == 1
 
 

@@ -31,8 +31,9 @@ from dashboard.words import LANGUAGES, translator
 from dispatch import accounts
 from dispatch.briefing import words as spoken
 from dispatch.case_sets import PAGE_ROWS, CaseSet
-from dispatch.overview import Overview, Period
+from dispatch.overview import Overview
 from dispatch.rules.chain import Actor
+from dispatch.rules.period import Period
 from models.servers import Servers, psycopg_dsn
 from tests.conftest import LIVED_UNTIL as UNTIL
 
@@ -414,6 +415,90 @@ def test_an_address_that_makes_no_sense_is_no_fault(
     open_page: Callable[..., AppTest], query: dict[str, str]
 ) -> None:
     open_page("leader", **query)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"from": "2026-06-01", "to": "2026-05-01"}, "结束日早于开始日"),
+        ({"from": "2026-05-01", "to": "9999-01-01"}, "结束日还没有到"),
+        ({"from": "x"}, "没有写明起止两天"),
+        ({"from": "2024-01-01", "to": "2026-05-01"}, "超过 366 天"),
+        ({"from": "1990-01-01", "to": "1990-01-02"}, "没有存数"),
+    ],
+)
+def test_days_that_make_no_period_are_told_in_words_and_no_figure_is_shown(
+    open_page: Callable[..., AppTest], query: dict[str, str], says: str
+) -> None:
+    test = open_page("leader", kind="free", **query)
+    assert [says in each.value for each in test.error] == [True]
+    assert len(test.date_input) == 2  # to choose others
+    assert not test.get("plotly_chart")
+
+
+def test_a_free_period_is_chosen_on_the_page_and_kept_in_its_address(
+    open_page: Callable[..., AppTest],
+) -> None:
+    test = open_page("leader", kind="free", **{"from": "2026-05-04", "to": "2026-05-20"})
+    assert [each.value for each in test.date_input] == [date(2026, 5, 4), date(2026, 5, 20)]
+    test.date_input[1].set_value(date(2026, 5, 10)).run()
+    assert not test.exception
+    assert not test.error
+    kept = {key: test.query_params[key] for key in ("kind", "from", "to")}
+    assert kept == {"kind": "free", "from": "2026-05-04", "to": "2026-05-10"}
+
+
+def test_what_is_red_is_supervised_through_the_law(door: Reads) -> None:
+    found, total = reading.reds(door, LEADER, CITY)
+    now = reading.present(door, LEADER, CITY, UNTIL)
+    assert now is not None
+    assert len(found) == min(total, reading.REDS_MOST) > 0
+    assert total == now.overdue.count
+    assert [each.overdue_since for each in found] == sorted(each.overdue_since for each in found)
+    assert not any(each.supervised for each in found)
+    one = found[0]
+    # Whom the law does not let is refused in words; what is out of sight is as if it were not.
+    duty = Actor("duty_leader:1", "duty_leader", one.area_code[:9])
+    elsewhere = Actor("leader@1", "leader", COUNTY if not one.area_code.startswith(COUNTY) else OTHER_COUNTY)
+    for actor, code in ((duty, "not_role"), (elsewhere, "unknown_incident")):
+        (outcome,) = reading.supervise(door, actor, [one], "还没有动静", "a press")
+        assert outcome.refusal is not None
+        assert outcome.refusal.code == code
+        assert outcome.refusal.words("zh")
+    assert one.id not in {each.id for each in reading.reds(door, elsewhere, elsewhere.area_code)[0]}
+    assert reading.reds(door, elsewhere, CITY) == ([], 0)
+    for reason, status in (("", "refused"), ("还没有动静", "done"), ("还没有动静", "duplicate")):
+        (outcome,) = reading.supervise(door, LEADER, [one], reason, "a press")
+        assert outcome.status == status, reason
+    after, still = reading.reds(door, LEADER, CITY)
+    assert still == total
+    assert [each.id for each in after if each.supervised] == [one.id][: int(total <= reading.REDS_MOST)]
+
+
+def test_a_leader_supervises_from_the_row_of_the_present(
+    open_page: Callable[..., AppTest], door: Reads
+) -> None:
+    test = open_page("leader", day="2026-05-01")
+    test.button(key="gw-supervise").click().run()
+    assert not test.exception
+    found, total = reading.reds(door, LEADER, CITY)
+    assert len(test.checkbox) == len(found)
+    assert [each.value for each in test.checkbox].count(True) == 1
+    test.text_input(key="supervise-reason").set_value("").run()
+    test.button(key="supervise-go").click().run()
+    assert [each.value for each in test.error if "理由" in each.value], [each.value for each in test.error]
+    test.text_input(key="supervise-reason").set_value("还没有动静").run()
+    test.button(key="supervise-go").click().run()
+    assert not test.exception
+    assert not test.error
+    assert not test.checkbox  # the dialog is gone
+    assert total == reading.reds(door, LEADER, CITY)[1]
+
+
+def test_who_may_not_supervise_has_no_button_for_it(open_page: Callable[..., AppTest]) -> None:
+    for login, offered in (("duty", False), ("auditor", False), ("county", True)):
+        test = open_page(login, day="2026-05-01")
+        assert ("gw-supervise" in [each.key for each in test.button]) is offered
 
 
 def test_another_countys_area_is_not_there(open_page: Callable[..., AppTest]) -> None:

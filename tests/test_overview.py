@@ -16,8 +16,9 @@ from sqlalchemy import make_url
 
 from dispatch import case_sets, cohorts, overview, scoring
 from dispatch.case_sets import Counted
-from dispatch.overview import Overview, Period
+from dispatch.overview import Overview
 from dispatch.rules.areas import Level
+from dispatch.rules.period import Period
 from models.scores import DAILY_COUNTS
 from models.servers import Servers, psycopg_dsn
 from tests.conftest import LIVED_UNTIL as UNTIL
@@ -243,6 +244,57 @@ def test_no_base_is_no_data_and_so_is_what_lies_before_the_first_report(city: Co
     assert [point.usual for point in empty.trend] == [None] * 31
 
 
+@pytest.mark.parametrize(
+    ("period", "own", "before"),
+    [
+        (
+            Period("free", date(2026, 5, 24), date(2026, 6, 2)),
+            ("2026-05-24", "2026-06-03"),
+            ("2026-05-14", "2026-05-24"),
+        ),
+        # June runs until its 12th: it is held against as many days of May.
+        (Period("month", date(2026, 6, 1)), ("2026-06-01", "2026-07-01"), ("2026-05-01", "2026-05-13")),
+    ],
+    ids=["free", "running month"],
+)
+def test_a_period_is_held_against_as_many_days_before_it(
+    city: Connection, period: Period, own: tuple[str, str], before: tuple[str, str]
+) -> None:
+    seen = picture(city, COUNTY, period)
+    for span, read in ((own, "now"), (before, "before")):
+        rows = city.execute(
+            "select count(*), count(*) filter (where i.state not in ('rejected', 'void', 'merged')"
+            " and i.disposed_on_time) from incident i where i.area_code like %s and"
+            " (i.reported_at at time zone 'Asia/Shanghai')::date >= %s::date and"
+            " (i.reported_at at time zone 'Asia/Shanghai')::date < %s::date",
+            (COUNTY + "%", *span),
+        ).fetchone()
+        found = [getattr(seen.figure(name), read).credited.count for name in ("reported", "on_time")]
+        assert tuple(found) == rows
+        assert all(found)
+    change = seen.figure("reported").change
+    now, then = (getattr(seen.figure("reported"), each).credited for each in ("now", "before"))
+    assert change == Fraction(now.count - then.count, then.count)
+    assert case_sets.cases(city, then.cases).total == then.count
+
+
+def test_what_is_usual_is_read_from_the_weeks_before_the_period_alone(city: Connection) -> None:
+    seen = picture(city, CITY, Period("week", date(2026, 6, 8)))
+    point = next(each for each in seen.trend if each.day == date(2026, 6, 8))
+    rates = [
+        Fraction(row[0], row[1])
+        for row in city.execute(
+            "select sum(on_time)::int, sum(due)::int from daily where area_code = %s and day < %s"
+            " and extract(isodow from day) = 1 group by day having sum(due) > 0",
+            (CITY, point.day - timedelta(days=7)),
+        )
+    ]
+    # Two weeks are shown, so the Monday of the week before is no measure either.
+    assert seen.trend[0].day == date(2026, 6, 1)
+    assert len(rates) >= overview.USUAL_LEAST
+    assert point.usual == (min(rates), max(rates))
+
+
 def test_changes_of_counts_are_relative_and_of_rates_differences(city: Connection) -> None:
     seen = picture(city, CITY, Period("week", date(2026, 6, 1)))
     for figure in seen.figures:
@@ -365,17 +417,6 @@ def test_an_area_below_the_village_has_no_picture(city: Connection) -> None:
     cell = one(city, "select code from area where level = 6 order by code limit 1")
     with pytest.raises(ValueError, match="expected a city, county, town or village"):
         picture(city, cell)
-
-
-def test_periods_know_their_neighbours() -> None:
-    assert Period.holding("month", date(2026, 1, 31)).before == Period("month", date(2025, 12, 1))
-    assert Period("month", date(2026, 2, 1)).until == date(2026, 3, 1)
-    assert Period.holding("week", date(2026, 11, 1)) == Period("week", date(2026, 10, 26))
-    assert Period("week", date(2026, 10, 26)).year_ago.first == date(2025, 10, 27)
-    assert Period("day", date(2024, 2, 29)).year_ago == Period("day", date(2023, 2, 28))
-    assert len(Period("month", date(2024, 2, 1)).days) == 29
-    with pytest.raises(ValueError, match="not the first day of a month"):
-        Period("month", date(2026, 2, 2))
 
 
 def test_a_day_is_shown_with_the_days_before_it(city: Connection) -> None:

@@ -6,9 +6,9 @@ An area that a viewer may not see is answered exactly like one that does not exi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
 from threading import Lock
 
@@ -18,10 +18,13 @@ from dashboard.data.city import Reads
 from dashboard.data.scope import covers
 from dispatch import case_sets, cohorts, overview
 from dispatch.case_sets import CasePage, CaseRow, CaseSet, Counted
-from dispatch.overview import Overview, Period
+from dispatch.desk import Outcome
+from dispatch.overview import Overview
 from dispatch.past import Policies
 from dispatch.rules.areas import contains, prefix_of
-from dispatch.rules.incident import Actor
+from dispatch.rules.incident import Actor, Command
+from dispatch.rules.period import Period
+from models.servers import addresses
 
 KEPT_S = 20.0  # a picture is read again after so long; opening a list behind a number does not read it anew
 KEPT_MOST = 64
@@ -30,6 +33,7 @@ REPEATS_KEPT_S = 300.0
 REPEATS = 10  # places shown
 REPEATED_LEAST = 3  # reports of one kind from one place in the period
 HOLDERS = 3
+REDS_MOST = 20  # offered for supervision at once, the longest past their limit
 COARSE = 500  # an outline is drawn to this part of the map's width
 
 _kept: dict[tuple[int, str, str, Period], tuple[float, Overview]] = {}
@@ -136,6 +140,49 @@ def present(door: Reads, actor: Actor, area: str, now: datetime) -> Present | No
         Counted(raised, CaseSet("raised", area)),
         tuple(Wartime(*each) for each in declared if contains(each[0], area) or contains(area, each[0])),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Red:
+    """Hold a case that is past a limit now: who holds it, since when it is red, and whether it is supervised.
+
+    `seq` is its last event, as it was seen.
+    """
+
+    id: int
+    number: int
+    category: str
+    area_code: str
+    holder: str
+    overdue_since: datetime
+    seq: int
+    supervised: bool
+
+
+def reds(door: Reads, actor: Actor, area: str) -> tuple[list[Red], int]:
+    """Return what has been past a limit the longest in an area, at most `REDS_MOST`, and how many are red in all.
+
+    Those nobody supervises come first. Nothing where the viewer may not see the area.
+    """
+    if not covers(actor, area):
+        return [], 0
+    with door.look() as connection:
+        rows = connection.execute(
+            "select id, number, category, area_code, holder, overdue_since, seq, facts ? 'supervised_by',"
+            " count(*) over () from incident where overdue_since is not null and area_code like %s"
+            " order by facts ? 'supervised_by', overdue_since, id limit %s",
+            (prefix_of(area) + "%", REDS_MOST),
+        ).fetchall()
+    return [Red(*row[:8]) for row in rows], rows[0][8] if rows else 0
+
+
+def supervise(door: Reads, actor: Actor, found: Sequence[Red], reason: str, press: str) -> list[Outcome]:
+    """Hand the supervision of cases, as they were seen, to the Desk; the same `press` again is one action each."""
+    commands = [
+        Command("supervise", red.id, actor, f"leaders-{actor.id}-{press}-{red.id}", {"reason": reason}, red.seq)
+        for red in found
+    ]
+    return door.act(commands, datetime.now(UTC), addresses().redis_url)
 
 
 def cases(door: Reads, actor: Actor, wanted: CaseSet, page: int = 1) -> CasePage | None:

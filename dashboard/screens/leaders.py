@@ -13,23 +13,18 @@ import psycopg
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import amounts, boards, briefs, figures, told
+from dashboard import amounts, boards, briefs, figures, supervising, told
 from dashboard.cases import PARAMETER, drawer, open_cases
 from dashboard.data import leaders as data
 from dashboard.frame import Frame, alone, away, framed
 from dashboard.panel import Markup, joined, markup, opens, panel
+from dashboard.pressing import is_open
 from dashboard.words import pick
 from dispatch.briefing import words as spoken
 from dispatch.case_sets import CasePage, CaseSet
-from dispatch.overview import (
-    KINDS,
-    STAGES,
-    Kind,
-    Overview,
-    Period,
-    TrendPoint,
-)
+from dispatch.overview import STAGES, Overview, TrendPoint
 from dispatch.rules.areas import Level, level_of, prefix_of
+from dispatch.rules.period import EARLIEST, FIXED, KINDS, LONGEST, Kind, Period, PeriodError
 
 NOW_EVERY_S = 10.0
 TIMES_PX = 236  # of the card of the stages' times, while they are read
@@ -41,20 +36,28 @@ def page() -> None:
     """Show the figures of `?area=` in the period of `?kind=` and `?day=`, and the cases of `?cases=`."""
     with framed("leaders") as f:
         now = datetime.now(UTC)
-        area, period = _wanted(f, now)
+        today = now.astimezone(told.ZONE).date()
+        area = _area(f)
+        period = _period(today)
+        if isinstance(period, PeriodError):
+            _head(f, area, None, today)
+            st.error(_no_period(f, period))
+            return
         picture = data.picture(f.door, f.who.actor, area, period, now)
         if picture is None:
             st.warning(f._("There is no such area."))
             return
-        _head(f, picture, now)
-        with st.container(border=True, key="gw-card-now"):
-            _now(f, area)
+        _head(f, area, period, today, picture)
+        with st.container(border=True, key="gw-card-now", horizontal=True, vertical_alignment="center"):
+            with st.container():
+                _now(f, area)
+            supervising.button(f, area)
         _say(f, picture)
         if not picture.figure("reported").now.credited.count:
             st.info(f._("Nothing was reported in this period. What is under way stands above."))
         with st.container(border=True, key="gw-card-six"):
             panel(
-                boards.six(picture, period.until <= now.astimezone(told.ZONE).date(), f.lang, f._),
+                boards.six(picture, period.until <= today, f.lang, f._),
                 "leaders-six",
                 open_cases,
             )
@@ -68,22 +71,42 @@ def page() -> None:
 # ---- which area and period -------------------------------------------------------------------------------------
 
 
-def _wanted(f: Frame, now: datetime) -> tuple[str, Period]:
-    """Return the area and period of the address; the viewer's own area and the last whole month where it has none."""
-    query = st.query_params
+def _area(f: Frame) -> str:
+    """Return the area of the address; the viewer's own where it names none."""
     own = f.who.area if f.who.role != "auditor" else _city(f)
-    area = query.get("area", own)
-    if area not in f.directory.areas or f.directory.areas[area].level > Level.VILLAGE:
-        area = own
-    today = now.astimezone(told.ZONE).date()
-    kind = cast(Kind, query.get("kind", "month")) if query.get("kind", "month") in KINDS else "month"
+    area = st.query_params.get("area", own)
+    known = area in f.directory.areas and f.directory.areas[area].level <= Level.VILLAGE
+    return area if known else own
+
+
+def _period(today: date) -> Period | PeriodError:
+    """Return the period of the address, or why its free days are none; the last whole month where it names none."""
+    query = st.query_params
+    if query.get("kind") == "free":
+        try:
+            return Period.between(query.get("from", ""), query.get("to", ""), today)
+        except PeriodError as fault:
+            return fault
+    kind = cast(Kind, query.get("kind")) if query.get("kind") in FIXED else "month"
     try:
         period = Period.holding(kind, date.fromisoformat(query.get("day", "")))
     except (ValueError, OverflowError):
         period = Period.holding(kind, today).before
-    if not date(2000, 1, 2) < period.first <= today:
-        period = Period.holding(kind, today)
-    return area, period
+    return period if EARLIEST <= period.first <= today else Period.holding(kind, today)
+
+
+def _no_period(f: Frame, fault: PeriodError) -> str:
+    """Say in words why two days are no period, and what to choose instead."""
+    _ = f._
+    return {
+        "unreadable": _("The address names no two days: choose a first and a last day above."),
+        "reversed": _("The last day lies before the first: choose them the other way round."),
+        "ahead": _("The last day has not come: choose days up to today."),
+        "old": _("Nothing is kept of days before {first}: choose later ones.").format(first=EARLIEST),
+        "long": _("These are more than {n} days: choose fewer, so that last year’s are other days.").format(
+            n=LONGEST
+        ),
+    }[fault.why]
 
 
 def _city(f: Frame) -> str:
@@ -103,21 +126,24 @@ def _choices(f: Frame, area: str) -> list[str]:
     return sorted(found, key=lambda c: (c != top, prefix_of(c), c))
 
 
-def _head(f: Frame, picture: Overview, now: datetime) -> None:
+def _head(f: Frame, area: str, period: Period | None, today: date, picture: Overview | None = None) -> None:
+    """Show what is looked at and the choice of another; without a period the days to choose one."""
     _ = f._
-    area, period = picture.area.code, picture.period
+    kind: Kind = period.kind if period is not None else "free"
 
-    def moved(key: str, name: str) -> None:
-        value = st.session_state.get(key)
-        if value:
-            st.query_params[name] = str(value)
-            if name == "kind":
-                st.query_params["day"] = str(
-                    Period.holding(cast(Kind, value), period.until - timedelta(days=1)).first
-                )
+    def moved(key: str) -> None:
+        if value := st.session_state.get(key):
+            st.query_params["area"] = str(value)
 
-    def turned(to: Period) -> None:
-        st.query_params["day"] = str(to.first)
+    def other_kind(key: str) -> None:
+        value = cast(Kind, st.session_state[key])
+        last = min(today, today if period is None else period.until - timedelta(days=1))
+        if value == "free":
+            turned(
+                Period("free", Period.holding("month", last).first if period is None else period.first, last)
+            )
+        else:
+            turned(Period.holding(value, last))
 
     with st.container(horizontal=True, vertical_alignment="center", key="gw-head"):
         st.markdown("### " + _("Leaders' figures"), width="content")
@@ -128,29 +154,87 @@ def _head(f: Frame, picture: Overview, now: datetime) -> None:
         st.selectbox(
             _("Area"), choices, choices.index(area),
             format_func=lambda code: told.place(f.directory, code, f.lang),
-            key=key, on_change=moved, args=(key, "area"), label_visibility="collapsed", width=200,
+            key=key, on_change=moved, args=(key,), label_visibility="collapsed", width=180,
         )  # fmt: skip
-        key = f"kind-{period.kind}"
+        key = f"kind-{kind}"
         st.segmented_control(
-            _("Period"), list(KINDS), default=period.kind,
+            _("Period"), list(KINDS), default=kind,
             format_func=lambda k: KINDS[k][0 if f.lang == "zh" else 1],
-            key=key, on_change=moved, args=(key, "kind"), label_visibility="collapsed", required=True,
+            key=key, on_change=other_kind, args=(key,), label_visibility="collapsed", required=True,
         )  # fmt: skip
-        st.button("‹", key="gw-before", on_click=turned, args=(period.before,), help=_("The period before"))
-        st.markdown(f"**{spoken.name_of(period, f.lang)}**", width="content")
-        following = Period.holding(period.kind, period.until)
-        today = now.astimezone(told.ZONE).date()
-        st.button(
-            "›", key="gw-after", on_click=turned, args=(following,), disabled=following.first > today,
-            help=_("The period after"),
-        )  # fmt: skip
-        if tags := _standing(f, picture, now):
-            st.html(tags, width="content")
-        st.space("stretch")
-        briefs.buttons(f, picture, lambda: data.timed(f.door, f.who.actor, picture, now))
+        if period is None or kind == "free":
+            _days(f, period, today)
+        else:
+            _turning(f, period, today)
+        if picture is not None:
+            st.html(joined([_against(f, picture), _standing(f, picture, today)], " "), width="content")
+            st.space("stretch")
+            briefs.buttons(f, picture, lambda: data.timed(f.door, f.who.actor, picture, datetime.now(UTC)))
 
 
-def _standing(f: Frame, picture: Overview, now: datetime) -> Markup:
+def turned(to: Period) -> None:
+    """Turn the page to another period, which its address then names."""
+    query = st.query_params
+    for name in ("day", "from", "to"):
+        query.pop(name, None)
+    query["kind"] = to.kind
+    if to.kind == "free":
+        query.update({"from": str(to.first), "to": str(to.until - timedelta(days=1))})
+    else:
+        query["day"] = str(to.first)
+
+
+def _turning(f: Frame, period: Period, today: date) -> None:
+    """Show the period between the way to the one before and the one after."""
+    st.button("‹", key="gw-before", on_click=turned, args=(period.before,), help=f._("The period before"))
+    st.markdown(f"**{spoken.name_of(period, f.lang)}**", width="content")
+    following = Period.holding(period.kind, period.until)
+    st.button(
+        "›", key="gw-after", on_click=turned, args=(following,), disabled=following.first > today,
+        help=f._("The period after"),
+    )  # fmt: skip
+
+
+def _days(f: Frame, period: Period | None, today: date) -> None:
+    """Show the first and the last day of a free period, to be chosen; what is no period stays chosen and is told."""
+    first, last = (
+        (period.first, period.until - timedelta(days=1))
+        if period is not None
+        else (_day(st.query_params.get("from", ""), today), _day(st.query_params.get("to", ""), today))
+    )
+
+    def chosen() -> None:
+        query = st.query_params
+        first, last = (str(st.session_state[key]) for key in keys)
+        query.update({"kind": "free", "from": first, "to": last})
+        query.pop("day", None)
+
+    keys = tuple(f"{end}-{first}-{last}" for end in ("from", "to"))
+    for key, words, value in zip(keys, (f._("First day"), f._("Last day")), (first, last), strict=True):
+        st.date_input(
+            words, value, EARLIEST, today, key=key, on_change=chosen, format="YYYY-MM-DD",
+            label_visibility="collapsed", width=132,
+        )  # fmt: skip
+
+
+def _day(text: str, today: date) -> date:
+    try:
+        return min(today, max(EARLIEST, date.fromisoformat(text)))
+    except ValueError:
+        return today
+
+
+def _against(f: Frame, picture: Overview) -> Markup:
+    """Return what the period is compared with, in words; pointed at, it says the days."""
+    before, year_ago = picture.compared
+    return markup(
+        '<span class="gw-muted" title="{days}">{t}</span>',
+        t=f._("against {before} and a year ago").format(before=spoken.before_of(picture, f.lang)),
+        days=f"{spoken.name_of(before, f.lang)}, {spoken.name_of(year_ago, f.lang)}",
+    )
+
+
+def _standing(f: Frame, picture: Overview, today: date) -> Markup:
     """Return the tags that say how far the period has come: frozen, not over, not counted."""
     _ = f._
     tags = []
@@ -159,7 +243,7 @@ def _standing(f: Frame, picture: Overview, now: datetime) -> Markup:
             at=told.moment(picture.judged.as_of), n=picture.judged.rules_version
         )
         tags.append(markup('<span class="gw-tag green">{t}</span>', t=words))
-    if picture.period.until > now.astimezone(told.ZONE).date():
+    if picture.period.until > today:
         tags.append(markup('<span class="gw-tag yellow">{t}</span>', t=_("The period is not over")))
     if picture.counted_at is None:
         tags.append(markup('<span class="gw-tag yellow">{t}</span>', t=_("Not counted yet")))
@@ -471,7 +555,7 @@ def _pressed(what: str) -> None:
 def _open(f: Frame, picture: Overview) -> None:
     """Open the cases that the address names."""
     key = st.query_params.get(PARAMETER, "")
-    if not key:
+    if not key or is_open("supervise"):
         return
     _, actor = f._, f.who.actor
     kind, _mark, place = key.partition("~")

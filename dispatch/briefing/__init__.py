@@ -9,14 +9,14 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import cast
 
 import psycopg
 
 from dispatch import overview
 from dispatch.case_sets import Connection
-from dispatch.overview import KINDS, Kind, Overview, Period
+from dispatch.overview import Overview
 from dispatch.past import Policies
+from dispatch.rules.period import FIXED, Period
 from models.servers import addresses, psycopg_dsn
 
 Writer = Callable[[Overview, str, str], bytes]
@@ -44,17 +44,15 @@ def make(picture: Overview, form: str, lang: str = "zh", zone: str = "Asia/Shang
     return write(picture, zone, lang)
 
 
-def brief(
-    connection: Connection, area: str, kind: Kind, day: date, form: str, lang: str, now: datetime
-) -> bytes:
-    """Return the briefing of an area for the period of a kind that holds a day.
+def brief(connection: Connection, area: str, period: Period, form: str, lang: str, now: datetime) -> bytes:
+    """Return the briefing of an area for a period.
 
-    Raises LookupError for an unknown area, ValueError for a wrong kind, form, language or a day that has not come,
+    Raises LookupError for an unknown area, ValueError for a wrong form, language or a period that has not begun,
     NothingYet where nothing was reported in the period.
     """
-    picture = overview.read(connection, area, Period.holding(kind, day), now)
+    picture = overview.read(connection, area, period, now)
     reported = picture.figure("reported").now
-    if not reported.credited.count and (picture.known_since is None or day < picture.known_since):
+    if not reported.credited.count and (picture.known_since is None or period.until <= picture.known_since):
         since = picture.known_since
         raise NothingYet(
             "no data yet: nothing has been counted"
@@ -79,13 +77,20 @@ def put(path: Path, content: bytes) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("area", metavar="AREA", help="the code of a city, county, town or village")
-    parser.add_argument("--period", choices=list(KINDS), default="day", help="default: %(default)s")
+    parser.add_argument("--period", choices=FIXED, default="day", help="default: %(default)s")
     parser.add_argument(
         "--day",
         type=date.fromisoformat,
         default=None,
         metavar="YYYY-MM-DD",
         help="a day of the period (default: yesterday)",
+    )
+    parser.add_argument(
+        "--days",
+        nargs=2,
+        default=None,
+        metavar=("FROM", "TO"),
+        help="any days instead of --period, both YYYY-MM-DD and both in it",
     )
     parser.add_argument("--format", choices=list(FORMATS), default="pdf", help="default: %(default)s")
     parser.add_argument("--lang", choices=LANGUAGES, default="zh", help="default: %(default)s")
@@ -104,11 +109,14 @@ def run(args: argparse.Namespace) -> int:
             psycopg_dsn(addresses().database_url), connect_timeout=5, autocommit=True
         ) as connection:
             connection.read_only = True
-            day = args.day
-            if day is None:
-                with connection.cursor() as cursor:
-                    day = Policies(cursor).newest().calendar.local(now).date() - timedelta(days=1)
-            put(out, brief(connection, args.area, cast(Kind, args.period), day, args.format, args.lang, now))
+            with connection.cursor() as cursor:
+                today = Policies(cursor).newest().calendar.local(now).date()
+            period = (
+                Period.between(args.days[0], args.days[1], today)
+                if args.days is not None
+                else Period.holding(args.period, args.day or today - timedelta(days=1))
+            )
+            put(out, brief(connection, args.area, period, args.format, args.lang, now))
     except psycopg.OperationalError as fault:
         print(f"the database does not answer: {str(fault).strip().splitlines()[0]}", file=sys.stderr)
         return 1

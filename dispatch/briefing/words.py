@@ -10,9 +10,10 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from dispatch.case_sets import CaseSet
-from dispatch.overview import KINDS, Overview, Period, Place, Reading
+from dispatch.overview import Overview, Place, Reading
 from dispatch.rules.assessment import NO_DATA, shown, signed
 from dispatch.rules.fairness import wilson
+from dispatch.rules.period import Period
 
 Kind = Literal["text", "count", "rate", "change", "points", "value", "minutes"]
 Value = str | int | float | Fraction | None
@@ -23,10 +24,11 @@ DAYS_FROM = 72 * 60  # and in days
 
 # msgid in English -> Chinese; English is the key itself.
 _CHINESE = {
-    "Briefing": "简报",
     "daily briefing": "日报",
     "weekly briefing": "周报",
     "monthly briefing": "月报",
+    "quarterly briefing": "季报",
+    "briefing": "简报",
     "Summary": "概要",
     "Figures": "主要指标",
     "Ten areas of work": "十项重点工作",
@@ -155,13 +157,31 @@ def name_of(period: Period, lang: str) -> str:
     """Return a period as it is spoken: 2026年10月, 2026年10月5日, or 2026年10月5日至11日."""
     first, last = period.days[0], period.days[-1]
     if lang != "zh":
-        return {"month": f"{first:%B %Y}", "day": _day(first)}.get(
-            period.kind, f"{_day(first)} to {_day(last)}"
-        )
+        if period.kind in ("month", "quarter"):
+            return f"{first:%B %Y}" if period.kind == "month" else f"Q{period.quarter} {first.year}"
+        return _day(first) if last == first else f"{_day(first)} to {_day(last)}"
     if period.kind == "month":
         return f"{first.year}年{first.month}月"
+    if period.kind == "quarter":
+        return f"{first.year}年第{period.quarter}季度"
     text = f"{first.year}年{first.month}月{first.day}日"
-    return text if period.kind == "day" else f"{text}至{last.month}月{last.day}日"
+    year = f"{last.year}年" if last.year != first.year else ""
+    return text if last == first else f"{text}至{year}{last.month}月{last.day}日"
+
+
+def before_of(picture: Overview, lang: str) -> str:
+    """Return what the period before is called beside this one: 上月, 前 30 天, or 上月同样天数 while the month runs."""
+    period, days = picture.period, len(picture.period.days)
+    zh, en = {
+        "day": ("前一日", "the day before"),
+        "week": ("上周", "the week before"),
+        "month": ("上月", "the month before"),
+        "quarter": ("上季度", "the quarter before"),
+        "free": (f"前 {days} 天", f"the {days} days before" if days > 1 else "the day before"),
+    }[period.kind]
+    if picture.compared[0] != period.before:
+        zh, en = f"{zh}同样天数", f"as many days of {en}"
+    return zh if lang == "zh" else en
 
 
 def day_of(day: date, lang: str) -> str:
@@ -204,7 +224,6 @@ def clauses(picture: Overview, lang: str) -> tuple[Clause, ...]:
     """
     zh = lang == "zh"
     figure = picture.figure("on_time")
-    kind = KINDS[picture.period.kind][0 if zh else 1]
     found = []
     reports = picture.figure("reported").now
     if reports.value is None or not reports.credited.count:
@@ -227,11 +246,11 @@ def clauses(picture: Overview, lang: str) -> tuple[Clause, ...]:
             )
         )  # fmt: skip
         for against, value, then in (
-            (f"上{kind}", figure.change, figure.before),
-            ("去年同期", figure.change_year, figure.year_ago),
+            (before_of(picture, lang), figure.change, figure.before),
+            ("去年同期" if zh else "a year ago", figure.change_year, figure.year_ago),
         ):
             if value is not None:
-                found.append(_moved(against, value, then.credited.cases, kind, lang))
+                found.append(_moved(against, value, then.credited.cases, lang))
         found += _lowest(picture, lang)
     red = picture.overdue_now
     if red.count:
@@ -253,14 +272,13 @@ def sentence(picture: Overview, lang: str) -> str:
     return text + ("。" if lang == "zh" else ".")
 
 
-def _moved(against: str, value: Fraction, cases: CaseSet, kind: str, lang: str) -> Clause:
+def _moved(against: str, value: Fraction, cases: CaseSet, lang: str) -> Clause:
     size = shown(abs(value) * 100, lang, 1, percent=False)
     same = not size.strip("0.")  # a change that is shown as none is none
     if lang == "zh":
         text = f"与{against}持平" if same else f"比{against}{'升' if value > 0 else '降'} {size} 个百分点"
         return Clause(text, cases)
-    than = "a year ago" if against == "去年同期" else f"the {kind} before"
-    text = f"as in {than}" if same else f"{size} points {'more' if value > 0 else 'less'} than {than}"
+    text = f"as in {against}" if same else f"{size} points {'more' if value > 0 else 'less'} than {against}"
     return Clause(text, cases)
 
 
@@ -338,9 +356,10 @@ def title(picture: Overview, lang: str) -> str:
     """Return the briefing's title: the area, the period and what it is."""
     zh = lang == "zh"
     name = picture.area.name if zh or not picture.area.name_en else picture.area.name_en
-    what = {"day": "daily briefing", "week": "weekly briefing", "month": "monthly briefing"}[
-        picture.period.kind
-    ]
+    what = {
+        "day": "daily briefing", "week": "weekly briefing", "month": "monthly briefing",
+        "quarter": "quarterly briefing", "free": "briefing",
+    }[picture.period.kind]  # fmt: skip
     text = f"{name} {name_of(picture.period, lang)} {say(what, lang)}"
     return text
 
