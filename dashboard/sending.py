@@ -154,7 +154,7 @@ def _offered(
     notes = [_("distances from the station")] if stale else []
     if any(_minutes_away(f, offer) for offer in ready):
         speed = round(60 / f.door.policy().weights.km)
-        notes.append(_("minutes: straight line at {speed} km/h").format(speed=speed))
+        notes.append(_("straight line at {speed} km/h").format(speed=speed))
     st.html(
         f'<div class="wb-row"><span class="wb-h2">{escape(title)}</span><span class="wb-m">'
         f"{escape(_('{n} can go · {m} cannot').format(n=len(ready), m=len(offers) - len(ready)))}</span>"

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -22,6 +23,7 @@ from playwright.sync_api import TimeoutError
 
 from dispatch import accounts
 from dispatch.desk import Desk
+from dispatch.rules import bursts
 from dispatch.rules.chain import Actor, Command, Report
 from models import loading
 from models.servers import Servers, psycopg_dsn
@@ -64,11 +66,15 @@ class Town:
         self.process.terminate()
         self.process.wait(20)
 
-    def report(self, number: int = 1, category: str = "0104") -> list[int]:
+    def report(self, number: int = 1, category: str = "0104", apart: bool = True) -> list[int]:
+        """Report something `number` times, some 15 m from one another or all at one spot."""
         now, made = datetime.now(UTC), []
         for _ in range(number):
             n = next(_serial)
-            made.append(Report(n, "test", str(n), category, f"第 {n} 件", "", EAST, *IN_EAST, "point", now))
+            lon, lat = IN_EAST
+            if apart:
+                lon, lat = lon + n % 50 * 1.5e-4, lat + n // 50 * 1.5e-4
+            made.append(Report(n, "test", str(n), category, f"第 {n} 件", "", EAST, lon, lat, "point", now))
         with Desk(self.url, self.stream) as desk:
             return [o.incident_id for o in desk.report(made, now) if o.incident_id is not None]
 
@@ -92,7 +98,10 @@ def town(servers: Servers, template: str) -> Iterator[Town]:
 
     _administer(servers, f"CREATE DATABASE browser_town TEMPLATE {template} STRATEGY FILE_COPY")
     url = _address(servers, "browser_town")
-    loading.store(url, with_second_teams())
+    city = with_second_teams()
+    # Of two thousand reports in one place only those at one spot are one matter.
+    law = city.policy[bursts.FILE].replace("near_km = 3.0", "near_km = 0.01")
+    loading.store(url, replace(city, policy={**city.policy, bursts.FILE: law}))
     with psycopg.connect(psycopg_dsn(url)) as connection:
         accounts.ensure_demo(connection)
     one = Town(servers, url)
@@ -296,6 +305,38 @@ def test_the_later_of_two_quick_choices_stays(town: Town, page: Any) -> None:
     page.wait_for_timeout(1_000)
     assert selected(page) == held
     assert f"id={held}" in page.url
+
+
+def test_a_storm_is_one_row_that_opens_and_is_ticked_whole_by_one_key(town: Town, page: Any) -> None:
+    ids = set(map(str, town.report(13, "0803", apart=False)))
+    opened(page, town, "/workbench", ".gwq-row.burst")
+    row = page.locator(".gwq-row.burst")
+    assert "暴雨" in row.inner_text()
+    assert "13 件" in row.inner_text()
+    # None of its cases stands by itself, and the group counts each of them.
+    of_list = "() => [...document.querySelectorAll('.gwq-row[data-id]')].map((at) => at.dataset.id)"
+    assert ids.isdisjoint(page.evaluate(of_list))
+    # The keys reach it: first the row as one, then each of its cases.
+    page.evaluate("(id) => [...window.gridwhistleDesks.values()][0].queue.select(id)", min(ids, key=int))
+    page.wait_for_selector(".gwq-row.burst.sel")
+    page.wait_for_selector(f'.wb-of[data-case="{min(ids, key=int)}"]', state="attached", timeout=20_000)
+    page.keyboard.press(" ")
+    page.wait_for_selector(".st-key-wb-many-accept button:has-text('13')", timeout=20_000)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelectorAll('.gwq-row.kid').length === 13")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => document.querySelectorAll('.gwq-row.kid')[1]?.classList.contains('sel')")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector(".gwq-row.kid", state="detached")
+    assert row.locator(".gwq-tick.on").count() == 1
+    # In any other order every case stands by itself.
+    page.locator(".gwq-find select").select_option("place")
+    page.wait_for_url("**sort=place**")
+    page.wait_for_selector(".gwq-row.burst", state="detached")
+    page.reload()
+    page.wait_for_selector(".gwq-row", timeout=60_000)
+    assert page.locator(".gwq-find select").input_value() == "place"
+    assert page.faults == []
 
 
 def test_an_empty_filter_says_which_and_one_button_clears_it(town: Town, page: Any) -> None:

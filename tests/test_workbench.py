@@ -484,6 +484,37 @@ def test_rows_are_sent_when_they_change_and_once_more_when_they_end(town: Town, 
     assert east not in line.rows
 
 
+def test_a_burst_is_told_with_the_rows_and_again_when_its_cases_change(town: Town, door: Reads) -> None:
+    now = datetime.now(UTC)
+    picture = Picture(door.directory(), door.snapshot(midnight(now)), now)
+    law = picture.directory.bursts
+    assert law is not None
+    line = DeskLine(TOWN, "zh")
+    before = json.loads(b"{" + line.renew(picture) + b"}")["bursts"]
+    assert "暴雨" not in {each["name"] for each in before}
+
+    def follow() -> dict[str, Any]:
+        changes = door.changes(picture.cursor)
+        assert changes is not None
+        for row in changes.rows:
+            picture.fold(row)
+        picture.cursor = changes.cursor
+        told_rows = line.changed(picture, picture.take_touched())
+        assert told_rows is not None
+        found: dict[str, Any] = json.loads(b"{" + told_rows + b"}")
+        return found
+
+    picture.take_touched()
+    storm = town.reports(law.least, category="0803")
+    (burst,) = [each for each in follow()["bursts"] if each not in before]
+    assert (burst["name"], burst["ids"]) == ("暴雨", list(map(str, storm)))
+    # A step that takes nobody out of it says nothing anew.
+    town.act("accept", storm[0])
+    assert "bursts" not in follow()
+    town.act("void", storm[0], DUTY, reason="误报")
+    assert follow()["bursts"] == before
+
+
 def test_the_queue_is_for_those_signed_in_and_of_their_own_area_alone(door: Reads, city: str) -> None:
     async def answers() -> list[int]:
         live = Live(door, None, demo=True)

@@ -25,6 +25,7 @@ from dispatch.desk import Desk, Outcome
 from dispatch.rules import policy as policies
 from dispatch.rules.areas import Level, level_of, prefix_of
 from dispatch.rules.assignment import Offer
+from dispatch.rules.bursts import Bursts
 from dispatch.rules.calendar import Calendar
 from dispatch.rules.chain import Actor, Command, Event, Incident, replay
 from dispatch.rules.clocks import Clock, light
@@ -100,6 +101,7 @@ class Directory:
     # Names of the people who act, by login.
     people: dict[str, str] = field(default_factory=dict)
     trades: dict[str, tuple[str, str]] = field(default_factory=dict)
+    bursts: Bursts | None = None
 
 
 @dataclass(slots=True)
@@ -369,8 +371,9 @@ class Reads:
         outlined = bool(schematic and schematic[0])
         trades = {trade: (name, name_en) for trade, (name, name_en, _) in law.trades.items()}
         return Directory(
-            by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar, dict(people), trades
-        )
+            by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar, dict(people), trades,
+            law.bursts,
+        )  # fmt: skip
 
     def snapshot(self, midnight: datetime, days_back: int = 7) -> Snapshot:
         """Read, in one consistent look, what is open, what happened since `midnight`, and the same day back then."""

@@ -14,6 +14,7 @@ from dashboard.data import Directory, LiveRow
 from dashboard.live.picture import Picture, unanswered
 from dashboard.words import clock_name, pick, translator
 from dispatch.messages import show_number
+from dispatch.rules import bursts
 from dispatch.rules.areas import Level, ancestors, level_of, prefix_of
 from dispatch.rules.chain import STATES
 from dispatch.rules.clocks import Clock, yellow_from
@@ -110,6 +111,8 @@ class DeskLine:
         self.area, self.lang = area, lang
         self.rows: dict[int, bytes] = {}
         self.all = 0
+        self._standing: dict[int, bursts.Standing] = {}
+        self._bursts = b"[]"
 
     def renew(self, picture: Picture) -> bytes:
         """Read the area anew and return the whole queue as the members of a JSON object."""
@@ -118,7 +121,9 @@ class DeskLine:
         if len(rows) > ROWS_LIMIT:
             rows = heapq.nsmallest(ROWS_LIMIT, rows, key=lambda row: _urgency(row, picture.now))
         self.rows = {row.id: _encode(told_row(row, picture.directory, self.lang)) for row in rows}
-        return b'"all":%d,"rows":[%s]' % (self.all, b",".join(self.rows.values()))
+        self._standing = {row.id: _standing(row, picture.directory) for row in rows}
+        self._bursts = self._found(picture.directory)
+        return self.whole()
 
     def changed(self, picture: Picture, ids: Iterable[int]) -> bytes | None:
         """Return what incidents changed since they were last sent, or None where nothing of this area did.
@@ -127,6 +132,8 @@ class DeskLine:
         """
         inside = prefix_of(self.area)
         fresh: list[bytes] = []
+        before = self._standing
+        self._standing = dict(before)
         for one in ids:
             row = picture.row(one)
             if row is None or not row.area_code.startswith(inside):
@@ -134,6 +141,7 @@ class DeskLine:
             if row.ended_at is not None:
                 if self.rows.pop(one, None) is not None:
                     self.all -= 1
+                    self._standing.pop(one, None)
                     fresh.append(_encode(told_row(row, picture.directory, self.lang)))
                 continue
             body = _encode(told_row(row, picture.directory, self.lang))
@@ -145,12 +153,44 @@ class DeskLine:
                 if len(self.rows) >= 2 * ROWS_LIMIT:
                     continue
             self.rows[one] = body
+            self._standing[one] = _standing(row, picture.directory)
             fresh.append(body)
-        return b'"all":%d,"rows":[%s]' % (self.all, b",".join(fresh)) if fresh else None
+        if not fresh:
+            return None
+        told_rows = b'"all":%d,"rows":[%s]' % (self.all, b",".join(fresh))
+        if self._standing == before:
+            return told_rows
+        known, self._bursts = self._bursts, self._found(picture.directory)
+        return told_rows if self._bursts == known else told_rows + b',"bursts":' + self._bursts
 
     def whole(self) -> bytes:
         """Return the queue as last sent."""
-        return b'"all":%d,"rows":[%s]' % (self.all, b",".join(self.rows.values()))
+        return b'"all":%d,"rows":[%s],"bursts":%s' % (self.all, b",".join(self.rows.values()), self._bursts)
+
+    def _found(self, directory: Directory) -> bytes:
+        """Return the bursts among the rows: each with its name in words and the ids of its cases."""
+        policy = directory.bursts
+        names = {} if policy is None else {cause.slug: cause for cause in policy.causes.values()}
+        told_bursts = []
+        for each in bursts.found(self._standing.values(), policy):
+            named = names.get(each.cause) or directory.types.get(each.cause)
+            told_bursts.append(
+                {
+                    "key": f"{each.cause}/{each.ids[0]}",
+                    "name": each.cause if named is None else pick(self.lang, named.name, named.name_en),
+                    "ids": list(map(str, each.ids)),
+                }
+            )
+        return _encode(told_bursts)
+
+
+def _standing(row: LiveRow, directory: Directory) -> bursts.Standing:
+    """Return a row as the law of bursts looks at it: where it has no point, it stands where its area does."""
+    lon, lat = row.lon, row.lat
+    if lon is None or lat is None:
+        area = directory.areas.get(row.area_code)
+        lon, lat = (None, None) if area is None else (area.lon, area.lat)
+    return bursts.Standing(row.id, row.category, row.reported_at, lon, lat)
 
 
 def _urgency(row: LiveRow, now: datetime) -> tuple[datetime, int]:

@@ -26,6 +26,7 @@ from dispatch.rules.chain import STEPS, lawful
 
 FOLDER = Path(__file__).resolve().parents[1] / "components" / "workbench"
 STAGES = ("", "accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand")
+SORTS = ("", "severity", "place")  # of the queue: by the next limit, or by something else before it
 _SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)"\s*\)""")
 
 
@@ -83,10 +84,11 @@ def _part(f: Frame, part: str, key: str, **data: Any) -> Any:
 def _queue(f: Frame, selected: str, wish: str) -> None:
     """Show the queue: `wish` is the case that the address asks for, `selected` the same if there is one."""
     _part(
-        f, "queue", "wb-rows", selected=selected, wish=wish, cleared=st.session_state.get(many.CLEARED, 0),
+        f, "queue", "wb-rows", selected=selected, wish=wish, sort=_sort(),
+        cleared=st.session_state.get(many.CLEARED, 0),
         written=[str(each) for each in st.session_state.pop(WRITTEN, [])],
         on_selected_change=_selected, on_ticked_change=_ticked, on_stage_change=_filtered_in_queue,
-        on_draft_change=_drafted,
+        on_draft_change=_drafted, on_sort_change=_sorted,
     )  # fmt: skip
 
 
@@ -126,6 +128,19 @@ def _filtered(stage: Any) -> None:
         st.query_params["stage"] = stage
     else:
         st.query_params.pop("stage", None)
+
+
+def _sorted() -> None:
+    value = _said("wb-rows", "sort")
+    if value in SORTS[1:]:
+        st.query_params["sort"] = value
+    else:
+        st.query_params.pop("sort", None)
+
+
+def _sort() -> str:
+    wish = st.query_params.get("sort", "")
+    return wish if wish in SORTS else ""
 
 
 def _drafted() -> None:
@@ -322,6 +337,7 @@ def _help(f: Frame) -> None:
     def shown() -> None:
         rows = [
             ("↑ ↓ PageUp PageDown", _("another case")), ("Space", _("tick or untick")), ("N", _("let new work in")),
+            ("→ ←", _("open a burst, or fold it into one row")),
             ("F", _("search the queue")), ("E", _("write the reason; Enter when it is written")),
             ("1 2 3", _("choose a team")), ("D", _("the filled button: the next step")), ("Esc", _("untick all")),
             *((key, told.verb(verb, f.lang)) for verb, key in sending.KEYS.items()),

@@ -11,8 +11,9 @@ from datetime import date, time
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from dispatch.rules import escalation, notices
+from dispatch.rules import bursts, escalation, notices
 from dispatch.rules import weights as weighing
+from dispatch.rules.bursts import Bursts
 from dispatch.rules.calendar import Calendar, Limit
 from dispatch.rules.escalation import Ladder
 from dispatch.rules.notices import Notices
@@ -20,7 +21,7 @@ from dispatch.rules.tables import PolicyError as PolicyError
 from dispatch.rules.weights import Weights
 
 # A version published before a file of `LATER_FILES` existed keeps what was in force without it.
-LATER_FILES = (weighing.FILE, escalation.FILE, notices.FILE)
+LATER_FILES = (weighing.FILE, escalation.FILE, notices.FILE, bursts.FILE)
 FILES = ("event_types.csv", "themes.csv", "trades.csv", "calendar.csv", "limits.toml")
 # No promise is longer than this many days, working days counted as days and eight working hours as one.
 LONGEST_DAYS = 1_000
@@ -73,6 +74,7 @@ class Policy:
     weights: Weights = weighing.FORMER
     ladder: Ladder = escalation.FORMER
     notices: Notices = notices.SILENT
+    bursts: Bursts | None = None
 
     def arrival(self, kind: EventType, whistle: bool) -> Limit | None:
         """Return the limit to be on site: a whistle's report-in, unless the type promises less time than that."""
@@ -156,6 +158,7 @@ def _parsed(version: int, texts: tuple[tuple[str, str], ...]) -> Policy:
         ),
         ladder=ladder,
         notices=told,
+        bursts=_later(files, bursts.FILE, None, lambda text, faults: bursts.read(text, types, faults)),
     )
 
 
@@ -204,6 +207,8 @@ def problems(files: Mapping[str, str]) -> list[PolicyError]:
     known: dict[str, bool] = dict.fromkeys(types, True)
     if weighing.FILE in files and types and trades is not None:
         weighing.read(files[weighing.FILE], known, trades, found)
+    if bursts.FILE in files and types:
+        bursts.read(files[bursts.FILE], known, found)
     if escalation.FILE in files:
         escalation.read(files[escalation.FILE], found)
     if notices.FILE in files:

@@ -10,6 +10,7 @@ const NEWS_MIN = 10, TEN_MIN = 600000, HOUR = 3600000;
 const ZONE = "Asia/Shanghai";
 const STAGES = ["accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand"];
 const OVERSCAN = 6; // rows drawn above and below what is seen
+const FOLD_LEAST = 3; // of a burst that the filter leaves fewer of, each stands by itself
 
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 const esc = (text) => String(text ?? "").replace(/[&<>"']/g, (c) => ENTITIES[c]);
@@ -39,6 +40,9 @@ class Desk {
     this.fresh = new Set(); // new work above the list
     this.taken = new Map(); // rows that somebody else moved on
     this.parts = new Set();
+    this.bursts = new Map(); // key -> many cases that are one matter, as the server found them
+    this.burstOf = new Map(); // id -> key
+    this.opened = new Set(); // bursts whose cases stand each by itself beneath it
     this.all = null;
     this.skew = 0; this.at = 0; this.heard = Date.now(); this.broken = 0;
     this.retry = RETRY_FIRST_MS;
@@ -73,6 +77,7 @@ class Desk {
     if (!said.rows) return;
     const first = this.all === null;
     this.all = said.all;
+    if (said.bursts) this.gather(said.bursts);
     if (said.full) {
       const there = new Set(said.rows.map((row) => row.id));
       for (const id of this.known.keys()) if (!there.has(id)) this.known.delete(id);
@@ -99,6 +104,19 @@ class Desk {
       if (row.stage) this.shown.set(row.id, row);
       this.fresh.delete(row.id);
     } else if (row.stage) this.fresh.add(row.id);
+  }
+
+  /** Take the bursts as they are now. One is named by its oldest case: where that ended, what was open stays open. */
+  gather(bursts) {
+    const before = this.bursts;
+    this.bursts = new Map(bursts.map((burst) => [burst.key, burst]));
+    this.burstOf = new Map(bursts.flatMap((burst) => burst.ids.map((id) => [id, burst.key])));
+    for (const key of [...this.opened]) {
+      if (this.bursts.has(key) || !before.has(key)) continue;
+      this.opened.delete(key);
+      const now = before.get(key).ids.map((id) => this.burstOf.get(id)).find(Boolean);
+      if (now) this.opened.add(now);
+    }
   }
 
   /** Let what waited into the list, and what others took out of it. */
@@ -231,10 +249,12 @@ class Queue extends Part {
     this.selected = this.data.selected || "";
     this.ticked = new Set(kept.ticked ?? []);
     this.search = kept.search ?? "";
-    this.folded = new Set(kept.folded ?? []);
+    this.folded = new Set((kept.folded ?? []).map(String));
+    this.desk.opened = new Set(kept.opened ?? []);
+    this.sort = this.data.sort ?? "";
     this.layout = [];
     this.place = new Map();
-    host.innerHTML = `<div class="gwq" tabindex="-1"><div class="gwq-find"><input type="search" maxlength="60" aria-label="${esc(this.t("Number, place, type"))}" placeholder="${esc(this.t("Number, place, type"))}"><kbd>F</kbd></div><button type="button" class="gwq-fresh" hidden></button><div class="gwq-list" role="listbox" aria-multiselectable="true" tabindex="0"><div class="gwq-all"></div></div></div>`;
+    host.innerHTML = `<div class="gwq" tabindex="-1"><div class="gwq-find"><input type="search" maxlength="60" aria-label="${esc(this.t("Number, place, type"))}" placeholder="${esc(this.t("Number, place, type"))}"><kbd>F</kbd><select aria-label="${esc(this.t("Order"))}">${Object.entries(this.sorts()).map(([name, words]) => `<option value="${name}"${name === this.sort ? " selected" : ""}>${esc(words)}</option>`).join("")}</select></div><button type="button" class="gwq-fresh" hidden></button><div class="gwq-list" role="listbox" aria-multiselectable="true" tabindex="0"><div class="gwq-all"></div></div></div>`;
     this.box = host.querySelector(".gwq-list");
     this.inner = host.querySelector(".gwq-all");
     this.input = host.querySelector("input");
@@ -248,6 +268,8 @@ class Queue extends Part {
       this.input.blur();
       event.stopPropagation();
     });
+    this.menu = host.querySelector("select");
+    this.menu.addEventListener("change", () => { this.sort = this.menu.value; this.say("sort", this.sort); this.box.scrollTop = 0; this.draw(); this.menu.blur(); });
     this.box.addEventListener("scroll", () => { this.paint(); clearTimeout(this.settling); this.settling = setTimeout(() => this.keep(), 300); }, { passive: true });
     this.box.addEventListener("click", (event) => this.clicked(event));
     this.bar.addEventListener("click", () => this.desk.settle());
@@ -269,7 +291,7 @@ class Queue extends Part {
   }
 
   key() { return `gridwhistle:desk:${this.data.area}`; }
-  keep() { remember(this.key(), { ticked: [...this.ticked], search: this.search, folded: [...this.folded], top: this.box.scrollTop }); }
+  keep() { remember(this.key(), { ticked: [...this.ticked], search: this.search, folded: [...this.folded], opened: [...this.desk.opened], top: this.box.scrollTop }); }
 
   /** What is typed as a reason is kept in this tab, so that a refresh does not lose it. */
   wrote(event) {
@@ -298,6 +320,7 @@ class Queue extends Part {
     if (!this.pending && this.data.selected !== before.selected && this.data.selected) this.selected = this.data.selected;
     // The page was asked for a case and there is none.
     if (this.data.wish && this.data.wish === this.selected && !this.data.selected) this.selected = "";
+    if (this.data.sort !== before.sort) { this.sort = this.menu.value = this.data.sort; }
     if (this.data.cleared !== before.cleared) { this.ticked.clear(); this.keep(); }
     for (const id of this.data.written ?? []) remember(`${this.key()}:draft:${id}`, "");
     this.draw();
@@ -313,32 +336,70 @@ class Queue extends Part {
     return [row.type, row.place, row.town, row.at, row.holder, row.state].some((part) => part.toLowerCase().includes(words));
   }
 
-  draw() {
-    const now = this.desk.now(), groups = [[], [], [], []];
-    const limit = (row) => (row.due ?? (row.left === null ? Infinity : now + Math.max(0, row.left)));
-    for (const row of this.desk.shown.values()) {
-      if (!this.passes(row)) continue;
-      const left = limit(row) - now;
-      groups[left < 0 && !row.paused ? 0 : left < TEN_MIN ? 1 : left < HOUR ? 2 : 3].push(row);
+  /** The orders to choose from: by the next limit alone, or by something else first and by the limit within it. */
+  sorts() { return { "": this.t("Most urgent"), severity: this.t("Gravest"), place: this.t("By place") }; }
+
+  /** When a row's next limit comes; a suspended one keeps the place that it had. */
+  limit(row) { return row.due ?? (row.left === null ? Infinity : this.desk.now() + Math.max(0, row.left)); }
+
+  byLimit(rows) { return rows.sort((a, b) => this.limit(a) - this.limit(b) || Number(a.id) - Number(b.id)); }
+
+  /** Which of the groups of the chosen order a row belongs to: a key to fold it by, its place among them, its name. */
+  groupOf(row) {
+    if (this.sort === "severity") return [`s${row.sev}`, row.sev, this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev])];
+    if (this.sort === "place") return [`p${row.place}`, 0, row.place];
+    const left = this.limit(row) - this.desk.now(), n = left < 0 && !row.paused ? 0 : left < TEN_MIN ? 1 : left < HOUR ? 2 : 3;
+    return [String(n), n, [this.t("Overdue"), this.t("Within 10 minutes"), this.t("Within an hour"), this.t("Later")][n]];
+  }
+
+  /**
+   * The groups in their order, each with what stands beneath it: rows, and bursts as one. A burst stands where its
+   * first limit does, so nothing overdue is beneath a name that says otherwise; every group counts its own cases.
+   */
+  groups() {
+    const rows = this.byLimit([...this.desk.shown.values()].filter((row) => this.passes(row)));
+    const many = new Map();
+    if (!this.sort) for (const row of rows) { const key = this.desk.burstOf.get(row.id); if (key) many.set(key, [...(many.get(key) ?? []), row]); }
+    const groups = new Map();
+    for (const row of rows) {
+      const [key, rank, name] = this.groupOf(row), found = groups.get(key) ?? { key, rank, name, count: 0, within: 0, items: [] };
+      groups.set(key, found);
+      found.count += 1;
+      const burst = this.desk.burstOf.get(row.id), all = many.get(burst) ?? [];
+      if (all.length < FOLD_LEAST) found.items.push({ row });
+      else {
+        if (!this.desk.opened.has(burst)) found.within += 1;
+        // A suspended case has no limit that comes: the first that has one leads.
+        if (row === (all.find((each) => !each.paused) ?? all[0])) found.items.push({ burst, rows: all });
+      }
     }
-    const names = [this.t("Overdue"), this.t("Within 10 minutes"), this.t("Within an hour"), this.t("Later")];
+    // Rows come by their limit: a place stands where its first case does.
+    return [...groups.values()].sort((a, b) => a.rank - b.rank);
+  }
+
+  draw() {
     const tall = innerHeight < 900 || innerWidth < 1500 ? 50 : 58, low = 28;
     const anchor = this.anchor();
-    this.layout = []; this.place.clear(); this.rows = this.desk.order = [];
+    this.layout = []; this.place.clear(); this.rows = []; this.desk.order = [];
     let top = 0;
-    groups.forEach((rows, n) => {
-      if (!rows.length) return;
-      rows.sort((a, b) => limit(a) - limit(b) || Number(a.id) - Number(b.id));
-      this.layout.push({ top, high: low, name: names[n], n, count: rows.length });
+    const put = (item, ids, stop) => {
+      for (const id of ids) this.place.set(id, this.layout.length);
+      this.layout.push({ top, high: tall, ...item });
+      if (stop) this.rows.push(ids[0]);
+      this.desk.order.push(...ids);
+      top += tall;
+    };
+    for (const group of this.groups()) {
+      this.layout.push({ top, high: low, ...group });
       top += low;
-      if (this.folded.has(n)) return;
-      for (const row of rows) {
-        this.place.set(row.id, this.layout.length);
-        this.layout.push({ top, high: tall, row });
-        this.rows.push(row.id);
-        top += tall;
+      if (this.folded.has(group.key)) continue;
+      for (const item of group.items) {
+        if (item.row) { put(item, [item.row.id], true); continue; }
+        const open = this.desk.opened.has(item.burst), ids = item.rows.map((row) => row.id);
+        put({ ...item, open }, open ? [] : ids, !open);
+        if (open) for (const row of item.rows) put({ row, kid: true }, [row.id], true);
       }
-    });
+    }
     const tail = this.data.limited && this.desk.all > this.desk.known.size ? 1 : 0;
     this.inner.style.height = `${top + (tail ? low : 0)}px`;
     this.tops = top;
@@ -382,8 +443,8 @@ class Queue extends Part {
   /** The first row that is seen, and how far from the top: what must not jump when rows come or go. */
   anchor() {
     const top = this.box.scrollTop;
-    const first = this.layout.find((item) => item.row && item.top + item.high > top);
-    return top > 0 && first ? [first.row.id, first.top - top] : null;
+    const first = this.layout.find((item) => (item.row || item.burst) && item.top + item.high > top);
+    return top > 0 && first ? [(first.row ?? first.rows[0]).id, first.top - top] : null;
   }
 
   hold([id, off]) {
@@ -400,22 +461,39 @@ class Queue extends Part {
     to = from;
     while (to < this.layout.length && this.layout[to].top < bottom) to += 1;
     to = Math.min(this.layout.length, to + OVERSCAN);
-    const html = this.layout.slice(from, to).map((item) => (item.row ? this.row(item) : this.group(item))).join("");
+    const html = this.layout.slice(from, to).map((item) => (item.row ? this.row(item) : item.burst ? this.burst(item) : this.group(item))).join("");
     if (html !== this.drawn) { this.inner.innerHTML = html; this.drawn = html; }
   }
 
-  group({ top, high, name, n, count }) {
-    return `<div class="gwq-group" data-fold="${n}" style="top:${top}px;height:${high}px"><b>${esc(name)} ${count}</b><span>${this.folded.has(n) ? "▸" : "▾"}</span></div>`;
+  arrow(open) { return `<i class="gwq-ar ${open ? "" : "shut"}"></i>`; }
+
+  group({ top, high, name, key, count, within }) {
+    const apart = within ? `<i>${esc(this.t("{n} of them in bursts").replace("{n}", within))}</i>` : "";
+    return `<div class="gwq-group" data-fold="${esc(key)}" style="top:${top}px;height:${high}px"><b>${esc(name)} ${count}</b>${apart}<span>${this.arrow(!this.folded.has(key))}</span></div>`;
   }
 
-  row({ top, high, row }) {
+  /** Many cases as one row: the worst of their lights, the nearest of their limits, and what it hides said in words. */
+  burst({ top, high, burst, rows, open }) {
+    const name = this.desk.bursts.get(burst)?.name ?? "", lights = rows.map((row) => this.lightOf(row));
+    const red = lights.filter((each) => each === "red").length, yellow = lights.filter((each) => each === "yellow").length;
+    const light = red ? "red" : yellow ? "yellow" : "green", first = rows.find((row) => row.due && !row.paused), ticked = rows.filter((row) => this.ticked.has(row.id)).length;
+    const left = first ? first.due - this.desk.now() : 0, since = rows.map((row) => row.since);
+    const time = first ? `${left < 0 ? "−" : ""}${span(left, (x) => this.t(x))}` : rows.every((row) => row.paused) ? esc(this.t("suspended")) : "—";
+    const stages = this.stages(), counts = {};
+    for (const row of rows) counts[row.stage] = (counts[row.stage] ?? 0) + 1;
+    const more = [red ? `${this.t("Overdue")} ${red}` : "", yellow ? `${this.t("near")} ${yellow}` : "", ...STAGES.filter((stage) => counts[stage]).map((stage) => `${stages[stage]} ${counts[stage]}`), `${this.when(Math.min(...since))}–${this.when(Math.max(...since))}`].filter(Boolean).map(esc).join(" · ");
+    const on = !open && rows.some((row) => row.id === this.selected);
+    return `<div class="gwq-row burst ${on ? "sel" : ""} ${light === "red" ? "late" : ""}" role="option" aria-selected="${on}" aria-expanded="${open}" data-burst="${esc(burst)}" style="top:${top}px;height:${high}px"><span class="gwq-tick ${ticked === rows.length ? "on" : ticked ? "some" : ""}" data-ticks="${esc(burst)}"></span>${this.light(light)}<div class="gwq-t"><b>${esc(name)}</b><span class="gw-tag">${esc(this.t("{n} cases").replace("{n}", rows.length))}</span></div><span class="gwq-c ${first ? `gw-${light}` : ""}">${time}</span><span class="gwq-d" title="${more}">${more}</span><span class="gwq-k gwq-open">${this.arrow(open)} ${esc(open ? this.t("fold") : this.t("open it"))}</span></div>`;
+  }
+
+  row({ top, high, row, kid }) {
     const taken = this.desk.taken.get(row.id), light = this.lightOf(row), now = this.desk.now();
     const left = row.due ? row.due - now : null;
     const time = row.paused ? esc(this.t("suspended")) : left === null ? "—" : `${left < 0 ? "−" : ""}${span(left, (x) => this.t(x))}`;
     const more = taken
       ? `${hhmm(taken.when)} ${esc(taken.by)} ${esc(taken.verb)}`
       : [row.place, row.stage === "returned" ? `${this.t("returned by")} ${row.by}` : row.holder || row.at, row.up ? this.t("raised") : ""].filter(Boolean).map(esc).join(" · ");
-    const marks = `${taken ? "taken" : ""} ${row.id === this.selected ? "sel" : ""} ${light === "red" ? "late" : ""}`;
+    const marks = `${kid ? "kid" : ""} ${taken ? "taken" : ""} ${row.id === this.selected ? "sel" : ""} ${light === "red" ? "late" : ""}`;
     return `<div class="gwq-row ${marks}" role="option" aria-selected="${row.id === this.selected}" data-id="${row.id}" style="top:${top}px;height:${high}px"><span class="gwq-tick ${this.ticked.has(row.id) ? "on" : ""}" data-tick="${row.id}"></span>${this.light(light)}<div class="gwq-t"><b title="${esc(row.type)}">${esc(row.type)}</b><span class="gw-chip s${row.sev}">${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</span></div><span class="gwq-c ${row.paused ? "" : `gw-${light}`}">${time}</span><span class="gwq-d" title="${more}">${more}</span><span class="gwq-k">${esc(row.paused ? row.state : row.clock)}</span></div>`;
   }
 
@@ -451,15 +529,32 @@ class Queue extends Part {
     if (stage) { this.desk.stage = stage; this.say("stage", stage); this.desk.tell(); return; }
     const fold = event.target.closest("[data-fold]")?.dataset.fold;
     if (fold !== undefined) {
-      if (!this.folded.delete(Number(fold))) this.folded.add(Number(fold));
+      if (!this.folded.delete(fold)) this.folded.add(fold);
       this.keep();
       this.draw();
       return;
     }
     const tick = event.target.closest("[data-tick]")?.dataset.tick;
     if (tick) { this.tick(tick, event.shiftKey); return; }
+    const ticks = event.target.closest("[data-ticks]")?.dataset.ticks;
+    if (ticks) { this.tickAll(this.layout.find((item) => item.burst === ticks)?.rows.map((row) => row.id) ?? []); return; }
+    const burst = event.target.closest("[data-burst]")?.dataset.burst;
+    if (burst) { this.unfold(burst, !this.desk.opened.has(burst)); return; }
     const id = event.target.closest("[data-id]")?.dataset.id;
     if (id) this.select(id);
+  }
+
+  /** Let the cases of a burst stand each by itself, or as one again. */
+  unfold(burst, open) {
+    if (open) this.desk.opened.add(burst); else this.desk.opened.delete(burst);
+    this.keep();
+    this.draw();
+  }
+
+  /** The cases that a case stands for in the list: all of its burst where that is one row, else itself. */
+  under(id) {
+    const item = this.layout[this.place.get(id)];
+    return item?.burst ? item.rows.map((row) => row.id) : [id];
   }
 
   select(id) {
@@ -483,11 +578,14 @@ class Queue extends Part {
   }
 
   tick(id, whole) {
-    const on = !this.ticked.has(id);
-    const from = this.rows.indexOf(this.lastTick), to = this.rows.indexOf(id);
-    const ids = whole && from >= 0 && to >= 0 ? this.rows.slice(Math.min(from, to), Math.max(from, to) + 1) : [id];
+    const from = this.rows.indexOf(this.lastTick), to = this.rows.indexOf(this.under(id)[0]);
+    const ids = whole && from >= 0 && to >= 0 ? this.rows.slice(Math.min(from, to), Math.max(from, to) + 1).flatMap((each) => this.under(each)) : this.under(id);
+    this.lastTick = this.under(id)[0];
+    this.tickAll(ids, !this.under(id).every((each) => this.ticked.has(each)));
+  }
+
+  tickAll(ids, on = !ids.every((id) => this.ticked.has(id))) {
     for (const each of ids) if (on) this.ticked.add(each); else this.ticked.delete(each);
-    this.lastTick = id;
     this.keep();
     this.paintAnew();
     clearTimeout(this.ticking);
@@ -498,7 +596,7 @@ class Queue extends Part {
 
   move(by) {
     if (!this.rows.length) return;
-    const at = this.rows.indexOf(this.selected);
+    const at = this.rows.indexOf(this.under(this.selected)[0]);
     const next = this.rows[Math.max(0, Math.min(this.rows.length - 1, at < 0 ? 0 : at + by))];
     const item = this.layout[this.place.get(next)];
     if (item.top < this.box.scrollTop + 28) this.box.scrollTop = item.top - 28;
@@ -512,6 +610,8 @@ class Queue extends Part {
     if (event.ctrlKey || event.metaKey || event.altKey || at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || document.querySelector('[role="dialog"]')) return;
     const known = {
       ArrowDown: () => this.move(1), ArrowUp: () => this.move(-1), PageDown: () => this.move(10), PageUp: () => this.move(-10),
+      ArrowRight: () => { const burst = this.desk.burstOf.get(this.selected); if (burst) this.unfold(burst, true); },
+      ArrowLeft: () => { const burst = this.desk.burstOf.get(this.selected); if (burst) this.unfold(burst, false); },
       " ": () => { if (this.selected && this.place.has(this.selected)) this.tick(this.selected, false); },
       n: () => this.desk.settle(), f: () => { this.input.focus(); this.input.select(); },
       e: () => document.querySelector('[class*="st-key-wb-reason-"] input')?.focus(),
