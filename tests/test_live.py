@@ -25,9 +25,12 @@ from starlette.testclient import TestClient
 from dashboard import live
 from dashboard.data import LiveRow, Reads
 from dashboard.live import Client, Live, Minute, Picture, midnight, tiles
+from dispatch import wartime
 from dispatch.desk import Desk
 from dispatch.rules.areas import ancestors, prefix_of
 from dispatch.rules.chain import SYSTEM, Actor, Command, Report
+from dispatch.rules.refusals import Refusal
+from dispatch.rules.wartime import Declaration
 from models.demo import load_demo
 from models.servers import Servers, psycopg_dsn
 
@@ -199,6 +202,45 @@ def test_escalations_and_supervisions_of_today_are_listed_once(city: str, door: 
         picture.raise_(each)
     assert picture.counts["445302"][live.SUPERVISED] == count_before >= 1
     assert incident_id in {row.id for row, _ in picture.raised("445302")}
+
+
+def test_wartime_stands_on_the_walls_that_it_touches_until_it_ends(city: str, door: Reads) -> None:
+    picture = picture_of(door)
+    minute = Minute.of(picture.directory, {}, picture.now)
+    now = datetime.now(UTC)
+    own, above = Actor("county:a", "county", "445302"), Actor("county:b", "county", "445302")
+    wish = Declaration(
+        "445302", 2, "flood", "heavy rain", "the duty leader", own, above, now + timedelta(hours=4)
+    )
+
+    def follow() -> dict[str, Any]:
+        picture.take_dirty()
+        changes = door.changes(picture.cursor)
+        assert changes is not None
+        assert changes.wartime is not None
+        picture.declare(changes.wartime)
+        picture.cursor = changes.cursor
+        areas = (CITY, "445302", "445302001", "445321")
+        return {
+            area: json.loads(tiles(picture, minute, area, "en", True)["head"])["wartime"] for area in areas
+        }
+
+    with Desk(city) as desk:
+        declared = wartime.declare(desk, wish, now)
+        assert not isinstance(declared, Refusal)
+        seen = follow()
+        assert {CITY, "445302", "445302001"} <= picture.dirty
+        here = {"level": 2, "what": "flood level II, orange", "where": ""}
+        assert seen["445302"] == seen["445302001"] == here
+        assert seen[CITY] == here | {"where": picture.directory.areas["445302"].name_en}
+        assert seen["445321"] is None
+        assert picture_of(door).wartime == picture.wartime
+        assert declared.id is not None
+        assert not isinstance(
+            wartime.end(desk, declared.id, own, "the rain is over", datetime.now(UTC)), Refusal
+        )
+    assert set(follow().values()) == {None}
+    assert CITY in picture.dirty
 
 
 def test_last_weeks_day_goes_on_at_the_same_hour(city: str, door: Reads) -> None:

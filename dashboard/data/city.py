@@ -194,6 +194,15 @@ class PastRow:
 
 
 @dataclass(frozen=True, slots=True)
+class InForce:
+    """A stretch of wartime in force: over which area, its level (1 red .. 4 blue), and its kind."""
+
+    area_code: str
+    level: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consistent look at the city; `cursor` is where following its events goes on."""
 
@@ -201,6 +210,7 @@ class Snapshot:
     rows: list[LiveRow]
     raised: list[Raised]
     past: list[PastRow]
+    wartime: tuple[InForce, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +220,7 @@ class Changes:
     cursor: int
     rows: list[LiveRow]
     raised: list[Raised]
+    wartime: tuple[InForce, ...] | None = None  # None: not looked at, since nothing was written
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +402,8 @@ class Reads:
                 ([row.id for row in rows], list(RAISING), midnight),
             ).fetchall()
             past = self._past(connection, midnight, days_back)
-        return Snapshot(cursor, rows, [Raised(*each) for each in raised], past)
+            wartime = _in_force(connection)
+        return Snapshot(cursor, rows, [Raised(*each) for each in raised], past, wartime)
 
     def past(self, midnight: datetime, days_back: int = 7) -> list[PastRow]:
         """Read the same day back then alone, for a picture whose past was written only after it was taken."""
@@ -422,7 +434,8 @@ class Reads:
                 return None
             ids = list({event[0] for event in events})
             rows = self._live(connection, "i.id = any(%(ids)s)", {"ids": ids}) if ids else []
-        return Changes(upto, rows, [Raised(*each) for each in events if each[2] in RAISING])
+            wartime = _in_force(connection)
+        return Changes(upto, rows, [Raised(*each) for each in events if each[2] in RAISING], wartime)
 
     def disposals(self, since: datetime) -> dict[str, tuple[int, int]]:
         """Return area code -> (disposed on time, disposed with a limit) since an instant, where there were any."""
@@ -685,6 +698,15 @@ def reads() -> Reads:
 def digest(key: str) -> str:
     """Return the form in which a key is remembered: its SHA-256 in hex."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _in_force(connection: psycopg.Connection[Any]) -> tuple[InForce, ...]:
+    """Return the stretches of wartime in force, the gravest first."""
+    rows = connection.execute(
+        "select area_code, level, theme from wartime where ended_at is null and since <= now() and until > now()"
+        " order by level, area_code"
+    )
+    return tuple(InForce(*row) for row in rows)
 
 
 def conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any]]:

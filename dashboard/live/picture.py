@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dashboard.data import Directory, LiveRow, Part, PastRow, Raised, Snapshot
+from dashboard.data import Directory, InForce, LiveRow, Part, PastRow, Raised, Snapshot
 from dispatch.rules.areas import ancestors, centre_of, prefix_of
 from dispatch.rules.calendar import Calendar
 from dispatch.rules.clocks import Clock, yellow_from
@@ -51,6 +51,7 @@ class Picture:
         self.directory = directory
         self.midnight = midnight(now)
         self.cursor = snapshot.cursor
+        self.wartime = snapshot.wartime
         self.now = now
         self.counts: dict[str, list[int]] = defaultdict(zeros)
         self.then: dict[str, list[int]] = defaultdict(zeros)
@@ -122,6 +123,24 @@ class Picture:
             newest.sort(reverse=True)
             del newest[RAISED_ROWS:]
         self.dirty.update(kept.chain)
+
+    def declare(self, wartime: tuple[InForce, ...]) -> None:
+        """Take the stretches of wartime as they are in force now; whoever sees their areas hears of it."""
+        for each in set(self.wartime) ^ set(wartime):
+            inside = prefix_of(each.area_code)
+            self.dirty.update(area for area in self.directory.areas if area.startswith(inside))
+            self.dirty.update(ancestors(each.area_code))
+        self.wartime = wartime
+
+    def wartime_of(self, area: str) -> InForce | None:
+        """Return the gravest stretch of wartime that an area lies in or holds, or None in peace."""
+        inside = prefix_of(area)
+        touching = (
+            each
+            for each in self.wartime
+            if each.area_code.startswith(inside) or area.startswith(prefix_of(each.area_code))
+        )
+        return min(touching, key=lambda each: (each.level, each.area_code), default=None)
 
     def advance(self, now: datetime) -> None:
         """Let time pass: clocks cross 80 % and their limits, and last week's day goes on beside today's."""

@@ -312,6 +312,8 @@ class Live:
             picture.past_written |= row.last_at < picture.midnight
         for each in changes.raised:
             picture.raise_(each)
+        if changes.wartime is not None:
+            picture.declare(changes.wartime)
         picture.cursor = changes.cursor
 
     async def _every_minute(self, now: datetime) -> None:

@@ -30,9 +30,10 @@ from dashboard.live.picture import (
     zeros,
 )  # fmt: skip
 from dashboard.words import clock_name, pick, shorter, translator
-from dispatch.rules.areas import Level, ancestors, centre_of, level_of, parent_of
+from dispatch.rules.areas import Level, ancestors, centre_of, level_of, parent_of, prefix_of
 from dispatch.rules.chain import ENDED, STATES, STEPS
 from dispatch.rules.escalation import next_step
+from dispatch.rules.wartime import KINDS, LEVELS
 
 # Older than this a tile of the live picture is stale in the browser, in ms; tiles that are read once a minute: 150 s.
 LIVE_PERIOD_MS, MINUTE_PERIOD_MS = 15_000, 150_000
@@ -197,6 +198,7 @@ class _Teller:
             "crumbs": [[each, self.name(each)] for each in reversed(ancestors(self.code)[1:])],
             "cells": [[cells[level], words[level]] for level in below],
             "demo": self.demo,
+            "wartime": self.wartime(),
             "schematic": self.picture.directory.schematic,
             "map_level": map_level,
             "by": words.get(Level(map_level), ""),
@@ -209,6 +211,16 @@ class _Teller:
             else self.t("Where most is overdue"),
             "periods": {"live": LIVE_PERIOD_MS, "minute": MINUTE_PERIOD_MS},
         }
+
+    def wartime(self) -> dict[str, Any] | None:
+        """Return the gravest wartime of this area in words, with where it is unless that is here; None in peace."""
+        held = self.picture.wartime_of(self.code)
+        if held is None:
+            return None
+        word = 0 if self.lang == "zh" else 1
+        kind, level = KINDS[held.kind][word], LEVELS[held.level][word]
+        where = "" if self.code.startswith(prefix_of(held.area_code)) else self.name(held.area_code)
+        return {"level": held.level, "what": f"{kind} {level}", "where": where}
 
     def short(self, area: Area) -> str:
         """Return a name as it is said inside this area: without its parent's name, in English without its rank."""

@@ -192,6 +192,7 @@ class Wall {
       if (part.small?.dataset.small === "live") part.small.textContent = "";
       part.tile.classList.remove("stale");
     }
+    this.root.querySelector(".peace").hidden = true;
     for (const selector of [".crumbs", ".scale", ".over"]) this.root.querySelector(selector).innerHTML = "";
     this.map.drop();
     this.map.code = null;
@@ -328,7 +329,7 @@ class Wall {
       `<section class="tile tile-${name}" data-tile="${name}"><h2><span data-title>${title}</span> <small data-small="${small ? "" : "live"}">${small}</small><span class="beat"></span></h2>${body}</section>`;
     return `<main class="gw-wall" data-theme="dark" lang="${esc(this.data.lang)}"><div class="stage">
 <header><svg class="mark" viewBox="0 0 36 36" aria-hidden="true"><g fill="none" stroke="var(--ink-2)" stroke-width="2"><path d="M2 2h32v32H2zM2 13h32M2 23h32M13 2v32M23 2v32"/></g><path d="M13 13h10v10H13z" fill="var(--ink)"/></svg><h1>${t("Gridwhistle")}</h1><span class="unit fits"></span><nav class="crumbs"></nav><span class="scale"></span>
-<span class="tag demo" hidden>${t("Demo data")}</span><span class="date"></span><span class="clock">--:--:--</span></header>
+<span class="tag peace" hidden></span><span class="tag demo" hidden>${t("Demo data")}</span><span class="date"></span><span class="clock">--:--:--</span></header>
 <section class="col left">${tile("six", t("Today at a glance"), '<ul class="six" data-body></ul>')}${tile("rank", t("On-time disposal"), '<ol class="rank" data-body></ol>', `<span class="whole">${t("this month")}</span><span class="short">${t("month")}</span>`)}${tile("duty", t("Forces"), '<ul class="duty" data-body></ul>', "")}</section>
 <section class="col centre">${tile("map", t("Overdue rate"), `<div class="plot"></div><div class="over" aria-hidden="true"></div>
 <div class="legend keys"><span><i class="key r">1</i>${t("Red light")}</span><span><i class="key y">5</i>${t("Near its limit")}</span><span><i class="key w">A</i>${t("Whistle to be answered")}</span><span class="dim">${t("Numbers as in the lists")}</span></div>
@@ -354,6 +355,10 @@ class Wall {
     q(".unit").textContent = head.unit;
     q(".crumbs").innerHTML = head.crumbs.map(([code, name]) => `<a tabindex="0" data-go="${esc(code)}">${esc(name)}</a>`).join("<i>／</i>");
     q(".scale").innerHTML = head.cells.map(([n, word]) => `<span><b>${num(n)}</b> ${esc(word)}</span>`).join("");
+    const peace = q(".peace"), war = head.wartime;
+    peace.hidden = false;
+    peace.dataset.level = war?.level ?? "";
+    peace.textContent = war ? [this.t("Wartime"), war.what, war.where].filter(Boolean).join(" · ") : this.t("Peacetime");
     q(".demo").hidden = !head.demo;
     q(".schem").hidden = !head.schematic;
     this.boxes.get("parts").title.textContent = head.parts;
