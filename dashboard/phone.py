@@ -104,6 +104,7 @@ class _Step(msgspec.Struct, forbid_unknown_fields=True):
     rating: Annotated[int, Meta(ge=1, le=5)] | None = None
     limit: Annotated[str, Meta(max_length=10)] | None = None
     whistle_kind: Literal["hard", "joint", "emergency"] | None = None
+    return_kind: Literal["not_ours", "no_means", "other"] | None = None
     standard: Annotated[list[Annotated[str, Meta(max_length=20)]], Meta(max_length=10)] | None = None
 
 
@@ -426,6 +427,7 @@ def _args(sent: _Step) -> dict[str, Any]:
             "rating",
             "limit",
             "whistle_kind",
+            "return_kind",
             "standard",
         )
         if (value := getattr(sent, name)) is not None

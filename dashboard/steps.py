@@ -58,6 +58,20 @@ def ask(f: Frame, step: Step, need: str, detail: Detail, key: str, given: str = 
         case "whistle_kind":
             kinds = {"hard": _("hard problem"), "joint": _("joint enforcement"), "emergency": _("emergency")}
             return st.selectbox(_("Kind of whistle"), list(kinds), format_func=kinds.__getitem__, key=key)
+        case "return_kind":
+            returns = {
+                "not_ours": _("not our unit's"),
+                "no_means": _("no hands or means for it now"),
+                "other": _("another reason"),
+            }
+            return st.radio(
+                _("Kind of return"),
+                list(returns),
+                None,
+                format_func=returns.__getitem__,
+                horizontal=True,
+                key=key,
+            )
         case "limit":
             limits = ("4wh", "1wd", "2wd", "5wd", "10wd")
             return st.selectbox(

@@ -27,7 +27,9 @@ _COUNTED = (
     " count(*) filter (where a.state = 'declined' and exists (select from event e"
     "  where e.incident_id = a.incident_id and e.verb = 'decline'"
     "  and (e.data -> 'assignments' -> 0 ->> 'id')::bigint = a.id"
-    "  and e.data -> 'said' ->> 'reason' ilike any(%(words)s))) as returned,"
+    # What the team ticked; before it was asked for, what its words say.
+    "  and coalesce(e.data -> 'said' ->> 'return_kind' = 'not_ours',"
+    "   e.data -> 'said' ->> 'reason' ilike any(%(words)s)))) as returned,"
     " count(*) filter (where a.state in ('done', 'ended')) as settled"
     " from {which} join incident i on i.id = a.incident_id join team t on t.id = a.team_id"
     " where a.role = 'lead' group by 1, 2, 3"

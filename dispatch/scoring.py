@@ -7,7 +7,7 @@ the rules' version, horizon and instant make a month that can be computed again 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -219,7 +219,7 @@ class _Story:
             (p for p in incident.parts.values() if p.role == "lead" and p.state not in ("review", "refused")),
             key=lambda p: (p.sent_at, p.id),
         )
-        self.not_ours = self._not_ours()
+        self.not_ours = not_ours(self.events, self.law.weights.not_ours)
         self.accepted = incident.state not in BEFORE_ACCEPTING
         self.rating = incident.rating
         self.closed = incident.state in CLOSED
@@ -442,16 +442,6 @@ class _Story:
             return False
         return clock.state == "met" or (self.rules.definitions > 1 and self._excused(clock))
 
-    def _not_ours(self) -> frozenset[int]:
-        """Return the assignments that were given back as another unit's: by the words that the policy lists."""
-        words = [word.lower() for word in self.law.weights.not_ours]
-        return frozenset(
-            event.change.assignments[0].id
-            for event in self.events
-            if event.verb == "decline"
-            and any(word in str(event.change.said.get("reason", "")).lower() for word in words)
-        )
-
     def _answers(self) -> dict[str, bool]:
         if self.rating is None:
             return {}
@@ -473,6 +463,24 @@ class _Story:
             stage[0] += (s.ended_at - s.began_at).total_seconds()
             stage[1] += self.law.calendar.worked(s.began_at, s.ended_at)
         return tuple((name, *times) for name, times in sorted(taken.items()))  # type: ignore[misc]
+
+
+def not_ours(events: Iterable[Event], words: Collection[str]) -> frozenset[int]:
+    """Return the assignments that were given back as another unit's.
+
+    The team ticks it; in events from before it was asked for, the words that the policy lists say it.
+    """
+    known = [word.lower() for word in words]
+    found = set()
+    for event in events:
+        if event.verb == "decline":
+            kind, reason = (
+                event.change.said.get("return_kind"),
+                str(event.change.said.get("reason", "")).lower(),
+            )
+            if kind == "not_ours" or (kind is None and any(word in reason for word in known)):
+                found.add(event.change.assignments[0].id)
+    return frozenset(found)
 
 
 def _ended(clock: Clock | None) -> bool:

@@ -225,7 +225,7 @@ def _lead_act(incident: Incident, policy: Policy, roster: Roster, seed: int) -> 
         case "dispatched" if part is not None:
             at = within(part.clocks.get("pick_up"))
             if rnd.random() < RETURNED * haste and not incident.facts.get("returns"):
-                return Act(at, "decline", team, {"reason": "不属于本单位职责范围"})
+                return Act(at, "decline", team, {"return_kind": "not_ours", "reason": "不属于本单位职责范围"})
             return Act(at, "pick_up", team, {})
         case "in_hand" if part is not None and part.state == "picked_up" and "arrive" in part.clocks:
             args: dict[str, Any] = {"reason": "现场无信号，人工签到"}

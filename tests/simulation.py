@@ -539,6 +539,7 @@ class Simulation:
             "reason": "有原因", "result": "已处置", "real": True, "note": "补充", "standard": True,
             "commander": "person/11", "limit": rnd.choice(("4wh", "1ud")), "merged": 5, "clock": "close",
             "whistle_kind": rnd.choice(("hard", "joint", "emergency")), "granted": rnd.random() < 0.7,
+            "return_kind": "other",
             "rating": rnd.randint(1, 5), "team_id": rnd.randint(1, 8), "closed_at": self.now,
             "category": rnd.choice((JOINT, MAJOR, SMALL, WHISTLE)), "into": rnd.choice(self._open[-20:]),
             "until": (self.now + timedelta(hours=rnd.choice((1, 30, 200)))).isoformat(),

@@ -111,12 +111,12 @@ LIVED: dict[str, Lived] = {
         *ended("06 09:00", "06 10:00", rating=1))),
     # Returned as another unit's; the other one did it.
     "not ours": Lived(JOINT, "02 09:00", (
-        *sent("02", "09:05", "09:20"), step("02 09:30", "decline", CREW, reason="非本单位职责"),
+        *sent("02", "09:05", "09:20"), step("02 09:30", "decline", CREW, return_kind="not_ours", reason="非本单位职责"),
         step("02 09:40", "dispatch", OTHER, team_id=OTHER_POLICE), *done("02 11:00", OTHER_CREW),
         *ended("02 15:00", "02 16:00"))),
     # Returned for want of hands, and done by the same unit later.
     "no hands": Lived(JOINT, "02 09:00", (
-        *sent("02", "09:05", "09:20"), step("02 09:30", "decline", CREW, reason="今天人手不够"),
+        *sent("02", "09:05", "09:20"), step("02 09:30", "decline", CREW, return_kind="no_means", reason="今天人手不够"),
         step("02 09:40", "dispatch", DISPATCHER, team_id=POLICE), *done("02 11:00"), *ended("02 15:00", "02 16:00"))),
     # Done twice by the same unit: sent back after the check, which a grid worker made two days late.
     "again": Lived(JOINT, "02 09:00", (

@@ -585,7 +585,7 @@ _WISHES: tuple[Callable[[Random], tuple[str, Actor, dict[str, Any]]], ...] = (
     lambda rnd: ("add_assist", DISPATCHER, {"team_id": rnd.randint(1, 8)}),
     lambda rnd: ("pick_up", _crew(rnd), {}),
     lambda rnd: ("pick_up", _crew(rnd), {}),
-    lambda rnd: ("decline", _crew(rnd), {"reason": "不归我们"}),
+    lambda rnd: ("decline", _crew(rnd), {"return_kind": "not_ours", "reason": "不归我们"}),
     lambda rnd: ("dispose", _crew(rnd), {"result": "已处置", "photos": ["https://x/1", "https://x/2"]}),
     lambda rnd: ("rework", HEAD, {"reason": "返工"}),
     lambda rnd: ("void", DUTY, {"reason": "误报"}),

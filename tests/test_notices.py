@@ -514,7 +514,7 @@ def test_a_change_that_is_not_committed_is_told_after_it_is(desk: Desk, database
     with psycopg.connect(psycopg_dsn(database)) as slow:
         # An older transaction id that is still running while a younger one commits.
         slow.execute("select pg_current_xact_id()")
-        act(desk, first, "decline", police(desk), NOW + MINUTE, reason="不属于本单位")
+        act(desk, first, "decline", police(desk), NOW + MINUTE, return_kind="not_ours", reason="不属于本单位")
         tell(desk, NOW + MINUTE)
         assert rows(desk, "select key from notice where key like 'returned/%'") == []
         slow.commit()

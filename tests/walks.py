@@ -85,7 +85,7 @@ BUTTONS: dict[str, tuple[Actor, dict[str, Any]]] = {
     "end_whistle": (HEAD, {}),
     "rate_whistle": (HEAD, {"rating": 5}),
     "pick_up": (CREW, {}),
-    "decline": (CREW, {"reason": "不是我们的事"}),
+    "decline": (CREW, {"return_kind": "not_ours", "reason": "不是我们的事"}),
     "arrive": (CREW, {}),
     "ask_extension": (CREW, {"limit": "4wh", "reason": "等配件"}),
     "grant_extension": (DUTY, {}),

@@ -57,7 +57,7 @@ __all__ = [
 # What the actor said, kept with the event; everything else in a command's arguments is for the decision alone.
 _SAID = (
     "reason", "result", "note", "standard", "photos", "position", "real", "limit", "commander", "granted", "offer",
-    "whistle_kind", "settled",
+    "whistle_kind", "settled", "return_kind",
 )  # fmt: skip
 
 

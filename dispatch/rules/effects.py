@@ -39,6 +39,8 @@ SPANS_LIMIT = 20  # stretches of exempt time in one review
 REPEATS_THAT_LIFT = 2  # merged into one: with the third the mode goes one step up
 COUNTY_LEVEL = 2
 WHISTLE_KINDS = ("hard", "joint", "emergency")
+# Only the first says that the dispatch was wrong.
+RETURN_KINDS = ("not_ours", "no_means", "other")
 
 
 def send(
@@ -346,6 +348,8 @@ def _rate_whistle(
 def _decline(
     i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
 ) -> Refusal | None:
+    if c.args["return_kind"] not in RETURN_KINDS:
+        return Refusal("return_kind")
     part = change.assignments[0]
     _let_go(part, around)
     if part.role == "assist":

@@ -157,8 +157,8 @@ STEPS: dict[str, Step] = {
         # --- in the hands of a team
         _step("pick_up", "签收", "pick up", _AT_WORK, "in_hand", TEAM | GRID | {"system"},
               meets=("pick_up",), part=frozenset({"sent"}), part_target="picked_up"),
-        _step("decline", "退回", "return", _AT_WORK, "accepted", TEAM | GRID, needs=("reason",), part=LIVE,
-              part_target="declined"),
+        _step("decline", "退回", "return", _AT_WORK, "accepted", TEAM | GRID, needs=("return_kind", "reason"),
+              part=LIVE, part_target="declined"),
         _step("arrive", "到场签到", "check in on site", _AT_WORK, None, TEAM | GRID, meets=("arrive",),
               part=frozenset({"picked_up"}), part_target="on_site", may=("position", "reason")),
         _step("ask_extension", "申请延期", "ask for an extension", "in_hand", None, TEAM | GRID,

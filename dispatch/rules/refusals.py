@@ -66,6 +66,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "哨别须为攻坚哨、执法哨或应急哨",
         "The kind of whistle is hard, joint or emergency",
     ),
+    "return_kind": (
+        "请选退回种类：不归本单位、暂无人手或装备、其他原因",
+        "A return is not our unit's, for want of hands or means, or for another reason",
+    ),
     "no_team": ("没有可派的队伍：{trade_zh}", "There is no team that could be sent: {trade_en}"),
     "has_part": ("{team_zh} 已在办这个件", "{team_en} already has a part in this incident"),
     "no_part": ("{team_zh} 没有在协办这个件", "{team_en} has no assisting part in this incident"),
@@ -135,6 +139,7 @@ FIELDS: dict[str, tuple[str, str]] = {
     "category": ("事项类别", "an event type"),
     "commander": ("指挥长", "a commander"),
     "whistle_kind": ("哨别", "the kind of whistle"),
+    "return_kind": ("退回种类", "the kind of return"),
     "limit": ("延期时长", "the extension"),
     "granted": ("是否准许", "whether it is granted"),
     "until": ("结束时间", "the end"),

@@ -32,6 +32,7 @@ from dispatch.rules.chain import (
 )
 from dispatch.rules.effects import sampled
 from dispatch.rules.refusals import FIELDS, SENTENCES
+from dispatch.scoring import not_ours
 from tests.small_law import (
     CITY,
     COUNTY,
@@ -579,7 +580,7 @@ def test_whoever_disposed_last_is_the_one_who_may_not_verify() -> None:
 def test_a_rework_goes_back_to_the_hand_that_did_it_last() -> None:
     """A team that disposed of it once gets nothing back that a grid worker solved since."""
     case = standing("disposed")
-    case.do("rework", HEAD, reason="还有问题").do("decline", CREW, reason="不归我们")
+    case.do("rework", HEAD, reason="还有问题").do("decline", CREW, return_kind="not_ours", reason="不归我们")
     case.do("solve", WORKER, result="网格解决").do("rework", DISPATCHER, reason="没解决")
     assert (case.incident.state, case.incident.holder) == ("accepted", f"centre/{TOWN}")
     check(case)
@@ -589,13 +590,13 @@ def test_a_team_that_returned_it_goes_on_with_what_was_left_and_another_begins_a
     """Three working days, two hours used, a day away: 22 hours are left; another team gets all 24."""
     case = Case(JOINT, at=local("2026-03-02 08:00")).do("accept", DISPATCHER)
     case.do("dispatch", DISPATCHER, team_id=POLICE)
-    case.do("decline", CREW, local("2026-03-02 10:00"), reason="不是我们的事")
+    case.do("decline", CREW, local("2026-03-02 10:00"), return_kind="not_ours", reason="不是我们的事")
     assert case.incident.awaits == "dispatch"
     assert case.incident.clocks["dispatch"].due == local("2026-03-02 10:30")
     for road in ("dispatch", "reassign"):
         other = Case(JOINT, at=local("2026-03-02 08:00")).do("accept", DISPATCHER)
         other.do("dispatch", DISPATCHER, team_id=POLICE)
-        other.do("decline", CREW, local("2026-03-02 10:00"), reason="不是我们的事")
+        other.do("decline", CREW, local("2026-03-02 10:00"), return_kind="not_ours", reason="不是我们的事")
         other.now = local("2026-03-03 08:00")
         if road == "reassign":
             other.do("dispatch", DISPATCHER, team_id=OTHER_POLICE)
@@ -616,7 +617,7 @@ def test_the_remainder_counts_from_the_latest_return_whatever_the_ids() -> None:
     case = Case(JOINT, own=own, at=local("2026-03-02 08:00")).do("accept", DISPATCHER)
     for hour in (10, 12):
         case.do("dispatch", DISPATCHER, team_id=POLICE)
-        case.do("decline", CREW, local(f"2026-03-02 {hour}:00"), reason="不归我们")
+        case.do("decline", CREW, local(f"2026-03-02 {hour}:00"), return_kind="not_ours", reason="不归我们")
     case.incident.parts = dict(sorted(case.incident.parts.items()))
     case.do("dispatch", DISPATCHER, local("2026-03-03 08:00"), team_id=POLICE)
     assert case.incident.lead is not None
@@ -649,7 +650,7 @@ def test_reassigning_never_makes_a_second_lead_of_an_assisting_part() -> None:
 def test_a_dispatcher_may_not_put_an_end_to_what_a_department_returned() -> None:
     """Neither by voiding it nor by closing; a higher desk may."""
     case = standing("dispatched")
-    case.do("decline", CREW, reason="不归我们")
+    case.do("decline", CREW, return_kind="not_ours", reason="不归我们")
     assert case.refused("void", DISPATCHER, reason="算了") == "returned_not_closed"
     case.do("void", COUNTY_DESK, reason="重复件")
     check(case)
@@ -778,7 +779,9 @@ def test_no_timer_of_a_former_life_fires_after_reopening() -> None:
 def test_no_part_outlives_its_incident() -> None:
     """A lead returns it, an assisting team still works on it, and it is voided: nobody keeps it in hand."""
     case = standing("in_hand")
-    case.do("add_assist", DISPATCHER, team_id=WATER).do("decline", CREW, reason="不归我们")
+    case.do("add_assist", DISPATCHER, team_id=WATER).do(
+        "decline", CREW, return_kind="not_ours", reason="不归我们"
+    )
     case.do("void", DUTY, reason="误报")
     check(case)
 
@@ -924,3 +927,21 @@ def test_an_incident_without_events_is_no_incident() -> None:
     with pytest.raises(ValueError, match="at least one event"):
         replay([])
     assert law().version == 7
+
+
+def test_a_return_counts_as_not_ours_by_its_tick_and_an_old_one_by_its_words() -> None:
+    words = ("非本单位", "not our unit")
+
+    def returned(**said: str) -> bool:
+        case = standing("dispatched")
+        args: dict[str, Any] = {"return_kind": "other", **said}
+        case.do("decline", CREW, **args)
+        if "return_kind" not in said:
+            del case.events[-1].change.said["return_kind"]  # as before it was asked for
+        lead = case.events[-1].change.assignments[0].id
+        return lead in not_ours(case.events, words)
+
+    assert returned(return_kind="not_ours", reason="该由水利办")
+    assert not returned(return_kind="no_means", reason="非本单位能办的量")
+    assert returned(reason="Not our unit, sorry")
+    assert not returned(reason="人手不够")

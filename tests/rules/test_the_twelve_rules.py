@@ -81,7 +81,10 @@ def test_rule_02_reassigning_takes_it_at_once_and_each_keeps_the_time_it_held() 
 def test_rule_03_a_return_pauses_the_disposal_clock_and_runs_the_dispatch_clock() -> None:
     case = sent().do("pick_up", CREW)
     assert case.refused("decline", CREW) == "needs"
-    case.do("decline", CREW, MONDAY + HOUR, reason="不归我们")
+    assert case.refused("decline", CREW, reason="不归我们") == "needs"
+    assert case.refused("decline", CREW, return_kind="not_ours") == "needs"
+    assert case.refused("decline", CREW, return_kind="ours", reason="不归我们") == "return_kind"
+    case.do("decline", CREW, MONDAY + HOUR, return_kind="not_ours", reason="不归我们")
     [returned] = case.incident.parts.values()
     assert returned.clocks["dispose"].state == "paused"
     assert case.incident.clocks["dispatch"].since == case.now
@@ -95,7 +98,7 @@ def test_rule_03_a_return_pauses_the_disposal_clock_and_runs_the_dispatch_clock(
 
 
 def test_rule_03_a_dispatcher_may_not_close_what_a_department_returned() -> None:
-    case = sent().do("decline", CREW, reason="不归我们")
+    case = sent().do("decline", CREW, return_kind="not_ours", reason="不归我们")
     assert case.refused("void", DISPATCHER, reason="算了") == "returned_not_closed"
     case.do("dispatch", DISPATCHER, team_id=POLICE).do("pick_up", CREW)
     case.do("dispose", CREW, result="已处置").do("verify", HEAD)

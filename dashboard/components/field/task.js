@@ -16,7 +16,7 @@ Object.assign(Field.prototype, {
     if (task.verb === "arrive") this.measure();
   },
 
-  begin_(verb) { this.form = { verb, photos: [], text: "", standard: [], real: null, rating: 0, kind: "hard", limit: EXTENSIONS[1], settled: true, result: 0 }; },
+  begin_(verb) { this.form = { verb, photos: [], text: "", standard: [], real: null, rating: 0, kind: "hard", limit: EXTENSIONS[1], back: null, settled: true, result: 0 }; },
 
   async measure() {
     const form = this.form;
@@ -76,7 +76,8 @@ Object.assign(Field.prototype, {
       case "ask_extension": return this.step_(this.t("How much longer?")) + this.chips_("limit", EXTENSIONS.map((limit) => [limit, this.data.limits[limit]]), form.limit) + this.text_(this.t("Reason"));
       case "whistle": return this.step_(this.t("Kind of whistle")) + this.chips_("kind", [["hard", this.t("hard problem")], ["joint", this.t("joint enforcement")], ["emergency", this.t("emergency")]], form.kind) + this.text_(this.t("Reason"));
       case "note": return this.text_(this.t("Note"));
-      case "decline": case "rework": return this.text_(this.t("Reason"));
+      case "decline": return this.step_(this.t("Kind of return")) + this.chips_("back", [["not_ours", this.t("not our unit's")], ["no_means", this.t("no hands or means for it now")], ["other", this.t("another reason")]], form.back) + this.text_(this.t("Reason"));
+      case "rework": return this.text_(this.t("Reason"));
     }
     return "";
   },
@@ -108,7 +109,8 @@ Object.assign(Field.prototype, {
       case "ask_extension": return text ? { ...body, limit: form.limit, reason: text } : this.t("Write the reason.");
       case "whistle": return text ? { ...body, whistle_kind: form.kind, reason: text } : this.t("Write the reason.");
       case "note": return text ? { ...body, note: text } : this.t("Write the note.");
-      case "decline": case "rework": return text ? { ...body, reason: text } : this.t("Write the reason.");
+      case "decline": return !form.back ? this.t("Choose the kind of return.") : text ? { ...body, return_kind: form.back, reason: text } : this.t("Write the reason.");
+      case "rework": return text ? { ...body, reason: text } : this.t("Write the reason.");
     }
     return body;
   },
