@@ -260,6 +260,16 @@ def line_of(slug: str, env: str, area_code: str, held: Mapping[str, str] = os.en
     return f"{slug}/{own}" if own else slug
 
 
+def language_of(channel: rules.Channel, area_code: str, held: Mapping[str, str] = os.environ) -> str:
+    """Return the language that is read at a channel's addresses for an area.
+
+    Addresses say it themselves in a variable beside them (`<env>_<code>_LANG`, `<env>_LANG`), else the policy does.
+    """
+    own = _own(channel.env, area_code, held)
+    said = held.get(f"{channel.env}_{own}_LANG" if own else f"{channel.env}_LANG", "").strip()
+    return said if said in rules.LANGUAGES else channel.lang
+
+
 def _own(env: str, area_code: str, held: Mapping[str, str]) -> str:
     return next((code for code in ancestors(area_code) if held.get(f"{env}_{code}", "").strip()), "")
 
@@ -342,7 +352,8 @@ class Sender:
         """Send one message that bundles rows; note what came of it, and return whether it was taken."""
         channel = law.notices.channels[_slug(line)]
         ids = [row[0] for row in rows]
-        title, body = rules.bundle([row[6] for row in rows], law.notices.lines)
+        lang = language_of(channel, rows[0][4])
+        title, body = rules.bundle([row[6 if lang == "zh" else 8] for row in rows], law.notices.lines, lang)
         cause = self._deliver(addresses_of(channel.env, rows[0][4]), title, body)
         if cause is None:
             cursor.execute(
@@ -540,7 +551,8 @@ def _claim(cursor: Cursor, line: str, now: datetime) -> list[tuple[Any, ...]]:
         "with due as (select id from outbox where channel = %s and state in ('waiting', 'sending')"
         " and next_at <= %s order by severity, id limit %s for update skip locked),"
         " taken as (update outbox o set state = 'sending', next_at = %s from due where o.id = due.id returning o.*)"
-        " select id, incident_id, severity, receiver, area_code, holds, zh, holder from taken order by severity, id",
+        " select id, incident_id, severity, receiver, area_code, holds, zh, holder, en"
+        " from taken order by severity, id",
         (line, now, CLAIM_ROWS, now + LEASE),
     )
     return cursor.fetchall()

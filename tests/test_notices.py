@@ -338,6 +338,24 @@ def test_a_role_is_reached_by_the_addresses_of_its_own_area(
     of_county.close()
 
 
+def test_a_message_goes_in_the_language_that_is_read_at_its_address(
+    desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The county reads English, the town what the policy says: Chinese, where it says nothing."""
+    of_county, sms = Webhook(), "GRIDWHISTLE_NOTIFY_SMS"
+    monkeypatch.setenv(f"{sms}_{TOWN}", hook.url)
+    monkeypatch.setenv(f"{sms}_{COUNTY}", of_county.url)
+    monkeypatch.setenv(f"{sms}_{COUNTY}_LANG", "en")
+    opened(desk, 1, FRAUD)
+    tell(desk, NOW)
+    (said,) = of_county.got
+    assert not re.search("[\u4e00-\u9fff]", said.replace("1号", ""))
+    assert said.startswith("Most urgent: ")
+    _hour(desk, NOW + 8 * MINUTE)
+    assert any("超时无人签收，请督促" in text for text in hook.got)
+    of_county.close()
+
+
 def test_an_assisting_teams_silence_is_told_to_it_and_not_to_the_lead(desk: Desk) -> None:
     """The lead came in time: what is late is the helper's answer, by name."""
     incident = sent_to_police(desk, 1)

@@ -31,6 +31,7 @@ FIRST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(minutes=10)
 ATTEMPTS_LIMIT = 15  # about an hour and a half in all, then it is dead, with its cause
 
+LANGUAGES = ("zh", "en")
 AWAITED = NAMES
 _WORDS = ("kind_zh", "kind_en", "place", "number", "awaits_zh", "awaits_en", "share")
 
@@ -52,12 +53,13 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A way out: its names, and the environment variable that holds its addresses."""
+    """A way out: its names, the environment variable that holds its addresses, and the language spoken there."""
 
     slug: str
     name: str
     name_en: str
     env: str
+    lang: str = "zh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +184,11 @@ def read(text: str, faults: list[PolicyError]) -> Notices:
     top.known(("quiet", "throttle", "channel", "reminder", "call", "rule"))
     channels = {}
     for table in top.tables("channel", CHANNELS_LIMIT):
-        table.known(("slug", "name", "name_en", "env"))
-        one = Channel(table.text("slug"), table.text("name"), table.text("name_en"), table.text("env"))
+        table.known(("slug", "name", "name_en", "env", "lang"))
+        one = Channel(
+            table.text("slug"), table.text("name"), table.text("name_en"), table.text("env"),
+            table.text("lang", LANGUAGES, "zh"),
+        )  # fmt: skip
         if one.slug in channels or one.slug == APP:
             table.fault("slug", f"{one.slug!r} stands twice")
         channels[one.slug] = one

@@ -9,7 +9,7 @@ import pytest
 
 from dispatch.rules import notices as rules
 from dispatch.rules.calendar import Calendar
-from dispatch.rules.notices import Facts, Notices, bundle, may_go, receiver, untrue, wait
+from dispatch.rules.notices import Facts, Notices, bundle, may_go, read, receiver, untrue, wait
 from dispatch.rules.tables import PolicyError
 from models.loading import POLICY_DIR
 from tests.small_law import local
@@ -103,6 +103,15 @@ def test_waits_double_and_have_an_end() -> None:
     # A channel that is away for an hour loses nothing.
     assert sum(waits[:-1], timedelta()) > timedelta(hours=1)
     assert wait(10**6) == rules.LONGEST_WAIT
+
+
+def test_a_channel_speaks_chinese_or_what_the_policy_says_and_nothing_else() -> None:
+    channel = '[[channel]]\nslug = "sms"\nname = "短信"\nname_en = "text message"\nenv = "SMS"\n'
+    for said, lang in (("", "zh"), ('lang = "en"\n', "en")):
+        assert read(channel + said, []).channels["sms"].lang == lang
+    faults: list[PolicyError] = []
+    read(channel + 'lang = "fr"\n', faults)
+    assert any("lang" in str(fault) for fault in faults)
 
 
 def test_a_bundle_names_each_once_and_says_how_many_more() -> None:
