@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -25,10 +28,13 @@ from tests import small_city as town
 
 pytestmark = pytest.mark.processes
 
-MESSAGES = 5_000
 CHUNK = 100
-PATIENCE_S = 150.0
+AHEAD = 1_000  # messages that wait, so that every kill falls into the middle of work
+BETWEEN = 800  # incidents, from the start and from one kill to the next
+PATIENCE_S = 300.0
 ROOT = Path(__file__).resolve().parents[1]
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -57,7 +63,7 @@ def dispatching(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
         yield running
     finally:
         running[-1].send_signal(signal.SIGTERM)
-        assert running[-1].wait(30) == 0
+        assert running[-1].wait(PATIENCE_S) == 0
 
 
 def launch(folder: Path) -> subprocess.Popen[bytes]:
@@ -71,11 +77,36 @@ def launch(folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def send(where: Servers) -> None:
-    """Put all messages on the stream; a chunk whose answer is lost is sent again, as a careful source does."""
-    for first in range(0, MESSAGES, CHUNK):
-        raws = [town.raw(serial) for serial in range(first, first + CHUNK)]
-        patiently(lambda raws=raws: put(where, raws))  # type: ignore[misc]
+class Source:
+    """Send messages as long as it is asked to, always `AHEAD` of the dispatcher.
+
+    A chunk whose answer is lost is sent again, as a careful source does.
+    """
+
+    def __init__(self, where: Servers) -> None:
+        self.sent = 0
+        self._where = where
+        self._enough = threading.Event()
+
+    def _send(self) -> None:
+        while not self._enough.is_set():
+            if patiently(lambda: waiting(self._where)) >= AHEAD:
+                self._enough.wait(0.01)
+                continue
+            raws = [town.raw(serial) for serial in range(self.sent, self.sent + CHUNK)]
+            patiently(lambda raws=raws: put(self._where, raws))  # type: ignore[misc]
+            self.sent += CHUNK
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send while inside, more than the dispatcher can have taken at every moment."""
+        with ThreadPoolExecutor(1) as own:
+            work = own.submit(self._send)
+            try:
+                yield
+            finally:
+                self._enough.set()
+            work.result()
 
 
 def put(where: Servers, raws: list[bytes]) -> bool:
@@ -87,13 +118,13 @@ def put(where: Servers, raws: list[bytes]) -> bool:
     return True
 
 
-def patiently(step: Callable[[], bool]) -> None:
-    """Do a step until it works; servers may be away meanwhile."""
+def patiently(step: Callable[[], T]) -> T:
+    """Do a step until it answers something but False; servers may be away meanwhile."""
     end = time.monotonic() + PATIENCE_S
     while True:
         with suppress(redis.RedisError, psycopg.Error, OSError):
-            if step():
-                return
+            if (found := step()) is not False:
+                return found
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
 
@@ -117,34 +148,36 @@ def server_pid(where: Servers, which: str) -> int:
         return int(str(row[0]).split()[0])
 
 
-def drained(where: Servers) -> bool:
-    """Tell whether every message is acknowledged."""
+def waiting(where: Servers) -> int:
+    """Return how many messages are not acknowledged."""
     with redis.Redis.from_url(where.redis_url, protocol=2) as stream:
-        return intake.lag(stream) == 0
+        return intake.lag(stream)
 
 
 @pytest.mark.parametrize("victim", ["dispatcher", "database", "stream"])
 def test_every_message_becomes_one_incident_whoever_is_killed(home: Path, victim: str) -> None:
     where = servers.addresses(home)
+    source = Source(where)
     with dispatching(home) as running:
-        send(where)
-        for share in (0.2, 0.5):
-            patiently(lambda share=share: count(where) >= share * MESSAGES)  # type: ignore[misc]
-            assert count(where) < MESSAGES, "killed too late to show anything"
-            if victim == "dispatcher":
-                running[-1].kill()
-                running[-1].wait()
-                running.append(launch(home))
-            else:
-                os.kill(server_pid(where, victim), signal.SIGKILL)
-                servers.start(home)
-        patiently(lambda: drained(where) and count(where) >= MESSAGES)
-    assert count(where) == MESSAGES
+        with source.sending():
+            for kills in (1, 2):
+                patiently(lambda kills=kills: count(where) >= kills * BETWEEN)  # type: ignore[misc]
+                if victim == "dispatcher":
+                    running[-1].kill()
+                    running[-1].wait()
+                    running.append(launch(home))
+                else:
+                    os.kill(server_pid(where, victim), signal.SIGKILL)
+                    servers.start(home)
+            patiently(lambda: count(where) >= 3 * BETWEEN)
+        patiently(lambda: waiting(where) == 0 and count(where) >= source.sent)
+    messages = source.sent
+    assert count(where) == messages
     with psycopg.connect(psycopg_dsn(where.database_url)) as connection:
         found = connection.execute(
             "SELECT count(DISTINCT number), count(DISTINCT source_id) FROM incident"
         ).fetchone()
-        assert found == (MESSAGES, MESSAGES)
+        assert found == (messages, messages)
         unsegmented = (
             "SELECT count(*) FROM incident i WHERE NOT EXISTS (SELECT FROM event WHERE incident_id = i.id)"
         )
