@@ -257,7 +257,7 @@ class Desk:
             changed[incident.id] = mine
             fresh[key] = incident.id
             if command.verb == "merge" and other is not None:
-                events.append(self._absorb(cursor, other.incident, command, incident.number, around, now))
+                events.append(self._absorb(cursor, other.incident, command, incident, around, now))
                 changed[other.incident.id] = other
             outcomes.append(Outcome("done", incident.id))
         if changed:
@@ -271,10 +271,17 @@ class Desk:
         return outcomes
 
     def _absorb(
-        self, cursor: store.Cursor, main: Incident, merge: Command, number: int, around: Around, now: datetime
+        self,
+        cursor: store.Cursor,
+        main: Incident,
+        merge: Command,
+        merged: Incident,
+        around: Around,
+        now: datetime,
     ) -> Event:
         """Let the incident that stays know which one was merged into it."""
-        command = Command("absorb", main.id, SYSTEM, merge.id, {"merged": number})
+        told = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
+        command = Command("absorb", main.id, SYSTEM, merge.id, told)
         law = self._policy(cursor, main.policy_version)
         at = _moment(command, main, now)
         change = decide(main, command, law, around, at)

@@ -94,6 +94,10 @@ def decide(
             if clock.awaited and kind not in change.clocks and clock.state == "breached":
                 change.clocks[kind] = clocks.meet(clock, now)
         effects.release(incident, change, policy, around, now)
+    asked = incident.facts.get("extension_asked")
+    if asked and any(p.id == asked["assignment"] and p.state not in LIVE for p in change.assignments):
+        # Who asked has it no longer: nobody is to decide on it.
+        change.facts["extension_asked"] = None
     for name in _SAID:
         if name in command.args:
             change.said[name] = command.args[name]
@@ -314,7 +318,9 @@ def _part(incident: Incident, actor: Actor, step: Step, args: Mapping[str, Any])
         return None
     # Only the lead is reassigned: with another unit's part in its place there would be two leads.
     if (named := args.get("assignment_id")) is not None and step.verb != "reassign":
-        return incident.parts.get(named)
+        part = incident.parts.get(named)
+        # Reviewing, ending and rating are steps of a whistle: an ordinary part knows none of them.
+        return part if part is None or step.part & LIVE or part.kind == "whistle" else None
     if not step.part & LIVE:
         whistles = [p for p in incident.parts.values() if p.kind == "whistle" and p.state in step.part]
         # What is still to be done, and the actor's to do, comes before what only looks like it.
@@ -378,6 +384,12 @@ def _is_blowers(part: Assignment, actor: Actor, step: Step) -> bool:
     return not step.blowers or part.facts.get("asked_by") in (actor.id, None)
 
 
+def _is_own_work(part: Assignment, actor: Actor, step: Step) -> bool:
+    """Tell whether the actor answered the whistle: nobody rates their own work, nor ends it where nobody asked for it."""
+    mine = step.blowers and actor.team_id is not None and actor.team_id == part.team_id
+    return mine and (step.once is not None or not part.facts.get("asked_by"))
+
+
 def _not_allowed(incident: Incident, actor: Actor, step: Step, part: Assignment | None) -> Refusal | None:
     if actor.role not in step.roles:
         return not_role(actor.role, step.zh, step.en)
@@ -396,6 +408,8 @@ def _not_allowed(incident: Incident, actor: Actor, step: Step, part: Assignment 
         return Refusal("not_area")
     if part is not None and not _is_blowers(part, actor, step):
         return Refusal("not_blower")
+    if part is not None and _is_own_work(part, actor, step):
+        return Refusal("own_work")
     return None
 
 

@@ -13,10 +13,19 @@ from hashlib import sha256
 from typing import Any
 
 from dispatch.rules import clocks
-from dispatch.rules.areas import centre_of, level_of
+from dispatch.rules.areas import centre_of, contains, level_of
 from dispatch.rules.calendar import Limit
 from dispatch.rules.clocks import Clock
-from dispatch.rules.incident import LIVE, Actor, Around, Assignment, Change, Command, Incident
+from dispatch.rules.incident import (
+    LIVE,
+    Actor,
+    Around,
+    Assignment,
+    Change,
+    Command,
+    Incident,
+    reporter_of,
+)
 from dispatch.rules.law import ENDED
 from dispatch.rules.places import metres, place_of
 from dispatch.rules.policy import MODES, EventType, Policy
@@ -38,6 +47,8 @@ REVIEWERS = 2
 SPANS_LIMIT = 20  # stretches of exempt time in one review
 REPEATS_THAT_LIFT = 2  # merged into one: with the third the mode goes one step up
 COUNTY_LEVEL = 2
+GIVEN_UP = frozenset({"declined", "recalled"})
+FINISHED = frozenset({"done", "ended"})
 WHISTLE_KINDS = ("hard", "joint", "emergency")
 # Only the first says that the dispatch was wrong.
 RETURN_KINDS = ("not_ours", "no_means", "other")
@@ -72,7 +83,7 @@ def call_units(
     incident: Incident, change: Change, kind: EventType, policy: Policy, around: Around, now: datetime
 ) -> None:
     """Send the assisting units of a major matter, and name its commander where none is named yet."""
-    here = {part.team_id for part in (*incident.parts.values(), *change.assignments)}
+    here = {part.team_id for part in (*_own_life(incident), *change.assignments)}
     for trade in kind.assist:
         team = choose(around.roster, trade, incident.area_code, incident.lon, incident.lat)
         if team is not None and team.id not in here:
@@ -121,6 +132,12 @@ def _centre(incident: Incident) -> str:
     return str(incident.facts.get("taken_over_by") or f"centre/{centre_of(incident.area_code)}")
 
 
+def _own_life(i: Incident) -> list[Assignment]:
+    """Return the assignments of this life of an incident: reopened, it goes on with none of the former ones."""
+    former = i.facts.get("former") or [{}]
+    return [part for part in i.parts.values() if part.id not in former[-1].get("parts", ())]
+
+
 def _let_go(part: Assignment, around: Around) -> None:
     """Count one live assignment less for the team that a change takes it from."""
     if (team := around.roster.team(part.team_id)) is not None:
@@ -162,6 +179,9 @@ def _merge(
     other = around.other
     if other is None or other.id == i.id or other.state in ENDED:
         return Refusal("no_other")
+    # Both change, so both are the actor's; what lies outside is answered like what does not exist.
+    if c.actor.role != "system" and not contains(c.actor.area_code, other.area_code):
+        return Refusal("no_other")
     if now < other.last_at:
         return before(other.last_at, policy)
     change.facts["merged_into"] = other.number
@@ -171,9 +191,11 @@ def _merge(
 def _absorb(
     i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
 ) -> Refusal | None:
-    absorbed = [*i.facts.get("absorbed", ()), c.args["merged"]]
+    had = i.facts.get("absorbed", ())
+    # What the merged one had taken in comes with it: the third report of a matter is the third by every road.
+    absorbed = [*had, c.args["merged"], *c.args.get("with", ())]
     change.facts["absorbed"] = absorbed
-    if len(absorbed) == REPEATS_THAT_LIFT and i.mode != MODES[-1]:
+    if len(had) < REPEATS_THAT_LIFT <= len(absorbed) and i.mode != MODES[-1]:
         _handle_as(i, change, MODES[MODES.index(i.mode) + 1])
     return None
 
@@ -221,11 +243,11 @@ def _dispatch(
     if (held := i.part_of(team.id)) is not None and held.role == "assist":
         return Refusal("has_part", _named(team))
     dispose = None
-    # The team that returned it and gets it again goes on with what was left when it last did; ids are of no help
-    # here, since two desks hand them out of different blocks.
-    returned = [p for p in i.parts.values() if p.state == "declined" and p.team_id == team.id]
-    if returned:
-        kept = max(returned, key=lambda p: p.ended_at or p.sent_at).clocks.get("dispose")
+    # The team that gave it back, or that it was taken from, goes on with what was left when it last had it: by way of
+    # another team nobody's time begins anew. Ids are of no help: two desks hand them out of different blocks.
+    had = [p for p in _own_life(i) if p.role == "lead" and p.state in GIVEN_UP and p.team_id == team.id]
+    if had:
+        kept = max(had, key=lambda p: p.ended_at or p.sent_at).clocks.get("dispose")
         if kept is not None and kept.left is not None:
             dispose = clocks.resume(kept, now, policy.calendar)
     send(i, change, team.id, policy, around, now, dispose=dispose)
@@ -443,7 +465,7 @@ def _dispose(
         _let_go(part, around)
         return None
     if i.mode == "all_net" and not i.facts.get("imported"):
-        units = {p.team_id for p in i.parts.values() if p.state in LIVE or p.state == "done"}
+        units = {p.team_id for p in _own_life(i) if p.state in LIVE | FINISHED}
         if len(units) < 2 or not i.facts.get("commander"):
             return Refusal("major")
     refusal = _small(i, c, change)
@@ -476,7 +498,7 @@ def _solve(
         on_time = clocks.on_time(change.clocks.get("dispose"))
     else:
         limit = _limit(i, policy.types[i.category].dispose)
-        on_time = now <= policy.calendar.due(i.reported_at, limit)
+        on_time = now <= policy.calendar.due(_solve_from(i), limit)
     refusal = _small(i, c, change)
     if refusal is not None:
         return refusal
@@ -493,6 +515,12 @@ def _solve(
     return None
 
 
+def _solve_from(i: Incident) -> datetime:
+    """Return from when the limit of solving in the grid counts: the report, or the reopening, and no suspension."""
+    begun = i.facts.get("solve_from")
+    return datetime.fromisoformat(begun) if begun else i.reported_at
+
+
 def sampled(number: int) -> bool:
     """Tell whether a small matter is among the 5 % that are verified: fixed by its number, known to nobody before."""
     return int.from_bytes(sha256(f"sample/{number}".encode()).digest()[:8], "big") % SAMPLE_ONE_IN == 0
@@ -502,9 +530,10 @@ def _small(i: Incident, c: Command, change: Change) -> Refusal | None:
     """Ask two photos of a matter solved in one grid, and let all but the sampled go on to closing without a check."""
     if i.mode != "one_grid" or i.facts.get("imported"):
         return None
-    if len(c.args.get("photos") or ()) < PHOTOS_OF_ONE_GRID:
+    if len(set(c.args.get("photos") or ())) < PHOTOS_OF_ONE_GRID:
         return Refusal("two_photos")
-    drawn = sampled(i.number) or bool(i.facts.get("reworks"))
+    # What failed a check or was opened again is looked at by another, drawn or not.
+    drawn = sampled(i.number) or bool(i.facts.get("reworks") or i.facts.get("former"))
     change.facts["sampled"] = drawn
     if not drawn:
         change.to = "verified"
@@ -518,9 +547,11 @@ def _settled(command: Command, change: Change) -> None:
 
 
 def _same_hand(incident: Incident, actor: Actor) -> bool:
-    """Tell whether the actor disposed of it, or somebody of the same team, whose people may share one another's id."""
-    team_id = incident.facts.get("disposer_team")
-    return actor.id == incident.facts.get("disposer") or (team_id is not None and actor.team_id == team_id)
+    """Tell whether the actor disposed of it or is of a team that did or helped, whose people may share one id."""
+    if actor.id == incident.facts.get("disposer"):
+        return True
+    teams = {part.team_id for part in _own_life(incident) if part.state in FINISHED}
+    return actor.team_id is not None and actor.team_id in teams | {incident.facts.get("disposer_team")}
 
 
 def _verify(
@@ -592,7 +623,12 @@ def _rate(
 ) -> Refusal | None:
     if not _is_rating(c.args["rating"]):
         return Refusal("rating")
-    change.facts["rating"] = c.args["rating"]
+    if _same_hand(i, c.actor):
+        return Refusal("own_work")
+    by_reporter = c.actor.id == reporter_of(i)
+    if i.facts.get("rated_by_reporter") and not by_reporter:
+        return Refusal("rated")
+    change.facts |= {"rating": c.args["rating"], "rated_by_reporter": by_reporter}
     return None
 
 
@@ -609,14 +645,17 @@ def _reopen(
         "closed_at": i.ended_at.isoformat() if i.ended_at else None,
         "closed_on_time": i.closed_on_time,
         "rating": i.rating,
+        "parts": sorted(i.parts),
     }
     change.facts |= {
         "former": [*i.facts.get("former", ()), life],
         "disposed_at": None,
         "disposed_on_time": None,
         "rating": None,
+        "rated_by_reporter": False,
         "extensions": 0,
         "extension_asked": None,
+        "solve_from": now.isoformat(),
     }
     change.holder = _centre(i)
     # What its source ended may have left limits of ours running: none of the former life may fire in this one.
@@ -732,6 +771,12 @@ def _resume(
     _all_clocks(i, change, lambda clock: clocks.resume(clock, now, policy.calendar))
     change.paused = ""
     change.facts["suspended_until"] = None
+    if not i.facts.get("imported"):
+        # No clock of a team stands for it yet, and yet the suspension moves its limit as it moves every other. The
+        # segment of a suspension begins with it: nothing that is allowed meanwhile turns one.
+        working = policy.types[i.category].dispose.working
+        ran = policy.calendar.elapsed(_solve_from(i), i.held_since, working)
+        change.facts["solve_from"] = policy.calendar.after(now, -ran, working).isoformat()
     return None
 
 
@@ -793,6 +838,8 @@ def _hand_down(
     lowest = int(level_of(centre))
     if i.level >= lowest:
         return Refusal("at_bottom")
+    if c.actor.role != "system" and i.level < level_of(c.actor.area_code):
+        return Refusal("held_above")
     # With whoever has it now silence counts anew.
     change.facts |= {"level": i.level + 1, "handed_down_at": now.isoformat()}
     if i.facts.get("taken_over_by"):
@@ -805,8 +852,12 @@ def _hand_down(
 def _take_over(
     i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
 ) -> Refusal | None:
+    own = int(level_of(c.actor.area_code))
+    if (by := i.facts.get("taken_over_by")) and level_of(str(by).removeprefix("centre/")) < own:
+        return Refusal("held_above")
     holder = f"centre/{c.actor.area_code}"
-    change.facts |= {"taken_over_by": holder, "level": int(level_of(c.actor.area_code))}
+    # What has gone up to the city stays in its eyes when the county takes it in hand.
+    change.facts |= {"taken_over_by": holder, "level": min(i.level, own)}
     if i.holder.startswith("centre/"):
         change.holder = holder
     return None

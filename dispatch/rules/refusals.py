@@ -28,6 +28,12 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "needs": ("{verb_zh}必须填写：{field_zh}", "To {verb_en}, {field_en} must be given"),
     "same_hand": ("不能核查自己处置的件", "Nobody verifies their own disposal"),
+    "own_work": ("不能评价自己处置的件", "Nobody rates their own work"),
+    "rated": ("群众已经评价，别人不能改", "Its reporter has rated it: nobody else changes that"),
+    "held_above": (
+        "这个件在上级手里，由上级下交",
+        "It is with a higher centre, which alone hands it down",
+    ),
     "same_commander": ("指挥长已经是 {commander}", "{commander} is the commander already"),
     "same_team": ("已经在 {team_zh} 手里", "It is with {team_en} already"),
     "returned_not_closed": (

@@ -117,7 +117,7 @@ CLOCKS = {
 def standing(state: str) -> Case:
     """Lead an ordinary incident to a state, a minute a step."""
     case = Case(JOINT)
-    case.around.other = Incident(102, number=77, state="reported")
+    case.around.other = Incident(102, number=77, state="reported", area_code=VILLAGE)
     for verb in PATHS[state]:
         actor, args = BUTTONS[verb]
         case.do(verb, actor, case.now + MINUTE, **args)
@@ -228,7 +228,7 @@ ENDS = {
 def prepared(state: str, since: str, beside: list[Press], press: str) -> Case | None:
     """Lead an incident to a state with things done beside the way as soon as they could be; None where they cannot."""
     case = Case(JOINT)
-    case.around.other = Incident(102, number=77, state="reported")
+    case.around.other = Incident(102, number=77, state="reported", area_code=VILLAGE)
     way = [*PATHS[state]]
     left = list(beside)
     late = press in ("hand_down", "resume")  # these stop the way: they are prepared where it has led
