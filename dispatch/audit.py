@@ -79,8 +79,9 @@ def verify(
 ) -> Verdict:
     """Recompute every link of all incidents, or of one, in one snapshot of the database, and with `rows` every fold.
 
-    Found are: an event edited, removed, added or out of order; an incident whose last event is not its head; and any
-    column of an incident, an assignment or a segment that is not what the events make it. After the first fault of
+    Found are: an event edited, removed, added or out of order; an incident whose last event is not its head; one that
+    is gone as a whole while its receipt stands; and any column of an incident, an assignment or a segment that is not
+    what the events make it. After the first fault of
     an incident's events what follows is not judged: it hangs on the broken one. `told` hears now and then how many
     events have been judged.
     """
@@ -136,6 +137,7 @@ def verify(
     _compare(connection, folds, found)
     for owner in sorted(heads)[:FAULTS_LIMIT]:
         found.append(Fault(owner, owner, "the incident has no events", "这个件没有事件", "incident"))
+    _strays(connection, incident_id, _STRAYS if rows else _STRAYS[:1], found)
     verdict.faults = sorted(found, key=lambda each: (each.incident_id, each.table, each.key))
     return verdict
 
@@ -177,7 +179,7 @@ def _compare(connection: psycopg.Connection[Any], folds: list[_Folded], found: l
         return
     ids = [one.incident.id for one in folds]
     with connection.cursor() as cursor:
-        held = store.load(cursor, ids, lock=False)
+        held = _load(cursor, ids, found)
         cursor.execute(f"select id, {', '.join(_ALARMS)} from incident where id = any(%s)", (ids,))
         alarms = {row[0]: row[1:] for row in cursor.fetchall()}
         segments: dict[int, dict[int, tuple[Any, ...]]] = {}
@@ -188,7 +190,8 @@ def _compare(connection: psycopg.Connection[Any], folds: list[_Folded], found: l
             segments.setdefault(owner, {})[seq] = tuple(segment)
     for one in folds:
         key = one.incident.id
-        row = held[key]
+        if (row := held.get(key)) is None:
+            continue
         should = store.alarms(one.incident)
         stored, expected = (*_of_row(row.incident), *alarms[key]), (*_of_row(one.incident), *should)
         differing = _differing((*_COLUMNS, *_ALARMS), stored, expected)
@@ -202,6 +205,74 @@ def _compare(connection: psycopg.Connection[Any], folds: list[_Folded], found: l
         kept, past = segments.get(key, {}), _segments(one.incident)
         for seq in kept.keys() | past.keys():
             _of_one(found, key, seq, "segment", _SEGMENT, kept.get(seq), past.get(seq))
+
+
+# What is left where a whole incident was taken away, and what was put beside all of them: rows of which no incident
+# knows, in the order of incident and key.
+_STRAYS = (
+    (
+        "incident",
+        "select distinct r.incident_id, r.incident_id as key from receipt r"
+        " where not exists (select from incident i where i.id = r.incident_id)",
+        "the incident is gone, and its receipt is still there",
+        "这个件不见了，回执还在",
+    ),
+    (
+        "receipt",
+        "select r.id as incident_id, r.id from incident r"
+        " where not exists (select from receipt t where t.key = r.number and t.incident_id = r.id)",
+        "the incident has no receipt under its number",
+        "这个件的编号没有回执",
+    ),
+    (
+        "assignment",
+        "select r.incident_id, r.id from assignment r"
+        " where not exists (select from incident i where i.id = r.incident_id)",
+        "the row belongs to no incident",
+        "这一行不属于任何件",
+    ),
+    (
+        "segment",
+        "select r.incident_id, r.seq from segment r"
+        " where not exists (select from incident i where i.id = r.incident_id)",
+        "the row belongs to no incident",
+        "这一行不属于任何件",
+    ),
+)
+
+
+def _strays(
+    connection: psycopg.Connection[Any], incident_id: int | None, asked: tuple[tuple[str, str, str, str], ...],
+    found: list[Fault],
+) -> None:  # fmt: skip
+    for table, query, what, zh in asked:
+        rows = connection.execute(
+            f"select * from ({query}) s where %s::bigint is null or s.incident_id = %s order by 1, 2 limit %s",
+            (incident_id, incident_id, FAULTS_LIMIT),
+        )
+        for owner, key in rows.fetchall():
+            _add(found, Fault(owner, key, what, zh, table))
+
+
+def _load(cursor: store.Cursor, ids: list[int], found: list[Fault]) -> dict[int, store.Held]:
+    """Return the rows of incidents; one that holds what no row can hold is a fault of its own, and stops no other's."""
+    try:
+        return store.load(cursor, ids, lock=False)
+    except (msgspec.MsgspecError, ValueError):
+        if len(ids) == 1:
+            _add(
+                found,
+                Fault(
+                    ids[0],
+                    ids[0],
+                    "the row or an assignment's cannot be read",
+                    "件或任务的行读不出来",
+                    "incident",
+                ),
+            )
+            return {}
+        half = len(ids) // 2
+        return _load(cursor, ids[:half], found) | _load(cursor, ids[half:], found)
 
 
 def _of_one(

@@ -236,6 +236,54 @@ def test_a_removed_or_invented_row_is_named(edited: psycopg.Connection, table: s
         ]
 
 
+def _gone(edited: psycopg.Connection, incident: int) -> None:
+    """Take away an incident with everything that is its."""
+    edited.execute("set session_replication_role = replica")
+    for table, key in (
+        ("event", "incident_id"),
+        ("assignment", "incident_id"),
+        ("segment", "incident_id"),
+        ("incident", "id"),
+    ):
+        edited.execute(f"delete from {table} where {key} = %s".encode(), (incident,))
+
+
+def test_an_incident_that_is_gone_as_a_whole_is_named_by_its_receipt(edited: psycopg.Connection) -> None:
+    """Nothing that is left contradicts itself: only the receipt says that there was one."""
+    incident, _ = _some_event(edited)
+    _gone(edited, incident)
+    missing = [
+        audit.Fault(
+            incident, incident, "the incident is gone, and its receipt is still there", table="incident"
+        )
+    ]
+    assert audit.verify(edited).faults == missing
+    assert audit.verify(edited, rows=False).faults == missing
+    assert audit.verify(edited, incident).faults == missing
+    edited.execute(b"insert into segment select (jsonb_populate_record(s, jsonb_build_object('incident_id', 0))).*"
+                   b" from segment s limit 1")  # fmt: skip
+    assert [f.table for f in audit.verify(edited).faults or []] == ["segment", "incident"]
+
+
+def test_an_incident_without_its_receipt_is_named(edited: psycopg.Connection) -> None:
+    """Without it the same report could come in a second time."""
+    incident, _ = _some_event(edited)
+    edited.execute("delete from receipt where key = (select number from incident where id = %s)", (incident,))
+    what = "the incident has no receipt under its number"
+    assert audit.verify(edited).faults == [audit.Fault(incident, incident, what, table="receipt")]
+
+
+def test_a_row_that_no_program_can_read_is_named_and_hides_no_other(edited: psycopg.Connection) -> None:
+    incident, _ = _some_event(edited)
+    edited.execute("update incident set clocks = '{\"close\": 1}' where id = %s", (incident,))
+    edited.execute("update incident set text = text || '!' where id = (select min(id) from incident)")
+    faults = audit.verify(edited).faults or []
+    assert [(f.table, f.what) for f in faults] == [
+        ("incident", "the column text is not what the events make it"),
+        ("incident", "the row or an assignment's cannot be read"),
+    ]
+
+
 def test_the_links_alone_can_be_verified_and_then_say_nothing_of_the_rows(edited: psycopg.Connection) -> None:
     edited.execute("update incident set text = text || '!' where id = (select min(id) from incident)")
     assert audit.verify(edited, rows=False).faults == []
