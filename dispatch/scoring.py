@@ -288,7 +288,7 @@ class _Story:
             dispute=self._theme() == DISPUTES,
             settled=bool(i.facts.get("settled")),
             in_grid=bool(i.facts.get("solved_in_grid")),
-            repeat=bool(self.events[0].change.said.get("suspects")),
+            repeat=self._repeats(),
             **self._answers(),
             exempt=self.exempt,
             never_theirs=self.never_theirs,
@@ -327,6 +327,7 @@ class _Story:
             dispute=disposed and self._theme() == DISPUTES,
             settled=bool(i.facts.get("settled")),
             in_grid=bool(i.facts.get("solved_in_grid")),
+            repeat=self.rules.definitions > 2 and self._repeats(),
             **answered,
             exempt=self.exempt,
             never_theirs=self.never_theirs,
@@ -419,6 +420,10 @@ class _Story:
             e.verb == "grant_extension" and any(p.team_id == team_id for p in e.change.assignments)
             for e in self.events
         )
+
+    def _repeats(self) -> bool:
+        """Tell whether the same was reported there within the thirty days before."""
+        return bool(self.events[0].change.said.get("suspects"))
 
     def _theme(self) -> str:
         kind = self.law.types.get(self.incident.category)

@@ -25,8 +25,8 @@ MINUS = "\N{MINUS SIGN}"
 WHOLE = 100  # weights of a card sum to this
 REWORK_BASES = ("due_to_close", "disposed", "dispatched")
 # 1: any return made a dispatch inaccurate, an appeal granted as a whole reached disposal and closing alone, and what
-# was void before a limit passed counted as late once it had.
-DEFINITIONS = (1, 2)
+# was void before a limit passed counted as late once it had. 2: of a team no matter was counted as repeated.
+DEFINITIONS = (1, 2, 3)
 BANDS = ("A", "B", "C", "D")
 LOWEST_BAND = "E"
 TOP_RATING = 5
@@ -185,7 +185,7 @@ def indicators(rework_base: str = "due_to_close", definitions: int = DEFINITIONS
         Indicator(
             "accurate_dispatch", "准确派遣率", "accurate dispatch",
             (lambda c: not c.returned) if definitions == 1 else (lambda c: not c.not_ours), lambda c: c.sent,
-            version=definitions,
+            version=min(definitions, 2),
         ),
         Indicator(
             "on_time_registering", "按时立案率", "on-time registering", lambda c: bool(c.registered_on_time),
@@ -237,7 +237,7 @@ def indicators(rework_base: str = "due_to_close", definitions: int = DEFINITIONS
         Indicator("solved_in_grid", "小事一格解决率", "solved in one grid", lambda c: c.in_grid, lambda c: c.closed),
         Indicator(
             "repeat", "重复诉求率", "repeated within 30 days", lambda c: c.repeat, lambda c: c.closed,
-            more_is_better=False,
+            more_is_better=False, version=2 if definitions > 2 else 1,
         ),
         Indicator("response", "响应率", "residents contacted", lambda c: c.contacted, lambda c: c.called_back),
         Indicator("solution", "解决率", "residents' matters solved", lambda c: c.solved, lambda c: c.called_back),
