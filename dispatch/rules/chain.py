@@ -385,7 +385,7 @@ def _is_blowers(part: Assignment, actor: Actor, step: Step) -> bool:
 
 
 def _is_own_work(part: Assignment, actor: Actor, step: Step) -> bool:
-    """Tell whether the actor answered the whistle: nobody rates their own work, nor ends it where nobody asked for it."""
+    """Tell whether the actor answered the whistle: nobody rates their own work, nor ends what nobody asked for."""
     mine = step.blowers and actor.team_id is not None and actor.team_id == part.team_id
     return mine and (step.once is not None or not part.facts.get("asked_by"))
 

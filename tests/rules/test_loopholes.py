@@ -65,7 +65,7 @@ def test_nobodys_time_begins_anew_by_way_of_another_team() -> None:
     assert hours_left(case) == 24
     case.do("reassign", DISPATCHER, team_id=POLICE, reason="还是你们")
     assert hours_left(case) == 16
-    case.do("pick_up", CREW).do("decline", CREW, local("2026-03-03 11:00"), reason="忙")
+    case.do("pick_up", CREW).do("decline", CREW, local("2026-03-03 11:00"), return_kind="other", reason="忙")
     case.do("dispatch", DISPATCHER, team_id=POLICE)
     assert hours_left(case) == 14
     case.do("reassign", DISPATCHER, local("2026-03-04 11:00"), team_id=OTHER_POLICE, reason="忙")
@@ -80,7 +80,7 @@ def test_nobodys_time_begins_anew_by_way_of_another_team() -> None:
 
 def test_a_reopened_case_gives_a_team_of_its_former_life_a_new_clock() -> None:
     """What it gave back then is over."""
-    case = in_hand().do("decline", CREW, local("2026-03-03 09:00"), reason="忙")
+    case = in_hand().do("decline", CREW, local("2026-03-03 09:00"), return_kind="other", reason="忙")
     case.do("dispatch", DISPATCHER, team_id=OTHER_POLICE).do("pick_up", OTHER_CREW)
     closed(case, OTHER_CREW).do("reopen", DUTY, case.now + DAY, reason="没解决")
     case.do("dispatch", DISPATCHER, team_id=POLICE)
@@ -210,7 +210,7 @@ def test_the_county_takes_nothing_out_of_the_citys_hands() -> None:
 def test_an_extension_that_was_asked_for_goes_with_whoever_asked() -> None:
     """Given back, taken away or done: nobody is shown a wish that nobody has any more."""
     for verb, actor, args in (
-        ("decline", CREW, {"reason": "忙"}),
+        ("decline", CREW, {"return_kind": "other", "reason": "忙"}),
         ("reassign", DISPATCHER, {"reason": "忙", "team_id": OTHER_POLICE}),
         ("dispose", CREW, {"result": "已处置"}),
     ):
