@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -16,7 +13,6 @@ from streamlit.testing.v1 import AppTest
 from dashboard import data, frame
 from dashboard.access import COOKIE
 from dashboard.data import Filter, Reads
-from dashboard.data import city as city_data
 from dashboard.data.waiting import waiting
 from dashboard.screens import wall
 from dashboard.words import LANGUAGES, translator
@@ -151,23 +147,6 @@ def test_everybody_is_told_what_waits_or_that_nothing_does(signed_in: SignIn, lo
     shown = " ".join(each.proto.body for each in page.get("html"))
     assert "What waits for you" in shown
     assert ('<a class="gw-wait' in shown) != ("Nothing waits for you now." in shown)
-
-
-def test_a_server_that_hangs_is_a_fault_within_seconds_and_the_next_look_is_another(door: Reads) -> None:
-    with door.look() as connection:
-        row = connection.execute("select pg_backend_pid()").fetchone()
-        assert row is not None
-    os.kill(row[0], signal.SIGSTOP)
-    try:
-        time.sleep(city_data.ASKED_AGAIN_S)  # a connection that was just used is not asked again
-        began = time.monotonic()
-        with pytest.raises(psycopg.OperationalError), door.look() as connection:
-            connection.execute("select 1")
-        assert time.monotonic() - began < city_data.STATEMENT_TIMEOUT_S
-        with door.look() as connection:
-            assert connection.execute("select 1").fetchone() == (1,)
-    finally:
-        os.kill(row[0], signal.SIGCONT)
 
 
 def test_every_sentence_of_the_wall_has_its_chinese() -> None:

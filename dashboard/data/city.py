@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,8 +38,6 @@ WHISTLED_LIMIT = 5_000
 YELLOW_ROWS, YELLOW_LOOKS = 1_000, 20  # rows read at a time for those near their limit, and how often
 CONNECTIONS = 8  # kept open between uses; more are opened when needed and closed after
 STATEMENT_TIMEOUT_S = 20
-ANSWER_S = 2.0  # for a question that costs nothing
-ASKED_AGAIN_S = 1.0  # a connection that rested longer is asked before it is used
 # How long after its end an incident may still be rated.
 RATING_DAYS = 10
 RAISING = ("escalate", "supervise")
@@ -316,30 +312,13 @@ class _PastPart:
 _past_parts = msgspec.json.Decoder(list[_PastPart] | None)
 
 
-class _Bounded(psycopg.Connection[Any]):
-    """A connection on which nothing waits without an end: a server that hangs does not even time its statements."""
-
-    patience_s = STATEMENT_TIMEOUT_S + 5.0
-
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait as psycopg does, at most `patience_s`; raise psycopg.OperationalError then."""
-        return super().wait(gen, interval, self.patience_s if timeout is None else timeout)
-
-    def ask(self) -> None:
-        """Raise psycopg.OperationalError where the server gives no answer within `ANSWER_S`."""
-        self.patience_s = ANSWER_S
-        self.execute("select 1")
-        self.rollback()
-        del self.patience_s
-
-
 class Reads:
     """Read the city; safe to share between threads. Every method raises `psycopg.Error` when the database does."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._dsn = psycopg_dsn(database_url)
-        self._free: SimpleQueue[tuple[_Bounded, float]] = SimpleQueue()
+        self._free: SimpleQueue[psycopg.Connection] = SimpleQueue()
         self._policies: dict[int, Policy] = {}
 
     @property
@@ -583,7 +562,7 @@ class Reads:
         """Close all idle connections."""
         while True:
             try:
-                self._free.get_nowait()[0].close()
+                self._free.get_nowait().close()
             except Empty:
                 return
 
@@ -653,15 +632,12 @@ class Reads:
     @contextmanager
     def _lent(self, read_only: bool, level: psycopg.IsolationLevel) -> Iterator[psycopg.Connection]:
         try:
-            connection, since = self._free.get_nowait()
+            connection = self._free.get_nowait()
         except Empty:
-            connection, since = _Bounded.connect(
-                self._dsn, connect_timeout=2, options=f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
-            ), math.inf
+            connection = psycopg.connect(
+                self._dsn, connect_timeout=5, options=f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
+            )
         try:
-            if time.monotonic() - since > ASKED_AGAIN_S:
-                # A server that hangs takes a question and never answers: ask a small one before a page's own.
-                connection.ask()
             connection.read_only, connection.isolation_level = read_only, level
             yield connection
         except BaseException as fault:
@@ -671,7 +647,7 @@ class Reads:
                 self.close()
             raise
         if self._free.qsize() < CONNECTIONS:
-            self._free.put((connection, time.monotonic()))
+            self._free.put(connection)
         else:
             connection.close()
 
