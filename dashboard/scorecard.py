@@ -6,6 +6,7 @@ Pure functions from the card to markup and figures; loss comes first, because it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from fractions import Fraction
 
 from dashboard import amounts, figures, told
@@ -391,8 +392,14 @@ def _appeal_of(case: CaseLine, appealable: frozenset[int], _: Translate) -> Mark
             return markup('<span class="gw-tag yellow">{t}</span>', t=_("under appeal"))
         words = _("appeal granted") if appeal.granted else _("appeal refused")
         return markup('<span class="m2">{t}</span>', t=words)
+    until = case.appeal_until
+    if until is not None and until < datetime.now(UTC):
+        return markup('<span class="m">{t}</span>', t=_("not appealed, past the time for it"))
     if case.id in appealable:
-        return opens(f"{APPEAL}{case.id}", _("appeal it"), "go")
+        by = "" if until is None else _("until {day}").format(day=f"{until.astimezone(told.ZONE):%m-%d}")
+        return markup(
+            '{go} <span class="m">{by}</span>', go=opens(f"{APPEAL}{case.id}", _("appeal it"), "go"), by=by
+        )
     return markup('<span class="m">{t}</span>', t=_("not appealed"))
 
 
@@ -443,6 +450,18 @@ def exempt(
     return markup("{h}{rows}", h=head_words, rows=joined(rows))
 
 
+def _answer_due(appeal: Appeal, _: Translate) -> Markup:
+    """Return until when the reviewers of an appeal answer, red once they are late."""
+    if appeal.answer_by is None:
+        return Markup("")
+    late = appeal.answer_by < datetime.now(UTC)
+    words = _("answer was due by {at}") if late else _("answer due by {at}")
+    return markup(
+        '<span class="{tone} nw">{t}</span>', tone="red" if late else "m2",
+        t=words.format(at=told.moment(appeal.answer_by)),
+    )  # fmt: skip
+
+
 def appeals(
     card: Card, found: Sequence[Appeal], effects: Mapping[int, Fraction | None], judges: bool,
     directory: Directory,
@@ -472,9 +491,10 @@ def appeals(
         rows.append(
             markup(
                 '<div style="display:flex;gap:8px;margin-top:6px"><b>{n}</b><span class="m2">{why}</span>'
-                '<span class="sp"></span>{judge}</div>'
+                '<span class="sp"></span>{due}{judge}</div>'
                 '<div class="m2">{reviews}　<b style="color:var(--gw-ink)">{change}</b></div>',
                 n=show_number(each.number)[-4:], why=each.reason, reviews=reviews, change=change,
+                due=_answer_due(each, _),
                 judge=opens(f"{JUDGE}{each.incident_id}", _("judge it"), "go") if judges else "",
             )
         )  # fmt: skip

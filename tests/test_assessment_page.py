@@ -26,6 +26,7 @@ from dispatch.resampling import Drawn
 from dispatch.rules.assessment import VOLUME
 from dispatch.rules.chain import Actor
 from dispatch.rules.fairness import Standing
+from dispatch.rules.policy import Policy
 from models.servers import Servers, psycopg_dsn
 from tests.conftest import LIVED_UNTIL as UNTIL
 
@@ -34,6 +35,12 @@ MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
 BOSS = Actor("leader", "leader", CITY)
 TIMEOUT_S = 90
 ZH = translator("zh")
+
+
+@pytest.fixture(autouse=True)
+def _no_limit_to_appeals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let cases that were closed in spring be appealed by the real clock."""
+    monkeypatch.setattr(Policy, "appeal_until", lambda policy, closed: None)
 
 
 @pytest.fixture(scope="module")
@@ -442,3 +449,32 @@ def test_anothers_card_reads_as_no_data(open_page: Callable[..., AppTest]) -> No
 def test_without_a_replayed_city_the_page_says_how_to_replay_one(open_page: Callable[..., AppTest]) -> None:
     test = open_page("leader", "replayed")
     assert any("dispatch replay" in each.value for each in test.code)
+
+
+def test_until_when_one_may_appeal_stands_at_the_case() -> None:
+    now = datetime.now(UTC)
+    zh = translator("zh")
+
+    def shown(until: datetime | None, appealable: bool = True) -> str:
+        case = judged.CaseLine(7, 1, "0101", TOWN, "closed", "", None, None, (), None, until)
+        return scorecard._appeal_of(case, frozenset({7} if appealable else ()), zh)
+
+    later = now + timedelta(days=2)
+    assert f"到 {later.astimezone(told.ZONE):%m-%d}" in shown(later)
+    assert f"{scorecard.APPEAL}7" in shown(later)
+    assert "已过期" in shown(now - timedelta(seconds=1))
+    assert scorecard.APPEAL not in shown(now - timedelta(seconds=1))
+    assert "到" not in shown(None)
+    assert scorecard.APPEAL not in shown(later, appealable=False)
+
+
+def test_reviewers_who_are_late_are_told_so() -> None:
+    now = datetime.now(UTC)
+    for by, words, tone in (
+        (now + timedelta(hours=1), "须在", "m2"), (now - timedelta(hours=1), "已超时", "red"),
+    ):  # fmt: skip
+        appeal = judged.Appeal(7, 1, "team:1", "道路中断", (), None, by)
+        html = scorecard._answer_due(appeal, translator("zh"))
+        assert words in html
+        assert f'class="{tone} nw"' in html
+    assert scorecard._answer_due(judged.Appeal(7, 1, "team:1", "x", (), None), translator("zh")) == ""

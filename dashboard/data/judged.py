@@ -15,6 +15,7 @@ from dashboard.data.assessment import Card, Kept, Line, Subject, bundles
 from dashboard.data.city import Reads
 from dashboard.data.scope import within
 from dispatch.desk import Outcome
+from dispatch.past import Policies
 from dispatch.rules.chain import STEPS, Actor, Command
 from dispatch.rules.clocks import Clock
 from models.servers import addresses
@@ -35,7 +36,10 @@ _every = Kept()
 
 @dataclass(frozen=True, slots=True)
 class Appeal:
-    """Hold an appeal as it stands: who made it, why, who judged it and how; `granted` is None while it is open."""
+    """Hold an appeal as it stands: who made it, why, who judged it and how; `granted` is None while it is open.
+
+    `answer_by` is until when its reviewers answer.
+    """
 
     incident_id: int
     number: int
@@ -43,6 +47,7 @@ class Appeal:
     reason: str
     reviews: tuple[tuple[str, bool, str], ...]
     granted: bool | None
+    answer_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class CaseLine:
-    """Hold one case of a set; `over_s` is how long past the limit, and `hands` who held it for how many seconds."""
+    """Hold one case of a set; `over_s` is how long past the limit, and `hands` who held it for how many seconds.
+
+    `appeal_until` is until when it may be appealed, by the policy it goes by; None where it is open or has no limit.
+    """
 
     id: int
     number: int
@@ -70,6 +78,7 @@ class CaseLine:
     over_s: float | None
     hands: tuple[tuple[Hands, float], ...]
     appeal: Appeal | None
+    appeal_until: datetime | None
 
 
 def sets_of(lines: Sequence[Mapping[str, Line]], name: str) -> dict[str, list[int]]:
@@ -148,7 +157,7 @@ def rows(
     with door.look() as connection:
         found = connection.execute(
             "select i.id, i.number, i.category, i.area_code, i.state, (i.facts -> 'appeal')::text, c.clock::text,"
-            " c.overrun from incident i left join lateral (select x.clock, extract(epoch from"
+            " c.overrun, i.ended_at, i.policy_version from incident i left join lateral (select x.clock, extract(epoch from"
             "  coalesce((x.clock ->> 'ended')::timestamptz, %(as_of)s)"
             "  - (x.clock ->> 'due')::timestamptz)::float8 overrun"
             "  from (select coalesce(a.clocks -> 'dispose', i.clocks -> 'dispose') clock from (select 1) one"
@@ -167,12 +176,14 @@ def rows(
             " where incident_id = any(%s) and began_at < %s order by incident_id, seq",
             ([row[0] for row in found], as_of),
         ).fetchall()
+        law = Policies(connection.cursor())
+        until = {row[0]: None if row[8] is None else law.version(row[9]).appeal_until(row[8]) for row in found}
     hands: dict[int, list[tuple[Hands, float]]] = {}
     for incident, holder, paused, began, ended in held:
         seconds = (min(ended or as_of, as_of) - began).total_seconds()
         hands.setdefault(incident, []).append((_whose(holder, paused, subject), seconds))
     return [
-        _row(row, tuple(hands.get(row[0], ())), as_of)
+        _row(row, tuple(hands.get(row[0], ())), as_of, until[row[0]])
         for row in found
     ]  # fmt: skip
 
@@ -186,15 +197,17 @@ def _whose(holder: str, paused: bool, subject: Subject) -> Hands:
     return "own" if subject[0] != "team" or key == subject[1] else "other"
 
 
-def _row(row: Sequence[Any], hands: tuple[tuple[Hands, float], ...], as_of: datetime) -> CaseLine:
-    incident, number, category, area, state, appeal, clock_text, over = row
+def _row(
+    row: Sequence[Any], hands: tuple[tuple[Hands, float], ...], as_of: datetime, until: datetime | None
+) -> CaseLine:
+    incident, number, category, area, state, appeal, clock_text, over = row[:8]
     clock = _clock.decode(clock_text) if clock_text else None
     used = None
     if clock is not None:
         used = ((clock.ended or as_of) - clock.since).total_seconds()
     return CaseLine(
         incident, number, category, area, state, clock.limit if clock is not None else "", used, over, hands,
-        _appeal(incident, number, appeal),
+        _appeal(incident, number, appeal), until,
     )  # fmt: skip
 
 
@@ -203,7 +216,11 @@ def _appeal(incident: int, number: int, text: str | None) -> Appeal | None:
         return None
     told = msgspec.json.decode(text)
     reviews = tuple((r["by"], bool(r["granted"]), r.get("reason", "")) for r in told.get("reviews", ()))
-    return Appeal(incident, number, told["by"], told["reason"], reviews, told["granted"])
+    by = told.get("answer_by")
+    return Appeal(
+        incident, number, told["by"], told["reason"], reviews, told["granted"],
+        None if by is None else datetime.fromisoformat(by),
+    )  # fmt: skip
 
 
 def appeals(door: Reads, actor: Actor, ids: Collection[int]) -> list[Appeal]:

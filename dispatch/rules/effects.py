@@ -675,7 +675,13 @@ def _appeal(
         return Refusal("not_team")
     if i.facts.get("appeal") is not None:
         return Refusal("appealed")
-    change.facts["appeal"] = {"by": c.actor.id, "reason": c.args["reason"], "reviews": [], "granted": None}
+    until = policy.appeal_until(i.ended_at) if i.ended_at is not None else None
+    if until is not None and now > until:
+        return Refusal("appeal_late", {"until": f"{policy.calendar.local(until):%Y-%m-%d %H:%M}"})
+    appeal = {"by": c.actor.id, "reason": c.args["reason"], "reviews": [], "granted": None}
+    if policy.appeal_answer is not None:
+        appeal["answer_by"] = policy.calendar.due(now, policy.appeal_answer).isoformat()
+    change.facts["appeal"] = appeal
     return None
 
 

@@ -7,7 +7,7 @@ import io
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -75,6 +75,14 @@ class Policy:
     ladder: Ladder = escalation.FORMER
     notices: Notices = notices.SILENT
     bursts: Bursts | None = None
+    # Until when a closed incident may be appealed, and until when its reviewers answer; None in policies before there
+    # were such limits.
+    appeal_ask: Limit | None = None
+    appeal_answer: Limit | None = None
+
+    def appeal_until(self, closed: datetime) -> datetime | None:
+        """Return the last instant at which an incident closed then may be appealed; None where there is no limit."""
+        return None if self.appeal_ask is None else self.calendar.due(closed, self.appeal_ask)
 
     def arrival(self, kind: EventType, whistle: bool) -> Limit | None:
         """Return the limit to be on site: a whistle's report-in, unless the type promises less time than that."""
@@ -159,7 +167,18 @@ def _parsed(version: int, texts: tuple[tuple[str, str], ...]) -> Policy:
         ladder=ladder,
         notices=told,
         bursts=_later(files, bursts.FILE, None, lambda text, faults: bursts.read(text, types, faults)),
+        appeal_ask=_appeal(limits, "ask"),
+        appeal_answer=_appeal(limits, "answer"),
     )
+
+
+def _appeal(limits: Mapping[str, object], name: str) -> Limit | None:
+    table = limits.get("appeal")
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        raise PolicyError("limits.toml", "appeal", "expected a table")
+    return _limit("limits.toml", f"appeal.{name}", table.get(name))
 
 
 def problems(files: Mapping[str, str]) -> list[PolicyError]:

@@ -99,6 +99,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "A resident may reopen within ten days of closing, when dissatisfied",
     ),
     "appealed": ("这个件已申诉过一次", "This incident was appealed once already"),
+    "appeal_late": ("申诉期已过，本件只能申诉到 {until}", "The time to appeal is over: it ended at {until}"),
     "not_appealed": ("这个件没有待审的申诉", "There is no appeal to judge"),
     "own_appeal": (
         "两名审理人须不同，且不是申诉人",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from dispatch.rules.calendar import Limit
 from dispatch.rules.chain import Actor
 from tests.small_law import CITY_DESK, COUNTY, COUNTY_DESK, CREW, JOINT, POLICE, Case
 
@@ -122,3 +124,43 @@ def test_that_it_was_never_theirs_takes_both_reviewers_too() -> None:
     case = closed()
     judge(judge(case, COUNTY_DESK, never_theirs=True), CITY_DESK, never_theirs=True)
     assert case.incident.facts["never_theirs"] is True
+
+
+def limited() -> Case:
+    """Return a closed case whose policy lets one appeal for two working days, and reviewers answer in one."""
+    case = Case(JOINT)
+    case.policy = replace(case.policy, appeal_ask=Limit.parse("2wd"), appeal_answer=Limit.parse("1wd"))
+    case.do("accept", Actor("d", "dispatcher", COUNTY)).do(
+        "dispatch", Actor("d", "dispatcher", COUNTY), team_id=POLICE
+    )
+    case.do("pick_up", CREW).do("dispose", CREW, result="好了").do("verify", COUNTY_DESK)
+    return case.do("close", COUNTY_DESK, standard=True)
+
+
+def test_an_appeal_is_lawful_up_to_the_last_instant_and_refused_after_it() -> None:
+    case = limited()
+    closed = case.incident.ended_at
+    assert closed is not None
+    until = case.policy.appeal_until(closed)
+    assert until == case.policy.calendar.due(closed, Limit.parse("2wd"))
+    case.now = until + timedelta(microseconds=1)
+    assert case.refused("appeal", CREW, reason="道路中断") == "appeal_late"
+    assert case.incident.facts.get("appeal") is None
+    case.now = until
+    case.do("appeal", CREW, reason="道路中断")
+    # Until when its reviewers answer is kept with it: a later policy does not move it.
+    assert datetime.fromisoformat(case.incident.facts["appeal"]["answer_by"]) == case.policy.calendar.due(
+        until, Limit.parse("1wd")
+    )
+
+
+def test_reviewers_who_answer_late_still_answer() -> None:
+    case = limited().do("appeal", CREW, reason="道路中断")
+    case.now += timedelta(days=30)
+    judge(judge(case, COUNTY_DESK), CITY_DESK)
+    assert case.incident.facts["exempt"] == "道路中断"
+
+
+def test_a_policy_without_such_limits_lets_one_appeal_for_ever() -> None:
+    case = Case(JOINT)
+    assert case.policy.appeal_until(case.now) is None
