@@ -1,4 +1,4 @@
-"""The stream of a command desk's queue: for whoever is signed in, and of their own area alone."""
+"""The stream of a command desk's queue, and its counts: for whoever is signed in, and of their own area alone."""
 
 from __future__ import annotations
 
@@ -46,6 +46,19 @@ class DeskStream:
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
+
+    async def counts(self, request: Request) -> Response:
+        """Answer `/counts` with what is past its limit in the area of whoever is signed in, by the page of each."""
+        try:
+            who = await viewer(self._door, request)
+        except psycopg.Error:
+            return _problem(503, "the database does not answer; try again in a moment")
+        if who is None:
+            return _problem(401, "sign in first")
+        counts = self._live.pressing(who.area)
+        if counts is None:
+            return _problem(503, "the numbers are not known now; try again in a moment")
+        return JSONResponse(counts, headers={"Cache-Control": "no-store"})
 
     async def _bounded(self, area: str, lang: str) -> AsyncIterator[bytes]:
         client = Client(None)

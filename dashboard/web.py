@@ -80,6 +80,7 @@ def create_app(servers: Servers | None = None) -> st.App:
     door = reads()
     live = Live(door, where.redis_url, demo())
     walls = _Walls(door, live)
+    desks = DeskStream(door, live)
     phone = Phone(door, where.redis_url)
 
     @asynccontextmanager
@@ -95,7 +96,8 @@ def create_app(servers: Servers | None = None) -> st.App:
 
     routes: list[BaseRoute] = [
         Route("/live/{area}", walls.stream),
-        Route("/desk/{area}", DeskStream(door, live).stream),
+        Route("/desk/{area}", desks.stream),
+        Route("/counts", desks.counts),
         Route("/shapes/{file}", walls.shapes),
         Route(PLOTLY_PATH, _plotly),
         *Login(door).routes(),

@@ -27,6 +27,7 @@ from dashboard.data import workbench as bench
 from dashboard.desk_stream import DeskStream
 from dashboard.live import Client, Live, Picture, midnight
 from dashboard.live.desk import DeskLine, next_clock, stage_of
+from dashboard.live.picture import WHISTLES_OVER
 from dashboard.screens import workbench
 from dashboard.words import limit_words, translator
 from dispatch import accounts
@@ -531,6 +532,53 @@ def test_the_queue_is_for_those_signed_in_and_of_their_own_area_alone(door: Read
             return found
 
     assert asyncio.run(answers()) == [401, 404, 404, 404]
+
+
+def test_the_counts_of_the_bar_are_those_of_the_queue_and_for_those_signed_in(
+    town: Town, door: Reads, city: str
+) -> None:
+    late, paused = town.reports(2)
+    with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
+        # As if their limits had been passed; of what is suspended none is.
+        connection.execute(
+            "update incident set due_at = now() - interval '1 hour', clocks = jsonb_set(clocks, '{accept,due}',"
+            " to_jsonb(to_char(now() - interval '1 hour', 'YYYY-MM-DD\"T\"HH24:MI:SSOF') || ':00'))"
+            " where id = any(%s)",
+            ([late, paused],),
+        )
+        connection.execute("update incident set paused_why = 'rain' where id = %s", (paused,))
+    now = datetime.now(UTC)
+    picture = Picture(door.directory(), door.snapshot(midnight(now)), now)
+    rows = [json.loads(each) for each in _renewed(DeskLine(TOWN, "zh"), picture)]
+    expected = [
+        row["id"] for row in rows if row["due"] and row["due"] < now.timestamp() * 1000 and not row["paused"]
+    ]
+    assert str(late) in expected
+
+    async def answers() -> list[Any]:
+        live = Live(door, None, demo=True)
+        app = Starlette(routes=[Route("/counts", DeskStream(door, live).counts)])
+        client = TestClient(app)
+        found: list[Any] = [client.get("/counts").status_code]
+        answer = data.sign_in(door, "dispatcher", accounts.DEMO_PASSWORD)
+        assert isinstance(answer, tuple)
+        client.cookies.set(COOKIE, answer[0])
+        # Before the first look at the city nothing is known, and nothing is said.
+        found.append(client.get("/counts").status_code)
+        async with live.running():
+            found.append((await asyncio.to_thread(client.get, "/counts")).json())
+        return found
+
+    stranger, unknown, known = asyncio.run(answers())
+    assert (stranger, unknown) == (401, 503)
+    assert known == {"workbench": len(expected), "whistles": picture.counts[TOWN][WHISTLES_OVER]}
+    with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
+        connection.execute("update incident set paused_why = null where id = %s", (paused,))
+
+
+def _renewed(line: DeskLine, picture: Picture) -> list[bytes]:
+    line.renew(picture)
+    return list(line.rows.values())
 
 
 def test_a_desk_hears_the_whole_first_and_then_what_changes(town: Town, door: Reads) -> None:

@@ -104,6 +104,15 @@ def told_row(row: LiveRow, directory: Directory, lang: str) -> dict[str, Any]:
     }
 
 
+def overdue(picture: Picture, area: str) -> int:
+    """Return how many rows of an area's queue stand under "overdue" now: those whose next limit is passed."""
+    found = 0
+    for row in picture.hot(area):
+        clock = next_clock(row) if row.paused_why is None else None
+        found += clock is not None and clock[1].due is not None and clock[1].due < picture.now
+    return found
+
+
 class DeskLine:
     """The queue of one area in one language, as last sent: row by row, each encoded once for all who look."""
 

@@ -181,6 +181,10 @@ class Picture:
         rows = [self._kept[each].row for ids in near for each in ids]
         return [row for row in rows if row.area_code.startswith(inside)]
 
+    def hot(self, area: str) -> list[LiveRow]:
+        """Return every open incident of an area that is red or yellow, in no order."""
+        return [self._kept[each].row for each in self._hot.get(area, ())]
+
     def reds(self, area: str) -> list[tuple[LiveRow, str]]:
         """Return the first rows of the red and yellow list: red, then severity, then time over; yellow by limit."""
         hot = [self._kept[each] for each in self._hot.get(area, ())]

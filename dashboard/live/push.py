@@ -16,8 +16,8 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from dashboard.data import Changes, Directory, PastRow, Reads
-from dashboard.live.desk import DeskLine
-from dashboard.live.picture import ZONE, Picture, midnight
+from dashboard.live.desk import DeskLine, overdue
+from dashboard.live.picture import WHISTLES_OVER, ZONE, Picture, midnight
 from dashboard.live.tiles import WHISTLED_SPAN, Minute, tiles
 
 CHANNEL = "gridwhistle:changed"
@@ -134,6 +134,20 @@ class Live:
     def knows(self, area: str) -> bool:
         """Tell whether there is such an area."""
         return self._picture is not None and area in self._picture.directory.areas
+
+    def pressing(self, area: str) -> dict[str, int] | None:
+        """Return path of a page -> how many of an area's cases there are past their limit; None where it is not known.
+
+        A picture that stands still knows nothing of now: an old number is a false one.
+        """
+        picture = self._picture
+        if picture is None or self.age_s > STREAM_LOOK_S + STREAM_PATIENCE_S:
+            return None
+        counts = picture.counts.get(area)
+        return {
+            "workbench": overdue(picture, area),
+            "whistles": 0 if counts is None else counts[WHISTLES_OVER],
+        }
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -3,6 +3,28 @@
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 const esc = (text) => String(text ?? "").replace(/[&<>"']/g, (c) => ENTITIES[c]);
 
+const COUNT_EVERY_MS = 10000, COUNTED = ["workbench", "whistles"];
+
+/** How many cases of a page are past their limit, said beside its name in the bar; an unknown number is not said. */
+function count(path, n) {
+  const root = document.documentElement, name = `--gw-n-${path}`;
+  if (n > 0) root.style.setProperty(name, JSON.stringify(String(n))); else root.style.removeProperty(name);
+  root.toggleAttribute(`data-gw-n-${path}`, n > 0);
+}
+
+/** Ask for the counts now and then while the page is looked at. What a page counts by itself is left to it. */
+async function ask(on) {
+  const root = document.documentElement;
+  let counts = {};
+  if (on && !document.hidden) {
+    try {
+      const answer = await fetch("/counts", { signal: AbortSignal.timeout(COUNT_EVERY_MS) });
+      if (answer.ok) counts = await answer.json();
+    } catch { /* Not known: nothing is said. */ }
+  }
+  for (const path of COUNTED) if (root.dataset.gwCounts !== path) count(path, counts[path] ?? 0);
+}
+
 /** The present page in another language, everything else of its address kept. */
 function inLanguage(lang) {
   const url = new URL(location.href);
@@ -96,11 +118,20 @@ function draw(host, data) {
 
 const drawn = new WeakMap();
 
+function counted(on) {
+  clearInterval(window.gridwhistleCounting);
+  ask(on);
+  if (on) window.gridwhistleCounting = setInterval(() => ask(true), COUNT_EVERY_MS);
+}
+
 export default function (component) {
   const host = component.parentElement.querySelector(".gw-account") ?? component.parentElement;
   const said = JSON.stringify(component.data);
   // A rerun of the page must not close what is being typed into.
-  if (drawn.get(host)?.said !== said) drawn.set(host, { said, show: draw(host, component.data) });
+  if (drawn.get(host)?.said !== said) {
+    drawn.set(host, { said, show: draw(host, component.data) });
+    counted(Boolean(component.data.name));
+  }
   const outside = (event) => { if (!host.contains(event.target)) drawn.get(host)?.show(false); };
   document.addEventListener("click", outside);
   return () => document.removeEventListener("click", outside);

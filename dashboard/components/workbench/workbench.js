@@ -231,8 +231,22 @@ class Head extends Part {
     if (box && box.shown !== html) { box.innerHTML = html; box.shown = html; }
   }
 
+  /** The queue itself is the first to know how many are past their limit; without a line nobody knows. */
+  counted(lost) {
+    const root = document.documentElement, n = lost ? 0 : [...this.desk.known.values()].filter((row) => this.lightOf(row) === "red").length;
+    root.dataset.gwCounts = "workbench";
+    root.toggleAttribute("data-gw-n-workbench", n > 0);
+    root.style.setProperty("--gw-n-workbench", JSON.stringify(String(n)));
+  }
+
+  stop() {
+    delete document.documentElement.dataset.gwCounts;
+    super.stop();
+  }
+
   second() {
     const { desk } = this, lost = desk.broken ? Date.now() - desk.broken : 0;
+    this.counted(lost > 3000 || desk.all === null || desk.all > desk.known.size);
     this.host.firstElementChild?.classList.toggle("lost", lost > 3000);
     signal("gwLine", lost > 3000 ? "lost" : "", "--gw-lost", this.t("The line is down: nothing is sent until it is back; what you wrote stays."));
     if (lost > 3000) this.put(".gwq-line", `<b class="gw-red">${esc(this.t("Line lost"))} ${span(lost, (x) => this.t(x))}</b>　${esc(this.t("numbers as of"))} ${desk.at ? hhmm(desk.at) : "—"}`);
