@@ -183,18 +183,26 @@ def cases(
         for kind, subject, at, case in story.tell():
             if begin <= at < end:
                 found[kind, subject].append(case)
-    organisations = dict(connection.execute("select id, organisation_id from team").fetchall())
+    # A frozen month keeps the departments that its teams had then.
+    organisations = dict(
+        connection.execute(
+            "select t.id::text, coalesce(s.parent, t.organisation_id::text) from team t left join"
+            " (select s.subject, s.parent from assessment_subject s join assessment_month m on m.month = s.month"
+            "  where s.month = %s and s.kind = 'team' and m.state = 'frozen') s on s.subject = t.id::text",
+            (scope.month,),
+        ).fetchall()
+    )
     _pool(found, organisations)
     return dict(found), read
 
 
-def _pool(found: Cases, organisations: Mapping[int, int]) -> None:
+def _pool(found: Cases, organisations: Mapping[str, str]) -> None:
     for (kind, subject), own in list(found.items()):
         above: list[Subject] = []
         if kind == "village":
             above = [("town", subject[:9]), ("county", subject[:6]), ("city", subject[:4] + "00")]
         elif kind == "team":
-            above = [("department", str(organisations.get(int(subject), "")))]
+            above = [("department", organisations.get(subject, ""))]
         for pooled in above:
             found[pooled].extend(own)
 
@@ -745,6 +753,17 @@ def _keep(cursor: psycopg.Cursor[Any], month: Month, state: str) -> int:
             copy.write_row(
                 (scope.month, c.kind, c.subject, c.card, c.score, c.band, c.cases, c.parts, c.hash)
             )
+    cursor.execute("delete from assessment_subject where month = %s", (scope.month,))
+    cursor.execute(
+        "insert into assessment_subject (month, kind, subject, name, name_en, parent)"
+        " select distinct a.month, a.kind, a.subject, coalesce(t.name, o.name, w.name),"
+        "  coalesce(t.name_en, o.name_en, w.name_en, ''), coalesce(t.organisation_id::text, '')"
+        " from assessment a left join team t on a.kind = 'team' and t.id::text = a.subject"
+        " left join organisation o on a.kind = 'department' and o.id::text = a.subject"
+        " left join area w on a.kind in ('village', 'town', 'county', 'city') and w.code = a.subject"
+        " where a.month = %s and coalesce(t.name, o.name, w.name) is not null",
+        (scope.month,),
+    )
     if state == "frozen":
         # Last: from here on the database refuses every change of this month.
         cursor.execute("update assessment_month set state = 'frozen' where month = %s", (scope.month,))

@@ -250,6 +250,19 @@ class Assessment(Base):
     hash: Mapped[str] = mapped_column(Text)
 
 
+class AssessmentSubject(Base):
+    """Who a subject of a month was: its names, and the department of a team, as they stood when it was computed."""
+
+    __tablename__ = "assessment_subject"
+
+    month: Mapped[date] = mapped_column(ForeignKey("assessment_month.month"), primary_key=True)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    subject: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    name_en: Mapped[str] = mapped_column(Text)
+    parent: Mapped[str] = mapped_column(Text)
+
+
 class Correction(Base):
     """What an appeal granted after the freeze changes in a frozen card; entered beside it, never into it."""
 

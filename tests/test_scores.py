@@ -451,6 +451,30 @@ def test_a_frozen_month_is_computed_again_to_the_byte_whatever_the_rules_are_now
         assert recheck.open_mismatches(cursor) == []
 
 
+def test_a_frozen_month_keeps_the_departments_that_its_teams_had(connection: Connection) -> None:
+    scoring.freeze(connection, MAY, UNTIL)
+    digest = one(connection, "select hash from assessment_month where month = %s", MAY)
+    named = (
+        "select subject, name, parent from assessment_subject where month = %s and kind = %s order by subject"
+    )
+    teams = connection.execute(named, (MAY, "team")).fetchall()
+    departments = connection.execute(named, (MAY, "department")).fetchall()
+    assert teams
+    assert {parent for *_, parent in teams} == {subject for subject, *_ in departments}
+    connection.execute("update organisation set name = '并后的局', name_en = ''")
+    connection.execute(
+        "update team set organisation_id = (select min(id) from organisation), name = '并后的队'"
+    )
+    assert scoring.again(connection, MAY).hash == digest
+    assert recheck.months(connection, UNTIL, [MAY])
+    with connection.cursor() as cursor:
+        assert recheck.open_mismatches(cursor) == []
+    assert connection.execute(named, (MAY, "team")).fetchall() == teams
+    assert connection.execute(named, (MAY, "department")).fetchall() == departments
+    with pytest.raises(psycopg.errors.RaiseException, match="is frozen"):
+        connection.execute("update assessment_subject set name = 'x'")
+
+
 def test_an_appeal_after_the_freeze_is_a_correction_and_leaves_the_frozen_untouched(
     url: str, connection: Connection
 ) -> None:

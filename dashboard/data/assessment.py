@@ -458,6 +458,17 @@ def department_names(door: Reads) -> dict[str, tuple[str, str]]:
     return {key: (name, name_en) for key, name, name_en in rows}
 
 
+def names_then(door: Reads, month: Month) -> dict[Subject, tuple[str, str]]:
+    """Return the names in Chinese and English that a frozen month's teams, departments and areas had then, by subject."""
+    if not month.frozen:
+        return {}
+    with door.look() as connection:
+        rows = connection.execute(
+            "select kind, subject, name, name_en from assessment_subject where month = %s", (month.month,)
+        ).fetchall()
+    return {(kind, subject): (name, name_en) for kind, subject, name, name_en in rows}
+
+
 def bundles(door: Reads, found: Card) -> list[dict[str, Line]]:
     """Return the lines that hold a card's cases, by name: its own, or those of every subject below a pooled one."""
     lower = BELOW.get(found.kind)
@@ -469,8 +480,11 @@ def bundles(door: Reads, found: Card) -> list[dict[str, Line]]:
         where = "a.subject like %(like)s"
         like, unit = prefix_of(found.subject) + "%", 0
         if found.kind == "department":
+            # As it was then, where the month says so.
             where = (
-                "exists (select from team t where t.id::text = a.subject and t.organisation_id = %(unit)s)"
+                "coalesce((select s.parent from assessment_subject s where s.month = a.month and s.kind = 'team'"
+                " and s.subject = a.subject), (select t.organisation_id::text from team t"
+                " where t.id::text = a.subject)) = %(unit)s::text"
             )
             unit = int(found.subject)
         elif found.kind == "grid_head":

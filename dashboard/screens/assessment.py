@@ -186,7 +186,7 @@ def _choose(f: Frame, subject: Subject, month: Month, moved: Any) -> None:
     by_key = {f"{each.kind}/{each.subject}": each for each in found}
     own = f"{subject[0]}/{subject[1]}"
     options = list(by_key) if own in by_key else [own, *by_key]
-    names = _names(f, subject[0])
+    names = _names(f, subject[0], month)
 
     def name(key: str) -> str:
         each: Listed | None = by_key.get(key)
@@ -203,8 +203,26 @@ def _choose(f: Frame, subject: Subject, month: Month, moved: Any) -> None:
     )  # fmt: skip
 
 
-def _names(f: Frame, kind: str) -> Any:
-    """Return the function that names a subject of a kind."""
+def _names(f: Frame, kind: str, month: Month) -> Any:
+    """Return the function that names a subject of a kind: of a frozen month by the name that it had then."""
+    now, then = _names_now(f, kind), data.names_then(f.door, month)
+
+    def name(subject: str) -> str:
+        kept = then.get((kind, subject))
+        return now(subject) if kept is None or _same(f, kind, subject, kept) else pick(f.lang, *kept)
+
+    return name
+
+
+def _same(f: Frame, kind: str, subject: str, kept: tuple[str, str]) -> bool:
+    """Tell whether a subject is still called what it was."""
+    if kind == "department":
+        return _departments().get(subject) == kept
+    found = f.directory.teams.get(int(subject)) if kind == "team" else f.directory.areas.get(subject)
+    return found is not None and (found.name, found.name_en or "") == kept
+
+
+def _names_now(f: Frame, kind: str) -> Any:
     if kind in data.AREAS:
         return lambda subject: (
             told.place(f.directory, subject, f.lang) if subject in f.directory.areas else subject
@@ -396,7 +414,7 @@ def _save(f: Frame, card: Card) -> None:
         f"{_('Score')} {amounts.score(card.score, _)}　{_('as of')} {told.moment(card.month.as_of)}",
         f"{_('Rules')} {card.month.version}　{_('Seal')} {card.hash}",
     )
-    name = f"{_names(f, card.kind)(card.subject)} {card.month.month:%Y-%m}"
+    name = f"{_names(f, card.kind, card.month)(card.subject)} {card.month.month:%Y-%m}"
     download(_("Proof, Excel"), rows, columns, name, key="score-file", notes=notes)
 
 
