@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import psycopg
 import redis
 from psycopg.rows import class_row
 
+from dashboard.data.patience import Patient
 from dashboard.data.scope import within
 from dispatch import store
 from dispatch.assigning import Proposals
@@ -38,6 +40,9 @@ WHISTLED_LIMIT = 5_000
 YELLOW_ROWS, YELLOW_LOOKS = 1_000, 20  # rows read at a time for those near their limit, and how often
 CONNECTIONS = 8  # kept open between uses; more are opened when needed and closed after
 STATEMENT_TIMEOUT_S = 20
+CONNECT_S = 3
+# After a connection that was not let in others are not even tried: a page that asks three times says so once.
+AWAY_S = 1.0
 # How long after its end an incident may still be rated.
 RATING_DAYS = 10
 RAISING = ("escalate", "supervise")
@@ -320,6 +325,7 @@ class Reads:
         self._dsn = psycopg_dsn(database_url)
         self._free: SimpleQueue[psycopg.Connection] = SimpleQueue()
         self._policies: dict[int, Policy] = {}
+        self._away_until = 0.0
 
     @property
     def url(self) -> str:
@@ -634,9 +640,7 @@ class Reads:
         try:
             connection = self._free.get_nowait()
         except Empty:
-            connection = psycopg.connect(
-                self._dsn, connect_timeout=5, options=f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
-            )
+            connection = self._connected()
         try:
             connection.read_only, connection.isolation_level = read_only, level
             yield connection
@@ -645,11 +649,24 @@ class Reads:
             if isinstance(fault, psycopg.OperationalError):
                 # The server went away: the idle connections are as broken as this one.
                 self.close()
+            if isinstance(fault, psycopg.errors.ConnectionTimeout):
+                self._away_until = time.monotonic() + AWAY_S
             raise
         if self._free.qsize() < CONNECTIONS:
             self._free.put(connection)
         else:
             connection.close()
+
+    def _connected(self) -> psycopg.Connection:
+        if time.monotonic() < self._away_until:
+            raise psycopg.errors.ConnectionTimeout("the database let nobody in a moment ago")
+        try:
+            return Patient.connect(
+                self._dsn, connect_timeout=CONNECT_S, options=f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
+            )
+        except psycopg.errors.ConnectionTimeout:
+            self._away_until = time.monotonic() + AWAY_S
+            raise
 
 
 def _unknown() -> Outcome:

@@ -1,0 +1,56 @@
+"""Proves that a database that hangs is noticed as one that is dead is, and that a slow answer is waited for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import psycopg
+import pytest
+
+from dashboard.data import Reads, patience
+
+
+def test_a_database_that_hangs_is_noticed_within_five_seconds_and_the_next_look_says_so_at_once(
+    database: str,
+) -> None:
+    door = Reads(database)
+    with door.look() as connection:
+        backend = connection.info.backend_pid
+    found = subprocess.run(
+        ["ps", "-o", "ppid=", "-p", str(backend)], capture_output=True, text=True, check=True
+    )
+    stopped = (int(found.stdout), backend)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for seconds in (5.0, 0.5):
+            begun = time.monotonic()
+            with pytest.raises(psycopg.OperationalError), door.look() as connection:
+                connection.execute("select 1")
+            assert time.monotonic() - begun < seconds
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with door.look() as connection:
+                assert connection.execute("select 1").fetchone() == (1,)
+            break
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline, "it came back, and was not seen"
+            time.sleep(0.1)
+    door.close()
+
+
+def test_a_question_that_takes_long_is_waited_for_while_the_database_lets_others_in(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.1)
+    door = Reads(database)
+    with door.look() as connection:
+        assert connection.execute("select 1 from pg_sleep(0.5)").fetchone() == (1,)
+    door.close()
