@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := dispatch models jobs dashboard benchmarks tests
 
-.PHONY: run test check bench simulate install install-dev
+.PHONY: run test check bench simulate outages install install-dev
 .DEFAULT_GOAL := run
 
 # Servers, schema, demo city and every process, until Ctrl-C. PORT, DATA_DIR, DEMO=0, DATABASE_URL, REDIS_URL.
@@ -25,6 +25,10 @@ check: install-dev
 # Months of a small city with every fault drawn from SEED; a failure prints what repeats it.
 simulate: install-dev
 	$(BIN)/python -m tests.simulation --seed $(or $(SEED),1) --days 200
+
+# Each server really stopped for a minute under a wall and under pages in a real browser.
+outages: install-dev
+	$(BIN)/python -m pytest tests/test_browser_wall.py -k "server_is_stopped or database_is_away" --away 60
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
 
 import psycopg
 import pytest
@@ -13,7 +18,10 @@ from sqlalchemy import make_url
 
 from dispatch import cohorts, figures, history
 from models import demo, migrate
+from models import servers as running
 from models.servers import Servers, psycopg_dsn, temporary
+
+Away = Callable[[Literal["database", "stream"]], AbstractContextManager[None]]
 
 TEMPLATE = "template_migrated"
 # Valkey's last logical database: what a test leaves in it is never mistaken for anybody's data.
@@ -49,6 +57,36 @@ def _never_wait_for_the_disk(servers: Servers) -> None:
     _administer(servers, "SELECT pg_reload_conf()")
     with redis.Redis.from_url(servers.redis_url) as stream:
         stream.config_set("appendfsync", "no")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare `--away SECONDS`: how long a server stays stopped where a test stops one; else until it has shown."""
+    parser.addoption("--away", type=float, default=0.0, metavar="SECONDS")
+
+
+@pytest.fixture(scope="session")
+def away(servers: Servers, request: pytest.FixtureRequest) -> Away:
+    """Lend what stops one of the two servers for the time of a block, really, and starts it again."""
+    least_s: float = request.config.getoption("--away")
+
+    @contextmanager
+    def stopped(which: Literal["database", "stream"]) -> Iterator[None]:
+        home = Path(servers.redis_url.removeprefix("unix://").partition("?")[0]).parents[1]
+        began = time.monotonic()
+        try:
+            if which == "stream":
+                running._end(home / "valkey", running._valkey_pid(home), signal.SIGTERM)
+                assert not running.stream_answers(servers.redis_url)
+            else:
+                running._end(home / "postgres", running._postgres_pid(home), signal.SIGINT)
+                assert not running.database_answers(servers.database_url)
+            yield
+            time.sleep(max(0.0, began + least_s - time.monotonic()))
+        finally:
+            running._start_in(home, database=True, stream=True)
+            _never_wait_for_the_disk(servers)
+
+    return stopped
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,18 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pytest
 import redis
 
+from dispatch import accounts
 from dispatch.desk import Desk
 from dispatch.rules.chain import Report
 from models.demo import load_demo
 from models.servers import Servers, psycopg_dsn
+from tests.conftest import Away
 
 pytestmark = pytest.mark.browser
 BROWSER = next(
@@ -45,7 +47,9 @@ FLAGS = [
 ]
 CITY = "445300"
 ROOT = Path(__file__).parents[1]
-READY_S = 120.0
+READY_S = 240.0
+# However busy the machine is: what is proved is that it comes by itself, not how soon.
+WAIT_MS = 120_000
 _serial = count(80_001)
 
 
@@ -69,11 +73,15 @@ class Site:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, city: str = CITY) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "dashboard"], cwd=ROOT, env=self.environment)
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
+            if self.process is None or self.process.poll() is not None:
+                # Also where the port was taken by another in the moment between.
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "dashboard"], cwd=ROOT, env=self.environment
+                )
             with suppress(OSError):
-                with urllib.request.urlopen(f"{self.address}/shapes/{city}.geojson", timeout=2):
+                with urllib.request.urlopen(f"{self.address}/shapes/{city}.geojson", timeout=10):
                     return
             time.sleep(0.2)
         self.stop()
@@ -82,7 +90,7 @@ class Site:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(120)
             self.process = None
 
     def report(self, area: str = "445302001009", category: str = "0104") -> int:
@@ -136,7 +144,7 @@ def page(chromium: Any) -> Iterator[Any]:
 def open_wall(page: Any, site: Site, area: str = CITY, **query: str) -> None:
     tail = "".join(f"&{key}={value}" for key, value in query.items())
     page.goto(f"{site.address}/wall?area={area}&embed=true{tail}")
-    page.wait_for_selector(".gw-wall .six li", timeout=60_000)
+    page.wait_for_selector(".gw-wall .six li", timeout=WAIT_MS)
 
 
 def reported(page: Any) -> int:
@@ -162,34 +170,35 @@ def test_the_wall_fills_the_screen_without_scrolling(site: Site, page: Any, size
     assert box[0] <= size[0]
     assert box[1] <= size[1]
     assert box[2] == pytest.approx(size[0], abs=size[0] * 0.01)
-    cut = page.evaluate(
-        "() => [...document.querySelectorAll('.gw-wall .tile')].filter((e) => e.scrollWidth > e.clientWidth + 1)"
-        ".map((e) => e.className)"
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.gw-wall .tile')].every((e) => e.scrollWidth <= e.clientWidth + 1)",
+        timeout=WAIT_MS,
     )
-    assert cut == []
     assert page.faults == []
 
 
 def test_the_numbers_move_when_something_is_reported(site: Site, page: Any) -> None:
     open_wall(page, site)
-    before = reported(page)
-    site.report()
-    page.wait_for_function(
-        "(n) => document.querySelectorAll('.gw-wall .six li')[1].innerText.includes(String(n))",
-        arg=before + 1,
-        timeout=15_000,
-    )
+    moves(site, page)
     assert "新上报" in page.locator(".tick").inner_text()
     assert page.faults == []
 
 
 def test_the_map_is_drawn_with_its_areas(site: Site, page: Any) -> None:
     open_wall(page, site)
-    page.wait_for_selector(".gw-wall .plot canvas", timeout=60_000)
-    page.wait_for_selector(".gw-wall .over .county", timeout=60_000)
-    page.wait_for_timeout(2_000)
+    page.wait_for_selector(".gw-wall .plot canvas", timeout=WAIT_MS)
+    page.wait_for_selector(".gw-wall .over .county", timeout=WAIT_MS)
+    deadline = time.monotonic() + WAIT_MS / 1000
+    # Towns without anything overdue wear the lowest step of the ramp (#1f2830).
+    while colours(page).get("31,40,48", 0) <= 50_000:
+        assert time.monotonic() < deadline, "the map is not drawn"
+    assert len(page.locator(".over .county").all()) == 5
+
+
+def colours(page: Any) -> dict[str, int]:
+    """Return how many pixels of the map have which colour."""
     shot = page.locator(".gw-wall .plot").screenshot()
-    colours = page.evaluate(
+    counted: dict[str, int] = page.evaluate(
         """async (bytes) => {
           const bitmap = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
           const canvas = new OffscreenCanvas(bitmap.width, bitmap.height), pen = canvas.getContext('2d');
@@ -203,25 +212,23 @@ def test_the_map_is_drawn_with_its_areas(site: Site, page: Any) -> None:
         }""",
         list(shot),
     )
-    # Towns without anything overdue wear the lowest step of the ramp (#1f2830).
-    assert colours.get("31,40,48", 0) > 50_000
-    assert len(page.locator(".over .county").all()) == 5
+    return counted
 
 
 def test_a_click_goes_down_and_the_crumb_goes_up(site: Site, page: Any) -> None:
     open_wall(page, site)
     page.locator(".five li").first.click()
     page.wait_for_function(
-        "() => document.querySelector('.gw-wall .unit').textContent === '云城区中脑'", timeout=15_000
+        "() => document.querySelector('.gw-wall .unit').textContent === '云城区中脑'", timeout=WAIT_MS
     )
     assert "area=445302" in page.url
     page.locator(".crumbs a").first.click()
     page.wait_for_function(
-        "() => document.querySelector('.gw-wall .unit').textContent === '云浮市城市大脑'", timeout=15_000
+        "() => document.querySelector('.gw-wall .unit').textContent === '云浮市城市大脑'", timeout=WAIT_MS
     )
     page.go_back()
     page.wait_for_function(
-        "() => document.querySelector('.gw-wall .unit').textContent === '云城区中脑'", timeout=15_000
+        "() => document.querySelector('.gw-wall .unit').textContent === '云城区中脑'", timeout=WAIT_MS
     )
     assert page.faults == []
 
@@ -238,35 +245,70 @@ def test_a_wall_says_that_it_is_old_and_comes_back_by_itself(site: Site, page: A
     before = reported(page)
     site.stop()
     try:
-        page.wait_for_selector(".gw-wall .tile-six.stale", timeout=40_000)
+        page.wait_for_selector(".gw-wall .tile-six.stale", timeout=WAIT_MS)
         assert "停更" in page.locator(".tile-six .beat").inner_text()
         assert page.locator(".tile-six .beat .lt.n").count() == 1
         assert reported(page) == before
         site.report()
     finally:
         site.start()
-    page.wait_for_function("() => !document.querySelector('.gw-wall .tile-six.stale')", timeout=60_000)
+    page.wait_for_function("() => !document.querySelector('.gw-wall .tile-six.stale')", timeout=WAIT_MS)
     page.wait_for_function(
         "(n) => document.querySelectorAll('.gw-wall .six li')[1].innerText.includes(String(n))",
         arg=before + 1,
-        timeout=15_000,
+        timeout=WAIT_MS,
     )
 
 
-def test_a_wall_turns_grey_while_the_stream_does_not_answer_and_recovers(site: Site, page: Any) -> None:
-    open_wall(page, site)
-    page.wait_for_function("() => !document.querySelector('.gw-wall .tile.stale')", timeout=30_000)
-    site.stream.client_pause(30_000)
-    page.wait_for_selector(".gw-wall .tile-six.stale", timeout=29_000)
-    assert "停更" in page.locator(".tile-six .beat").inner_text()
-    page.wait_for_function("() => !document.querySelector('.gw-wall .tile.stale')", timeout=60_000)
+def moves(site: Site, page: Any) -> None:
+    """Report something and wait until the wall counts it."""
     before = reported(page)
     site.report()
     page.wait_for_function(
         "(n) => document.querySelectorAll('.gw-wall .six li')[1].innerText.includes(String(n))",
         arg=before + 1,
-        timeout=15_000,
+        timeout=WAIT_MS,
     )
+
+
+@pytest.mark.parametrize("which", ["stream", "database"])
+def test_a_wall_turns_grey_with_its_age_while_a_server_is_stopped_and_recovers(
+    site: Site, page: Any, away: Away, which: Literal["stream", "database"]
+) -> None:
+    """Really stopped, and as long as `--away` says; `make outages` stops each for a minute."""
+    open_wall(page, site)
+    page.wait_for_function("() => !document.querySelector('.gw-wall .tile.stale')", timeout=WAIT_MS)
+    before = reported(page)
+    with away(which):
+        page.wait_for_selector(".gw-wall .tile-six.stale", timeout=WAIT_MS)
+        assert "停更" in page.locator(".tile-six .beat").inner_text()
+        assert reported(page) == before
+        began = page.locator(".tile-six .beat").inner_text()
+        page.wait_for_function(
+            "(began) => document.querySelector('.tile-six .beat').innerText !== began",
+            arg=began,
+            timeout=WAIT_MS,
+        )
+        assert page.locator(".gw-wall .tile-six.stale").count() == 1, "older, and still grey"
+    page.wait_for_function("() => !document.querySelector('.gw-wall .tile.stale')", timeout=WAIT_MS)
+    moves(site, page)
+
+
+def test_a_page_says_that_the_database_is_away_and_comes_back(site: Site, page: Any, away: Away) -> None:
+    with psycopg.connect(psycopg_dsn(site.database_url)) as connection:
+        accounts.ensure_demo(connection)
+    page.goto(f"{site.address}/login")
+    page.fill("#login", "dispatcher")
+    page.fill("#password", accounts.DEMO_PASSWORD)
+    page.click("button.go")
+    for path, ready in (("incidents", ".gw-rows tr[data-open]"), ("workbench", ".gwq-row")):
+        page.goto(f"{site.address}/{path}?lang=en")
+        page.wait_for_selector(ready, state="attached", timeout=WAIT_MS)
+        with away("database"):
+            page.goto(f"{site.address}/{path}?lang=en")
+            page.get_by_text("The database does not answer").first.wait_for(timeout=WAIT_MS)
+        page.goto(f"{site.address}/{path}?lang=en")
+        page.wait_for_selector(ready, state="attached", timeout=WAIT_MS)
 
 
 def test_a_key_that_is_revoked_leaves_nothing_on_the_wall(site: Site, page: Any) -> None:
@@ -276,11 +318,11 @@ def test_a_key_that_is_revoked_leaves_nothing_on_the_wall(site: Site, page: Any)
             (hashlib.sha256(b"county wall").hexdigest(),),
         )
         page.goto(f"{site.address}/live/445302?key=county+wall&lang=xx")
-        page.wait_for_selector(".gw-wall .six li", timeout=60_000)
+        page.wait_for_selector(".gw-wall .six li", timeout=WAIT_MS)
         assert page.locator(".gw-wall .unit").inner_text() == "云城区中脑", "an unknown language is Chinese"
         connection.execute("update wall_key set revoked_at = now() where area_code = '445302'")
     page.wait_for_function(
-        "() => document.querySelector('.gw-wall .unit').textContent.includes('key=')", timeout=30_000
+        "() => document.querySelector('.gw-wall .unit').textContent.includes('key=')", timeout=WAIT_MS
     )
     assert page.locator(".gw-wall [data-body] li").count() == 0
     assert page.locator(".gw-wall .over > *").count() == 0
@@ -293,6 +335,6 @@ def test_a_wall_says_why_there_is_no_picture(site: Site, page: Any, query: str, 
     page.wait_for_function(
         "(words) => document.querySelector('.gw-wall .unit')?.textContent.includes(words)",
         arg=words,
-        timeout=60_000,
+        timeout=WAIT_MS,
     )
     assert page.locator(".gw-wall [data-body] li").count() == 0

@@ -28,7 +28,7 @@ from dispatch.rules.chain import Actor, Command, Report
 from models import loading
 from models.servers import Servers, psycopg_dsn
 from tests.small_city import EAST, IN_EAST, TOWN
-from tests.test_browser_wall import READY_S, ROOT, chromium
+from tests.test_browser_wall import READY_S, ROOT, WAIT_MS, chromium
 from tests.test_workbench import with_second_teams
 
 __all__ = ["chromium"]
@@ -64,7 +64,7 @@ class Town:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(120)
 
     def report(self, number: int = 1, category: str = "0104", apart: bool = True) -> list[int]:
         """Report something `number` times, some 15 m from one another or all at one spot."""
@@ -116,6 +116,7 @@ def town(servers: Servers, template: str) -> Iterator[Town]:
 def page(town: Town, chromium: Any) -> Iterator[Any]:
     """Open a tab at the desk, signed in as the dispatcher; it remembers what went wrong in it."""
     context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    context.set_default_timeout(WAIT_MS)
     tab = context.new_page()
     tab.faults = []
     tab.on("pageerror", lambda error: tab.faults.append(str(error)))
@@ -124,7 +125,7 @@ def page(town: Town, chromium: Any) -> Iterator[Any]:
     tab.fill("#password", accounts.DEMO_PASSWORD)
     tab.click("button.go")
     tab.goto(f"{town.address}/workbench")
-    tab.wait_for_selector(".gwq-row", timeout=60_000)
+    tab.wait_for_selector(".gwq-row", timeout=WAIT_MS)
     yield tab
     context.close()
 
@@ -134,7 +135,7 @@ def selected(page: Any) -> str:
 
 
 def until(page: Any, town: Town, ids: list[int], verb: str) -> list[tuple[Any, ...]]:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + WAIT_MS / 1000
     while time.monotonic() < deadline:
         rows = town.rows(ids)
         if all(row[1] == verb for row in rows):
@@ -160,7 +161,7 @@ def test_two_thousand_open_cases_move_nothing_that_a_person_holds(town: Town, pa
 
     town.report(2)
     page.wait_for_selector(".gwq-fresh:not([hidden])")
-    assert "2" in page.locator(".gwq-fresh b").inner_text()
+    page.wait_for_selector(".gwq-fresh b:has-text('2')")
     seen = int(page.locator(".gwq-row").nth(6).get_attribute("data-id"))
     town.act("accept", [seen])
     page.wait_for_selector(f'.gwq-row.taken[data-id="{seen}"]')
@@ -179,11 +180,11 @@ def test_two_thousand_open_cases_move_nothing_that_a_person_holds(town: Town, pa
 
     # A refresh forgets nothing either.
     page.reload()
-    page.wait_for_selector(".gwq-row.sel", timeout=60_000)
+    page.wait_for_selector(".gwq-row.sel", timeout=WAIT_MS)
     assert selected(page) == held
     page.wait_for_function(
         "() => document.querySelector('[class*=\"st-key-wb-reason-\"] input')?.value === '半句话'",
-        timeout=20_000,
+        timeout=WAIT_MS,
     )
     assert page.faults == []
 
@@ -195,7 +196,7 @@ def test_fifty_are_reassigned_by_one_action(town: Town, page: Any) -> None:
     town.act("accept", ids)
     town.act("dispatch", ids, team_id=teams[0])
     page.reload()
-    page.wait_for_selector(".gwq-row", timeout=60_000)
+    page.wait_for_selector(".gwq-row", timeout=WAIT_MS)
     page.click('[data-stage="pick_up"]')
     page.wait_for_function("() => document.querySelectorAll('.gwq-row').length > 5")
     page.locator(".gwq-tick").first.click()
@@ -204,8 +205,8 @@ def test_fifty_are_reassigned_by_one_action(town: Town, page: Any) -> None:
     )
     page.wait_for_timeout(200)
     page.locator(".gwq-tick").last.click(modifiers=["Shift"])
-    page.locator(".st-key-wb-many-reassign button", has_text="50").click(timeout=20_000)
-    page.locator(".st-key-wb-many-go button").click(timeout=20_000)
+    page.locator(".st-key-wb-many-reassign button", has_text="50").click(timeout=WAIT_MS)
+    page.locator(".st-key-wb-many-go button").click(timeout=WAIT_MS)
     rows = until(page, town, ids, "reassign")
     assert len({row[3] for row in rows}) == 1
     assert {row[0] for row in rows} == {"dispatched"}
@@ -215,7 +216,7 @@ def test_the_keyboard_alone_accepts_dispatches_and_reassigns(town: Town, page: A
     keys = page.keyboard
     incident_id = town.report(1)[0]
     page.reload()
-    page.wait_for_selector(".gwq-row", timeout=60_000)
+    page.wait_for_selector(".gwq-row", timeout=WAIT_MS)
     with psycopg.connect(psycopg_dsn(town.url)) as connection:
         row = connection.execute("select number from incident where id = %s", (incident_id,)).fetchone()
     assert row is not None
@@ -224,17 +225,17 @@ def test_the_keyboard_alone_accepts_dispatches_and_reassigns(town: Town, page: A
     keys.press("Enter")
     page.wait_for_function("() => document.querySelectorAll('.gwq-row').length === 1")
     keys.press("ArrowDown")
-    page.wait_for_selector(".st-key-wb-primary button:has-text('受理')", timeout=20_000)
+    page.wait_for_selector(".st-key-wb-primary button:has-text('受理')", timeout=WAIT_MS)
     keys.press("d")
     until(page, town, [incident_id], "accept")
-    page.wait_for_selector(".st-key-wb-primary button:has-text('派遣给')", timeout=20_000)
+    page.wait_for_selector(".st-key-wb-primary button:has-text('派遣给')", timeout=WAIT_MS)
     keys.press("d")
     until(page, town, [incident_id], "dispatch")
     # Another team by its number, a reason, and the same key again.
-    page.wait_for_selector(".wb-row:has-text('待签收')", timeout=20_000)
+    page.wait_for_selector(".wb-row:has-text('待签收')", timeout=WAIT_MS)
     # The pane of teams follows the head: the numbers are read once it says who holds the case.
-    page.wait_for_selector(".st-key-wb-offers .gw-tag:has-text('现在在它手里')", timeout=20_000)
-    other = page.wait_for_selector('[class*="st-key-wb-choose-"] button', timeout=20_000).inner_text()
+    page.wait_for_selector(".st-key-wb-offers .gw-tag:has-text('现在在它手里')", timeout=WAIT_MS)
+    other = page.wait_for_selector('[class*="st-key-wb-choose-"] button', timeout=WAIT_MS).inner_text()
     # A key that is pressed in the very moment of a rerun is not heard: one presses again, as people do.
     for _ in range(4):
         keys.press(other.strip()[-1])
@@ -261,12 +262,12 @@ def test_escape_leaves_no_filter_behind_in_an_empty_search_field(town: Town, pag
     page.wait_for_selector(".gwq-row")
     assert page.input_value(".gwq-find input") == ""
     page.reload()
-    page.wait_for_selector(".gwq-row", timeout=60_000)
+    page.wait_for_selector(".gwq-row", timeout=WAIT_MS)
 
 
 def opened(page: Any, town: Town, path: str, ready: str) -> None:
     page.goto(f"{town.address}{path}")
-    page.wait_for_selector(ready, state="attached", timeout=60_000)
+    page.wait_for_selector(ready, state="attached", timeout=WAIT_MS)
 
 
 def test_no_key_reaches_the_case_before_while_the_next_one_is_fetched(town: Town, page: Any) -> None:
@@ -285,7 +286,7 @@ def test_no_key_reaches_the_case_before_while_the_next_one_is_fetched(town: Town
         }""",
         str(second),
     )
-    page.wait_for_selector(f'.wb-of[data-case="{second}"]', state="attached", timeout=20_000)
+    page.wait_for_selector(f'.wb-of[data-case="{second}"]', state="attached", timeout=WAIT_MS)
     page.wait_for_timeout(1_500)
     assert [row[1] for row in town.rows([first, second])] == ["report", "report"]
     # Now the key is for what is seen.
@@ -301,7 +302,7 @@ def test_the_later_of_two_quick_choices_stays(town: Town, page: Any) -> None:
     page.wait_for_timeout(150)  # the first wish is under way
     rows.nth(5).click()
     held = selected(page)
-    page.wait_for_selector(f'.wb-of[data-case="{held}"]', state="attached", timeout=20_000)
+    page.wait_for_selector(f'.wb-of[data-case="{held}"]', state="attached", timeout=WAIT_MS)
     page.wait_for_timeout(1_000)
     assert selected(page) == held
     assert f"id={held}" in page.url
@@ -396,7 +397,7 @@ def test_a_lost_line_says_so_counts_on_and_comes_back(town: Town, page: Any) -> 
     before = page.locator(".gwq-steps [data-due] b").first.inner_text()
     town.process.send_signal(signal.SIGSTOP)
     try:
-        page.wait_for_selector(".gwq-line:has-text('已断')", timeout=60_000)
+        page.wait_for_selector(".gwq-line:has-text('已断')", timeout=WAIT_MS)
         assert page.locator(".gwq-steps [data-due] b").first.inner_text() != before
         said = page.evaluate(
             "() => getComputedStyle(document.querySelector('.st-key-wb-go'), '::before').content"
@@ -404,7 +405,7 @@ def test_a_lost_line_says_so_counts_on_and_comes_back(town: Town, page: Any) -> 
         assert "恢复之前什么也不发出" in said
     finally:
         town.process.send_signal(signal.SIGCONT)
-    page.wait_for_selector(".gwq-line:has-text('实时')", timeout=60_000)
+    page.wait_for_selector(".gwq-line:has-text('实时')", timeout=WAIT_MS)
     assert (
         page.evaluate("() => getComputedStyle(document.querySelector('.st-key-wb-go'), '::before').content")
         == "none"
@@ -439,7 +440,7 @@ def test_the_list_opens_its_first_incident_and_shows_lights_by_shape_and_colour(
     page.wait_for_selector(f'.gw-rows tr.on[data-open="{wish}"]')
     assert page.evaluate("() => document.querySelector('.gw-rows').scrollTop") > 0
     page.reload()
-    page.wait_for_selector(f'.gw-rows tr.on[data-open="{wish}"]', timeout=60_000)
+    page.wait_for_selector(f'.gw-rows tr.on[data-open="{wish}"]', timeout=WAIT_MS)
     # A link beyond one's area is answered like one to nothing.
     opened(page, town, "/incidents?id=999999999", ".gw-rows tr[data-open]")
     page.get_by_text("没有这个件").wait_for()
