@@ -12,6 +12,8 @@ from statistics import NormalDist
 
 # Where subjects do not differ beyond chance, what all have in common weighs like this many cases.
 STRONGEST_PRIOR = 1_000.0
+# And however much they differ, like this many: else nothing would hold a rate of 1 of 1, or say what none of 0 is.
+WEAKEST_PRIOR = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def prior(counts: Sequence[tuple[float, int]]) -> Prior:
     if between <= 0:
         return Prior(mean, STRONGEST_PRIOR)
     alike = min(between / inside, 1.0)
-    return Prior(mean, min((1 - alike) / alike, STRONGEST_PRIOR))
+    return Prior(mean, min(max((1 - alike) / alike, WEAKEST_PRIOR), STRONGEST_PRIOR))
 
 
 def shrink(n: float, d: int, before: Prior) -> float:

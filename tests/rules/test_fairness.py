@@ -88,3 +88,14 @@ def test_a_part_without_data_takes_no_weight_from_the_raw_score() -> None:
     table = standings({"a": [(8.0, 10, 60), (0.0, 0, 40)], "b": [(6.0, 10, 60), (0.0, 0, 40)]}, 1)
     assert table[0].raw == pytest.approx(80)
     assert standings({}, 1) == []
+
+
+def test_where_one_did_everything_and_another_nothing_a_third_without_data_is_still_placed() -> None:
+    """Nothing could differ more; and yet the common rate is worth a case, and 1 of 1 is not certain."""
+    parts = {
+        "all": [(30.0, 30, 60), (5.0, 10, 40)],
+        "none": [(0.0, 30, 60), (5.0, 10, 40)],
+        "unknown": [(0.0, 0, 60), (5.0, 10, 40)],
+    }
+    assert [(s.subject, s.rank) for s in standings(parts, 5)] == [("all", 1), ("unknown", 2), ("none", 3)]
+    assert shrink(1, 1, prior([(1, 1), (0, 1)])) == 0.75
