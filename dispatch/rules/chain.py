@@ -28,6 +28,7 @@ from dispatch.rules.incident import (
     Report,
     Segment,
     reporter_of,
+    same_person,
 )
 from dispatch.rules.law import (
     ADDS,
@@ -381,7 +382,8 @@ def _to_do(part: Assignment, step: Step) -> bool:
 
 def _is_blowers(part: Assignment, actor: Actor, step: Step) -> bool:
     """Tell whether a whistle is this actor's to end and rate; one that nobody in the grid asked for is any centre's."""
-    return not step.blowers or part.facts.get("asked_by") in (actor.id, None)
+    asked_by = part.facts.get("asked_by")
+    return not step.blowers or asked_by is None or same_person(actor.id, asked_by)
 
 
 def _is_own_work(part: Assignment, actor: Actor, step: Step) -> bool:

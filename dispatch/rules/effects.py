@@ -25,6 +25,7 @@ from dispatch.rules.incident import (
     Command,
     Incident,
     reporter_of,
+    same_person,
 )
 from dispatch.rules.law import ENDED
 from dispatch.rules.places import metres, place_of
@@ -548,7 +549,7 @@ def _settled(command: Command, change: Change) -> None:
 
 def _same_hand(incident: Incident, actor: Actor) -> bool:
     """Tell whether the actor disposed of it or is of a team that did or helped, whose people may share one id."""
-    if actor.id == incident.facts.get("disposer"):
+    if same_person(actor.id, incident.facts.get("disposer")):
         return True
     teams = {part.team_id for part in _own_life(incident) if part.state in FINISHED}
     return actor.team_id is not None and actor.team_id in teams | {incident.facts.get("disposer_team")}
@@ -691,7 +692,7 @@ def _judge_appeal(
     appeal = i.facts.get("appeal")
     if appeal is None or appeal["granted"] is not None:
         return Refusal("not_appealed")
-    if c.actor.id == appeal["by"] or any(review["by"] == c.actor.id for review in appeal["reviews"]):
+    if any(same_person(c.actor.id, by) for by in (appeal["by"], *(each["by"] for each in appeal["reviews"]))):
         return Refusal("own_appeal")
     if c.actor.team_id is not None and any(p.team_id == c.actor.team_id for p in i.parts.values()):
         return Refusal("own_appeal")

@@ -63,6 +63,11 @@ class Actor:
 SYSTEM = Actor("system", "system", "")
 
 
+def same_person(one: str, other: str | None) -> bool:
+    """Tell whether two ids of actors are one person's: an account, `role:login`, keeps its login in every role."""
+    return other is not None and (one.partition(":")[2] or one) == (other.partition(":")[2] or other)
+
+
 @dataclass(slots=True)
 class Command:
     """One wish: `id` makes a repeated press one action; `args` hold what the verb needs.

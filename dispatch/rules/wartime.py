@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from dispatch.rules.areas import contains
-from dispatch.rules.incident import Actor
+from dispatch.rules.incident import Actor, same_person
 from dispatch.rules.law import ABOVE, not_role
 from dispatch.rules.refusals import FIELDS, Refusal
 
@@ -80,7 +80,7 @@ def declare(wish: Declaration, held: Iterable[Wartime], now: datetime) -> Wartim
         refusal = _not_allowed(actor, wish.area_code)
         if refusal is not None:
             return refusal
-    if wish.declared_by.id == wish.approved_by.id:
+    if same_person(wish.declared_by.id, wish.approved_by.id):
         return Refusal("one_person")
     if type(wish.level) is not int or wish.level not in LEVELS:
         return Refusal("wartime_level")

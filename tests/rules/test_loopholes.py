@@ -11,6 +11,7 @@ from dispatch.rules.effects import sampled
 from dispatch.rules.incident import SYSTEM, Actor, Incident
 from dispatch.rules.policy import MODES
 from tests.small_law import (
+    CITY,
     CITY_DESK,
     COUNTY,
     COUNTY_DESK,
@@ -30,6 +31,7 @@ from tests.small_law import (
     POLICE,
     RESIDENT,
     SMALL,
+    TOWN,
     WORKER,
     Case,
     local,
@@ -164,6 +166,19 @@ def test_who_helped_to_settle_it_checks_nothing() -> None:
     case.do("dispose", CREW, result="已处置")
     assert case.refused("verify", WORKER) == "same_hand"
     case.do("verify", HEAD)
+
+
+def test_a_new_role_makes_nobody_another_person() -> None:
+    """Whoever disposed of it as a grid worker does not check it as the town's dispatcher, nor judge twice."""
+    case = Case(JOINT).do("solve", Actor("grid_worker:chen", "grid_worker", MICRO), result="好了")
+    assert case.refused("verify", Actor("dispatcher:chen", "dispatcher", TOWN)) == "same_hand"
+    case.do("verify", Actor("dispatcher:li", "dispatcher", TOWN)).do("close", DUTY, standard=True)
+    assert case.refused("rate", Actor("grid_head:chen", "grid_head", MICRO), rating=5) == "own_work"
+    case.do("appeal", Actor("duty_leader:wu", "duty_leader", TOWN), reason="停电")
+    judged: dict[str, Any] = {"granted": True, "reason": "属实"}
+    assert case.refused("judge_appeal", Actor("county:wu", "county", COUNTY), **judged) == "own_appeal"
+    case.do("judge_appeal", Actor("county:he", "county", COUNTY), **judged)
+    assert case.refused("judge_appeal", Actor("city:he", "city", CITY), **judged) == "own_appeal"
 
 
 def test_one_photo_twice_is_no_before_and_after_and_a_reopened_small_matter_is_checked() -> None:
