@@ -19,6 +19,7 @@ import pytest
 from dispatch import briefing, overview
 from dispatch.__main__ import main
 from dispatch.briefing import words
+from dispatch.briefing.charts import RANKED_EACH_END, Charts
 from dispatch.case_sets import CaseSet, Counted
 from dispatch.overview import AreaName, Overview
 from dispatch.rules.assessment import shown
@@ -164,6 +165,53 @@ def test_any_period_of_a_city_county_or_town_fits_one_page(
 ) -> None:
     made = briefing.brief(city, area, period, "pdf", "zh", UNTIL)
     assert len(pypdf.PdfReader(io.BytesIO(made)).pages) == 1
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_word_has_the_charts_of_the_page_each_with_its_words(may: Overview, lang: str) -> None:
+    document = docx.Document(io.BytesIO(briefing.make(may, "docx", lang)))
+    told = [shape._inline.docPr.get("descr") for shape in document.inline_shapes]
+    names = ("Ranking", "Course by day", "The chain", "Reports by weekday and hour")
+    assert told == [f"{words.title(may, lang)} · {words.say(name, lang)}" for name in names]
+    section = document.sections[0]
+    assert section.page_width is not None
+    assert section.left_margin is not None
+    for shape in document.inline_shapes:
+        assert shape.width <= section.page_width - 2 * section.left_margin
+
+
+class Said(Charts):
+    """Keep what charts write, and nothing of what they draw."""
+
+    def __init__(self, picture: Overview, lang: str) -> None:
+        super().__init__(picture, lang)
+        self.texts: list[str] = []
+
+    def _text(self, x: float, y: float, text: str, *_: object, **__: object) -> None:
+        self.texts.append(text)
+
+    def _line(self, *_: object) -> None: ...
+
+    def _box(self, *_: object) -> None: ...
+
+    def _course(self, *_: object) -> None: ...
+
+    def _area(self, *_: object) -> None: ...
+
+
+def test_the_charts_write_the_numbers_of_the_tables(may: Overview) -> None:
+    said = Said(may, "zh")
+    said.funnel(0, 0, 73)
+    said.heat(0, 0)
+    said.ranking(0, 0, 73)
+    tables = {table.name: table for table in words.tables(may, "zh")}
+    for row in tables["funnel"].texts("zh")[: len(may.funnel)]:
+        assert set(row) <= set(said.texts), row
+    for counts in tables["heat"].rows:
+        assert {f"{n:,}" for n in counts[1:] if n} <= set(said.texts)
+    shown = {place.name for place in words.shortest(may.places, RANKED_EACH_END)[0]}
+    assert shown <= set(said.texts)
+    assert len(shown) == 2 * RANKED_EACH_END
 
 
 def test_an_area_without_a_case_is_briefed_without_a_number_made_up(city: Connection) -> None:

@@ -1,22 +1,37 @@
-"""Write a briefing as a Word file: the sentence on top, then every table."""
+"""Write a briefing as a Word file: the sentence on top, then every table, below the PDF's chart where it has one."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import docx
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
-from docx.shared import Cm, Pt
+from docx.shared import Cm, Mm, Pt
 
-from dispatch.briefing.words import Table, notes, sentence, show, tables, title
+from dispatch.briefing.charts import Sheet
+from dispatch.briefing.words import Table, notes, say, sentence, show, tables, title
 from dispatch.overview import Overview
 
 # Word files name their fonts: the one for Han that Windows and WPS bring, whoever opens it.
 HAN, LATIN = "Microsoft YaHei", "Calibri"
 _WIDE = frozenset({"heat"})  # set smaller, to fit the page
+PAGE_MM = 174.0  # between the margins
+TEXT_SHARE = 1.9  # how much wider a column of text is than one of numbers
+ENLARGED = 1.5  # the PDF's charts share a page; here each has its own line
+# Table -> how wide and tall its chart is, in millimetres, and what draws it.
+CHARTS: dict[str, tuple[float, float, Callable[[Sheet], None]]] = {
+    "ranking": (77.0, 54.0, lambda sheet: sheet.ranking(2, 4, 73)),
+    "trend": (112.0, 54.0, lambda sheet: sheet.trend(2, 4, 108, 52)),
+    "funnel": (77.0, 56.0, lambda sheet: sheet.funnel(2, 4, 73)),
+    "heat": (190.0, 40.0, lambda sheet: sheet.heat(2, 4)),
+}
+CHART_NAMES = {
+    "ranking": "Ranking", "trend": "Course by day", "funnel": "The chain", "heat": "Reports by weekday and hour",
+}  # fmt: skip
 
 
 def word(picture: Overview, zone: str, lang: str) -> bytes:
@@ -37,10 +52,22 @@ def word(picture: Overview, zone: str, lang: str) -> bytes:
         document.add_paragraph(note).runs[0].font.size = Pt(8)
     for table in tables(picture, lang):
         document.add_heading(table.title, 1)
+        if table.rows and table.name in CHARTS:
+            _draw(document, picture, table.name, lang)
         _write(document, table, lang)
     buffer = io.BytesIO()
     document.save(buffer)
     return buffer.getvalue()
+
+
+def _draw(document: Any, picture: Overview, name: str, lang: str) -> None:
+    wide, tall, draw = CHARTS[name]
+    sheet = Sheet(picture, lang, wide, tall)
+    draw(sheet)
+    document.add_picture(sheet.png(), width=Mm(min(wide * ENLARGED, PAGE_MM)))
+    # Who cannot see the chart is told what it shows; its numbers stand in the table below.
+    shape = document.inline_shapes[-1]._inline.docPr
+    shape.set("descr", f"{title(picture, lang)} · {say(CHART_NAMES[name], lang)}")
 
 
 def _font(style: Any) -> None:
@@ -63,9 +90,16 @@ def _write(document: Any, table: Table, lang: str) -> None:
     texts = [[name for name, _ in table.columns], *table.texts(lang)]
     made = document.add_table(rows=len(texts), cols=len(table.columns))
     made.style = "Light Grid Accent 1"
+    # Names and days are not broken over lines while numbers have room to spare.
+    made.autofit = False
+    shares = [TEXT_SHARE if kind == "text" else 1.0 for _, kind in table.columns]
+    widths = [Mm(PAGE_MM * share / sum(shares)) for share in shares]
+    for column, wide in zip(made.columns, widths, strict=True):
+        column.width = wide
     # Reading cells through the table counts them anew each time: rows are read once.
     for line, row in zip(texts, made.rows, strict=True):
-        for (_, kind), text, cell in zip(table.columns, line, row.cells, strict=True):
+        for (_, kind), text, cell, wide in zip(table.columns, line, row.cells, widths, strict=True):
+            cell.width = wide
             paragraph = cell.paragraphs[0]
             run = paragraph.add_run(text)
             run.font.size = size
