@@ -394,7 +394,7 @@ def _appeal_of(case: CaseLine, appealable: frozenset[int], _: Translate) -> Mark
         return markup('<span class="m2">{t}</span>', t=words)
     until = case.appeal_until
     if until is not None and until < datetime.now(UTC):
-        return markup('<span class="m">{t}</span>', t=_("not appealed, past the time for it"))
+        return markup('<span class="m">{t}</span>', t=_("too late to appeal"))
     if case.id in appealable:
         by = "" if until is None else _("until {day}").format(day=f"{until.astimezone(told.ZONE):%m-%d}")
         return markup(
