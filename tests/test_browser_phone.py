@@ -105,6 +105,20 @@ def test_a_report_in_three_taps_is_on_the_stream_with_its_place_and_photo(
     assert message["photos"][0].startswith("photo:")
     width = hand.evaluate("document.documentElement.scrollWidth")
     assert width <= 390, "nothing is wider than the phone"
+    hand.wait_for_selector(".gwf :is(.sum, .none) >> text=/today:? *1/", timeout=WAIT_MS)
+
+
+def test_one_may_begin_with_words_and_they_then_stand_above_the_photo(hand: Any) -> None:
+    hand.click("[data-do=report]")
+    hand.click("[data-do=words]")
+    hand.keyboard.type("A tree across the road")
+    hand.wait_for_selector(".gwf .net >> text=Draft of", timeout=WAIT_MS)
+    above = hand.evaluate(
+        "document.querySelector('.gwf textarea').getBoundingClientRect().bottom"
+        " < document.querySelector('.gwf label.add').getBoundingClientRect().top"
+    )
+    assert above
+    assert hand.input_value("textarea[data-in=text]") == "A tree across the road"
 
 
 def test_a_dead_line_and_a_refresh_lose_nothing_and_what_comes_twice_is_one(

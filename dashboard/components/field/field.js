@@ -236,8 +236,9 @@ class Field {
     this.lights = open.map((task) => this.light(task, now)).join();
     const cards = shown.map((task, n) => this.card(task, n === 0, now)).join("");
     const more = open.length > shown.length ? `<button class="B sm" data-do="all">${esc(this.t("{n} more", { n: open.length - shown.length }))}</button>` : "";
-    const sum = `<div class="sum"><span>${esc(this.t("To do"))} <b class="num">${open.length}</b></span><span class="${late.length ? "red" : ""}">${late.length ? `<i class="lt red"></i>` : ""}${esc(this.t("overdue"))} <b class="num ${late.length ? "red" : ""}">${late.length}</b></span>${soon ? `<span class="yellow"><i class="lt yellow"></i>${esc(this.t("due soon"))} <b class="num yellow">${soon}</b></span>` : ""}<span class="r">${esc(this.data.who.name)}</span></div>`;
-    const empty = `<div class="none"><b>${esc(this.t("Nothing waits for you now."))}</b><p>${esc(this.t("New work appears here by itself."))}</p></div>`;
+    const sum = `<div class="sum"><span>${esc(this.t("To do"))} <b class="num">${open.length}</b></span><span class="${late.length ? "red" : ""}">${late.length ? `<i class="lt red"></i>` : ""}${esc(this.t("overdue"))} <b class="num ${late.length ? "red" : ""}">${late.length}</b></span>${soon ? `<span class="yellow"><i class="lt yellow"></i>${esc(this.t("due soon"))} <b class="num yellow">${soon}</b></span>` : ""}${this.doneToday() ? `<span>${esc(this.t("handed in today"))} <b class="num">${this.doneToday()}</b></span>` : ""}<span class="r">${esc(this.data.who.name)}</span></div>`;
+    const done = this.doneToday();
+    const empty = `<div class="none"><b>${esc(this.t("Nothing waits for you now."))}</b><p>${esc(this.t("New work appears here by itself."))}</p><p>${esc(done ? this.t("Handed in from this phone today: {n}", { n: done }) : this.t("Nothing was handed in from this phone today."))}</p></div>${this.sentList()}`;
     const far = !this.here && open.some((task) => task.lat !== null) ? `<button class="B sm" data-do="here">${esc(this.asking ? this.t("Looking where you are…") : this.denied ? this.t("The phone does not say where it is.") : this.t("Show how far each is"))}</button>` : "";
     return [this.t("My tasks"), sum + (open.length ? cards + more + far : empty), this.foot("tasks")];
   }
@@ -263,6 +264,9 @@ class Field {
       + `<form method="post" action="/logout"><input type="hidden" name="lang" value="${this.data.lang}"><button class="B sm" style="width:100%">${esc(this.t("Sign out"))}</button></form>`
       + `<form method="post" action="/logout"><input type="hidden" name="lang" value="${this.data.lang}"><input type="hidden" name="everywhere" value="1"><button class="B sm" style="width:100%">${esc(this.t("Sign out everywhere"))}</button></form>`, this.foot("me")];
   }
+
+  /** Count what arrived from this phone today. */
+  doneToday() { return this.box.list("sent").filter((e) => dayForm.format(e.sent_at) === dayForm.format(Date.now())).length; }
 
   sentList() {
     return this.box.list("sent").reverse().slice(0, 5).map((e) => `<section class="card ob flat"><div class="h"><span>${esc(this.t("Delivered"))}　${esc(e.title)}</span><span class="green">✓ ${esc(e.number)}</span></div></section>`).join("");
@@ -318,10 +322,12 @@ class Field {
     const pick = !point || draft.pick ? `${this.bigMap(draft)}<select data-in="area" aria-label="${esc(this.t("Grid"))}"><option value="">${esc(this.t("Choose the grid"))}</option>${this.data.places.map((each) => `<option value="${each[0]}" ${each[0] === body.area ? "selected" : ""}>${esc(each[1])}</option>`).join("")}</select><input data-in="address" maxlength="200" placeholder="${esc(this.t("Street, house, landmark"))}" value="${esc(body.address)}">` : "";
     const small = draft.pick ? "" : this.smallMap(draft);
     const n = draft.photos.length;
-    const html = `<div><div class="step"><i class="${n ? "ok" : ""}">${n ? "✓" : "1"}</i>${esc(this.t("Photo"))}<span class="m">${esc(this.t("{n}, at most {most}", { n, most: PHOTOS_MOST }))}</span></div>${this.photoRow(draft.photos, PHOTOS_MOST)}</div>`
+    const photo = `<div><div class="step"><i class="${n ? "ok" : ""}">${n ? "✓" : "1"}</i>${esc(this.t("Photo"))}<span class="m">${esc(this.t("{n}, at most {most}", { n, most: PHOTOS_MOST }))}</span></div>${this.photoRow(draft.photos, PHOTOS_MOST)}${n || draft.wordsFirst ? "" : `<button class="lk" data-do="words">${esc(this.t("Write first, the photo later"))}</button>`}</div>`;
+    const words = `<textarea data-in="text" rows="2" maxlength="500" placeholder="${esc(this.t("In a few words, if you like"))}">${esc(body.text)}</textarea>`;
+    const html = (draft.wordsFirst ? words + photo : photo)
       + `<div><div class="step"><i class="${sure ? "ok" : "doubt"}">${said ? "✓" : "!"}</i>${esc(this.t("Place"))}<span class="m">${measured ? esc(this.t("by itself, ±{n} m", { n: point.accuracy })) : ""}</span></div><div class="card loc ${small ? "two" : ""}">${small}<div>${where}<div class="do">${draft.pick ? `<button class="B sm n" data-do="locate">${esc(this.t("Look again"))}</button>` : small ? `<button class="lk" data-do="pick">${esc(this.t("Not right: move the pin"))}</button>` : `<button class="B sm n" data-do="locate">${esc(this.t("Look again"))}</button>${point ? `<button class="B sm n" data-do="pick">${esc(this.t("Not right: choose"))}</button>` : ""}`}</div></div></div>${pick}</div>`
       + `<div><div class="step"><i class="${body.category ? "ok" : ""}">${body.category ? "✓" : "2"}</i>${esc(this.t("What is it?"))}<span class="m">${why}</span></div><div class="cats">${cats}</div></div>`
-      + `<textarea data-in="text" rows="2" maxlength="500" placeholder="${esc(this.t("In a few words, if you like"))}">${esc(body.text)}</textarea>`
+      + (draft.wordsFirst ? "" : words)
       + `<p class="m">${esc(this.t("It counts from when you wrote it, also without a line."))} <span class="red">${esc(this.t("Somebody is hurt or it burns: call 119 or 120 first."))}</span></p>`;
     return [this.t("Report"), html, `<button class="B n" data-do="keep">${esc(this.t("Keep for later"))}</button><button class="B p" data-do="send">${esc(this.t("Send"))}</button>`, true];
   }
@@ -464,6 +470,7 @@ class Field {
       case "keep": this.draft.open = false; await this.keepDraft(); this.view = "outbox"; this.render(); break;
       case "send": await this.sendReport(); break;
       case "type": this.draft.body.category = data.code; this.draft.every = false; this.save(); this.render(); break;
+      case "words": this.draft.wordsFirst = true; this.save(); this.render(); this.root.querySelector("textarea")?.focus(); break;
       case "types": this.draft.every = true; this.render(); break;
       case "pick": this.draft.pick = true; this.render(); break;
       case "zoom": this.zoomed(Number(data.by)); break;

@@ -5,7 +5,7 @@ const SHELL = "shell"; // what the page of whoever is signed in was given last
 const SIGNED_IN = "gridwhistle_phone"; // set by a page that somebody signed in for; every door in or out takes it back
 const FIRST_WAIT_MS = 2000, LONGEST_WAIT_MS = 300000;
 const SIGNED_IN_S = 30 * 86400;
-const SENT_KEPT_MS = 24 * 3600 * 1000, SENT_KEPT = 20;
+const SENT_KEPT_MS = 24 * 3600 * 1000, SENT_KEPT = 200;
 const LONGEST_PX = 1600, JPEG_QUALITY = 0.82;
 const SMALL_TIMEOUT_MS = 20000, PHOTO_TIMEOUT_MS = 90000;
 
