@@ -7,9 +7,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -23,6 +25,7 @@ from models.servers import Servers, psycopg_dsn, temporary
 
 Away = Callable[[Literal["database", "stream"]], AbstractContextManager[None]]
 
+CITY_ZONE = ZoneInfo("Asia/Shanghai")
 TEMPLATE = "template_migrated"
 # Valkey's last logical database: what a test leaves in it is never mistaken for anybody's data.
 STREAM_DATABASE = 15
@@ -57,6 +60,15 @@ def _never_wait_for_the_disk(servers: Servers) -> None:
     _administer(servers, "SELECT pg_reload_conf()")
     with redis.Redis.from_url(servers.redis_url) as stream:
         stream.config_set("appendfsync", "no")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let no test begin just before the city's day ends: the numbers of today begin anew in the middle of it."""
+    slow = any(item.get_closest_marker(name) for name in ("browser", "processes"))
+    now = datetime.now(CITY_ZONE)
+    left = datetime.combine(now.date() + timedelta(days=1), clock(), CITY_ZONE) - now
+    if left < timedelta(seconds=150 if slow else 20):
+        time.sleep(left.total_seconds() + 1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -26,12 +26,13 @@ from tests import phone_city as phones
 from tests import small_city as town
 from tests.test_browser_phone import HERE, WAIT_MS, photo
 from tests.test_browser_wall import ROOT, Site, chromium
+from tests.test_browser_workbench import rested
 
 __all__ = ["chromium"]
 pytestmark = pytest.mark.browser
 PHONE, DESK, WALL = (390, 844), (1440, 900), (1920, 1080)
 # Aim: two seconds on a machine of its own. Here it only must come by itself, however busy the machine is.
-BY_ITSELF_MS = 30_000
+BY_ITSELF_MS = 120_000
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def site(servers: Servers, template: str, tmp_path_factory: pytest.TempPathFacto
     dispatcher = subprocess.Popen([sys.executable, "-m", "dispatch", "run"], cwd=ROOT, env=one.environment)
     yield one
     dispatcher.terminate()
-    dispatcher.wait(20)
+    dispatcher.wait(120)
     one.stop()
     one.stream.flushdb()
     _administer(servers, "DROP DATABASE golden_city WITH (FORCE)")
@@ -202,7 +203,7 @@ def test_one_matter_goes_through_five_hands_and_every_screen_follows(
     desk.locator("[role=dialog] button[kind=primary]").click()
     until(desk, site, lambda r: r[2] == "rate_whistle")
     desk.locator("[class*=st-key-wb-met] label").click()
-    desk.wait_for_timeout(500)
+    rested(desk)
     desk.locator(".st-key-wb-primary button:has-text('Close')").click()
     at = until(desk, site, lambda r: r[1] == "closed")
     follows(wall, at, "() => document.querySelector('.six li:nth-child(3) .v').innerText.startsWith('1')")
@@ -219,7 +220,7 @@ def test_one_matter_goes_through_five_hands_and_every_screen_follows(
         cwd=ROOT,
         env=site.environment,
         check=True,
-        timeout=120,
+        timeout=300,
     )
     today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
     leader = people.page(

@@ -21,7 +21,7 @@ from tests import small_city as town
 from tests.test_browser_wall import BROWSER, FLAGS, Site
 
 pytestmark = pytest.mark.browser
-WAIT_MS = 60_000
+WAIT_MS = 120_000
 HERE = {"longitude": town.IN_EAST[0], "latitude": town.IN_EAST[1], "accuracy": 8}
 
 

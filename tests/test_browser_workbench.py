@@ -134,6 +134,12 @@ def selected(page: Any) -> str:
     return str(page.locator(".gwq-row.sel").get_attribute("data-id"))
 
 
+def rested(page: Any) -> None:
+    """Wait until a wish that was just made has been sent and its answer is drawn: then keys are heard."""
+    page.wait_for_timeout(1_000)
+    page.wait_for_function("() => document.querySelector('.stApp').dataset.testScriptState === 'notRunning'")
+
+
 def until(page: Any, town: Town, ids: list[int], verb: str) -> list[tuple[Any, ...]]:
     deadline = time.monotonic() + WAIT_MS / 1000
     while time.monotonic() < deadline:
@@ -198,12 +204,19 @@ def test_fifty_are_reassigned_by_one_action(town: Town, page: Any) -> None:
     page.reload()
     page.wait_for_selector(".gwq-row", timeout=WAIT_MS)
     page.click('[data-stage="pick_up"]')
-    page.wait_for_function("() => document.querySelectorAll('.gwq-row').length > 5")
-    page.locator(".gwq-tick").first.click()
-    page.evaluate(
-        "() => { const box = document.querySelector('.gwq-list'); box.scrollTop = box.scrollHeight; }"
+    page.wait_for_selector('.gwq-seg .on[data-stage="pick_up"]:has-text("50")')
+    page.wait_for_function(
+        "(ids) => { const rows = [...document.querySelectorAll('.gwq-row')];"
+        " return rows.length > 5 && rows.every((row) => ids.includes(Number(row.dataset.id))); }",
+        arg=ids,
     )
-    page.wait_for_timeout(200)
+    page.locator(".gwq-tick").first.click()
+    # Only what is seen is drawn: the last one stands at the end of the list once that has followed.
+    page.wait_for_function(
+        "() => { const box = document.querySelector('.gwq-list'); box.scrollTop = box.scrollHeight;"
+        " const last = [...box.querySelectorAll('.gwq-row')].at(-1).getBoundingClientRect();"
+        " return last.bottom <= box.getBoundingClientRect().bottom + 2; }"
+    )
     page.locator(".gwq-tick").last.click(modifiers=["Shift"])
     page.locator(".st-key-wb-many-reassign button", has_text="50").click(timeout=WAIT_MS)
     page.locator(".st-key-wb-many-go button").click(timeout=WAIT_MS)
@@ -247,7 +260,7 @@ def test_the_keyboard_alone_accepts_dispatches_and_reassigns(town: Town, page: A
     keys.type("更熟悉现场")
     keys.press("Enter")
     page.wait_for_function("() => document.activeElement.tagName !== 'INPUT'")
-    page.wait_for_timeout(1_000)
+    rested(page)
     keys.press("d")
     state, _, actor, _ = until(page, town, [incident_id], "reassign")[0]
     assert (state, actor) == ("dispatched", "dispatcher:dispatcher")
@@ -287,7 +300,7 @@ def test_no_key_reaches_the_case_before_while_the_next_one_is_fetched(town: Town
         str(second),
     )
     page.wait_for_selector(f'.wb-of[data-case="{second}"]', state="attached", timeout=WAIT_MS)
-    page.wait_for_timeout(1_500)
+    rested(page)
     assert [row[1] for row in town.rows([first, second])] == ["report", "report"]
     # Now the key is for what is seen.
     page.keyboard.press("d")
@@ -303,9 +316,9 @@ def test_the_later_of_two_quick_choices_stays(town: Town, page: Any) -> None:
     rows.nth(5).click()
     held = selected(page)
     page.wait_for_selector(f'.wb-of[data-case="{held}"]', state="attached", timeout=WAIT_MS)
-    page.wait_for_timeout(1_000)
+    rested(page)
     assert selected(page) == held
-    assert f"id={held}" in page.url
+    page.wait_for_url(f"**id={held}**")
 
 
 def test_a_storm_is_one_row_that_opens_and_is_ticked_whole_by_one_key(town: Town, page: Any) -> None:
@@ -372,6 +385,17 @@ OUTSIDE = """() => {
 }"""
 
 
+def cut(page: Any, selectors: str) -> list[str]:
+    """Return what is cut once nothing is, twice half a second apart; letters and panes take their time to come."""
+    deadline, clean = time.monotonic() + WAIT_MS / 1000, 0
+    while True:
+        found: list[str] = page.evaluate(CUT, selectors)
+        clean = 0 if found else clean + 1
+        if clean == 2 or time.monotonic() > deadline:
+            return found
+        page.wait_for_timeout(500)
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 @pytest.mark.parametrize("size", [(1366, 768), (1920, 1080)])
 def test_nothing_of_a_case_is_cut(town: Town, page: Any, size: tuple[int, int], lang: str) -> None:
@@ -380,9 +404,9 @@ def test_nothing_of_a_case_is_cut(town: Town, page: Any, size: tuple[int, int], 
     page.set_viewport_size({"width": size[0], "height": size[1]})
     opened(page, town, f"/workbench?lang={lang}&id={near[0]}", f'.wb-of[data-case="{near[0]}"]')
     page.wait_for_selector(".gwq-steps > div")
-    page.wait_for_timeout(1_500)
+    rested(page)
     held = ".gwq-steps > div > *, .wb-ledger span, .wb-stretches li, .wb-o b, .wb-why li, .wb-like div:not(.text)"
-    assert page.evaluate(CUT, held) == []
+    assert cut(page, held) == []
     labels = page.evaluate(OUTSIDE)
     assert labels["texts"] > 1
     assert labels["outside"] == []
@@ -427,7 +451,7 @@ def test_the_list_opens_its_first_incident_and_shows_lights_by_shape_and_colour(
     )
     assert colours
     assert "rgb(20, 25, 30)" not in colours  # the ink of letters
-    assert page.evaluate(CUT, ".gw-rows td, .gw-rows p") == []
+    assert cut(page, ".gw-rows td, .gw-rows p") == []
     assert page.evaluate(
         "() => { const box = document.querySelector('.gw-rows'); return box.scrollWidth <= box.clientWidth + 1; }"
     )
