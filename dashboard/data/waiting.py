@@ -40,7 +40,7 @@ def waiting(door: Reads, who: Viewer, redis_url: str, now: datetime) -> list[Wai
     elif who.role == "resident":
         found = _of_resident(door, who, redis_url)
     else:
-        found = _of_keeper(who, now)
+        found = _of_keeper(door, who, now)
     return sorted((line for line in found if line.count), key=lambda line: not line.red)
 
 
@@ -55,12 +55,19 @@ def _of_desk(door: Reads, who: Viewer, now: datetime) -> list[Waiting]:
             f" where i.ended_at is null and {scope}",
             values | of_late,
         ).fetchone()
+        whistled = connection.execute(
+            "select count(*) from assignment a join incident i on i.id = a.incident_id"
+            f" where a.kind = 'whistle' and a.state = 'review' and i.ended_at is null and {scope}",
+            values,
+        ).fetchone()
     assert row is not None
+    assert whistled is not None
     red = Waiting("overdue", row[0], "incidents", (("light", "red"),), red=True)
     if who.role == "leader":
         return [red]
     return [
         red,
+        Waiting("to_review", whistled[0], "whistles"),
         *(
             Waiting(state, n, "incidents", (("state", state),))
             for state, n in zip(_BY_STATE, row[1:], strict=True)
@@ -86,11 +93,15 @@ def _of_resident(door: Reads, who: Viewer, redis_url: str) -> list[Waiting]:
     ]
 
 
-def _of_keeper(who: Viewer, now: datetime) -> list[Waiting]:
+def _of_keeper(door: Reads, who: Viewer, now: datetime) -> list[Waiting]:
     jobs = admin.jobs(who, now)
     found = [
         Waiting("jobs_failing", sum(job.failing or job.late for job in jobs), "admin", (("tab", "jobs"),), red=True)
     ]
+    with door.look() as connection:
+        row = connection.execute("select count(*) from mismatch where gone_at is null").fetchone()
+    assert row is not None
+    found.append(Waiting("mismatches", row[0], "admin", (("tab", "verify"),), red=True))
     if who.role == "admin":
         found.append(Waiting("letters", len(admin.refused(who, waiting_only=True)[1]), "admin", (("tab", "letters"),)))
     return found

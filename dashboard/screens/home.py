@@ -68,6 +68,7 @@ def _waits(who: Viewer, lang: str, _: Translate) -> None:
         return
     names = {
         "overdue": _("Past a limit"),
+        "to_review": _("Whistles to review"),
         "reported": _("To accept"),
         "accepted": _("To dispatch"),
         "disposed": _("To check"),
@@ -78,6 +79,7 @@ def _waits(who: Viewer, lang: str, _: Translate) -> None:
         "to_rate": _("My reports to be rated"),
         "under_way": _("My reports under way"),
         "jobs_failing": _("Jobs that fail or are late"),
+        "mismatches": _("Figures that the record does not bear out"),
         "letters": _("Dead letters that wait"),
     }
     rows = []
