@@ -12,7 +12,7 @@ import msgspec
 from dashboard import told
 from dashboard.data import Directory, LiveRow
 from dashboard.live.picture import Picture, unanswered
-from dashboard.words import clock_name, pick, translator
+from dashboard.words import clock_name, pick, shorter, translator
 from dispatch.messages import show_number
 from dispatch.rules import bursts
 from dispatch.rules.areas import Level, ancestors, level_of, prefix_of
@@ -78,12 +78,14 @@ def told_row(row: LiveRow, directory: Directory, lang: str) -> dict[str, Any]:
     kind = directory.types.get(row.category)
     codes = [c for c in ancestors(row.area_code) if level_of(c) in (Level.VILLAGE, Level.TOWN)]
     clock = next_clock(row) if row.ended_at is None else None
+    name = pick(lang, kind.name, kind.name_en) if kind is not None else row.category
     return {
         "id": str(row.id),
         "seq": row.seq,
         "no": show_number(row.number),
         "sev": row.severity,
-        "type": pick(lang, kind.name, kind.name_en) if kind is not None else row.category,
+        "type": name,
+        "short": shorter(lang, name),
         "place": told.area(directory, codes[0], lang) if codes else told.area(directory, row.area_code, lang),
         "town": told.area(directory, codes[-1], lang) if codes else "",
         "at": row.address,

@@ -10,6 +10,7 @@ const NEWS_MIN = 10, TEN_MIN = 600000, HOUR = 3600000;
 const ZONE = "Asia/Shanghai";
 const STAGES = ["accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand"];
 const OVERSCAN = 6; // rows drawn above and below what is seen
+const SHORT_PX = 400; // a queue narrower than this names types in their short wording
 const FOLD_LEAST = 3; // of a burst that the filter leaves fewer of, each stands by itself
 
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
@@ -508,7 +509,7 @@ class Queue extends Part {
       ? `${hhmm(taken.when)} ${esc(taken.by)} ${esc(taken.verb)}`
       : [row.place, row.stage === "returned" ? `${this.t("returned by")} ${row.by}` : row.holder || row.at, row.up ? this.t("raised") : ""].filter(Boolean).map(esc).join(" · ");
     const marks = `${kid ? "kid" : ""} ${taken ? "taken" : ""} ${row.id === this.selected ? "sel" : ""} ${light === "red" ? "late" : ""}`;
-    return `<div class="gwq-row ${marks}" role="option" aria-selected="${row.id === this.selected}" data-id="${row.id}" style="top:${top}px;height:${high}px"><span class="gwq-tick ${this.ticked.has(row.id) ? "on" : ""}" data-tick="${row.id}"></span>${this.light(light)}<div class="gwq-t"><b title="${esc(row.type)}">${esc(row.type)}</b><span class="gw-chip s${row.sev}">${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</span></div><span class="gwq-c ${row.paused ? "" : `gw-${light}`}">${time}</span><span class="gwq-d" title="${more}">${more}</span><span class="gwq-k">${esc(row.paused ? row.state : row.clock)}</span></div>`;
+    return `<div class="gwq-row ${marks}" role="option" aria-selected="${row.id === this.selected}" data-id="${row.id}" style="top:${top}px;height:${high}px"><span class="gwq-tick ${this.ticked.has(row.id) ? "on" : ""}" data-tick="${row.id}"></span>${this.light(light)}<div class="gwq-t"><b title="${esc(row.type)}">${esc(this.box.clientWidth < SHORT_PX ? row.short : row.type)}</b><span class="gw-chip s${row.sev}">${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</span></div><span class="gwq-c ${row.paused ? "" : `gw-${light}`}">${time}</span><span class="gwq-d" title="${more}">${more}</span><span class="gwq-k">${esc(row.paused ? row.state : row.clock)}</span></div>`;
   }
 
   empty() {
