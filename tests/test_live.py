@@ -254,6 +254,12 @@ def test_last_weeks_day_goes_on_at_the_same_hour(city: str, door: Reads) -> None
     people.report(cell(door, "445303"), at=begin + timedelta(hours=1))
     people.report(cell(door, "445303"), at=begin + timedelta(hours=2))
     picture = Picture(door.directory(), door.snapshot(midnight(now)), midnight(now))
+    minute = Minute.of(picture.directory, {}, now)
+    # Until that day is read there is nothing to hold today against: no number is said, not even none.
+    assert json.loads(tiles(picture, minute, CITY, "zh", True)["six"])["then"] is None
+    assert {each[2] for each in json.loads(tiles(picture, minute, CITY, "zh", True)["ten"])} == {None}
+    picture.look_back(door.past(picture.midnight))
+    assert json.loads(tiles(picture, minute, CITY, "zh", True)["six"])["then"] is not None
     seen = []
     for hours in (0.5, 1.5, 2.5):
         picture.advance(midnight(now) + timedelta(hours=hours))
@@ -304,6 +310,10 @@ def test_tiles_of_every_level_can_be_told_in_both_languages(city: str, door: Rea
 async def running(url: str, redis_url: str | None = None) -> AsyncIterator[Live]:
     one = Live(Reads(url), redis_url, True)
     async with one.running():
+        # The first picture stands before the day that it is held against.
+        async with asyncio.timeout(20):
+            while one.picture is None or not one.picture.past_known:
+                await asyncio.sleep(0.02)
         yield one
 
 

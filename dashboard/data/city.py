@@ -210,7 +210,6 @@ class Snapshot:
     cursor: int
     rows: list[LiveRow]
     raised: list[Raised]
-    past: list[PastRow]
     wartime: tuple[InForce, ...] = ()
 
 
@@ -371,8 +370,11 @@ class Reads:
             law.bursts,
         )  # fmt: skip
 
-    def snapshot(self, midnight: datetime, days_back: int = 7) -> Snapshot:
-        """Read, in one consistent look, what is open, what happened since `midnight`, and the same day back then."""
+    def snapshot(self, midnight: datetime) -> Snapshot:
+        """Read, in one consistent look, what is open and what happened since `midnight`.
+
+        Of history it looks at no more than what may still be rated: the ends of the last days.
+        """
         with self.look(repeatable=True) as connection:
             cursor = _scalar(connection, "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
             rows = self._live(
@@ -386,18 +388,14 @@ class Reads:
                 " where e.incident_id = any(%s) and e.verb = any(%s) and e.at >= %s",
                 ([row.id for row in rows], list(RAISING), midnight),
             ).fetchall()
-            past = self._past(connection, midnight, days_back)
             wartime = _in_force(connection)
-        return Snapshot(cursor, rows, [Raised(*each) for each in raised], past, wartime)
+        return Snapshot(cursor, rows, [Raised(*each) for each in raised], wartime)
 
     def past(self, midnight: datetime, days_back: int = 7) -> list[PastRow]:
-        """Read the same day back then alone, for a picture whose past was written only after it was taken."""
-        with self.look() as connection:
-            return self._past(connection, midnight, days_back)
-
-    def _past(self, connection: psycopg.Connection[Any], midnight: datetime, days_back: int) -> list[PastRow]:
+        """Read the same day back then: a picture stands without it, and is held against it once it is read."""
         begin = midnight - timedelta(days=days_back)
-        rows = connection.execute(_PAST, {"begin": begin, "end": begin + timedelta(days=1)}).fetchall()
+        with self.look() as connection:
+            rows = connection.execute(_PAST, {"begin": begin, "end": begin + timedelta(days=1)}).fetchall()
         return [_past_row(row) for row in rows]
 
     def changes(self, cursor: int) -> Changes | None:

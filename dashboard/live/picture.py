@@ -65,8 +65,12 @@ class Picture:
         self._raised: dict[tuple[int, int], Raised] = {}
         self._raised_in: dict[str, list[tuple[datetime, int, int]]] = defaultdict(list)
         self._turns: list[tuple[datetime, int]] = []
-        self.past_written = False  # what happened before today was written only after it was read
-        self.look_back(snapshot.past)
+        self._past: list[tuple[datetime, str, tuple[int, ...], int]] = []
+        self._past_at = 0
+        self.past_known = False
+        self.past_written = (
+            True  # what happened before today was written since it was read, or never was read
+        )
         for row in snapshot.rows:
             self.fold(row)
         for each in snapshot.raised:
@@ -78,7 +82,7 @@ class Picture:
         self.then = defaultdict(zeros)
         self._past = sorted(_past_steps(past, self.midnight, self.directory), key=lambda step: step[0])
         self._past_at = 0
-        self.past_written = False
+        self.past_known, self.past_written = True, False
 
     def fold(self, row: LiveRow) -> None:
         """Let a row take the place of what its incident added before."""

@@ -15,7 +15,7 @@ import psycopg
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from dashboard.data import Changes, Directory, PastRow, Reads
+from dashboard.data import Changes, Directory, Reads
 from dashboard.live.desk import DeskLine, overdue
 from dashboard.live.picture import WHISTLES_OVER, ZONE, Picture, midnight
 from dashboard.live.tiles import WHISTLED_SPAN, Minute, tiles
@@ -290,6 +290,8 @@ class Live:
         """Follow the city until its day ends or too much happened at once."""
         picture = self._picture
         assert picture is not None
+        # Walls stand before the day that today is held against has been read.
+        await self._look_back(datetime.now(UTC))
         next_minute = time.monotonic() + DIRECTORY_EVERY_S
         next_keys = time.monotonic() + KEYS_EVERY_S
         while True:
@@ -334,15 +336,21 @@ class Live:
         picture = self._picture
         assert picture is not None
 
-        def gather() -> tuple[Directory, Minute, list[PastRow] | None]:
+        def gather() -> tuple[Directory, Minute]:
             directory = self._reads.directory(picture.directory.areas)
-            past = self._reads.past(picture.midnight) if picture.past_written else None
-            return directory, self._look_around(directory, now, self._minute), past
+            return directory, self._look_around(directory, now, self._minute)
 
-        picture.directory, self._minute, past = await asyncio.to_thread(gather)
-        if past is not None:
-            picture.look_back(past)
-            picture.advance(now)
+        picture.directory, self._minute = await asyncio.to_thread(gather)
+        if picture.past_written:
+            await self._look_back(now)
+        picture.dirty.update(channel.area for channel in self._channels.values())
+
+    async def _look_back(self, now: datetime) -> None:
+        """Read the day that today is held against, and tell every wall."""
+        picture = self._picture
+        assert picture is not None
+        picture.look_back(await asyncio.to_thread(self._reads.past, picture.midnight))
+        picture.advance(now)
         picture.dirty.update(channel.area for channel in self._channels.values())
 
     def _look_around(self, directory: Directory, now: datetime, before: Minute | None) -> Minute:

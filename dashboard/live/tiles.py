@@ -156,7 +156,7 @@ class _Teller:
         self.area = picture.directory.areas[code]
         self.level = Level(self.area.level)
         self.counts = picture.counts.get(code) or zeros()
-        self.then = picture.then.get(code) or zeros()
+        self.then = (picture.then.get(code) or zeros()) if picture.past_known else None
         self.t = translator(lang)
 
     def name(self, code: str) -> str:
@@ -235,7 +235,8 @@ class _Teller:
         return name.translate(_PLAIN_CELL).replace("微网格", "") if area.level == Level.MICRO else name
 
     def six(self) -> dict[str, Any]:
-        return {"now": self.counts[: PLEASED + 1], "then": self.then[: PLEASED + 1]}
+        then = None if self.then is None else self.then[: PLEASED + 1]
+        return {"now": self.counts[: PLEASED + 1], "then": then}
 
     def rank(self) -> dict[str, Any]:
         if self.level is Level.CITY:
@@ -378,7 +379,7 @@ class _Teller:
             [
                 self.wordings(*themes[theme]) if theme in themes else [theme],
                 self.counts[THEME_REPORTED + n],
-                self.then[THEME_REPORTED + n],
+                None if self.then is None else self.then[THEME_REPORTED + n],
                 self.counts[THEME_RED + n],
                 self.counts[THEME_YELLOW + n],
             ]

@@ -332,7 +332,7 @@ class Wall {
 <span class="tag peace" hidden></span><span class="tag demo" hidden>${t("Demo data")}</span><span class="date"></span><span class="clock">--:--:--</span></header>
 <section class="col left">${tile("six", t("Today at a glance"), '<ul class="six" data-body></ul>')}${tile("rank", t("On-time disposal"), '<ol class="rank" data-body></ol>', `<span class="whole">${t("this month")}</span><span class="short">${t("month")}</span>`)}${tile("duty", t("Forces"), '<ul class="duty" data-body></ul>', "")}</section>
 <section class="col centre">${tile("map", t("Overdue rate"), `<div class="plot"></div><div class="over" aria-hidden="true"></div>
-<div class="legend keys"><span><i class="key r">1</i>${t("Red light")}</span><span><i class="key y">5</i>${t("Near its limit")}</span><span><i class="key w">A</i>${t("Whistle to be answered")}</span><span class="dim">${t("Numbers as in the lists")}</span></div>
+<div class="legend keys"><span><i class="key r">1</i>${t("Red light")}</span><span><i class="key y">5</i>${t("Near its limit")}</span><span><i class="key w">A</i>${t("Whistle waits")}</span><span class="dim">${t("As in the lists")}</span></div>
 <div class="legend scale-ramp"><div class="ramp"><i class="m0">0</i>${STEPS.slice(1).map((step, n) => `<i class="m${n + 1}">≤${step}%</i>`).join("")}<i class="m4">&gt;${STEPS.at(-1)}%</i></div></div><span class="tag schem" hidden>${t("Schematic, not for drawing boundaries")}</span>`)}${tile("parts", "", '<ul class="five" data-body></ul>', t("overdue, open, rate"))}</section>
 <section class="col right">${tile("reds", t("Red and near"), '<ol class="reds" data-body></ol>')}${tile("whistles", t("Whistles to report in"), '<ol class="wl" data-body></ol>')}${tile("raised", t("Escalations"), '<ol class="esc" data-body></ol>')}</section>
 <section class="tile ten wide" data-tile="ten"><div class="hd"><h2>${t("Ten areas")}</h2><small>${t("today, and against last week")}</small><span class="beat"></span></div><ul data-body></ul></section>
@@ -375,16 +375,17 @@ class Wall {
 
   six({ now, then }) {
     const t = (text) => esc(this.t(text)), unit = t("cases");
-    const last = (value, diff) => `<div class="d">${t("last week")} ${value}${diff === null ? "" : `<b>${diff}</b>`}</div>`;
-    const plain = (label, a, b, extra = "") => `<li><div class="k">${label}</div><div class="v">${num(a)}<u>${unit}</u>${extra}</div>${last(num(b), signed(a - b))}</li>`;
+    const last = (value, diff) => !then ? `<div class="d">${t("last week")} —</div>` : `<div class="d">${t("last week")} ${value}${diff === null ? "" : `<b>${diff}</b>`}</div>`;
+    const before = then ?? [];
+    const plain = (label, a, b, extra = "") => `<li><div class="k">${label}</div><div class="v">${num(a)}<u>${unit}</u>${extra}</div>${last(then && num(b), then && signed(a - b))}</li>`;
     const rate = (label, good, base, word = "") => {
-      const a = now[base] ? (now[good] / now[base]) * 100 : null, b = then[base] ? (then[good] / then[base]) * 100 : null;
+      const a = now[base] ? (now[good] / now[base]) * 100 : null, b = before[base] ? (before[good] / before[base]) * 100 : null;
       const value = a === null ? `<div class="v none">${t("no data")}</div>` : `<div class="v">${a === 100 ? "100" : a.toFixed(1)}<u>%</u><small>${num(now[good])}<i>${num(now[base])}</i></small></div>`;
       return `<li><div class="k">${label}</div>${value}${last(b === null ? t("no data") : `${b.toFixed(1)}%`, a === null || b === null ? null : signed(a - b, 1))}</li>`;
     };
     const red = now[NOW.RED];
-    return `<li><div class="k">${t("Overdue and open")}</div><div class="v ${red ? "red" : ""}">${red ? this.light("r") : this.light("g")}${num(red)}<u>${unit}</u><small>${t("open")}<i class="bare">${num(now[NOW.OPEN])}</i></small></div>${last(num(then[NOW.RED]), signed(red - then[NOW.RED]))}</li>`
-      + plain(t("Reported today"), now[NOW.REPORTED], then[NOW.REPORTED]) + plain(t("Closed today"), now[NOW.CLOSED], then[NOW.CLOSED])
+    return `<li><div class="k">${t("Overdue and open")}</div><div class="v ${red ? "red" : ""}">${red ? this.light("r") : this.light("g")}${num(red)}<u>${unit}</u><small>${t("open")}<i class="bare">${num(now[NOW.OPEN])}</i></small></div>${last(then && num(then[NOW.RED]), then && signed(red - then[NOW.RED]))}</li>`
+      + plain(t("Reported today"), now[NOW.REPORTED], before[NOW.REPORTED]) + plain(t("Closed today"), now[NOW.CLOSED], before[NOW.CLOSED])
       + rate(t("Disposed on time"), NOW.ON_TIME, NOW.DISPOSED) + rate(t("Disputes settled"), NOW.SETTLED, NOW.MEDIATED) + rate(t("Residents satisfied"), NOW.PLEASED, NOW.RATED);
   }
 
@@ -482,7 +483,7 @@ class Wall {
     return rows.map(([name, today, then, red, yellow]) => {
       const kind = red ? "r" : yellow ? "y" : "g";
       const word = red ? `${this.t("overdue")} ${num(red)}` : yellow ? `${this.t("near limit")} ${num(yellow)}` : this.t("none overdue");
-      return `<li><div class="k fits">${fit(name)}</div><div class="v fits">${num(today)}<i>${signed(today - then)}</i></div><div class="o fits">${this.light(kind)}${esc(word)}${red && yellow ? `<span class="also">${this.light("y")}${num(yellow)}</span>` : ""}</div></li>`;
+      return `<li><div class="k fits">${fit(name)}</div><div class="v fits">${num(today)}<i>${then === null ? "" : signed(today - then)}</i></div><div class="o fits">${this.light(kind)}${esc(word)}${red && yellow ? `<span class="also">${this.light("y")}${num(yellow)}</span>` : ""}</div></li>`;
     }).join("");
   }
 
