@@ -200,6 +200,7 @@ def test_a_reload_without_a_line_shows_what_was_written_takes_more_and_sends_it_
     hand.reload()
     hand.wait_for_selector(".gwf .warn >> text=There is no line", timeout=WAIT_MS)
     assert not hand.locator("[data-testid=stAppViewContainer]").count(), "nothing of the other page is kept"
+    assert not hand.locator(".gw-nobody").is_visible()
     assert hand.locator(".gwf .ob >> text=Written").count() == 1
     assert hand.locator(".gwf .ob >> text=not finished").count() == 1
     write(hand, tmp_path)

@@ -176,6 +176,7 @@ class Field {
     const scrolled = this.drawn === this.view ? this.root.querySelector(".bd")?.scrollTop ?? 0 : 0;
     this.drawn = this.view;
     this.root.dataset.mode = this.data.mode;
+    this.root.toggleAttribute("data-alone", Boolean(this.data.alone));
     this.root.innerHTML = `<header class="top">${back ? `<button class="bk" data-do="back" aria-label="${esc(this.t("Back"))}">‹</button>` : ""}<h1>${esc(title)}</h1>${this.data.demo && !back ? `<span class="demo">${esc(this.t("Demo"))}</span>` : ""}<span class="net"></span></header>`
       + `<div class="say"></div><main class="bd">${body}</main><footer class="bot">${foot}</footer>`;
     this.root.querySelector(".bd").scrollTop = scrolled;
