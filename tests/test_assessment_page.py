@@ -218,7 +218,7 @@ def test_what_an_appeal_promises_is_what_granting_it_brings(city: str, door: Rea
     assert promised > before.score  # an exemption never costs
     area = judged.numbers(door, BOSS, [case])[case][2]
     team = Actor(f"team:{before.subject}", "team", area[:9], int(before.subject))
-    county, top = Actor("county:c", "county", area[:6]), Actor("city:c", "city", CITY)
+    county, top = Actor("county:c", "county", area[:6]), Actor("city:top", "city", CITY)
     assert judged.act(door, team, "appeal", case, "a", {"reason": ""}).refusal is not None
     assert judged.act(door, team, "appeal", case, "b", {"reason": "道路中断"}).refusal is None
     again = judged.act(door, team, "appeal", case, "c", {"reason": "再申诉"}).refusal
@@ -253,7 +253,7 @@ def test_an_appeal_of_a_dispatcher_brings_what_it_promises_too(city: str, door: 
     area = judged.numbers(door, BOSS, [case])[case][2]
     dispatcher = Actor("dispatcher:d", "dispatcher", area[:9])
     assert judged.act(door, dispatcher, "appeal", case, "a", {"reason": "系统停电"}).refusal is None
-    for judge in (Actor("county:c", "county", area[:6]), Actor("city:c", "city", CITY)):
+    for judge in (Actor("county:c", "county", area[:6]), Actor("city:top", "city", CITY)):
         verdict = {"granted": True, "reason": "属实"}
         assert judged.act(door, judge, "judge_appeal", case, judge.role, verdict).refusal is None
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
