@@ -35,6 +35,7 @@ class Picture:
 
 PICTURES = (
     Picture("login", "", "/login", PHONE, 500),
+    Picture("start", "dispatcher", "/"),
     Picture("wall", "", "/wall?area=445300&embed=true", WALL, 9_000),
     Picture("wall-town", "", "/wall?area=445302001&embed=true", WALL, 9_000),
     Picture("workbench", "dispatcher", "/workbench", (1920, 1080), 6_000, ("ArrowDown",) * 3),
