@@ -471,7 +471,9 @@ class _Teller:
             pleased = (row.rating or 0) >= SATISFIED
             return self.t("rated: satisfied") if pleased else self.t("rated: not satisfied")
         if row.last_verb == "report" or step is None:
-            return self.t("reported, {state}").format(state=state)
+            # In English the state's name is the step's: what waits is said instead.
+            waits = self.t("waiting for acceptance") if row.state == "reported" else state
+            return self.t("reported, {state}").format(state=waits)
         verb = step.zh if self.lang == "zh" else step.en
         return self.t("{verb} done, {state}").format(verb=verb, state=state)
 
