@@ -97,12 +97,13 @@ def limit_words(limit: str, lang: str) -> str:
     limit, half, _rest = limit.partition("/2")
     amount = limit.rstrip("abcdefghijklmnopqrstuvwxyz")
     words = {
-        "m": _("{n} minutes"),
-        "uh": _("{n} hours"),
-        "ud": _("{n} days"),
-        "wh": _("{n} working hours"),
-        "wd": _("{n} working days"),
+        "m": (_("{n} minute"), _("{n} minutes")),
+        "uh": (_("{n} hour"), _("{n} hours")),
+        "ud": (_("{n} day"), _("{n} days")),
+        "wh": (_("{n} working hour"), _("{n} working hours")),
+        "wd": (_("{n} working day"), _("{n} working days")),
     }.get(limit[len(amount) :])
     if not words:
         return _("promised by the source")
-    return words.format(n=f"{int(amount) / 2:g}" if half else amount)
+    n = f"{int(amount) / 2:g}" if half else amount
+    return words[n != "1"].format(n=n)

@@ -656,6 +656,8 @@ def test_half_a_limit_is_said_as_its_length() -> None:
     assert limit_words("10m/2", "zh") == "5 分钟"
     assert limit_words("15m/2", "en") == "7.5 minutes"
     assert limit_words("3wd", "en") == "3 working days"
+    assert (limit_words("1wd", "en"), limit_words("2wd/2", "en")) == ("1 working day", "1 working day")
+    assert limit_words("1wd", "zh") == "1 工作日"
 
 
 def test_every_holder_is_named_whole_however_short_the_stretch(town: Town, door: Reads) -> None:

@@ -13,6 +13,7 @@ from dashboard import export, told
 from dashboard.data import admin
 from dashboard.data.admin import LetterError
 from dashboard.frame import Frame, pick_files
+from dashboard.words import limit_words
 
 FILES_LIMIT = 20
 
@@ -104,9 +105,15 @@ def jobs(f: Frame) -> None:
         }
         for each in rows
     ]
+    right = st.column_config.TextColumn(alignment="right")
     st.dataframe(
-        table, hide_index=True, height="content", column_config={"": st.column_config.TextColumn(width=40)}
-    )
+        table,
+        hide_index=True,
+        height="content",
+        column_config={
+            "": st.column_config.TextColumn(width=40), _("Rows"): right, _("Took, ms"): right,
+        },
+    )  # fmt: skip
     export.download(_("Save as Excel"), table, list(table[0]), _("Jobs"), key="jobs-excel")
     if f.who.role != "admin":
         return
@@ -135,8 +142,8 @@ def _amount(n: int | None) -> str:
 
 def _every(f: Frame, seconds: int) -> str:
     if seconds % 3_600 == 0:
-        return f._("{n} hours").format(n=seconds // 3_600)
-    return f._("{n} minutes").format(n=seconds // 60) if seconds % 60 == 0 else f"{seconds} s"
+        return limit_words(f"{seconds // 3_600}uh", f.lang)
+    return limit_words(f"{seconds // 60}m", f.lang) if seconds % 60 == 0 else f._("{n} s").format(n=seconds)
 
 
 def areas(f: Frame) -> None:
@@ -164,6 +171,7 @@ def areas(f: Frame) -> None:
             ],
             hide_index=True,
             height="content",
+            column_config={_("Count"): st.column_config.TextColumn(alignment="right")},
         )
         if counts["broken_parent_chains"]:
             st.error(_("The tree of areas is not whole."))
