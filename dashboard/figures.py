@@ -161,7 +161,8 @@ def months(rows: Sequence[tuple[str, float | None, str, str]], height: int = 250
         "range": [max(0.0, bottom - margin), min(1 + margin / 3, top + margin)],
         "tickformat": ".0%" if top - bottom > 0.04 else ".1%", "nticks": 6,
     }  # fmt: skip
-    layout["xaxis"] |= {"type": "category", "showgrid": False}
+    # Where the card is narrow the names of the months stand upright, and must not be cut.
+    layout["xaxis"] |= {"type": "category", "showgrid": False, "automargin": True}
     line: Figure = {
         "type": "scatter", "mode": "lines+markers", "x": [month for month, *_ in rows],
         "y": [value for _, value, _, _ in rows], "text": [told for *_, told, _ in rows],

@@ -181,7 +181,7 @@ def table(
                 '<td class="r"><b>{rate}</b></td><td class="r m2">{interval}</td>'
                 '<td class="r m2">{formula}</td>'
                 '<td class="r"><b>{points}</b></td><td class="r">{lost}</td>'
-                '<td class="m2" style="white-space:normal">{where}</td>'
+                '<td class="m2 missing" style="white-space:normal">{where}</td>'
                 '<td>{open}</td></tr>',
                 on="on" if on else "", name=pick(lang, line.zh, line.en), how=_how(line, _),
                 n=count,

@@ -47,7 +47,7 @@ def page() -> None:
     for begin in range(0, len(tiles), COLUMNS):
         for column, place in zip(st.columns(COLUMNS), tiles[begin : begin + COLUMNS], strict=False):
             query = tail | ({"area": area, "embed": "true"} if place.path == "wall" else {})
-            with column, st.container(border=True):
+            with column, st.container(border=True, height="stretch", key=f"gw-card-{place.path}"):
                 st.subheader(_(place.title))
                 st.write(_(place.tells))
                 way(_("Open"), f"/{place.path}?{urlencode(query)}")

@@ -38,7 +38,7 @@ def page() -> None:
 
 def _meaning(_: Translate) -> None:
     """Say what is different while it lasts, and who may bring it about."""
-    with st.container(border=True):
+    with st.container(border=True, key="gw-card-meaning"):
         st.markdown(f"**{_('What it means')}**")
         st.markdown(
             "\n".join(
