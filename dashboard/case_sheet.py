@@ -274,6 +274,8 @@ def _said(event: Event, directory: Directory, lang: str) -> Iterable[str]:
         if event.verb in ("dispatch", "route", "reassign", "add_assist", "whistle", "send_whistle"):
             if part.state in ("sent", "review"):
                 yield f"→ {told.team(directory, part.team_id, lang)}"
+    if into := event.change.facts.get("merged_into"):
+        yield f"→ {show_number(into)}"
     for key in ("reason", "result", "note", "clock", "commander", "limit"):
         if (value := event.change.said.get(key)) == SILENCE:
             yield translator(lang)("nobody answered in time")

@@ -32,6 +32,7 @@ from dashboard.screens import workbench
 from dashboard.words import limit_words, translator
 from dispatch import accounts
 from dispatch.desk import Desk
+from dispatch.messages import show_number
 from dispatch.rules.chain import Actor, Command, Incident, Report
 from models import loading
 from models.servers import Servers, psycopg_dsn
@@ -615,6 +616,16 @@ def shown(page: AppTest) -> str:
     """Return the words that a page says in markup of its own, without the markup."""
     whole = " ".join(each.proto.body for each in page.get("html"))
     return re.sub(r"<style>.*?</style>|<[^>]+>", " ", whole, flags=re.DOTALL)
+
+
+def test_a_merged_case_says_into_which_it_went(town: Town, door: Reads) -> None:
+    first, second = town.report(), town.report()
+    town.act("merge", second, into=first)
+    merged, stays = door.detail(SYSTEM_EYES, second), door.detail(SYSTEM_EYES, first)
+    assert merged is not None
+    assert stays is not None
+    told_now = case_sheet.timeline(merged, door.directory(), datetime.now(UTC), "zh")
+    assert f"→ {show_number(stays.incident.number)}" in told_now
 
 
 def test_what_is_not_of_today_stands_with_its_day_and_its_hour(town: Town, door: Reads) -> None:
