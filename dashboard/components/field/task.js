@@ -32,7 +32,8 @@ Object.assign(Field.prototype, {
     const photos = task.photos.map((photo) => `<a href="/photos/${photo}" target="_blank" rel="noopener"><img alt="" loading="lazy" src="/photos/${photo}/small"></a>`).join("");
     const head = `<section class="card tk"><div class="d">${esc(task.place)}</div>${task.text ? `<div class="q">${esc(task.text)}</div>` : ""}<div class="m">${esc(task.number)}${task.due === null ? "" : `　${esc(this.t("{what} by {time}", { what: this.data.clocks[task.clock] ?? "", time: this.by(task.due) }))}`}${task.sure ? "" : `　<span class="yellow">▲ ${esc(this.t("place not confirmed"))}</span>`}</div>${photos ? `<div class="phs seen">${photos}</div>` : ""}</section>`
       + (task.arrived ? `<section class="card tk row"><span class="green big">✓</span><b>${esc(this.t("Checked in at {time}", { time: hhmm(task.arrived) }))}</b></section>` : "");
-    const beside = BESIDE.filter((verb) => task.verbs.includes(verb) && verb !== form.verb);
+    // An extension of what is being done is asked for in the bar below, and once.
+    const beside = BESIDE.filter((verb) => task.verbs.includes(verb) && verb !== form.verb && !(verb === "ask_extension" && form.verb === "dispose"));
     const more = `<div class="beside">${[...(form.verb === task.verb ? [] : [task.verb]), ...beside].map((verb) => `<button class="chip" data-do="verb" data-verb="${verb}">${esc(this.data.verbs[verb] ?? verb)}</button>`).join("")}</div>`;
     const waits = this.box.list("waiting").some((e) => e.body.incident_id === task.id) ? `<p class="m">▲ ${esc(this.t("An earlier step still waits to be sent."))}</p>` : "";
     const extension = form.verb === "dispose" && task.verbs.includes("ask_extension") ? `<button class="B n" data-do="verb" data-verb="ask_extension">${esc(this.data.verbs.ask_extension)}</button>` : "";
