@@ -13,7 +13,7 @@ from dashboard import amounts, figures, told
 from dashboard.cases import link
 from dashboard.data import Directory
 from dashboard.data.assessment import Card, Corrected, Line, Peers
-from dashboard.data.judged import Appeal, CaseLine, Hands
+from dashboard.data.judged import Appeal, Bare, CaseLine, ExemptCase, Hands
 from dashboard.panel import Markup, joined, markup, opens
 from dashboard.words import Translate, limit_words, pick
 from dispatch.messages import show_number
@@ -21,6 +21,7 @@ from dispatch.rules.assessment import BANDS, LOWEST_BAND, WHOLE
 from dispatch.rules.fairness import wilson
 
 PART, APPEAL, JUDGE = "part~", "appeal~", "judge~"
+SHOWN_FIRST = 3  # exempt cases of a reason; the others open below
 _WIDE = 300  # px of the scale
 
 
@@ -151,9 +152,13 @@ def losses(card: Card, chosen: str, lang: str) -> list[figures.Loss]:
 
 
 def table(
-    card: Card, chosen: str, sets: Mapping[str, Mapping[str, Sequence[int]]], lang: str, _: Translate
-) -> Markup:
-    """Return the parts as a table, the most lost first: how it is counted, rate, weight, earned, lost, and where."""
+    card: Card, chosen: str, sets: Mapping[str, Mapping[str, Sequence[int]]], lang: str, _: Translate,
+    bare: Bare | None = None,
+) -> Markup:  # fmt: skip
+    """Return the parts as a table, the most lost first: how it is counted, rate, weight, earned, lost, and where.
+
+    Where exemptions changed what a part counts, the bare facts stand below it.
+    """
     rows = []
     order = sorted(card.lines, key=lambda line: (not line.d, -line.lost, line.name))
     for line in order:
@@ -177,7 +182,7 @@ def table(
             count = opens(f"{PART}{line.name}~{own}", count)
         rows.append(
             markup(
-                '<tr class="{on}"><td><b>{name}</b></td><td class="m2">{how}</td><td class="r">{n} / {d}</td>'
+                '<tr class="{on}"><td><b>{name}</b></td><td class="m2">{how}</td><td class="r">{n} / {d}{bare}</td>'
                 '<td class="r"><b>{rate}</b></td><td class="r m2">{interval}</td>'
                 '<td class="r m2">{formula}</td>'
                 '<td class="r"><b>{points}</b></td><td class="r">{lost}</td>'
@@ -185,7 +190,7 @@ def table(
                 '<td>{open}</td></tr>',
                 on="on" if on else "", name=pick(lang, line.zh, line.en), how=_how(line, _),
                 n=count,
-                d=f"{line.d:,}", rate=rate,
+                d=f"{line.d:,}", rate=rate, bare=_bare_count(line, bare, _),
                 interval=interval,
                 formula=formula.format(w=line.weight), points=amounts.score(line.points, _),
                 lost=amounts.signed(-line.lost, 2) if line.d else "–",
@@ -203,7 +208,7 @@ def table(
         '<tbody>{rows}</tbody><tfoot><tr><td colspan="2"><b>{total}</b></td>'
         '<td colspan="3" class="r m2">{none}</td>'
         '<td class="r m2">{weighed}</td><td class="r"><b>{score}</b></td><td class="r">{lost}</td>'
-        '<td colspan="2" class="m2">{check}</td>'
+        '<td colspan="2" class="m2 wraps">{bare}{check}</td>'
         "</tr></tfoot></table></div>",
         a=_("part"), b=_("how it is counted"), c=_("in / of"), d=_("rate"), e=_("95 % interval"), f=_("weight"),
         g=_("points"),
@@ -211,8 +216,34 @@ def table(
         none=_("an empty base is no data, never 100"), weighed=card.weighed,
         score=amounts.score(card.score, _),
         lost=amounts.signed(-lost, 2),
+        bare=_bare_score(card, bare, _),
         check=_("points over the weight that has data, times 100") if card.weighed != WHOLE else "",
     )  # fmt: skip
+
+
+def _bare_count(line: Line, bare: Bare | None, _: Translate) -> Markup:
+    """Return what a part counts by the bare facts, where exemptions changed it."""
+    rate = bare.rate(line) if bare is not None else None
+    if rate is None:
+        return Markup("")
+    n = amounts.count(rate.n) if rate.n.denominator == 1 else amounts.score(rate.n, _, 1)
+    words = _("not exempt: {n} / {d}").format(n=n, d=f"{rate.d:,}")
+    return markup('<br><span class="m">{t}</span>', t=words)
+
+
+def _bare_score(card: Card, bare: Bare | None, _: Translate) -> Markup:
+    """Return what the score would be without exemptions, and what they are worth; exact, rounded once each."""
+    if bare is None:
+        return Markup("")
+    if bare.score is None:
+        words = _("{n} exempt: too many to say here what the score would be without").format(n=bare.total)
+    elif card.score is None or bare.score.value is None:
+        words = _("without exemptions {score}").format(score=amounts.score(bare.score.value, _))
+    else:
+        words = _("without exemptions {score}; exemptions {by}").format(
+            score=amounts.score(bare.score.value, _), by=amounts.signed(card.score - bare.score.value, 2)
+        )
+    return markup('<b class="gw-bare">{t}</b> ', t=words)
 
 
 def _counted(line: Line, sets: Mapping[str, Sequence[int]]) -> str | None:
@@ -248,9 +279,8 @@ def _how(line: Line, _: Translate) -> str:
     }.get(line.name, "")  # fmt: skip
 
 
-def standing(card: Card, sums: bool, _: Translate) -> Markup:
+def standing(card: Card, sums: bool, _: Translate, exempt: int = 0) -> Markup:
     """Return whether the number counts: frozen or not, by which rules, on how many cases, proven by what."""
-    exempt = len({i for line in card.lines for i, _why in (*line.exempt, *line.left_out)})
     rows = [
         (
             _("State"),
@@ -403,51 +433,64 @@ def _appeal_of(case: CaseLine, appealable: frozenset[int], _: Translate) -> Mark
     return markup('<span class="m">{t}</span>', t=_("not appealed"))
 
 
-def exempt(
-    card: Card, known: Mapping[int, tuple[int, str, str]], directory: Directory, lang: str, _: Translate
-) -> Markup:
-    """Return the cases that are exempt, by reason: the raw fact stays to be seen, it only does not count."""
-    why: dict[str, set[int]] = {}
-    left_out: set[int] = set()
-    for line in card.lines:
-        for case, reason in (*line.exempt, *line.left_out):
-            why.setdefault(reason, set()).add(case)
-        left_out |= {case for case, _why in line.left_out}
-    total = len({case for ids in why.values() for case in ids})
+def exempt(card: Card, bare: Bare | None, directory: Directory, lang: str, _: Translate) -> Markup:
+    """Return the cases that are exempt, by reason, each with how it fared by the bare facts and what that changes."""
     head_words = markup(
-        "<h2>{t} <span class='m'>{note}</span></h2>", t=_("{n} exempt").format(n=total),
+        "<h2>{t} <span class='m'>{note}</span></h2>", t=_("{n} exempt").format(n=bare.total if bare else 0),
         note=_("the fact stays; it only does not count"),
     )  # fmt: skip
-    if not total:
+    if bare is None:
         return markup(
             "{h}<p class='m2' style='padding-top:6px'>{t}</p>",
             h=head_words,
             t=_("No case of this month is exempt."),
         )
+    why: dict[tuple[str, bool], list[ExemptCase]] = {}
+    for each in bare.cases:
+        why.setdefault((each.why, each.never_theirs), []).append(each)
     rows = []
-    for reason, ids in sorted(why.items(), key=lambda each: -len(each[1])):
-        places = []
-        for case in sorted(ids)[:3]:
-            if case in known:
-                number, category, area = known[case]
-                kind = directory.types.get(category)
-                name = category if kind is None else pick(lang, kind.name, kind.name_en)
-                places.append(
-                    markup(
-                        '<a class="act" href="{href}" target="_blank">{n}</a> {name}　{place}',
-                        href=link(case, number, lang),
-                        n=show_number(number)[-4:], name=name, place=told.place(directory, area, lang),
-                    )
-                )  # fmt: skip
-        tag = _("never theirs") if ids <= left_out else _("time given back")
+    for (reason, never), found in sorted(why.items(), key=lambda each: -len(each[1])):
+        told_ones = [_exempt_case(card, each, directory, lang, _) for each in found if each.row is not None]
+        more = told_ones[SHOWN_FIRST:]
+        folded = markup(
+            "<details><summary>{t}</summary>{rows}</details>",
+            t=_("{n} more").format(n=len(more)), rows=joined(more),
+        ) if more else Markup("")  # fmt: skip
         rows.append(
             markup(
                 '<div class="gw-ex"><span class="gw-tag">{tag}</span><b>{reason}</b><span>{n}</span>'
-                '<p>{places}</p></div>',
-                tag=tag, reason=reason, n=_("{n} cases").format(n=len(ids)), places=joined(places, "; "),
+                '<div>{first}{folded}</div></div>',
+                tag=_("never theirs") if never else _("time given back"), reason=reason,
+                n=_("{n} cases").format(n=len(found)), first=joined(told_ones[:SHOWN_FIRST]), folded=folded,
             )
         )  # fmt: skip
     return markup("{h}{rows}", h=head_words, rows=joined(rows))
+
+
+def _exempt_case(card: Card, each: ExemptCase, directory: Directory, lang: str, _: Translate) -> Markup:
+    """Return one exempt case: its number, what and where, the raw verdict, and which parts it would change."""
+    row = each.row
+    assert row is not None
+    kind = directory.types.get(row.category)
+    over = amounts.span(row.over_s, _) if row.over_s is not None and row.over_s > 0 else ""
+    match each.fared:
+        case "late":
+            verdict = _("late by {span}").format(span=over) if over else _("disposed of too late")
+        case "waiting":
+            verdict = _("overdue, not disposed of")
+        case "kept":
+            verdict = _("in time")
+        case _:
+            verdict = ""
+    names = [pick(lang, line.zh, line.en) for name in each.parts if (line := card.line(name)) is not None]
+    changes = _("without it counts otherwise in: {parts}").format(parts=_(", ").join(names)) if names else ""
+    return markup(
+        '<p><a class="act" href="{href}" target="_blank">{n}</a> {name}　{place}　<b>{verdict}</b>'
+        ' <span class="m">{changes}</span></p>',
+        href=link(row.id, row.number, lang), n=show_number(row.number)[-4:],
+        name=row.category if kind is None else pick(lang, kind.name, kind.name_en),
+        place=told.place(directory, row.area_code, lang), verdict=verdict, changes=changes,
+    )  # fmt: skip
 
 
 def _answer_due(appeal: Appeal, _: Translate) -> Markup:

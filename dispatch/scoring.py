@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 import psycopg
 
-from dispatch.past import Life, Policies, all_lives, horizon
+from dispatch.past import Life, Policies, all_lives, horizon, lives
 from dispatch.rules import assessment
 from dispatch.rules.areas import centre_of
-from dispatch.rules.assessment import Case, Rate, Rules, Score
+from dispatch.rules.assessment import Case, Exempted, Rate, Rules, Score
 from dispatch.rules.calendar import Calendar
 from dispatch.rules.chain import Assignment, Event, Incident
 from dispatch.rules.clocks import Clock
@@ -41,6 +41,8 @@ CLOSED = frozenset({"closed", "archived"})
 REFUSED = frozenset({"rejected", "void"})
 BEFORE_ACCEPTING = frozenset({"reported", "checking", "merged"}) | REFUSED
 APPEALS = "appeals"  # the follower of granted appeals
+EXEMPTING = frozenset({"exempt", "never_theirs", "exempt_spans"})  # facts that an appeal granted leaves
+EXEMPT_MOST = 2_000  # incidents of a month that a page looks at both ways
 
 # Kind of subject -> its cards. Kinds are computed from their own cases, or pooled from a kind below.
 CARDS: dict[str, tuple[str, ...]] = {
@@ -163,12 +165,7 @@ def cases(
     law = Policies(connection.cursor())
     begin, end = span_of(scope.month, law.newest().calendar)
     found: Cases = defaultdict(list)
-    workers = frozenset(
-        f"person/{person}"
-        for (person,) in connection.execute(
-            "select distinct person_id from duty where role in ('grid_worker', 'grid_head')"
-        )
-    )
+    workers = _workers(connection)
     read = 0
     which = "i.reported_at < %s and i.reported_at >= %s and i.last_at >= %s"
     for life in all_lives(connection, scope.below, which, end, begin - LOOK_BACK, begin):
@@ -183,17 +180,82 @@ def cases(
         for kind, subject, at, case in story.tell():
             if begin <= at < end:
                 found[kind, subject].append(case)
-    # A frozen month keeps the departments that its teams had then.
-    organisations = dict(
+    _pool(found, _departments(connection, scope.month))
+    return dict(found), read
+
+
+@dataclass(frozen=True, slots=True)
+class Exemptions:
+    """Hold the exemptions that a stored month knows: of each subject, and incident id -> why; None is too many."""
+
+    of: Mapping[Subject, Exempted]
+    why: Mapping[int, str]
+
+
+def exemptions(connection: psycopg.Connection[Any], month: date) -> Exemptions | None:
+    """Return the exempt cases of a stored month as it judged them and by the bare facts, or None beyond EXEMPT_MOST.
+
+    From the same events, rules and instant as the month. Raises LookupError where it was never computed.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        scope = _stored(cursor, month)
+        law = Policies(connection.cursor())
+        begin, end = span_of(month, law.newest().calendar)
+        # Only what was closed can be exempt, and whatever is of the month was closed after it began, or is open again.
+        ids = [
+            i
+            for (i,) in cursor.execute(
+                "select id from incident where facts ? 'exempt' and reported_at < %s and reported_at >= %s"
+                " and (ended_at >= %s or ended_at is null) order by id limit %s",
+                (end, begin - LOOK_BACK, begin, EXEMPT_MOST + 1),
+            )
+        ]
+        if len(ids) > EXEMPT_MOST:
+            return None
+        workers = _workers(connection) if ids else frozenset()
+        judged: Cases = defaultdict(list)
+        raw: Cases = defaultdict(list)
+        why: dict[int, str] = {}
+        for life in lives(cursor, ids, scope.below) if ids else ():
+            incident = life.fold(scope.below, scope.as_of)
+            if incident is None or not incident.facts.get("exempt"):
+                continue
+            why[incident.id] = str(incident.facts["exempt"])
+            for found in (judged, raw):
+                story = _Story(life, incident, law.version(incident.policy_version), scope, workers)
+                for kind, subject, at, case in story.tell():
+                    if begin <= at < end:
+                        found[kind, subject].append(case)
+                incident.facts = {
+                    name: value for name, value in incident.facts.items() if name not in EXEMPTING
+                }
+        departments = _departments(connection, month) if why else {}
+        _pool(judged, departments)
+        _pool(raw, departments)
+    return Exemptions(
+        {subject: Exempted(tuple(own), tuple(raw[subject])) for subject, own in judged.items()}, why
+    )
+
+
+def _workers(connection: psycopg.Connection[Any]) -> frozenset[str]:
+    return frozenset(
+        f"person/{person}"
+        for (person,) in connection.execute(
+            "select distinct person_id from duty where role in ('grid_worker', 'grid_head')"
+        )
+    )
+
+
+def _departments(connection: psycopg.Connection[Any], month: date) -> dict[str, str]:
+    """Return team -> department, as a frozen month's teams had them then."""
+    return dict(
         connection.execute(
             "select t.id::text, coalesce(s.parent, t.organisation_id::text) from team t left join"
             " (select s.subject, s.parent from assessment_subject s join assessment_month m on m.month = s.month"
             "  where s.month = %s and s.kind = 'team' and m.state = 'frozen') s on s.subject = t.id::text",
-            (scope.month,),
+            (month,),
         ).fetchall()
     )
-    _pool(found, organisations)
-    return dict(found), read
 
 
 def _pool(found: Cases, organisations: Mapping[str, str]) -> None:
@@ -620,12 +682,16 @@ def again(connection: psycopg.Connection[Any], month: date) -> Month:
     Raises LookupError where the month was never computed.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        row = cursor.execute(
-            "select policy_version, as_of, horizon from assessment_month where month = %s", (month,)
-        ).fetchone()
-        if row is None:
-            raise LookupError(f"{month:%Y-%m} has not been assessed")
-        return assess(connection, Scope(month, rules_of(cursor, row[0]), row[1], row[2]))
+        return assess(connection, _stored(cursor, month))
+
+
+def _stored(cursor: psycopg.Cursor[Any], month: date) -> Scope:
+    row = cursor.execute(
+        "select policy_version, as_of, horizon from assessment_month where month = %s", (month,)
+    ).fetchone()
+    if row is None:
+        raise LookupError(f"{month:%Y-%m} has not been assessed")
+    return Scope(month, rules_of(cursor, row[0]), row[1], row[2])
 
 
 def correct(connection: psycopg.Connection[Any], month: date, appeals: Mapping[int, Appeal]) -> int:

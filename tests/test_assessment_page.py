@@ -15,7 +15,7 @@ import streamlit as st
 from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame, scorecard, told
+from dashboard import amounts, data, frame, scorecard, told
 from dashboard.access import COOKIE
 from dashboard.data import Reads, judged
 from dashboard.data import assessment as reading
@@ -121,6 +121,13 @@ def late(
     raise AssertionError(f"no {kind} was late with a closed case")
 
 
+def area_of(door: Reads, case: int) -> str:
+    """Return where a case lies."""
+    found = judged.asked(door, BOSS, case)
+    assert found is not None
+    return found.area_code
+
+
 def test_the_sets_of_every_part_add_up_to_its_base_and_the_parts_to_the_score(door: Reads) -> None:
     seen = set()
     for kind in scoring.CARDS:
@@ -207,7 +214,23 @@ def test_the_longest_past_the_limit_comes_first_with_all_its_time_in_somebodys_h
         assert all(seconds >= 0 for _, seconds in row.hands)
 
 
-def test_what_an_appeal_promises_is_what_granting_it_brings(city: str, door: Reads) -> None:
+def test_a_card_on_which_nothing_is_exempt_says_nothing_of_exemptions(door: Reads) -> None:
+    found = card(door, "city", CITY)
+    assert judged.bare(door, BOSS, found) is None
+    assert "不豁免" not in scorecard.table(found, "", judged.every_set(door, found), "zh", ZH)
+    assert "没有" in scorecard.exempt(found, None, door.directory(), "zh", ZH)
+
+
+def test_more_exemptions_than_a_page_looks_at_are_said_and_not_guessed(door: Reads) -> None:
+    found = card(door, "city", CITY)
+    html = scorecard.table(found, "", {}, "zh", ZH, judged.Bare(None, 2001, ()))
+    assert "豁免 2001 件，太多" in html
+    assert "不豁免是" not in html
+
+
+def test_what_an_appeal_promises_is_what_granting_it_brings(
+    city: str, door: Reads, open_page: Callable[..., AppTest]
+) -> None:
     # Appeals are of today, so the month is judged as of today before and after.
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         scoring.assess_month(connection, JUNE, datetime.now(UTC))
@@ -216,7 +239,7 @@ def test_what_an_appeal_promises_is_what_granting_it_brings(city: str, door: Rea
     assert promised is not None
     assert before.score is not None
     assert promised > before.score  # an exemption never costs
-    area = judged.numbers(door, BOSS, [case])[case][2]
+    area = area_of(door, case)
     team = Actor(f"team:{before.subject}", "team", area[:9], int(before.subject))
     county, top = Actor("county:c", "county", area[:6]), Actor("city:top", "city", CITY)
     assert judged.act(door, team, "appeal", case, "a", {"reason": ""}).refusal is not None
@@ -237,9 +260,30 @@ def test_what_an_appeal_promises_is_what_granting_it_brings(city: str, door: Rea
     assert line is not None
     assert case in line.numerator
     assert (case, "道路中断") in line.exempt
-    html = scorecard.exempt(after, judged.numbers(door, BOSS, [case]), door.directory(), "zh", ZH)
-    assert "道路中断" in html
     assert after.score == promised
+    # And beside it stands what it was without, with the bare facts of the case.
+    bare = judged.bare(door, BOSS, after)
+    assert bare is not None
+    assert bare.score is not None
+    assert bare.score.value == before.score
+    raw = bare.rate(line)
+    assert raw is not None
+    assert (raw.n, raw.d) == (line.n - 1, line.d)
+    html = scorecard.exempt(after, bare, door.directory(), "zh", ZH)
+    assert "道路中断" in html
+    assert "<b>超 " in html
+    assert "不豁免则另计：按期处置率" in html
+    page = open_page("leader", subject=f"team/{after.subject}", month="2026-06")
+    assert not page.error
+    foot = scorecard.table(after, "", judged.every_set(door, after), "zh", ZH, bare)
+    gain = amounts.signed(promised - before.score, 2)
+    assert gain.startswith("+")
+    assert f"不豁免是 {amounts.score(before.score, ZH)}，豁免 {gain}" in foot
+    assert f"不豁免 {raw.n} / {raw.d:,}" in foot
+    # Who may not see the case reads that there is one, and nothing of it.
+    far = judged.bare(door, Actor("far", "county", "445381" if area[:6] != "445381" else COUNTY), after)
+    assert far is not None
+    assert "超 " not in scorecard.exempt(after, far, door.directory(), "zh", ZH)
 
 
 def test_an_appeal_of_a_dispatcher_brings_what_it_promises_too(city: str, door: Reads) -> None:
@@ -250,7 +294,7 @@ def test_an_appeal_of_a_dispatcher_brings_what_it_promises_too(city: str, door: 
     assert promised is not None
     assert before.score is not None
     assert promised > before.score
-    area = judged.numbers(door, BOSS, [case])[case][2]
+    area = area_of(door, case)
     dispatcher = Actor("dispatcher:d", "dispatcher", area[:9])
     assert judged.act(door, dispatcher, "appeal", case, "a", {"reason": "系统停电"}).refusal is None
     for judge in (Actor("county:c", "county", area[:6]), Actor("city:top", "city", CITY)):
@@ -258,7 +302,14 @@ def test_an_appeal_of_a_dispatcher_brings_what_it_promises_too(city: str, door: 
         assert judged.act(door, judge, "judge_appeal", case, judge.role, verdict).refusal is None
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         scoring.assess_month(connection, JUNE, datetime.now(UTC))
-    assert card(door, "dispatcher", before.subject, JUNE).score == promised
+    after = card(door, "dispatcher", before.subject, JUNE)
+    assert after.score == promised
+    bare = judged.bare(door, BOSS, after)
+    assert bare is not None
+    assert bare.score is not None
+    assert bare.score.value == before.score
+    (moved,) = [each for each in bare.cases if each.id == case]
+    assert (moved.why, moved.parts, moved.fared) == ("系统停电", ("on_time_dispatch",), "")
 
 
 def test_a_reviewer_gives_stretches_of_time_and_the_next_sees_them(

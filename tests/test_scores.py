@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -17,6 +18,7 @@ from dispatch import cohorts, figures, history, recheck, rollup, scoring
 from dispatch.desk import Desk
 from dispatch.past import Policies
 from dispatch.rules.areas import Level
+from dispatch.rules.assessment import Counted, Exempted, without_exemptions
 from dispatch.rules.chain import Actor, Command
 from jobs import counting
 from models import demo
@@ -512,7 +514,7 @@ def test_an_appeal_after_the_freeze_is_a_correction_and_leaves_the_frozen_untouc
         assert recheck.open_mismatches(cursor) == []
 
 
-def _appeal(url: str, key: int, team: int, area: str, **more: Any) -> None:
+def _appeal(url: str, key: int, team: int, area: str, at: datetime = LATER, **more: Any) -> None:
     granted = {"granted": True, "reason": "属实", **more}
     with Desk(url) as desk:
         outcomes = desk.act(
@@ -521,15 +523,62 @@ def _appeal(url: str, key: int, team: int, area: str, **more: Any) -> None:
                     "appeal",
                     key,
                     Actor(f"team/{team}", "team", area[:9], team),
-                    "a",
+                    f"a{key}",
                     {"reason": "台风期间道路中断"},
                 ),
-                Command("judge_appeal", key, Actor("county/1", "county", area[:6]), "j1", granted),
-                Command("judge_appeal", key, Actor("city/1", "city", CITY), "j2", granted),
+                Command("judge_appeal", key, Actor("county/1", "county", area[:6]), f"j1{key}", granted),
+                Command("judge_appeal", key, Actor("city/1", "city", CITY), f"j2{key}", granted),
             ],
-            LATER,
+            at,
         )
     assert [o.status for o in outcomes] == ["done"] * 3, outcomes
+
+
+def test_without_exemptions_every_card_of_a_frozen_month_is_what_it_was_before_them(
+    url: str, connection: Connection
+) -> None:
+    """Exempt as a whole, for a stretch of time, and as never theirs: each card to the fraction, none sealed anew."""
+    with connection.cursor() as cursor:
+        freeze = scoring.freezes_at(MAY, scoring.rules_of(cursor), Policies(cursor).newest().calendar)
+    stored = "select kind, subject, card, parts::text, hash from assessment order by kind, subject, card"
+    scoring.assess_month(connection, MAY, freeze)
+    before = {row[:3]: msgspec.json.decode(row[3]) for row in connection.execute(stored).fetchall()}
+    assert scoring.exemptions(connection, MAY) == scoring.Exemptions({}, {})
+    late = connection.execute(
+        "select id, (facts ->> 'disposer_team')::int, area_code, reported_at from incident where state = 'closed'"
+        " and disposed_on_time is false and facts ->> 'disposer_team' is not null"
+        " and reported_at between '2026-05-02' and '2026-05-20' and last_at < %s order by id limit 3",
+        (freeze - timedelta(hours=2),),
+    ).fetchall()
+    given: list[dict[str, Any]] = [{}, {"spans": []}, {"never_theirs": True}]
+    given[1]["spans"] = [[late[1][3].isoformat(), (late[1][3] + timedelta(days=9)).isoformat()]]
+    for (key, team, area, _), more in zip(late, given, strict=True):
+        _appeal(url, key, team, area, freeze - timedelta(hours=1), **more)
+    scoring.freeze(connection, MAY, UNTIL)
+    frozen = connection.execute(stored).fetchall()
+    found = scoring.exemptions(connection, MAY)
+    assert found is not None
+    assert found.why == dict.fromkeys((row[0] for row in late), "台风期间道路中断")
+    rules = scoring.rules_of(connection.cursor())
+    none, raised = Exempted((), ()), set()
+    for kind, subject, name, text, _hash in frozen:
+        parts = msgspec.json.decode(text)
+        counted = {
+            p["indicator"]: Counted(Fraction(p["n"]), p["d"], tuple(i for i, _ in p.get("left_out", ())))
+            for p in parts["parts"]
+        }
+        bare = without_exemptions(rules, name, counted, found.of.get((kind, subject), none))
+        old = before[kind, subject, name]
+        assert [(str(p.rate.n), p.rate.d) for p in bare.parts] == [(p["n"], p["d"]) for p in old["parts"]]
+        assert ("" if bare.value is None else str(bare.value)) == old["score"], (kind, subject)
+        if parts["score"] != old["score"]:
+            assert Fraction(parts["score"]) > Fraction(old["score"]), (kind, subject)
+            raised.add(kind)
+    assert raised >= {"village", "town", "county", "city", "team", "department"}
+    assert connection.execute(stored).fetchall() == frozen
+    assert [
+        (c.kind, c.subject, c.card, c.parts, c.hash) for c in scoring.again(connection, MAY).cards
+    ] == frozen
 
 
 def test_an_appeal_before_the_freeze_raises_the_score_and_is_shown_with_its_reason(

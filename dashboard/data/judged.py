@@ -14,8 +14,10 @@ import msgspec
 from dashboard.data.assessment import Card, Kept, Line, Subject, bundles
 from dashboard.data.city import Reads
 from dashboard.data.scope import within
+from dispatch import scoring
 from dispatch.desk import Outcome
 from dispatch.past import Policies
+from dispatch.rules.assessment import Case, Counted, Exempted, Rate, Score, moved, without_exemptions
 from dispatch.rules.chain import STEPS, Actor, Command
 from dispatch.rules.clocks import Clock
 from models.servers import addresses
@@ -23,6 +25,7 @@ from models.servers import addresses
 PAGE_ROWS = 50
 IDS_MOST = 20_000  # looked through for appeals
 Hands = Literal["own", "centre", "other", "paused"]
+Fared = Literal["", "kept", "late", "waiting"]
 
 # The sets of each part, what was lost first; other parts have those credited and those not.
 SETS: dict[str, tuple[str, ...]] = {
@@ -31,7 +34,7 @@ SETS: dict[str, tuple[str, ...]] = {
     "overdue_backlog": ("waiting", "disposed", "inside"),
 }
 _clock = msgspec.json.Decoder(Clock)
-_every = Kept()
+_every, _exemptions = Kept(), Kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,18 +239,6 @@ def appeals(door: Reads, actor: Actor, ids: Collection[int]) -> list[Appeal]:
     return [each for row in found if (each := _appeal(*row)) is not None]
 
 
-def numbers(door: Reads, actor: Actor, ids: Collection[int]) -> dict[int, tuple[int, str, str]]:
-    """Return incident id -> (number, category, area) of cases in the viewer's scope."""
-    where, values = within(actor, "i")
-    with door.look() as connection:
-        found = connection.execute(
-            "select i.id, i.number, i.category, i.area_code from incident i"
-            f" where i.id = any(%(ids)s) and {where}".encode(),
-            values | {"ids": list(ids)[:PAGE_ROWS]},
-        ).fetchall()
-    return {i: (number, category, area) for i, number, category, area in found}
-
-
 def asked(door: Reads, actor: Actor, case: int) -> Asked | None:
     """Return what a dialog about an appeal on a case must know; None for a case out of the viewer's scope."""
     where, values = within(actor, "i")
@@ -281,6 +272,87 @@ def if_granted(card: Card, lines: Sequence[Mapping[str, Line]], case: int) -> Fr
         share = n / (line.d * line.top)
         points += line.weight * (share if line.more_is_better else 1 - share)
     return points * Fraction(100, card.weighed)
+
+
+@dataclass(frozen=True, slots=True)
+class ExemptCase:
+    """Hold a case that is exempt on a card: why, the parts that count it otherwise by the bare facts, and how it fared.
+
+    `fared` is of units alone: disposed of in time or late, or waiting past its limit. `row` is None out of scope.
+    """
+
+    id: int
+    why: str
+    never_theirs: bool
+    parts: tuple[str, ...]
+    fared: Fared
+    row: CaseLine | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """Hold a card as it would be without exemptions; `score` is None where too many are exempt to say it on a page.
+
+    `total` is how many cases are exempt, `cases` the first of them, those that change the most first.
+    """
+
+    score: Score | None
+    total: int
+    cases: tuple[ExemptCase, ...]
+
+    def rate(self, line: Line) -> Rate | None:
+        """Return what a part would count, where that is not what it counts."""
+        rates = self.score.parts if self.score is not None else ()
+        found = next((p.rate for p in rates if p.rate.indicator.name == line.name), None)
+        return found if found is not None and (found.n, found.d) != (line.n, line.d) else None
+
+
+def bare(door: Reads, actor: Actor, card: Card) -> Bare | None:
+    """Return what a card would be without its exemptions, or None where nothing on it is exempt."""
+    key = (id(door), card.month.hash)
+    kept: tuple[scoring.Exemptions | None] | None = _exemptions.get(key)
+    if kept is None:
+        with door.look() as connection:
+            kept = _exemptions.put(key, (scoring.exemptions(connection, card.month.month),))
+    every = kept[0]
+    stored = {i: (why, False) for line in card.lines for i, why in line.exempt}
+    stored |= {i: (why, True) for line in card.lines for i, why in line.left_out}
+    exempted = every.of.get((card.kind, card.subject)) if every is not None else None
+    both = list(zip(exempted.judged, exempted.raw, strict=True)) if exempted is not None else []
+    parts: dict[int, list[str]] = {}
+    for line in card.lines:
+        indicator = card.rules.catalogue.get(line.name)
+        out = {i for i, _why in line.left_out}
+        for as_judged, raw in both if indicator is not None else ():
+            assert indicator is not None
+            if raw.id in out or moved(indicator, as_judged, raw):
+                parts.setdefault(raw.id, []).append(line.name)
+    fared = {raw.id: _fared(raw) for _judged, raw in both} if card.name == "unit" else {}
+    if every is not None:
+        stored |= {i: (every.why[i], False) for i in parts if i not in stored}
+    if not stored:
+        return None
+    score = None
+    if every is not None:
+        counted = {each.name: Counted(each.n, each.d, tuple(i for i, _ in each.left_out)) for each in card.lines}
+        score = without_exemptions(card.rules, card.name, counted, exempted or Exempted((), ()))
+    order = sorted(stored, key=lambda i: (-len(parts.get(i, ())), i))
+    found = {
+        row.id: row
+        for row in rows(door, actor, (card.kind, card.subject), order[:PAGE_ROWS], card.month.as_of)
+    }
+    cases = [
+        ExemptCase(i, *stored[i], tuple(dict.fromkeys(parts.get(i, ()))), fared.get(i, ""), found.get(i))
+        for i in order[:PAGE_ROWS]
+    ]
+    return Bare(score, len(stored), tuple(cases))
+
+
+def _fared(raw: Case) -> Fared:
+    """Return how a case that was dispatched to a unit fared by the bare facts."""
+    if raw.disposed and raw.target:
+        return "kept" if raw.on_time else "late"
+    return "waiting" if raw.overdue else ""
 
 
 def _gained(lines: Mapping[str, Line], name: str, case: int, definitions: int) -> int:

@@ -85,20 +85,21 @@ def _body(f: Frame, card: Card) -> None:
             f._("The parts do not add up to the score, or the cases to their base. Do not rely on this card.")
         )
     chosen = _part(card)
+    bare = judged.bare(f.door, f.who.actor, card)
     top = st.columns([336, 676, 316], gap="small")
     with top[0].container(border=True, height="stretch", key="gw-card-score"):
         panel(scorecard.head(card, data.peers(f.door, card), f._), "score-head")
     with top[1].container(border=True, height="stretch", key="gw-card-lost"):
         _lost(f, card, chosen)
     with top[2].container(border=True, height="stretch", key="gw-card-counts"):
-        panel(scorecard.standing(card, adds, f._), "score-standing")
+        panel(scorecard.standing(card, adds, f._, bare.total if bare else 0), "score-standing")
     with st.container(border=True, key="gw-card-parts"):
-        panel(scorecard.table(card, chosen, sets, f.lang, f._), "score-parts", _pressed)
+        panel(scorecard.table(card, chosen, sets, f.lang, f._, bare), "score-parts", _pressed)
     below = st.columns([100, 48], gap="small")
     with below[0].container(border=True, height="stretch", key="gw-card-cases"):
         _cases(f, card, card.line(chosen), sets.get(chosen, {}))
     with below[1].container(border=True, height="stretch", key="gw-card-exempt"):
-        _beside(f, card, lines, sets)
+        _beside(f, card, lines, sets, bare)
     _asked(f, card, lines)
 
 
@@ -353,12 +354,12 @@ def _pages(f: Frame, page: int, pages: int) -> None:
 
 
 def _beside(
-    f: Frame, card: Card, lines: Sequence[Mapping[str, Line]], sets: Mapping[str, Mapping[str, Sequence[int]]]
-) -> None:
+    f: Frame, card: Card, lines: Sequence[Mapping[str, Line]], sets: Mapping[str, Mapping[str, Sequence[int]]],
+    bare: judged.Bare | None,
+) -> None:  # fmt: skip
     """Show what was exempted and what is under appeal."""
     exempt = {case for line in card.lines for case, _why in (*line.exempt, *line.left_out)}
-    known = judged.numbers(f.door, f.who.actor, exempt) if exempt else {}
-    panel(scorecard.exempt(card, known, f.directory, f.lang, f._), "score-exempt")
+    panel(scorecard.exempt(card, bare, f.directory, f.lang, f._), "score-exempt")
     lost = {
         case
         for line in card.lines

@@ -8,6 +8,7 @@ GB/T 30428.4's practice as published by Chengdu Jinniu (unit score) and the thre
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -285,21 +286,25 @@ def _without_strangers(
     if len(kept) == len(counted):
         return kept, []
 
-    def good(each: Credited) -> Fraction:
-        share = Fraction(each[1], indicator.top)
-        return share if indicator.more_is_better else 1 - share
-
-    strangers = sorted((each for each in counted if each[0].never_theirs), key=lambda e: (good(e), e[0].id))
-    total = sum((good(each) for each in counted), Fraction(0))
+    strangers = sorted(
+        (each for each in counted if each[0].never_theirs), key=lambda e: (_good(indicator, e), e[0].id)
+    )
+    total = sum((_good(indicator, each) for each in counted), Fraction(0))
     left_out: list[Credited] = []
     for each in strangers:
+        good = _good(indicator, each)
         mean = total / (len(counted) - len(left_out))
-        if good(each) == 0 or good(each) < mean:
+        if good == 0 or good < mean:
             left_out.append(each)
-            total -= good(each)
+            total -= good
         else:
             kept.append(each)
     return kept, left_out
+
+
+def _good(indicator: Indicator, each: Credited) -> Fraction:
+    share = Fraction(each[1], indicator.top)
+    return share if indicator.more_is_better else 1 - share
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +366,73 @@ def score(rules: Rules, card: str, cases: Sequence[Case]) -> Score:
     for name, weight in rules.cards[card].items():
         rate = _volume(rules, cases) if name == VOLUME else evaluate(rules.catalogue[name], cases)
         parts.append(Part(weight, rate))
+    return _summed(card, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Exempted:
+    """Hold a subject's cases that appeals exempt: as they are judged, and in the same order by the bare facts."""
+
+    judged: tuple[Case, ...]
+    raw: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Hold what a stored part counts: credits over a base, and the cases that it left out of the base."""
+
+    n: Fraction
+    d: int
+    left_out: tuple[int, ...] = ()
+
+
+def without_exemptions(rules: Rules, card: str, counted: Mapping[str, Counted], exempted: Exempted) -> Score:
+    """Return what a card would be without exemptions, from what it counts with them and the cases they concern.
+
+    What was left out of a base as never the subject's is in it again, and every verdict is that of the bare facts.
+    The rates of the parts tell no cases. Raise KeyError for a part that is not counted.
+    """
+    parts = []
+    for name, weight in rules.cards[card].items():
+        stored = counted[name]
+        # How much was dispatched is work, whatever became of it.
+        rate = (
+            Rate(_VOLUME, stored.n, stored.d, (), ())
+            if name == VOLUME
+            else _bared(rules.catalogue[name], stored, exempted)
+        )
+        parts.append(Part(weight, rate))
+    return _summed(card, parts)
+
+
+def _bared(indicator: Indicator, stored: Counted, exempted: Exempted) -> Rate:
+    """Take the exempt cases out of a stored part as they were judged, and put them in by the bare facts."""
+    out = Counter(stored.left_out)
+    judged = [(c, indicator.numerator(c)) for c in exempted.judged if indicator.denominator(c)]
+    # A case may be there once for each subject below: those that count the most against it were left out first.
+    judged.sort(key=lambda each: (_good(indicator, each), each[0].id))
+    n, d = stored.n, stored.d
+    for case, credit in judged:
+        if out[case.id]:
+            out[case.id] -= 1
+            continue
+        n -= credit
+        d -= 1
+    for case in exempted.raw:
+        if indicator.denominator(case):
+            n += indicator.numerator(case)
+            d += 1
+    return Rate(indicator, n, d, (), ())
+
+
+def moved(indicator: Indicator, judged: Case, raw: Case) -> bool:
+    """Tell whether an exemption changes what a case counts in an indicator."""
+    if indicator.denominator(judged) != indicator.denominator(raw):
+        return True
+    return indicator.denominator(raw) and indicator.numerator(judged) != indicator.numerator(raw)
+
+
+def _summed(card: str, parts: Sequence[Part]) -> Score:
     weighed = sum(part.weight for part in parts if part.rate.d)
     points = sum((part.points or 0 for part in parts), Fraction(0))
     return Score(card, tuple(parts), weighed, points * Fraction(WHOLE, weighed) if weighed else None)

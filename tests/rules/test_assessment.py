@@ -12,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatch.rules import assessment, clocks
-from dispatch.rules.assessment import Case, evaluate, indicators, parse, score, shown, verdict
+from dispatch.rules.assessment import (
+    Case,
+    Counted,
+    Exempted,
+    evaluate,
+    indicators,
+    parse,
+    score,
+    shown,
+    verdict,
+    without_exemptions,
+)
 from dispatch.rules.calendar import Calendar, Limit
 from dispatch.rules.policy import PolicyError
 from models.loading import POLICY_DIR
@@ -393,6 +404,90 @@ def test_an_exemption_never_lowers_a_score(cases: list[Case], data: st.DataObjec
     for card in RULES.cards:
         old, new = score(RULES, card, cases).value, score(RULES, card, after).value
         assert old is None or new is None or new >= old, card
+
+
+# --- what a card would be without exemptions
+
+
+def _counted(card: str, cases: list[Case]) -> dict[str, Counted]:
+    """Return what a card of these cases is stored with."""
+    return {
+        name: Counted(part.rate.n, part.rate.d, tuple(i for i, _ in part.rate.left_out))
+        for name, part in zip(RULES.cards[card], score(RULES, card, cases).parts, strict=True)
+    }
+
+
+def test_without_the_exemption_the_late_case_is_late_again() -> None:
+    """Four disposed, one of them late and excused: 20 x 3/4 instead of 20 x 4/4; all else is the same."""
+    theirs = [Case(i, sent=True, dispatched=True, disposed=True, on_time=True) for i in (1, 2, 3)]
+    late = Case(4, sent=True, dispatched=True, disposed=True)
+    excused = replace(late, on_time=True, exempt="暴雨")
+    counted = _counted("unit", [*theirs, excused])
+    raw = without_exemptions(RULES, "unit", counted, Exempted((excused,), (late,)))
+    assert {p.rate.indicator.name: f"{p.rate.n}/{p.rate.d}" for p in raw.parts} == {
+        "disposal": "4/4", "on_time_disposal": "3/4", "rework": "0/4", "overdue_backlog": "0/4",
+        "extension": "0/4",
+    }  # fmt: skip
+    assert score(RULES, "unit", [*theirs, excused]).value == 100
+    assert raw.value == 95
+
+
+def test_without_exemptions_a_case_that_was_never_theirs_is_in_the_base_again() -> None:
+    """One of one; with the stranger back one of two: disposal 15, in time 10, backlog 10, rework 20, extension 10."""
+    theirs = Case(1, sent=True, dispatched=True, disposed=True, on_time=True)
+    raw_one = Case(2, sent=True, dispatched=True, overdue_raw=True, overdue=True)
+    never = replace(raw_one, overdue=False, exempt="非本辖区", never_theirs=True)
+    counted = _counted("unit", [theirs, never])
+    assert counted["disposal"] == Counted(Fraction(1), 1, (2,))
+    raw = without_exemptions(RULES, "unit", counted, Exempted((never,), (raw_one,)))
+    found = {p.rate.indicator.name: f"{p.rate.n}/{p.rate.d}" for p in raw.parts}
+    assert found["disposal"] == found["on_time_disposal"] == found["overdue_backlog"] == "1/2"
+    assert raw.value == 65
+    # Where all there was is another's, the card with exemptions has no data, and the one without has.
+    alone = _counted("unit", [never])
+    assert alone["disposal"].d == 0
+    assert without_exemptions(RULES, "unit", alone, Exempted((never,), (raw_one,))).parts[0].rate.d == 1
+
+
+def test_a_limit_that_is_not_asked_for_once_exempt_is_asked_for_again() -> None:
+    kept, raw_one = Case(1, verified_on_time=True), Case(2, verified_on_time=False)
+    excused = replace(raw_one, verified_on_time=None)
+    counted = _counted("grid_worker", [kept, excused])
+    assert counted["on_time_verification"] == Counted(Fraction(1), 1)
+    raw = without_exemptions(RULES, "grid_worker", counted, Exempted((excused,), (raw_one,)))
+    rate = next(p.rate for p in raw.parts if p.rate.indicator.name == "on_time_verification")
+    assert f"{rate.n}/{rate.d}" == "1/2"
+    assert assessment.moved(RULES.catalogue["on_time_verification"], excused, raw_one)
+    assert not assessment.moved(RULES.catalogue["on_time_check"], excused, raw_one)
+
+
+@given(cases=_drawn(), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_what_is_taken_back_out_of_a_card_is_what_all_its_raw_cases_give(
+    cases: list[Case], data: st.DataObject
+) -> None:
+    """Exact, for any number of exemptions, also where a case stands once for each of two subjects below."""
+    cases = [*cases, *data.draw(st.lists(st.sampled_from(cases), max_size=3))]
+    exempt = data.draw(st.lists(st.booleans(), min_size=len(cases), max_size=len(cases)))
+    after, judged, raw = [], [], []
+    for case, yes in zip(cases, exempt, strict=True):
+        granted = case
+        if yes:
+            excused: Any = {name: True for name in VERDICTS if getattr(case, name) is False}
+            granted = replace(
+                case, exempt="appeal", on_time=case.disposed, overdue=False, closed_on_time=case.closed,
+                never_theirs=data.draw(st.booleans()), **excused,
+            )  # fmt: skip
+            judged.append(granted)
+            raw.append(case)
+        after.append(granted)
+    for card in RULES.cards:
+        bare = without_exemptions(RULES, card, _counted(card, after), Exempted(tuple(judged), tuple(raw)))
+        plain = score(RULES, card, cases)
+        assert [(p.rate.n, p.rate.d) for p in bare.parts] == [(p.rate.n, p.rate.d) for p in plain.parts], card
+        assert bare.value == plain.value
+        new = score(RULES, card, after).value
+        assert bare.value is None or new is None or new >= bare.value, card
 
 
 # --- times, figures, and the file
