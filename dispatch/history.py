@@ -12,9 +12,10 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from random import Random
 from typing import Any
 
@@ -23,11 +24,12 @@ import redis
 import shapely
 
 from dispatch import accounts, experience, figures, scenes, scoring, store
+from dispatch.desk import Desk
 from dispatch.messages import number_of
 from dispatch.rules import clocks, escalation
 from dispatch.rules import policy as policies
 from dispatch.rules.chain import decide, evolve, open_report, route
-from dispatch.rules.incident import LIVE, SYSTEM, Around, Change, Command, Event, Incident, Report
+from dispatch.rules.incident import LIVE, SYSTEM, Actor, Around, Change, Command, Event, Incident, Report
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.routing import Roster
@@ -42,6 +44,15 @@ MONTHS_LOOKED_AT = 60
 PHOTOGRAPHED_DAYS = 3  # whose reports have their photos; before, only words are left
 CHUNK = 1_000  # incidents in one transaction
 SOURCES = (("field_app", 0.55), ("resident_app", 0.25), ("hotline", 0.15), ("sensor", 0.05))
+# What the demo's own team appeals, and what was given: stretches of time, that it was never theirs, or the whole.
+GROUNDS = (
+    ("山体滑坡，道路中断，车辆过不去", "time"),
+    ("山体滑坡，道路中断，车辆过不去", "time"),
+    ("山体滑坡，道路中断，车辆过不去", "time"),
+    ("地点报错，不在本队辖区", "never"),
+    ("停电，等供电部门恢复后才能处置", ""),
+)
+APPEALED_WITHIN = timedelta(days=3)  # of closing: appealed and judged twice
 SWEEP_LAG = timedelta(seconds=3)  # how long after a limit the sweep of clocks notes it
 # Steps after which an incident that still turns in circles is left as it is.
 STEPS_LIMIT = 60
@@ -96,6 +107,8 @@ def _judged(database_url: str) -> int:
         if cursor.execute("select 1 from assessment_month limit 1").fetchone() is not None:
             return 0
         now, calendar = datetime.now(UTC), _law(cursor).calendar
+        if (town := accounts.demo_town(cursor)) is not None:
+            object_to_lateness(database_url, now, town)
         figures.enter(cursor)
         figures.count_days(cursor, calendar, now)
         experience.rebuild(connection)
@@ -108,6 +121,63 @@ def _judged(database_url: str) -> int:
             f"history: {scoring.assess_month(connection, month, now):,} score cards of {month:%Y-%m}, provisional"
         )
     return 0
+
+
+def object_to_lateness(database_url: str, now: datetime, town: tuple[str, int]) -> int:
+    """Let a town's team appeal what it was late with, last month and this one; return how many steps were taken.
+
+    Each is judged by two reviewers on its day, before the month is frozen; the newest is still under appeal.
+    """
+    with psycopg.connect(psycopg_dsn(database_url)) as connection:
+        cursor = connection.cursor()
+        calendar, rules = _law(cursor).calendar, scoring.rules_of(cursor)
+        present = calendar.local(now).date().replace(day=1)
+        before = (present - timedelta(days=1)).replace(day=1)
+        commands: list[tuple[datetime, Command]] = []
+        late = (
+            "select id, reported_at, disposed_at, last_at from incident where state = 'closed'"
+            " and disposed_on_time is false and (facts ->> 'disposer_team')::int = %s"
+        )
+        for month, until in ((before, min(now, scoring.freezes_at(before, rules, calendar))), (present, now)):
+            found = cursor.execute(
+                f"{late} and reported_at >= %s and reported_at < %s and last_at < %s order by reported_at limit %s",
+                (town[1], *scoring.span_of(month, calendar), until - APPEALED_WITHIN, len(GROUNDS)),
+            ).fetchall()
+            for (key, reported_at, disposed_at, closed), (reason, how) in zip(found, GROUNDS, strict=False):
+                span = [reported_at.isoformat(), disposed_at.isoformat()]
+                given: dict[str, dict[str, Any]] = {
+                    "time": {"spans": [span]},
+                    "never": {"never_theirs": True},
+                }
+                commands += _appeal(town, key, closed, reason, given.get(how, {}))
+        newest = cursor.execute(
+            f"{late} and last_at >= %s and last_at < %s order by last_at desc, id limit 1",
+            (town[1], now - APPEALED_WITHIN, now),
+        ).fetchone()
+        if newest is not None:
+            commands.append((now, _appeal(town, newest[0], newest[3], GROUNDS[0][0], {})[0][1]))
+    with Desk(database_url) as desk:
+        # One at a time, each on its day; what a visitor has appealed meanwhile is refused and stays theirs.
+        outcomes = [desk.act([command], at)[0] for at, command in sorted(commands, key=itemgetter(0))]
+    return sum(each.status == "done" for each in outcomes)
+
+
+def _appeal(
+    town: tuple[str, int], key: int, closed: datetime, reason: str, given: Mapping[str, Any]
+) -> list[tuple[datetime, Command]]:
+    """Return an appeal of a town's team and both judgements on it, each with its time."""
+    code, team = town
+    county, city = code[:6], code[:4] + "00"
+    granted = {"granted": True, "reason": "情况属实", **given}
+    steps = (
+        ("appeal", Actor(f"team/{team}", "team", code, team), {"reason": reason}),
+        ("judge_appeal", Actor(f"county/{county}", "county", county), granted),
+        ("judge_appeal", Actor(f"city/{city}", "city", city), granted),
+    )
+    return [
+        (closed + APPEALED_WITHIN * n / 4, Command(verb, key, actor, f"history/appeal/{key}/{n}", args))
+        for n, (verb, actor, args) in enumerate(steps, 1)
+    ]
 
 
 def write(

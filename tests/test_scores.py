@@ -581,6 +581,30 @@ def test_without_exemptions_every_card_of_a_frozen_month_is_what_it_was_before_t
     ] == frozen
 
 
+def test_a_team_of_the_demo_has_exemptions_to_show_by_the_law_and_has_them_once(
+    url: str, connection: Connection
+) -> None:
+    town = connection.execute(
+        "select t.area_code, t.id from incident i join team t on t.id = (i.facts ->> 'disposer_team')::int"
+        " where i.state = 'closed' and i.disposed_on_time is false and length(t.area_code) = 9"
+        " and i.reported_at between '2026-05-02' and '2026-05-20' group by 1, 2 order by count(*) desc, 2 limit 1"
+    ).fetchone()
+    assert town is not None
+    steps = history.object_to_lateness(url, UNTIL, town)
+    granted = int(one(connection, "select count(*) from incident where facts ? 'exempt'"))
+    assert 0 < granted <= 2 * len(history.GROUNDS)
+    assert steps - 3 * granted in (0, 1)  # an appeal and two judgements each; the newest is still open
+    assert one(connection, "select max(at) from event where verb in ('appeal', 'judge_appeal')") <= UNTIL
+    # Before the month was frozen: what is exempt stands on the frozen card itself.
+    assert scoring.freeze(connection, MAY, UNTIL)
+    found = scoring.exemptions(connection, MAY)
+    assert found is not None
+    assert ("team", str(town[1])) in found.of
+    # A run that was cut short does nothing twice.
+    history.object_to_lateness(url, UNTIL, town)
+    assert one(connection, "select count(*) from event where verb in ('appeal', 'judge_appeal')") == steps
+
+
 def test_an_appeal_before_the_freeze_raises_the_score_and_is_shown_with_its_reason(
     url: str, connection: Connection
 ) -> None:
