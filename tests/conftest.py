@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -48,6 +49,14 @@ def servers() -> Iterator[Servers]:
     with temporary() as pair:
         _never_wait_for_the_disk(pair)
         yield pair
+
+
+@pytest.fixture(autouse=True)
+def _main_stays() -> Iterator[None]:
+    """Put back the main module, which a tried page leaves to its own script: a spawned process would run that page."""
+    held = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = held
 
 
 def _never_wait_for_the_disk(servers: Servers) -> None:

@@ -139,6 +139,10 @@ def _sorted() -> None:
 
 
 def _sort() -> str:
+    """Return the order that was chosen: what was chosen here goes before an address that a slower choice wrote over."""
+    chosen = _said("wb-rows", "sort")
+    if chosen in SORTS and chosen != st.query_params.get("sort", ""):
+        _sorted()
     wish = st.query_params.get("sort", "")
     return wish if wish in SORTS else ""
 
