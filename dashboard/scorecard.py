@@ -227,7 +227,7 @@ def _bare_count(line: Line, bare: Bare | None, _: Translate) -> Markup:
     if rate is None:
         return Markup("")
     n = amounts.count(rate.n) if rate.n.denominator == 1 else amounts.score(rate.n, _, 1)
-    words = _("not exempt: {n} / {d}").format(n=n, d=f"{rate.d:,}")
+    words = _("unexempted {n} / {d}").format(n=n, d=f"{rate.d:,}")
     return markup('<br><span class="m">{t}</span>', t=words)
 
 
@@ -464,7 +464,12 @@ def exempt(card: Card, bare: Bare | None, directory: Directory, lang: str, _: Tr
                 n=_("{n} cases").format(n=len(found)), first=joined(told_ones[:SHOWN_FIRST]), folded=folded,
             )
         )  # fmt: skip
-    return markup("{h}{rows}", h=head_words, rows=joined(rows))
+    return markup(
+        '{h}<p class="gw-narrow">{bare}</p>{rows}',
+        h=head_words,
+        bare=_bare_score(card, bare, _),
+        rows=joined(rows),
+    )
 
 
 def _exempt_case(card: Card, each: ExemptCase, directory: Directory, lang: str, _: Translate) -> Markup:
@@ -483,7 +488,7 @@ def _exempt_case(card: Card, each: ExemptCase, directory: Directory, lang: str, 
         case _:
             verdict = ""
     names = [pick(lang, line.zh, line.en) for name in each.parts if (line := card.line(name)) is not None]
-    changes = _("without it counts otherwise in: {parts}").format(parts=_(", ").join(names)) if names else ""
+    changes = _("bears on: {parts}").format(parts=_(", ").join(names)) if names else ""
     return markup(
         '<p><a class="act" href="{href}" target="_blank">{n}</a> {name}　{place}　<b>{verdict}</b>'
         ' <span class="m">{changes}</span></p>',

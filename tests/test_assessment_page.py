@@ -272,7 +272,7 @@ def test_what_an_appeal_promises_is_what_granting_it_brings(
     html = scorecard.exempt(after, bare, door.directory(), "zh", ZH)
     assert "道路中断" in html
     assert "<b>超 " in html
-    assert "不豁免则另计：按期处置率" in html
+    assert "涉及：按期处置率" in html
     page = open_page("leader", subject=f"team/{after.subject}", month="2026-06")
     assert not page.error
     foot = scorecard.table(after, "", judged.every_set(door, after), "zh", ZH, bare)

@@ -330,6 +330,8 @@ def bare(door: Reads, actor: Actor, card: Card) -> Bare | None:
     fared = {raw.id: _fared(raw) for _judged, raw in both} if card.name == "unit" else {}
     if every is not None:
         stored |= {i: (every.why[i], False) for i in parts if i not in stored}
+    # What was done in time, once exempt, stays in the base: that it was never theirs is said all the same.
+    stored |= {c.id: (stored[c.id][0], True) for c, _raw in both if c.never_theirs and c.id in stored}
     if not stored:
         return None
     score = None
