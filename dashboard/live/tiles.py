@@ -465,15 +465,16 @@ class _Teller:
     def happened(self, row: LiveRow) -> str:
         step = STEPS.get(row.last_verb)
         state = STATES[row.state][0 if self.lang == "zh" else 1]
+        # In English these states are named after the step that was taken: what waits is said instead.
+        waits = {"reported": self.t("waiting for acceptance"), "accepted": self.t("waiting for dispatch")}
+        state = waits.get(row.state, state)
         if row.state in ENDED and row.last_verb != "rate":
             return state
         if row.last_verb == "rate":
             pleased = (row.rating or 0) >= SATISFIED
             return self.t("rated: satisfied") if pleased else self.t("rated: not satisfied")
         if row.last_verb == "report" or step is None:
-            # In English the state's name is the step's: what waits is said instead.
-            waits = self.t("waiting for acceptance") if row.state == "reported" else state
-            return self.t("reported, {state}").format(state=waits)
+            return self.t("reported, {state}").format(state=state)
         verb = step.zh if self.lang == "zh" else step.en
         return self.t("{verb} done, {state}").format(verb=verb, state=state)
 
