@@ -298,9 +298,11 @@ def _others(f: Frame, found: Case, steps: dict[str, Step], primary: str, reason:
             if step.verb == "merge" and found.likes:
                 first = next((each for each in found.likes if each.ended_at is None), None)
                 if first is not None:
+                    # The way round of the button beside the likeness: the case that is looked at stays.
+                    joins = first.state in step.sources
                     st.button(
-                        _verb(step, f.lang), key=key, shortcut=shortcut, on_click=take,
-                        args=("merge", incident, {"into": first.id}),
+                        _verb(step, f.lang), key=key, shortcut=shortcut, on_click=take_other if joins else take,
+                        args=(first.id, {"into": incident.id}) if joins else ("merge", incident, {"into": first.id}),
                     )  # fmt: skip
                     continue
             if ((step.needs or step.may) and step.verb != "merge") or step.verb in ALWAYS_ASK or step.needs:

@@ -333,11 +333,12 @@ def test_a_note_of_somebody_else_takes_no_step_from_anybody(
     assert state(door, incident_id).state == "accepted"
 
 
-def test_a_likely_duplicate_is_merged_by_one_press(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+@pytest.mark.parametrize(("press", "lat"), [("wb-merge-{goes}", 23.0081), ("wb-do-merge", 23.0051)])
+def test_a_likely_duplicate_is_merged_by_one_press_and_by_key_the_same_way_round(
+    town: Town, door: Reads, sign_in: Callable[[str], None], press: str, lat: float
 ) -> None:
     sign_in("dispatcher")
-    here, there = (113.0031, 23.0081), (113.0033, 23.0081)
+    here, there = (113.0031, lat), (113.0033, lat)
     stays, goes = town.report(at=here), town.report(at=there)
     town.report(at=(113.0095, 23.0011))  # a kilometre off
     found = bench.case(door, DISPATCHER, stays, datetime.now(UTC))
@@ -345,8 +346,9 @@ def test_a_likely_duplicate_is_merged_by_one_press(
     assert [each.id for each in found.likes] == [goes]
     assert 10 < found.likes[0].metres < 30
     page = open_page(id=str(stays))
-    checked(button(page, f"wb-merge-{goes}").click().run())
+    checked(button(page, press.format(goes=goes)).click().run())
     assert state(door, goes).state == "merged"
+    assert state(door, stays).state == "reported"
 
 
 # ---- many at once ----------------------------------------------------------------------------------------------
