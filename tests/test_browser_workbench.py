@@ -353,6 +353,39 @@ def test_a_storm_is_one_row_that_opens_and_is_ticked_whole_by_one_key(town: Town
     assert page.faults == []
 
 
+def test_a_choice_that_was_under_way_never_takes_a_filter_out_of_the_address(town: Town, page: Any) -> None:
+    page.evaluate(
+        """() => {
+            window.addresses = [];
+            for (const name of ["pushState", "replaceState"]) {
+                const plain = history[name].bind(history);
+                history[name] = (...given) => { plain(...given); window.addresses.push(location.search); };
+            }
+        }"""
+    )
+    # A case is chosen, and just before its wish is sent the order and the stage are too: all leave with one address.
+    page.evaluate(
+        """() => {
+            const [desk] = window.gridwhistleDesks.values(), menu = document.querySelector(".gwq-find select");
+            desk.queue.select(desk.queue.rows[3]);
+            setTimeout(() => {
+                menu.value = "place";
+                menu.dispatchEvent(new Event("change"));
+                document.querySelector('[data-stage="accept"]').click();
+            }, 110);
+        }"""
+    )
+    held = selected(page)
+    page.wait_for_selector(f'.wb-of[data-case="{held}"]', state="attached", timeout=WAIT_MS)
+    page.wait_for_url(f"**id={held}**")
+    rested(page)
+    said = page.evaluate("window.addresses")
+    for name in ("sort=place", "stage=accept"):
+        since = [name in each for each in said]
+        assert since[-1], said
+        assert all(since[since.index(True) :]), said
+
+
 def test_an_empty_filter_says_which_and_one_button_clears_it(town: Town, page: Any) -> None:
     page.click('[data-stage="close"]')
     page.wait_for_url("**stage=close**")

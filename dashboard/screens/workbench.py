@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from html import escape
@@ -27,6 +27,8 @@ from dispatch.rules.chain import STEPS, lawful
 FOLDER = Path(__file__).resolve().parents[1] / "components" / "workbench"
 STAGES = ("", "accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand")
 SORTS = ("", "severity", "place")  # of the queue: by the next limit, or by something else before it
+FILTERS = ("stage", "sort")
+CHOSEN = "wb-chosen"  # the filters that were chosen in this session, by their name in the address
 _SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)"\s*\)""")
 
 
@@ -36,13 +38,18 @@ def page() -> None:
         st.html(f"<style>{sheet.style()}</style>")
         if (key := st.session_state.pop(FRESH, "")) and key in st.session_state:
             st.session_state[key] = ""
+        if "wb-rows" not in st.session_state:
+            st.session_state.pop(
+                CHOSEN, None
+            )  # whoever comes from another page begins with what the address says
+        _keep_filters()
         now = datetime.now(UTC)
         _part(
             f,
             "head",
             "wb-head",
             where=f.where,
-            stage=_stage(),
+            stage=_filter("stage", STAGES),
             demo=demo(),
             on_stage_change=_filtered_in_head,
         )
@@ -84,7 +91,7 @@ def _part(f: Frame, part: str, key: str, **data: Any) -> Any:
 def _queue(f: Frame, selected: str, wish: str) -> None:
     """Show the queue: `wish` is the case that the address asks for, `selected` the same if there is one."""
     _part(
-        f, "queue", "wb-rows", selected=selected, wish=wish, sort=_sort(),
+        f, "queue", "wb-rows", selected=selected, wish=wish, sort=_filter("sort", SORTS),
         cleared=st.session_state.get(many.CLEARED, 0),
         written=[str(each) for each in st.session_state.pop(WRITTEN, [])],
         on_selected_change=_selected, on_ticked_change=_ticked, on_stage_change=_filtered_in_queue,
@@ -101,7 +108,7 @@ def _said(key: str, name: str) -> Any:
 def _selected() -> None:
     value = _said("wb-rows", "selected")
     if isinstance(value, str) and _is_id(value):
-        st.query_params["id"] = value
+        _keep_filters(id=value)
 
 
 def _ticked() -> None:
@@ -124,27 +131,37 @@ def _filtered_in_queue() -> None:
 
 
 def _filtered(stage: Any) -> None:
-    if stage in STAGES[1:]:
-        st.query_params["stage"] = stage
-    else:
-        st.query_params.pop("stage", None)
+    _choose(stage=stage if stage in STAGES else "")
 
 
 def _sorted() -> None:
     value = _said("wb-rows", "sort")
-    if value in SORTS[1:]:
-        st.query_params["sort"] = value
-    else:
-        st.query_params.pop("sort", None)
+    _choose(sort=value if value in SORTS else "")
 
 
-def _sort() -> str:
-    """Return the order that was chosen: what was chosen here goes before an address that a slower choice wrote over."""
-    chosen = _said("wb-rows", "sort")
-    if chosen in SORTS and chosen != st.query_params.get("sort", ""):
-        _sorted()
-    wish = st.query_params.get("sort", "")
-    return wish if wish in SORTS else ""
+def _choose(**filters: str) -> None:
+    """Remember what was chosen in this session and write it into the address."""
+    st.session_state[CHOSEN] = st.session_state.get(CHOSEN, {}) | filters
+    _keep_filters()
+
+
+def _keep_filters(**others: str) -> None:
+    """Write the chosen filters into the address again, in one step with what else changes in it.
+
+    A choice is sent with the address of its moment: one that was under way when another was made would write that
+    other over, so what was chosen here goes before what the address says.
+    """
+    stands = dict(st.query_params)
+    wish = stands | st.session_state.get(CHOSEN, {}) | others
+    wish = {name: value for name, value in wish.items() if value or name not in FILTERS}
+    if wish != stands:
+        st.query_params.from_dict(wish)
+
+
+def _filter(name: str, known: Sequence[str]) -> str:
+    """Return the filter that the address names, if there is such a one."""
+    wish = st.query_params.get(name, "")
+    return wish if wish in known else ""
 
 
 def _drafted() -> None:
@@ -154,11 +171,6 @@ def _drafted() -> None:
         key = f"wb-reason-{value['id']}"
         if not st.session_state.get(key):
             st.session_state[key] = str(value.get("text", ""))[: sending.TEXT_LIMIT]
-
-
-def _stage() -> str:
-    wish = st.query_params.get("stage", "")
-    return wish if wish in STAGES else ""
 
 
 # ---- the case --------------------------------------------------------------------------------------------------
