@@ -182,8 +182,8 @@ def _selected(wanted: CaseSet, calendar: Calendar, rules: Rules) -> tuple[str, s
     if wanted.first is not None and wanted.until is not None:
         where.append("i.reported_at >= %(begin)s and i.reported_at < %(end)s")
         values |= {
-            "begin": cohorts.begins(wanted.first, calendar),
-            "end": cohorts.begins(wanted.until, calendar),
+            "begin": calendar.begins(wanted.first),
+            "end": calendar.begins(wanted.until),
         }
     if wanted.theme:
         where.append("c.theme = %(theme)s")

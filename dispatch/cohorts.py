@@ -8,9 +8,8 @@ behind a number (dispatch/case_sets.py) both read it, so that they cannot differ
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import psycopg
 
@@ -133,11 +132,6 @@ def counted_at(cursor: psycopg.Cursor[Any]) -> datetime | None:
     return row[0] if row is not None else None
 
 
-def begins(day: date, calendar: Calendar) -> datetime:
-    """Return, in UTC, the instant at which a day of the city's own begins."""
-    return datetime.combine(day, time(), ZoneInfo(calendar.zone)).astimezone(UTC)
-
-
 def differing(
     cursor: psycopg.Cursor[Any], days: Sequence[date], calendar: Calendar
 ) -> Iterator[tuple[date, str, str, str, str]]:
@@ -183,8 +177,8 @@ def _spans(days: Sequence[date], calendar: Calendar) -> Iterator[dict[str, list[
     """Yield what `_COUNTED` is asked with, for some days at a time."""
     for i in range(0, len(days), DAYS_AT_ONCE):
         some = list(days[i : i + DAYS_AT_ONCE])
-        begin = [begins(day, calendar) for day in some]
-        end = [begins(day + timedelta(days=1), calendar) for day in some]
+        begin = [calendar.begins(day) for day in some]
+        end = [calendar.begins(day + timedelta(days=1)) for day in some]
         yield {"days": some, "begin": begin, "end": end}
 
 

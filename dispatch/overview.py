@@ -418,8 +418,8 @@ class _Reader:
         self.ranked = ranked if ranked is not None else RANKED.get(self.area.level)
         if self.ranked is not None and not self.area.level < self.ranked <= Level.VILLAGE:
             raise ValueError(f"ranked: {self.ranked.name.lower()} does not lie inside {area}")
-        self.begin = cohorts.begins(period.first, self.calendar)
-        self.end = cohorts.begins(period.until, self.calendar)
+        self.begin = self.calendar.begins(period.first)
+        self.end = self.calendar.begins(period.until)
         known = cursor.execute(
             "select day from daily where area_code = %s order by day limit 1", (area[:4] + "00",)
         ).fetchone()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from hashlib import sha256
 from typing import Any
@@ -141,18 +141,13 @@ def rules_of(cursor: psycopg.Cursor[Any], version: int | None = None) -> Rules:
 def span_of(month: date, calendar: Calendar) -> tuple[datetime, datetime]:
     """Return the instants, in UTC, between which the city's own month lies."""
     following = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return _midnight(month.replace(day=1), calendar), _midnight(following, calendar)
+    return calendar.begins(month.replace(day=1)), calendar.begins(following)
 
 
 def freezes_at(month: date, rules: Rules, calendar: Calendar) -> datetime:
     """Return the instant, in UTC, as of which a month is judged for good and after which it is frozen."""
     following = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return _midnight(following + timedelta(days=rules.freeze_day - 1), calendar)
-
-
-def _midnight(day: date, calendar: Calendar) -> datetime:
-    # Noon in UTC lies on the same day almost everywhere; the calendar finds that day's own beginning.
-    return calendar.midnight(datetime(day.year, day.month, day.day, 12, tzinfo=UTC) - timedelta(hours=6))
+    return calendar.begins(following + timedelta(days=rules.freeze_day - 1))
 
 
 def cases(

@@ -54,7 +54,7 @@ def write(desk: Desk, now: datetime) -> int:
         for period in _due(connection, today.date()):
             with connection.cursor() as cursor:
                 level_at = cohorts.counted_at(cursor)
-            if level_at is None or level_at < cohorts.begins(period.until, calendar):
+            if level_at is None or level_at < calendar.begins(period.until):
                 continue
             for code, name, name_en in areas:
                 if written and time.monotonic() - started > RUN_S:

@@ -19,6 +19,7 @@ from dispatch.desk import Desk
 from dispatch.past import Policies
 from dispatch.rules.areas import Level
 from dispatch.rules.assessment import Counted, Exempted, without_exemptions
+from dispatch.rules.calendar import Calendar
 from dispatch.rules.chain import Actor, Command
 from jobs import counting
 from models import demo
@@ -403,6 +404,15 @@ def test_a_rate_lists_the_cases_behind_it(connection: Connection) -> None:
     ).fetchall()
     assert late
     assert wrong == []
+
+
+def test_a_month_begins_with_its_first_day_however_far_west_the_city_lies() -> None:
+    west = Calendar(zone="America/Los_Angeles")
+    begin, end = scoring.span_of(MAY, west)
+    assert [west.local(each).isoformat()[:16] for each in (begin, end)] == [
+        "2026-05-01T00:00",
+        "2026-06-01T00:00",
+    ]
 
 
 def test_a_month_is_frozen_on_its_day_and_not_before(connection: Connection) -> None:

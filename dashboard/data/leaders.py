@@ -228,8 +228,8 @@ def repeats(door: Reads, actor: Actor, area: str, period: Period) -> list[Repeat
             "  where place = m.place and reported_at >= %(begin)s and reported_at < %(end)s"
             "  and area_code like %(area)s) i order by m.reports desc, m.last_at desc",
             {
-                "begin": cohorts.begins(period.first, calendar),
-                "end": cohorts.begins(period.until, calendar),
+                "begin": calendar.begins(period.first),
+                "end": calendar.begins(period.until),
                 "area": prefix_of(area) + "%",
                 "least": REPEATED_LEAST,
                 "most": REPEATS,
@@ -257,8 +257,8 @@ def at_place(door: Reads, actor: Actor, area: str, period: Period, place: int) -
             " order by i.reported_at desc, i.id desc limit %s",
             (
                 place,
-                cohorts.begins(period.first, calendar),
-                cohorts.begins(period.until, calendar),
+                calendar.begins(period.first),
+                calendar.begins(period.until),
                 prefix_of(area) + "%",
                 case_sets.PAGE_ROWS,
             ),

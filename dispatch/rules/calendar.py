@@ -122,6 +122,10 @@ class Calendar:
         """Return, in UTC, the beginning of the city's day that holds `instant`."""
         return self.local(instant).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
+    def begins(self, day: date) -> datetime:
+        """Return, in UTC, the instant at which a day of the city's own begins."""
+        return datetime.combine(day, time(), self._zone).astimezone(UTC)
+
     def worked(self, begin: datetime, end: datetime) -> float:
         """Return the working seconds between two instants, negative when `end` comes first."""
         return (self._position(end) - self._position(begin)) / SECOND_US

@@ -227,6 +227,7 @@ def test_a_day_begins_at_the_citys_own_midnight() -> None:
     """Half past midnight in the city is still the day before in UTC."""
     moment = local("2026-03-02 00:30")
     assert CALENDAR.midnight(moment) == local("2026-03-02 00:00")
+    assert CALENDAR.begins(date(2026, 3, 2)) == local("2026-03-02 00:00")
     assert CALENDAR.local(moment).day == 2
 
 
