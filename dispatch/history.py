@@ -34,6 +34,7 @@ from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.routing import Roster
 from dispatch.store import Held, Ids
+from dispatch.stories import span_of
 from dispatch.world import Happening, Spot, World, next_act
 from models.servers import addresses, psycopg_dsn
 
@@ -141,7 +142,7 @@ def object_to_lateness(database_url: str, now: datetime, town: tuple[str, int]) 
         for month, until in ((before, min(now, scoring.freezes_at(before, rules, calendar))), (present, now)):
             found = cursor.execute(
                 f"{late} and reported_at >= %s and reported_at < %s and last_at < %s order by reported_at limit %s",
-                (town[1], *scoring.span_of(month, calendar), until - APPEALED_WITHIN, len(GROUNDS)),
+                (town[1], *span_of(month, calendar), until - APPEALED_WITHIN, len(GROUNDS)),
             ).fetchall()
             for (key, reported_at, disposed_at, closed), (reason, how) in zip(found, GROUNDS, strict=False):
                 span = [reported_at.isoformat(), disposed_at.isoformat()]

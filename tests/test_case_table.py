@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dispatch import scoring
+from dispatch import scoring, stories
 from dispatch.desk import Desk
 from dispatch.past import horizon
 from dispatch.rules.assessment import Case, Rules, evaluate, parse
@@ -277,8 +277,8 @@ PEOPLE: dict[tuple[str, str], dict[str, tuple[set[str], set[str]]]] = {
 class Table:
     """What came out: every subject's cases by the present definitions and by the first, and each incident's name."""
 
-    found: scoring.Cases
-    former: scoring.Cases
+    found: stories.Cases
+    former: stories.Cases
     names: dict[int, str]
     rules: Rules
     former_rules: Rules
@@ -329,10 +329,10 @@ def table(servers: Servers, template: str) -> Iterator[Table]:
     first = parse(8, _rules().replace("definitions = 3", ""))
     with psycopg.connect(psycopg_dsn(database)) as connection:
         cursor = connection.cursor()
-        scope = scoring.Scope(MARCH, scoring.rules_of(cursor), AS_OF, horizon(cursor))
-        found, read = scoring.cases(connection, scope)
+        scope = stories.Scope(MARCH, scoring.rules_of(cursor), AS_OF, horizon(cursor))
+        found, read = stories.cases(connection, scope)
         assert read == len(LIVED)
-        former, _ = scoring.cases(connection, replace(scope, rules=first))
+        former, _ = stories.cases(connection, replace(scope, rules=first))
     yield Table(found, former, names, scope.rules, first)
     _administer(servers, "DROP DATABASE hand_worked WITH (FORCE)")
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dispatch import cohorts, figures, history, recheck, rollup, scoring
+from dispatch import cohorts, figures, history, recheck, rollup, scoring, stories
 from dispatch.desk import Desk
 from dispatch.past import Policies
 from dispatch.rules.areas import Level
@@ -408,7 +408,7 @@ def test_a_rate_lists_the_cases_behind_it(connection: Connection) -> None:
 
 def test_a_month_begins_with_its_first_day_however_far_west_the_city_lies() -> None:
     west = Calendar(zone="America/Los_Angeles")
-    begin, end = scoring.span_of(MAY, west)
+    begin, end = stories.span_of(MAY, west)
     assert [west.local(each).isoformat()[:16] for each in (begin, end)] == [
         "2026-05-01T00:00",
         "2026-06-01T00:00",
@@ -553,7 +553,7 @@ def test_without_exemptions_every_card_of_a_frozen_month_is_what_it_was_before_t
     stored = "select kind, subject, card, parts::text, hash from assessment order by kind, subject, card"
     scoring.assess_month(connection, MAY, freeze)
     before = {row[:3]: msgspec.json.decode(row[3]) for row in connection.execute(stored).fetchall()}
-    assert scoring.exemptions(connection, MAY) == scoring.Exemptions({}, {})
+    assert scoring.exemptions(connection, MAY) == stories.Exemptions({}, {})
     late = connection.execute(
         "select id, (facts ->> 'disposer_team')::int, area_code, reported_at from incident where state = 'closed'"
         " and disposed_on_time is false and facts ->> 'disposer_team' is not null"

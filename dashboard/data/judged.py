@@ -20,6 +20,7 @@ from dispatch.past import Policies
 from dispatch.rules.assessment import Case, Counted, Exempted, Rate, Score, moved, without_exemptions
 from dispatch.rules.chain import STEPS, Actor, Command
 from dispatch.rules.clocks import Clock
+from dispatch.stories import Exemptions
 from models.servers import addresses
 
 PAGE_ROWS = 50
@@ -310,7 +311,7 @@ class Bare:
 def bare(door: Reads, actor: Actor, card: Card) -> Bare | None:
     """Return what a card would be without its exemptions, or None where nothing on it is exempt."""
     key = (id(door), card.month.hash)
-    kept: tuple[scoring.Exemptions | None] | None = _exemptions.get(key)
+    kept: tuple[Exemptions | None] | None = _exemptions.get(key)
     if kept is None:
         with door.look() as connection:
             kept = _exemptions.put(key, (scoring.exemptions(connection, card.month.month),))

@@ -32,7 +32,7 @@ from dispatch.rules.chain import (
 )
 from dispatch.rules.effects import sampled
 from dispatch.rules.refusals import FIELDS, SENTENCES
-from dispatch.scoring import not_ours
+from dispatch.stories import not_ours
 from tests.small_law import (
     CITY,
     COUNTY,
