@@ -17,7 +17,8 @@ HEAD = """\
 # 事件处置链 / The chain of an incident
 
 Generated from `dispatch/rules/law.py` by `python -m dispatch chain --write docs/chain.md`; a test fails when it is
-stale. What a step does beyond its row (clocks, holders, checks) stands in `dispatch/rules/effects.py`.
+stale. What a step does beyond its row (clocks, holders, checks) stands in `dispatch/rules/effects.py`,
+beside it `sending.py` and `appeals.py`.
 
 """
 

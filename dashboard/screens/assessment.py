@@ -21,8 +21,8 @@ from dashboard.frame import Frame, framed
 from dashboard.panel import panel
 from dashboard.words import pick
 from dispatch.messages import show_number
+from dispatch.rules.appeals import SPANS_LIMIT
 from dispatch.rules.assessment import VOLUME
-from dispatch.rules.effects import SPANS_LIMIT
 from dispatch.scoring import CARDS, KINDS
 
 REASON_MOST = 500

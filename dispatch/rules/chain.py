@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from dispatch.rules import clocks, effects
+from dispatch.rules import clocks, effects, sending
 from dispatch.rules.areas import centre_of, contains, level_of
 from dispatch.rules.clocks import Clock
 from dispatch.rules.incident import (
@@ -94,7 +94,7 @@ def decide(
         for kind, clock in incident.clocks.items():
             if clock.awaited and kind not in change.clocks and clock.state == "breached":
                 change.clocks[kind] = clocks.meet(clock, now)
-        effects.release(incident, change, policy, around, now)
+        sending.release(incident, change, policy, around, now)
     asked = incident.facts.get("extension_asked")
     if asked and any(p.id == asked["assignment"] and p.state not in LIVE for p in change.assignments):
         # Who asked has it no longer: nobody is to decide on it.
@@ -195,9 +195,9 @@ def route(incident: Incident, policy: Policy, around: Around, now: datetime) -> 
     change = Change(to="dispatched")
     if (accept := incident.clocks.get("accept")) is not None:
         change.clocks["accept"] = clocks.meet(accept, now)
-    effects.send(incident, change, team.id, policy, around, now)
+    sending.send(incident, change, team.id, policy, around, now)
     if incident.mode == "all_net":
-        effects.call_units(incident, change, kind, policy, around, now)
+        sending.call_units(incident, change, kind, policy, around, now)
     return change
 
 

@@ -83,6 +83,21 @@ class Command:
     seen: int | None = None
 
 
+def instant(value: object) -> datetime | None:
+    """Return the instant that a command gives, as it is or in ISO text; None for anything else, or without a zone."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, datetime) and value.tzinfo is not None else None
+
+
+def is_rating(value: object) -> bool:
+    """Tell whether what a command gives is a rating, from 1 to 5."""
+    return type(value) is int and 1 <= value <= 5
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """A step that somebody took, without what it changed."""
