@@ -38,5 +38,6 @@ from dispatch.accounts import NotIn, Viewer
 __all__ = [
     "CHANGES_LIMIT", "PAGE_ROWS", "Area", "Changes", "Detail", "Directory", "Filter", "InForce", "ListRow", "LiveRow",
     "NotIn", "Part", "PastRow", "Raised", "Reads", "SegmentRow", "Snapshot", "Team", "Type", "Viewer", "Whistled",
-    "change_password", "demo", "digest", "reads", "sign_in", "sign_in_as", "sign_out", "sign_out_everywhere", "viewer_of", "visible",
+    "change_password", "demo", "digest", "reads", "sign_in", "sign_in_as", "sign_out", "sign_out_everywhere",
+    "viewer_of", "visible",
 ]  # fmt: skip

@@ -334,8 +334,8 @@ def card(door: Reads, actor: Actor, kind: str, subject: str, month: Month, name:
         ).fetchall()
         label = f"{month.month:%Y-%m} {kind} {subject} {name}"
         wrong = connection.execute(
-            "select what, stored, recomputed, found_at from mismatch where what like 'assessment%%' and subject = any(%s)"
-            " and gone_at is null order by what",
+            "select what, stored, recomputed, found_at from mismatch where what like 'assessment%%'"
+            " and subject = any(%s) and gone_at is null order by what",
             ([label, f"{month.month:%Y-%m}"],),
         ).fetchall()
         checked = connection.execute("select at from follower where name = 'recheck'").fetchone()
@@ -459,7 +459,7 @@ def department_names(door: Reads) -> dict[str, tuple[str, str]]:
 
 
 def names_then(door: Reads, month: Month) -> dict[Subject, tuple[str, str]]:
-    """Return the names in Chinese and English that a frozen month's teams, departments and areas had then, by subject."""
+    """Return the names in Chinese and English that teams, departments and areas had in a frozen month, by subject."""
     if not month.frozen:
         return {}
     with door.look() as connection:

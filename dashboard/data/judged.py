@@ -161,8 +161,8 @@ def rows(
     with door.look() as connection:
         found = connection.execute(
             "select i.id, i.number, i.category, i.area_code, i.state, (i.facts -> 'appeal')::text, c.clock::text,"
-            " c.overrun, i.ended_at, i.policy_version from incident i left join lateral (select x.clock, extract(epoch from"
-            "  coalesce((x.clock ->> 'ended')::timestamptz, %(as_of)s)"
+            " c.overrun, i.ended_at, i.policy_version from incident i left join lateral (select x.clock,"
+            "  extract(epoch from coalesce((x.clock ->> 'ended')::timestamptz, %(as_of)s)"
             "  - (x.clock ->> 'due')::timestamptz)::float8 overrun"
             "  from (select coalesce(a.clocks -> 'dispose', i.clocks -> 'dispose') clock from (select 1) one"
             "   left join lateral (select clocks from assignment where incident_id = i.id and role = 'lead'"
@@ -181,7 +181,9 @@ def rows(
             ([row[0] for row in found], as_of),
         ).fetchall()
         law = Policies(connection.cursor())
-        until = {row[0]: None if row[8] is None else law.version(row[9]).appeal_until(row[8]) for row in found}
+        until = {
+            row[0]: None if row[8] is None else law.version(row[9]).appeal_until(row[8]) for row in found
+        }
     hands: dict[int, list[tuple[Hands, float]]] = {}
     for incident, holder, paused, began, ended in held:
         seconds = (min(ended or as_of, as_of) - began).total_seconds()
@@ -337,7 +339,9 @@ def bare(door: Reads, actor: Actor, card: Card) -> Bare | None:
         return None
     score = None
     if every is not None:
-        counted = {each.name: Counted(each.n, each.d, tuple(i for i, _ in each.left_out)) for each in card.lines}
+        counted = {
+            each.name: Counted(each.n, each.d, tuple(i for i, _ in each.left_out)) for each in card.lines
+        }
         score = without_exemptions(card.rules, card.name, counted, exempted or Exempted((), ()))
     order = sorted(stored, key=lambda i: (-len(parts.get(i, ())), i))
     found = {

@@ -16,7 +16,7 @@ import shapely
 
 from dashboard.data.city import Reads
 from dashboard.data.scope import covers
-from dispatch import case_sets, cohorts, overview
+from dispatch import case_sets, overview
 from dispatch.case_sets import CasePage, CaseRow, CaseSet, Counted
 from dispatch.desk import Outcome
 from dispatch.overview import Overview
@@ -179,7 +179,9 @@ def reds(door: Reads, actor: Actor, area: str) -> tuple[list[Red], int]:
 def supervise(door: Reads, actor: Actor, found: Sequence[Red], reason: str, press: str) -> list[Outcome]:
     """Hand the supervision of cases, as they were seen, to the Desk; the same `press` again is one action each."""
     commands = [
-        Command("supervise", red.id, actor, f"leaders-{actor.id}-{press}-{red.id}", {"reason": reason}, red.seq)
+        Command(
+            "supervise", red.id, actor, f"leaders-{actor.id}-{press}-{red.id}", {"reason": reason}, red.seq
+        )
         for red in found
     ]
     return door.act(commands, datetime.now(UTC), addresses().redis_url)

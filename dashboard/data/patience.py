@@ -30,7 +30,9 @@ class Patient(psycopg.Connection[Any]):
                 ready = yield wanted
                 if not ready and time.monotonic() > until:
                     # Raises where it lets nobody in: this connection is given up with it.
-                    psycopg.connect(self.info.dsn, connect_timeout=PROBE_S, password=self.info.password).close()
+                    psycopg.connect(
+                        self.info.dsn, connect_timeout=PROBE_S, password=self.info.password
+                    ).close()
                     until = time.monotonic() + PATIENCE_S
                 # Without an answer the generator only notes that: what it wants stays.
                 said = gen.send(ready)

@@ -1,4 +1,4 @@
-"""What waits for whoever signs in, by role: counts of what their own pages hold, each with the address that opens it."""
+"""What waits for whoever signs in, by role: counts of what their pages hold, each with the address that opens it."""
 
 from __future__ import annotations
 
@@ -96,12 +96,20 @@ def _of_resident(door: Reads, who: Viewer, redis_url: str) -> list[Waiting]:
 def _of_keeper(door: Reads, who: Viewer, now: datetime) -> list[Waiting]:
     jobs = admin.jobs(who, now)
     found = [
-        Waiting("jobs_failing", sum(job.failing or job.late for job in jobs), "admin", (("tab", "jobs"),), red=True)
+        Waiting(
+            "jobs_failing",
+            sum(job.failing or job.late for job in jobs),
+            "admin",
+            (("tab", "jobs"),),
+            red=True,
+        )
     ]
     with door.look() as connection:
         row = connection.execute("select count(*) from mismatch where gone_at is null").fetchone()
     assert row is not None
     found.append(Waiting("mismatches", row[0], "admin", (("tab", "verify"),), red=True))
     if who.role == "admin":
-        found.append(Waiting("letters", len(admin.refused(who, waiting_only=True)[1]), "admin", (("tab", "letters"),)))
+        found.append(
+            Waiting("letters", len(admin.refused(who, waiting_only=True)[1]), "admin", (("tab", "letters"),))
+        )
     return found
