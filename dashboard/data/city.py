@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
@@ -17,7 +14,7 @@ import psycopg
 import redis
 from psycopg.rows import class_row
 
-from dashboard.data.patience import Patient
+from dashboard.data.door import Door
 from dashboard.data.scope import within
 from dispatch import store
 from dispatch.assigning import Proposals
@@ -31,18 +28,13 @@ from dispatch.rules.chain import Actor, Command, Event, Incident, replay
 from dispatch.rules.clocks import Clock, light
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refusal
-from models.servers import addresses, psycopg_dsn
+from models.servers import addresses
 
 # More changes than this since the last look are read as a whole new picture instead.
 CHANGES_LIMIT = 20_000
 PAGE_ROWS = 100
 WHISTLED_LIMIT = 5_000
 YELLOW_ROWS, YELLOW_LOOKS = 1_000, 20  # rows read at a time for those near their limit, and how often
-CONNECTIONS = 8  # kept open between uses; more are opened when needed and closed after
-STATEMENT_TIMEOUT_S = 20
-CONNECT_S = 3
-# After a connection that was not let in others are not even tried: a page that asks three times says so once.
-AWAY_S = 1.0
 # How long after its end an incident may still be rated.
 RATING_DAYS = 10
 RAISING = ("escalate", "supervise")
@@ -316,20 +308,12 @@ class _PastPart:
 _past_parts = msgspec.json.Decoder(list[_PastPart] | None)
 
 
-class Reads:
+class Reads(Door):
     """Read the city; safe to share between threads. Every method raises `psycopg.Error` when the database does."""
 
     def __init__(self, database_url: str) -> None:
-        self._url = database_url
-        self._dsn = psycopg_dsn(database_url)
-        self._free: SimpleQueue[psycopg.Connection] = SimpleQueue()
+        super().__init__(database_url)
         self._policies: dict[int, Policy] = {}
-        self._away_until = 0.0
-
-    @property
-    def url(self) -> str:
-        """Return the address of the database, for whoever needs a connection of their own."""
-        return self._url
 
     # ---- for the live picture ----
 
@@ -519,7 +503,7 @@ class Reads:
             ]
         offers: tuple[Offer, ...] = ()
         if incident.ended_at is None:
-            with Desk(self._url) as desk:
+            with Desk(self.url) as desk:
                 decision = Proposals(desk).one(incident_id, datetime.now(UTC))
             offers = decision.offers if decision is not None else ()
         return Detail(incident, events, segments, offers)
@@ -550,7 +534,7 @@ class Reads:
             return [_unknown() for _ in commands]
         stream = redis.Redis.from_url(redis_url, socket_timeout=1) if redis_url else None
         try:
-            with Desk(self._url, stream) as desk:
+            with Desk(self.url, stream) as desk:
                 done = iter(desk.act(lawful, now))
         finally:
             if stream is not None:
@@ -561,14 +545,6 @@ class Reads:
         """Return the policy in force."""
         with self.look() as connection:
             return self._law(connection)
-
-    def close(self) -> None:
-        """Close all idle connections."""
-        while True:
-            try:
-                self._free.get_nowait().close()
-            except Empty:
-                return
 
     def _page(
         self,
@@ -615,56 +591,6 @@ class Reads:
                 raise LookupError("the database holds no policy: load a city first")
             self._policies[version] = policies.parse(version, row[0])
         return self._policies[version]
-
-    @contextmanager
-    def look(self, repeatable: bool = False) -> Iterator[psycopg.Connection]:
-        """Lend a connection for reading; one that broke is not used again."""
-        level = (
-            psycopg.IsolationLevel.REPEATABLE_READ if repeatable else psycopg.IsolationLevel.READ_COMMITTED
-        )
-        with self._lent(True, level) as connection:
-            yield connection
-            connection.rollback()
-
-    @contextmanager
-    def change(self) -> Iterator[psycopg.Connection]:
-        """Lend a connection for writing what is no matter of the Desk's: sessions, notices read, files kept."""
-        with self._lent(False, psycopg.IsolationLevel.READ_COMMITTED) as connection:
-            yield connection
-            connection.commit()
-
-    @contextmanager
-    def _lent(self, read_only: bool, level: psycopg.IsolationLevel) -> Iterator[psycopg.Connection]:
-        try:
-            connection = self._free.get_nowait()
-        except Empty:
-            connection = self._connected()
-        try:
-            connection.read_only, connection.isolation_level = read_only, level
-            yield connection
-        except BaseException as fault:
-            connection.close()
-            if isinstance(fault, psycopg.OperationalError):
-                # The server went away: the idle connections are as broken as this one.
-                self.close()
-            if isinstance(fault, psycopg.errors.ConnectionTimeout):
-                self._away_until = time.monotonic() + AWAY_S
-            raise
-        if self._free.qsize() < CONNECTIONS:
-            self._free.put(connection)
-        else:
-            connection.close()
-
-    def _connected(self) -> psycopg.Connection:
-        if time.monotonic() < self._away_until:
-            raise psycopg.errors.ConnectionTimeout("the database let nobody in a moment ago")
-        try:
-            return Patient.connect(
-                self._dsn, connect_timeout=CONNECT_S, options=f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
-            )
-        except psycopg.errors.ConnectionTimeout:
-            self._away_until = time.monotonic() + AWAY_S
-            raise
 
 
 def _unknown() -> Outcome:
