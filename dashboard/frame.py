@@ -36,8 +36,8 @@ class Frame:
 
     @property
     def directory(self) -> Directory:
-        """Return who and what is where, read at most once a minute."""
-        return directory()
+        """Return who and what is where, as it was a minute and a half ago at the most."""
+        return self.door.known()
 
     @property
     def where(self) -> str:
@@ -133,7 +133,7 @@ def corner(lang: str, who: Viewer | None) -> None:
         words["demo"] = _("Demo data")
     data: dict[str, Any] = {"lang": lang, "other": "en" if lang == "zh" else "zh", "words": words}
     if who is not None:
-        area = directory().areas.get(who.area)
+        area = reads().known().areas.get(who.area)
         data |= {
             "name": who.name,
             "role": _(ROLES[who.role]),
@@ -163,12 +163,6 @@ def remember_language() -> None:
     kept = st.context.cookies.get(LANGUAGE_COOKIE, "")
     if kept in LANGUAGES and "lang" not in st.query_params and chosen(None) != kept:
         st.query_params["lang"] = kept
-
-
-@st.cache_resource(ttl=60, show_spinner=False)
-def directory() -> Directory:
-    """Return who and what is where, read at most once a minute for all pages of the process."""
-    return reads().directory()
 
 
 @cache

@@ -33,10 +33,10 @@ from dispatch.rules.areas import Level, at_level, level_of
 from dispatch.rules.chain import Command
 from dispatch.rules.effects import ON_SITE_M
 from dispatch.rules.incident import Actor
+from dispatch.rules.policy import Policy
 from dispatch.suggest import Suggester
 
 BODY_LIMIT_BYTES: Final = 64 * 1024
-DIRECTORY_AGE_S: Final = 60.0
 RECEIVED_KEPT_S: Final = 24 * 3600
 TEXT_LIMIT: Final = 500
 PHOTOS_LIMIT: Final = 6
@@ -132,9 +132,7 @@ class Phone:
         self._stream: redis.asyncio.Redis | None = None
         self._pulse = field.Pulse(door)
         self._bodies: dict[tuple[Actor, str], tuple[tuple[int, int], str, bytes]] = {}
-        self._directory: Directory | None = None
-        self._directory_at = 0.0
-        self._suggester: Suggester | None = None
+        self._suggests: tuple[Policy, Suggester] | None = None
         self._uploads: dict[int, tuple[float, int]] = {}
         self._maps: dict[tuple[str, str], tuple[str, bytes]] = {}
 
@@ -201,7 +199,7 @@ class Phone:
         return Response(known[2], headers=headers, media_type="application/json")
 
     def _tasks(self, who: Viewer, lang: str) -> bytes:
-        directory = self._known()
+        directory = self._door.known()
         found = field.tasks(self._door, who.actor, datetime.now(UTC))
         return msgspec.json.encode({"tasks": [_shown(each, who.actor, directory, lang) for each in found]})
 
@@ -320,10 +318,10 @@ class Phone:
     async def suggest(self, request: Request, who: Viewer) -> Response:
         """Answer with the type that a text speaks of, and the words for it; none where nothing matched."""
         sent = _decoded(await _body(request, BODY_LIMIT_BYTES), _Text1)
-        if self._suggester is None:
-            policy = await asyncio.to_thread(self._door.policy)
-            self._suggester = Suggester(policy.types, policy.fallback)
-        found = self._suggester.suggest(sent.text)
+        policy = await asyncio.to_thread(self._door.policy)
+        if self._suggests is None or self._suggests[0] is not policy:
+            self._suggests = policy, Suggester(policy.types, policy.fallback)
+        found = self._suggests[1].suggest(sent.text)
         return JSONResponse({"category": found.category if found.words else None, "words": list(found.words)})
 
     async def map(self, request: Request, who: Viewer) -> Response:
@@ -348,7 +346,7 @@ class Phone:
         return Response(gzip.decompress(body), media_type="application/json", headers=headers)
 
     def _map(self, area: str, lang: str) -> bytes:
-        directory = self._known()
+        directory = self._door.known()
         # A town is drawn by its micro grids, and by its villages where those have no outlines; a county by its towns.
         small, large = (
             (Level.MICRO, Level.VILLAGE) if level_of(area) >= Level.TOWN else (Level.TOWN, Level.COUNTY)
@@ -365,13 +363,6 @@ class Phone:
             ]
             areas.append({"code": each.code, "name": _place(each.code, "", directory, lang), "rings": rings})
         return msgspec.json.encode({"areas": areas})
-
-    def _known(self) -> Directory:
-        if self._directory is None or time.monotonic() - self._directory_at > DIRECTORY_AGE_S:
-            self._directory = self._door.directory(self._directory.areas if self._directory else None)
-            self._directory_at = time.monotonic()
-            self._suggester = None
-        return self._directory
 
     def _redis(self) -> redis.asyncio.Redis:
         if self._stream is None:

@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard import steps, told
 from dashboard.data import Detail, Reads, Viewer, reads
 from dashboard.data.workbench import Last, since
-from dashboard.frame import Frame, directory
+from dashboard.frame import Frame
 from dashboard.session import viewer
 from dashboard.words import Translate, chosen, translator
 from dispatch.desk import Outcome
@@ -109,7 +109,7 @@ def act(door: Reads, commands: Sequence[Command]) -> list[Outcome]:
 def conflict_words(quicker: Last, incident: Incident, verb: str, lang: str) -> str:
     """Return who did what to a case before one's own step."""
     _ = translator(lang)
-    who = told.actor(directory(), quicker.actor, lang)
+    who = told.actor(reads().known(), quicker.actor, lang)
     at = f"{quicker.at.astimezone(told.ZONE):%H:%M}"
     said = _("{who} already did “{done}” at {at}: {number}.").format(
         who=who, done=told.verb(quicker.verb, lang), at=at, number=show_number(incident.number)

@@ -27,7 +27,6 @@ from dispatch.rules.incident import Actor
 from dispatch.rules.law import ASSIGNMENT_STATES
 
 ZONE = ZoneInfo("Asia/Shanghai")
-DIRECTORY_AGE_S: Final = 60.0
 AGE_S: Final = 30.0  # rates and lights move by the clock too
 BODIES_KEPT: Final = 500
 
@@ -39,8 +38,6 @@ class Whistling:
         self._door = door
         self._pulse = field.Pulse(door)
         self._bodies: dict[tuple[Actor, str, str], tuple[tuple[int, int], float, str, bytes]] = {}
-        self._directory: Directory | None = None
-        self._directory_at = 0.0
 
     def routes(self) -> list[Route]:
         """Return the routes, for a Starlette application."""
@@ -77,12 +74,9 @@ class Whistling:
         return Response(known[3], headers=headers, media_type="application/json")
 
     def _body(self, who: Viewer, area: str, lang: str) -> bytes:
-        if self._directory is None or time.monotonic() - self._directory_at > DIRECTORY_AGE_S:
-            self._directory = self._door.directory(self._directory.areas if self._directory else None)
-            self._directory_at = time.monotonic()
         now = datetime.now(UTC)
         found = whistles.board(self._door, who.actor, area, midnight(now), now)
-        return msgspec.json.encode(shown(found, self._directory, lang, now))
+        return msgspec.json.encode(shown(found, self._door.known(), lang, now))
 
 
 def midnight(now: datetime) -> datetime:

@@ -12,7 +12,7 @@ import streamlit as st
 from argon2 import PasswordHasher
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame
+from dashboard import data
 from dashboard.access import COOKIE
 from dashboard.data import NotIn, Reads, Viewer, admin, wartime
 from dashboard.data.admin import AccountError, LetterError, PublishError
@@ -75,7 +75,6 @@ def door(city: str, servers: Servers, stream: object, monkeypatch: pytest.Monkey
     monkeypatch.setenv("REDIS_URL", servers.redis_url.replace("db=0", f"db={STREAM_DATABASE}"))
     monkeypatch.setenv("DEMO", "0")
     data.reads.cache_clear()
-    frame.directory.clear()
     yield data.reads()
     data.reads().close()
     data.reads.cache_clear()

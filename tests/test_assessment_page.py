@@ -15,7 +15,7 @@ import streamlit as st
 from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
-from dashboard import amounts, data, frame, scorecard, told
+from dashboard import amounts, data, scorecard, told
 from dashboard.access import COOKIE
 from dashboard.data import Reads, judged
 from dashboard.data import assessment as reading
@@ -67,7 +67,6 @@ def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("REDIS_URL", servers.redis_url)
     monkeypatch.setenv("DEMO", "1")
     data.reads.cache_clear()
-    frame.directory.clear()
     yield data.reads()
     data.reads().close()
     data.reads.cache_clear()

@@ -19,7 +19,7 @@ import streamlit as st
 from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
-from dashboard import amounts, boards, data, export, figures, frame
+from dashboard import amounts, boards, data, export, figures
 from dashboard.access import COOKIE
 from dashboard.data import Reads
 from dashboard.data import leaders as reading
@@ -68,7 +68,6 @@ def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("REDIS_URL", servers.redis_url)
     monkeypatch.setenv("DEMO", "1")
     data.reads.cache_clear()
-    frame.directory.clear()
     reading.forget()
     yield data.reads()
     data.reads().close()

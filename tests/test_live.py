@@ -98,6 +98,32 @@ def plain(picture: Picture) -> dict[str, list[int]]:
     return {area: counts for area, counts in picture.counts.items() if any(counts)}
 
 
+def test_one_directory_is_read_for_all_and_many_areas_only_where_they_changed(
+    city: str, door: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = door.known()
+    assert door.known() is first
+    # The live picture reads it anew, beside the pages: they have what it read.
+    fresh = door.directory()
+    assert door.known() is fresh
+    assert fresh is not first
+    assert fresh.areas is first.areas
+    monkeypatch.setattr("dashboard.data.city.DIRECTORY_KEPT_S", 0.0)
+    assert door.known() is not fresh
+    with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
+        connection.execute("update area set name_en = name_en || ' now' where code = %s", (OTHER_COUNTY,))
+        assert door.known().areas[OTHER_COUNTY].name_en == f"{first.areas[OTHER_COUNTY].name_en} now"
+        connection.execute(
+            "insert into area (code, level, name, parent) values ('445399', 2, 'New', '445300')"
+        )
+        assert "445399" in door.known().areas
+        connection.execute("delete from area where code = '445399'")
+        assert "445399" not in door.known().areas
+        connection.execute(
+            "update area set name_en = %s where code = %s", (first.areas[OTHER_COUNTY].name_en, OTHER_COUNTY)
+        )
+
+
 def test_folding_the_same_row_again_changes_nothing(city: str, door: Reads) -> None:
     people = People(city)
     people.report(cell(door))

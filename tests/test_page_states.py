@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame, pressing, web
+from dashboard import data, pressing, web
 from dashboard.access import COOKIE
 from dashboard.data import PAGE_ROWS, Reads
 from dashboard.data import leaders as leading
@@ -176,7 +176,6 @@ def pointed(patch: pytest.MonkeyPatch, url: str, redis_url: str) -> Reads:
     patch.setenv("REDIS_URL", redis_url)
     patch.setenv("DEMO", "0")
     data.reads.cache_clear()
-    frame.directory.clear()
     leading.forget()
     return data.reads()
 

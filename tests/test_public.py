@@ -13,7 +13,7 @@ import redis
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame, told
+from dashboard import data, told
 from dashboard.access import COOKIE
 from dashboard.data import Reads, Viewer, field, public, viewer_of
 from dashboard.data.scope import within
@@ -52,7 +52,6 @@ def door(city: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.Mo
     field._contact_key.cache_clear()
     screen._throttle.cache_clear()
     data.reads.cache_clear()
-    frame.directory.clear()
     yield data.reads()
     data.reads().close()
     data.reads.cache_clear()

@@ -24,7 +24,7 @@ from PIL import Image
 from psycopg.types.json import Jsonb
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame
+from dashboard import data
 from dashboard.access import COOKIE
 from dashboard.data import Filter, Reads, admin, assessment, field, judged, leaders, whistles, workbench
 from dashboard.pages import PLACES
@@ -161,11 +161,9 @@ def door(city: City, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setenv("REDIS_URL", servers.redis_url)
     monkeypatch.setenv("DEMO", "0")
     data.reads.cache_clear()
-    frame.directory.clear()
     yield data.reads()
     data.reads().close()
     data.reads.cache_clear()
-    frame.directory.clear()
 
 
 def viewer(door: Reads, login: str) -> Viewer:

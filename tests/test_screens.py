@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame
+from dashboard import data
 from dashboard.access import COOKIE
 from dashboard.data import Filter, Reads
 from dashboard.data.waiting import waiting
@@ -48,7 +48,6 @@ def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("REDIS_URL", servers.redis_url)
     monkeypatch.setenv("DEMO", "1")
     data.reads.cache_clear()
-    frame.directory.clear()
     yield data.reads()
     data.reads().close()
     data.reads.cache_clear()

@@ -60,7 +60,6 @@ def door(city: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.Mo
     monkeypatch.setenv("DEMO", "1")
     monkeypatch.setattr(field, "FOLLOW_EVERY_S", 0.0)
     data.reads.cache_clear()
-    frame.directory.clear()
     yield data.reads()
     data.reads().close()
     data.reads.cache_clear()

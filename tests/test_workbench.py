@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from dashboard import case_sheet, data, frame, many, told
+from dashboard import case_sheet, data, many, told
 from dashboard.access import COOKIE
 from dashboard.data import Reads
 from dashboard.data import workbench as bench
@@ -76,7 +76,6 @@ def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("REDIS_URL", servers.redis_url)
     monkeypatch.setenv("DEMO", "1")
     data.reads.cache_clear()
-    frame.directory.clear()
     yield data.reads()
     data.reads().close()
     data.reads.cache_clear()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -35,6 +37,8 @@ CHANGES_LIMIT = 20_000
 PAGE_ROWS = 100
 WHISTLED_LIMIT = 5_000
 YELLOW_ROWS, YELLOW_LOOKS = 1_000, 20  # rows read at a time for those near their limit, and how often
+# The live picture reads the directory anew every minute, beside the pages: none of them waits for it.
+DIRECTORY_KEPT_S = 90.0
 # How long after its end an incident may still be rated.
 RATING_DAYS = 10
 RAISING = ("escalate", "supervise")
@@ -314,18 +318,25 @@ class Reads(Door):
     def __init__(self, database_url: str) -> None:
         super().__init__(database_url)
         self._policies: dict[int, Policy] = {}
+        self._areas: tuple[tuple[int, int], dict[str, Area]] | None = None
+        self._directory: tuple[float, Directory] | None = None
+        self._reading = Lock()
 
     # ---- for the live picture ----
 
-    def directory(self, areas: dict[str, Area] | None = None) -> Directory:
-        """Read areas (unless they are given), teams, types, areas of work and the roster's head counts."""
+    def known(self) -> Directory:
+        """Return the directory as it was read at most `DIRECTORY_KEPT_S` ago, by whomever."""
+        with self._reading:
+            kept = self._directory
+            if kept is not None and time.monotonic() - kept[0] < DIRECTORY_KEPT_S:
+                return kept[1]
+            return self.directory()
+
+    def directory(self) -> Directory:
+        """Read areas, teams, types, areas of work and the roster's head counts anew."""
+        begun = time.monotonic()
         with self.look() as connection:
-            by_code = areas or {
-                area.code: area
-                for area in connection.cursor(row_factory=class_row(Area)).execute(
-                    "select code, level, name, name_en, parent, kind, lon, lat from area order by code"
-                )
-            }
+            by_code = self._by_code(connection)
             teams = connection.cursor(row_factory=class_row(Team)).execute(
                 "select id, name, name_en, trade, area_code, capacity, load, state from team"
             )
@@ -349,10 +360,26 @@ class Reads(Door):
         heads = {(area, kind): n for area, kind, n in workers}
         outlined = bool(schematic and schematic[0])
         trades = {trade: (name, name_en) for trade, (name, name_en, _) in law.trades.items()}
-        return Directory(
+        found = Directory(
             by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar, dict(people), trades,
             law.bursts,
         )  # fmt: skip
+        self._directory = begun, found
+        return found
+
+    def _by_code(self, connection: psycopg.Connection) -> dict[str, Area]:
+        """Return code -> area. They are many and hardly ever change: they are read again only where they have."""
+        # Whatever is written has its own transaction, and what is deleted is missing in the sum.
+        row = connection.execute("select count(*), coalesce(sum(xmin::text::bigint), 0) from area").fetchone()
+        assert row is not None
+        state = int(row[0]), int(row[1])
+        kept = self._areas
+        if kept is None or kept[0] != state:
+            rows = connection.cursor(row_factory=class_row(Area)).execute(
+                "select code, level, name, name_en, parent, kind, lon, lat from area order by code"
+            )
+            kept = self._areas = state, {area.code: area for area in rows}
+        return kept[1]
 
     def snapshot(self, midnight: datetime) -> Snapshot:
         """Read, in one consistent look, what is open and what happened since `midnight`.

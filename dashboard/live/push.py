@@ -337,7 +337,7 @@ class Live:
         assert picture is not None
 
         def gather() -> tuple[Directory, Minute]:
-            directory = self._reads.directory(picture.directory.areas)
+            directory = self._reads.directory()
             return directory, self._look_around(directory, now, self._minute)
 
         picture.directory, self._minute = await asyncio.to_thread(gather)

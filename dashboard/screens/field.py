@@ -10,8 +10,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.data import Directory, demo, field
-from dashboard.frame import Frame, directory, framed
+from dashboard.data import Directory, demo, field, reads
+from dashboard.frame import Frame, framed
 from dashboard.words import ROLES, clock_name, limit_words, pick, translator
 from dispatch.rules.chain import STEPS
 from dispatch.rules.clocks import KINDS
@@ -122,4 +122,4 @@ def _often(login: str, _frame: Frame) -> list[str]:
 
 @st.cache_data(ttl=OFTEN_AGE_S, show_spinner=False, max_entries=2_000)
 def _places(area: str) -> Sequence[tuple[str, str]]:
-    return field.places(directory(), area)
+    return field.places(reads().known(), area)

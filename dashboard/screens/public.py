@@ -16,7 +16,7 @@ from dashboard import told
 from dashboard.access import Throttle
 from dashboard.data import Reads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
-from dashboard.frame import Frame, away, corner, directory, style
+from dashboard.frame import Frame, away, corner, style
 from dashboard.screens import field
 from dashboard.session import viewer
 from dashboard.words import Translate, chosen, pick, translator
@@ -101,7 +101,7 @@ def _card(each: Progress, who: Viewer | None, lang: str, _: Translate) -> None:
     with st.container(border=True, key=f"public-card-{'own' if who is not None else 'found'}-{each.number}"):
         title = _("Report")
         if each.whole and incident is not None:
-            kind = directory().types.get(incident.category)
+            kind = reads().known().types.get(incident.category)
             title = incident.category if kind is None else pick(lang, kind.name, kind.name_en)
         st.markdown(f"**{told.plain(title)}**　{_standing(each, lang, _)}")
         st.caption(f"{show_number(each.number)}　{_time(each.sent_at)}")
