@@ -26,8 +26,8 @@ from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Wartime
 from models import loading
 from models.servers import Servers, psycopg_dsn
-from tests import small_city
-from tests.conftest import STREAM_DATABASE, _address, _administer
+from tests import pages, small_city
+from tests.conftest import _address, _administer
 from tests.small_city import CITY, COUNTY, EAST, TOWN
 
 PASSWORD = "correct horse"
@@ -69,15 +69,10 @@ def city(servers: Servers, template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(city: str, servers: Servers, stream: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def door(city: str, stream_url: str, stream: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
     """Lend the pages' door to the city."""
-    monkeypatch.setenv("DATABASE_URL", city)
-    monkeypatch.setenv("REDIS_URL", servers.redis_url.replace("db=0", f"db={STREAM_DATABASE}"))
-    monkeypatch.setenv("DEMO", "0")
-    data.reads.cache_clear()
-    yield data.reads()
-    data.reads().close()
-    data.reads.cache_clear()
+    with pages.pointed(monkeypatch, city, stream_url, demo=False) as lent:
+        yield lent
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from dispatch.rules.chain import Actor
 from dispatch.rules.fairness import Standing
 from dispatch.rules.policy import Policy
 from models.servers import Servers, psycopg_dsn
+from tests import pages
 from tests.conftest import LIVED_UNTIL as UNTIL
 
 CITY, COUNTY, TOWN, VILLAGE = "445300", "445302", "445302001", "445302001009"
@@ -63,13 +64,8 @@ def city(servers: Servers, pictured: str) -> Iterator[str]:
 @pytest.fixture
 def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
     """Point the pages at the city."""
-    monkeypatch.setenv("DATABASE_URL", city)
-    monkeypatch.setenv("REDIS_URL", servers.redis_url)
-    monkeypatch.setenv("DEMO", "1")
-    data.reads.cache_clear()
-    yield data.reads()
-    data.reads().close()
-    data.reads.cache_clear()
+    with pages.pointed(monkeypatch, city, servers.redis_url) as lent:
+        yield lent
 
 
 @pytest.fixture

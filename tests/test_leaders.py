@@ -35,6 +35,7 @@ from dispatch.overview import Overview
 from dispatch.rules.chain import Actor
 from dispatch.rules.period import Period
 from models.servers import Servers, psycopg_dsn
+from tests import pages
 from tests.conftest import LIVED_UNTIL as UNTIL
 
 CITY, COUNTY, OTHER_COUNTY, TOWN = "445300", "445302", "445381", "445302001"
@@ -64,14 +65,9 @@ def city(servers: Servers, pictured: str) -> Iterator[str]:
 @pytest.fixture
 def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
     """Point the pages at the city."""
-    monkeypatch.setenv("DATABASE_URL", city)
-    monkeypatch.setenv("REDIS_URL", servers.redis_url)
-    monkeypatch.setenv("DEMO", "1")
-    data.reads.cache_clear()
     reading.forget()
-    yield data.reads()
-    data.reads().close()
-    data.reads.cache_clear()
+    with pages.pointed(monkeypatch, city, servers.redis_url) as lent:
+        yield lent
 
 
 @pytest.fixture

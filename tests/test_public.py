@@ -13,7 +13,7 @@ import redis
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, told
+from dashboard import told
 from dashboard.access import COOKIE
 from dashboard.data import Reads, Viewer, field, public, viewer_of
 from dashboard.data.scope import within
@@ -24,6 +24,7 @@ from dispatch.desk import Desk
 from dispatch.messages import number_of, show_number
 from dispatch.rules.incident import Actor, Report
 from models.servers import Servers, psycopg_dsn
+from tests import pages
 from tests import phone_city as phones
 from tests import small_city as town
 
@@ -45,16 +46,11 @@ def city(servers: Servers, template: str) -> Iterator[str]:
 @pytest.fixture
 def door(city: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
     """Point the page at the city."""
-    monkeypatch.setenv("DATABASE_URL", city)
-    monkeypatch.setenv("REDIS_URL", stream_url)
     monkeypatch.setenv("CONTACT_KEY", phones.CONTACT_KEY)
-    monkeypatch.setenv("DEMO", "1")
     field._contact_key.cache_clear()
     screen._throttle.cache_clear()
-    data.reads.cache_clear()
-    yield data.reads()
-    data.reads().close()
-    data.reads.cache_clear()
+    with pages.pointed(monkeypatch, city, stream_url) as lent:
+        yield lent
 
 
 def person(door: Reads, login: str) -> Viewer:

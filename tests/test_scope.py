@@ -24,7 +24,6 @@ from PIL import Image
 from psycopg.types.json import Jsonb
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data
 from dashboard.access import COOKIE
 from dashboard.data import Filter, Reads, admin, assessment, field, judged, leaders, whistles, workbench
 from dashboard.pages import PLACES
@@ -38,7 +37,7 @@ from dispatch.rules.incident import reporter_of
 from models import loading
 from models.loading import AreaRow
 from models.servers import Servers, psycopg_dsn
-from tests import small_city
+from tests import pages, small_city
 from tests.conftest import _address, _administer
 from tests.small_city import CITY, COUNTY, EAST, TOWN, WEST
 
@@ -157,13 +156,8 @@ def city(servers: Servers, template: str) -> Iterator[City]:
 @pytest.fixture
 def door(city: City, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
     """Lend the pages' door to the city, with the demo's doors shut."""
-    monkeypatch.setenv("DATABASE_URL", city.url)
-    monkeypatch.setenv("REDIS_URL", servers.redis_url)
-    monkeypatch.setenv("DEMO", "0")
-    data.reads.cache_clear()
-    yield data.reads()
-    data.reads().close()
-    data.reads.cache_clear()
+    with pages.pointed(monkeypatch, city.url, servers.redis_url, demo=False) as lent:
+        yield lent
 
 
 def viewer(door: Reads, login: str) -> Viewer:

@@ -21,6 +21,7 @@ from dispatch.desk import Desk
 from dispatch.rules.chain import Actor, Report
 from models.demo import load_demo
 from models.servers import Servers, psycopg_dsn
+from tests import pages
 
 TIMEOUT_S = 60
 SignIn = Callable[[str], None]
@@ -44,13 +45,8 @@ def city(servers: Servers, template: str) -> Iterator[str]:
 @pytest.fixture
 def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
     """Point the pages at the city."""
-    monkeypatch.setenv("DATABASE_URL", city)
-    monkeypatch.setenv("REDIS_URL", servers.redis_url)
-    monkeypatch.setenv("DEMO", "1")
-    data.reads.cache_clear()
-    yield data.reads()
-    data.reads().close()
-    data.reads.cache_clear()
+    with pages.pointed(monkeypatch, city, servers.redis_url) as lent:
+        yield lent
 
 
 @pytest.fixture

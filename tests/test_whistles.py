@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, frame
+from dashboard import frame
 from dashboard.access import COOKIE
 from dashboard.data import Reads, field, whistles
 from dashboard.screens import whistles as screen
@@ -26,6 +26,7 @@ from dispatch.desk import Desk
 from dispatch.messages import number_of
 from dispatch.rules.incident import Actor, Command, Report
 from models.servers import Servers, psycopg_dsn
+from tests import pages
 from tests import phone_city as phones
 from tests import small_city as town
 from tests.conftest import _address, _administer
@@ -55,14 +56,9 @@ def city(servers: Servers, loaded: str) -> Iterator[str]:
 @pytest.fixture
 def door(city: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
     """Point the board at the city."""
-    monkeypatch.setenv("DATABASE_URL", city)
-    monkeypatch.setenv("REDIS_URL", stream_url)
-    monkeypatch.setenv("DEMO", "1")
     monkeypatch.setattr(field, "FOLLOW_EVERY_S", 0.0)
-    data.reads.cache_clear()
-    yield data.reads()
-    data.reads().close()
-    data.reads.cache_clear()
+    with pages.pointed(monkeypatch, city, stream_url) as lent:
+        yield lent
 
 
 def blow(city: str, serial: str, at: datetime, area: str = town.EAST) -> tuple[int, Actor]:

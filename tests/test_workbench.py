@@ -36,6 +36,7 @@ from dispatch.messages import show_number
 from dispatch.rules.chain import Actor, Command, Incident, Report
 from models import loading
 from models.servers import Servers, psycopg_dsn
+from tests import pages
 from tests.small_city import EAST, IN_EAST, TOWN, WEST, build
 
 DISPATCHER = Actor("dispatcher:other", "dispatcher", TOWN)
@@ -72,13 +73,8 @@ def city(servers: Servers, template: str) -> Iterator[str]:
 @pytest.fixture
 def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
     """Point the page at the city."""
-    monkeypatch.setenv("DATABASE_URL", city)
-    monkeypatch.setenv("REDIS_URL", servers.redis_url)
-    monkeypatch.setenv("DEMO", "1")
-    data.reads.cache_clear()
-    yield data.reads()
-    data.reads().close()
-    data.reads.cache_clear()
+    with pages.pointed(monkeypatch, city, servers.redis_url) as lent:
+        yield lent
 
 
 @pytest.fixture

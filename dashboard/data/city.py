@@ -520,14 +520,7 @@ class Reads(Door):
             if not events:
                 return None
             incident = replay(events)
-            segments = [
-                SegmentRow(*row)
-                for row in cursor.execute(
-                    "select seq, holder, awaits, paused_why, began_at, ended_at from segment"
-                    " where incident_id = %s order by seq",
-                    (incident_id,),
-                )
-            ]
+            segments = segments_of(cursor, incident_id)
         offers: tuple[Offer, ...] = ()
         if incident.ended_at is None:
             with Desk(self.url) as desk:
@@ -631,6 +624,18 @@ def visible(connection: psycopg.Connection, actor: Actor, ids: Sequence[int]) ->
         f"select i.id from incident i where i.id = any(%(ids)s) and {scope}", {"ids": list(ids)} | values
     )
     return {row[0] for row in rows}
+
+
+def segments_of(cursor: psycopg.Cursor[Any], incident_id: int) -> list[SegmentRow]:
+    """Return the stretches of responsibility of an incident, oldest first."""
+    return [
+        SegmentRow(*row)
+        for row in cursor.execute(
+            "select seq, holder, awaits, paused_why, began_at, ended_at from segment"
+            " where incident_id = %s order by seq",
+            (incident_id,),
+        )
+    ]
 
 
 @cache

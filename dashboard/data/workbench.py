@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import shapely
 
-from dashboard.data.city import Detail, Reads, SegmentRow
+from dashboard.data.city import Detail, Reads, segments_of
 from dashboard.data.scope import within
 from dispatch import store
 from dispatch.assigning import Proposals
@@ -88,14 +88,7 @@ def case(door: Reads, actor: Actor, incident_id: int, now: datetime) -> Case | N
             return None
         events = store.events_of(cursor, incident_id)
         incident = replay(events)
-        segments = [
-            SegmentRow(*row)
-            for row in cursor.execute(
-                "select seq, holder, awaits, paused_why, began_at, ended_at from segment"
-                " where incident_id = %s order by seq",
-                (incident_id,),
-            )
-        ]
+        segments = segments_of(cursor, incident_id)
         likes = _likes(cursor, actor, incident, now)
     decision = _proposer(door.url).offers(incident, now) if incident.ended_at is None else None
     offers: tuple[Offer, ...] = decision.offers if decision is not None else ()
