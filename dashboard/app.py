@@ -8,7 +8,7 @@ from __future__ import annotations
 import psycopg
 import streamlit as st
 
-from dashboard import provider
+from dashboard import address, provider
 from dashboard.frame import brand, remember_language
 from dashboard.pages import PLACES
 from dashboard.session import viewer
@@ -27,7 +27,7 @@ if who is None and provider.came_back():
     provider.enter(lang)
     st.stop()
 role = None if who is None else who.role
-st.navigation(
+here = st.navigation(
     [
         *(
             st.Page(
@@ -44,4 +44,6 @@ st.navigation(
         st.Page(provider.page, title=_("Sign in"), url_path="provider", visibility="hidden"),
     ],
     position="top",
-).run()
+)
+address.keep(here.url_path)
+here.run()

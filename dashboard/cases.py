@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard import told
+from dashboard import address, told
 from dashboard.data import Directory
 from dashboard.export import download
 from dashboard.words import Translate, pick
@@ -22,13 +22,13 @@ PARAMETER = "cases"  # of the address: the set that is open
 
 def open_cases(key: str) -> None:
     """Open a set of cases: from now on the page's address names it."""
-    st.query_params[PARAMETER] = key
+    address.choose(**{PARAMETER: key})
     st.session_state.pop("cases-page", None)
 
 
 def close_cases() -> None:
     """Close the drawer, also in the address."""
-    st.query_params.pop(PARAMETER, None)
+    address.choose(**{PARAMETER: ""})
 
 
 def drawer(

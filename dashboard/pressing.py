@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import streamlit as st
 
-from dashboard import steps, told
+from dashboard import address, steps, told
 from dashboard.data import Detail, Reads, Viewer, reads
 from dashboard.data.workbench import Last, since
 from dashboard.frame import Frame
@@ -140,7 +140,7 @@ def _answered() -> None:
 
 
 def _see(found: Conflict) -> None:
-    st.query_params["id"] = str(found.incident_id)
+    address.choose(id=str(found.incident_id))
     _answered()
 
 

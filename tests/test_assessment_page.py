@@ -367,6 +367,23 @@ def test_an_interval_is_repeatable_and_narrows_with_more_cases() -> None:
     assert worse[0] < 30 < worse[1]
 
 
+def test_what_is_chosen_while_another_choice_is_under_way_takes_nothing_back(
+    open_page: Callable[..., AppTest],
+) -> None:
+    test = open_page("leader", lang="en", subject=f"town/{TOWN}", month="2026-05", part="close")
+    older = dict(test.query_params)
+    next(each for each in test.segmented_control if each.label == "Month").set_value("2026-06").run()
+    # Sent before the browser had heard of the month.
+    test.query_params = dict(older)
+    kind = next(each for each in test.selectbox if each.label == "Kind")
+    kind.set_value("county").run()
+    assert not test.exception
+    now = dict(test.query_params)
+    assert now["month"] == "2026-06"
+    assert str(now["subject"]).startswith("county/")
+    assert "part" not in now
+
+
 def test_a_provisional_month_and_one_with_few_cases_get_no_band(door: Reads) -> None:
     frozen = card(door, "city", CITY)
     assert "档" in scorecard.head(frozen, None, ZH)

@@ -443,6 +443,20 @@ def test_a_free_period_is_chosen_on_the_page_and_kept_in_its_address(
     assert kept == {"kind": "free", "from": "2026-05-04", "to": "2026-05-10"}
 
 
+def test_what_is_chosen_while_another_choice_is_under_way_takes_nothing_back(
+    open_page: Callable[..., AppTest],
+) -> None:
+    test = open_page("leader", lang="en", kind="month", day="2026-05-01")
+    older = dict(test.query_params)
+    test.selectbox[0].set_value(COUNTY).run()
+    # Sent before the browser had heard of the county.
+    test.query_params = dict(older)
+    next(each for each in test.button if each.label == "‹").click().run()
+    assert not test.exception
+    assert dict(test.query_params) == older | {"area": COUNTY, "day": "2026-04-01"}
+    assert test.selectbox[0].value == COUNTY
+
+
 def test_what_is_red_is_supervised_through_the_law(door: Reads) -> None:
     found, total = reading.reds(door, LEADER, CITY)
     now = reading.present(door, LEADER, CITY, UNTIL)

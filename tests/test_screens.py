@@ -149,6 +149,30 @@ def test_every_sentence_of_the_wall_has_its_chinese() -> None:
     assert not missing
 
 
+def test_every_choice_of_a_filter_counts_and_the_address_may_come_late(signed_in: SignIn) -> None:
+    signed_in("dispatcher")
+    page = open_page("incidents", lang="en", after="1_1")
+    older = {"lang": "en", "id": "7"}
+
+    def choose(label: str, value: str) -> dict[str, str]:
+        next(each for each in page.selectbox if each.label == label).set_value(value).run()
+        assert not page.exception
+        return dict(page.query_params)
+
+    assert choose("State", "reported") == {"lang": "en", "state": "reported"}
+    # Another one in the same field, at once.
+    assert choose("State", "accepted") == {"lang": "en", "state": "accepted"}
+    page.query_params = dict(older)
+    assert choose("Light", "red") == {"lang": "en", "state": "accepted", "light": "red"}
+    # What the address says, after a step back in the history too, is what the fields show.
+    page = open_page("incidents", lang="en", state="closed", text="lamp")
+    assert next(each for each in page.selectbox if each.label == "State").value == "closed"
+    assert page.text_input[0].value == "lamp"
+    page.query_params["state"] = "open"
+    page.run()
+    assert next(each for each in page.selectbox if each.label == "State").value == "open"
+
+
 def test_an_address_that_makes_no_sense_is_no_fault(signed_in: SignIn) -> None:
     signed_in("dispatcher")
     open_page("incidents", id="abc", area="nowhere", after="x_y", state="none", theme="99", light="blue")

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from dashboard import amounts, figures, scorecard, told
+from dashboard import address, amounts, figures, scorecard, told
 from dashboard.data import assessment as data
 from dashboard.data import judged
 from dashboard.data.assessment import Card, Line, Listed, Month, Subject
@@ -130,16 +130,12 @@ def _head(f: Frame, known: Sequence[Month], month: Month, subject: Subject | Non
     def moved(key: str, name: str) -> None:
         value = st.session_state.get(key)
         if value:
-            st.query_params[name] = str(value)
-            for other in ("part", "set", "page"):
-                st.query_params.pop(other, None)
+            address.choose(**{name: str(value), "part": "", "set": "", "page": ""})
 
     def kind_chosen(key: str) -> None:
         first = data.listed(f.door, f.who.actor, st.session_state[key], month)
         if first:
-            st.query_params["subject"] = f"{first[0].kind}/{first[0].subject}"
-            for other in ("part", "set", "page", "card"):
-                st.query_params.pop(other, None)
+            address.choose(subject=f"{first[0].kind}/{first[0].subject}", part="", set="", page="", card="")
 
     with st.container(horizontal=True, vertical_alignment="center", key="gw-head"):
         st.markdown("### " + _("Assessment"), width="content")
@@ -260,11 +256,7 @@ def _pressed(what: str) -> None:
     """Follow a press: another part, an appeal, or a judgement on one."""
     if what.startswith(scorecard.PART):
         part, _mark, label = what.removeprefix(scorecard.PART).partition("~")
-        st.query_params["part"] = part
-        for other in ("set", "page"):
-            st.query_params.pop(other, None)
-        if label:
-            st.query_params["set"] = label
+        address.choose(part=part, set=label, page="")
     elif what.startswith((scorecard.APPEAL, scorecard.JUDGE)):
         kind, _mark, case = what.partition("~")
         st.session_state[ASKED] = (kind, int(case), uuid4().hex)
@@ -315,8 +307,7 @@ def _cases(f: Frame, card: Card, line: Line | None, sets: Mapping[str, Sequence[
 
     def moved(key: str) -> None:
         if st.session_state.get(key):
-            st.query_params["set"] = st.session_state[key]
-            st.query_params.pop("page", None)
+            address.choose(set=st.session_state[key], page="")
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
@@ -345,7 +336,7 @@ def _cases(f: Frame, card: Card, line: Line | None, sets: Mapping[str, Sequence[
 
 def _pages(f: Frame, page: int, pages: int) -> None:
     def to(number: int) -> None:
-        st.query_params["page"] = str(number)
+        address.choose(page=str(number))
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("‹", key="score-back", disabled=page <= 1, on_click=to, args=(page - 1,))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 import streamlit as st
 
-from dashboard import amounts, told
+from dashboard import address, amounts, told
 from dashboard import case_sheet as sheet
 from dashboard.data import PAGE_ROWS, Detail, Directory, Filter, ListRow, Reads
 from dashboard.export import download
@@ -36,6 +36,7 @@ from dispatch.rules.clocks import Clock, light
 from models.servers import addresses
 
 KEPT = ("area", "state", "light", "theme", "text")
+TEXT_MOST = 60  # letters of the words that are looked for
 SEVERITIES = ("", "extreme", "urgent", "pressing", "ordinary")
 
 
@@ -80,27 +81,29 @@ def _filters(f: Frame) -> Filter:
     mine = [c for c in {*counties[1:], *towns} if f.who.role == "auditor" or contains(f.who.area, c)]
     places = ["", *sorted({*mine, *_known(directory, query.get("area", ""))})]
     boxes = st.columns([3, 2, 2, 2, 3])
-    values = {
-        "area": boxes[0].selectbox(_("Area"), places, _index(places, "area"), format_func=place),
-        "state": boxes[1].selectbox(
-            _("State"), list(states), _index(list(states), "state"), format_func=states.__getitem__
-        ),
-        "light": boxes[2].selectbox(
-            _("Light"), list(lights), _index(list(lights), "light"), format_func=lights.__getitem__
-        ),
-        "theme": boxes[3].selectbox(
-            _("Area of work"), list(themes), _index(list(themes), "theme"), format_func=themes.__getitem__
-        ),
-        "text": boxes[4].text_input(_("Words or number"), query.get("text", ""), max_chars=60),
-    }
-    plain = {name: str(value or "") for name, value in values.items()}
-    if any(plain[name] != query.get(name, "") for name in KEPT):
-        for name in KEPT:
-            _keep(name, plain[name])
-        # Another list begins at its own first row.
-        for name in ("after", "id"):
-            _keep(name, "")
-    return Filter(**plain)
+
+    def chosen(name: str, label: str, options: list[str], words: Callable[[str], str]) -> str:
+        wish = query.get(name, "")
+        value = address.shown(f"list-{name}", wish if wish in options else "")
+        boxes[KEPT.index(name)].selectbox(
+            label, options, format_func=words, key=f"list-{name}", on_change=_filtered, args=(name,)
+        )
+        return value
+
+    area = chosen("area", _("Area"), places, place)
+    state = chosen("state", _("State"), list(states), states.__getitem__)
+    light = chosen("light", _("Light"), list(lights), lights.__getitem__)
+    theme = chosen("theme", _("Area of work"), list(themes), themes.__getitem__)
+    text = address.shown("list-text", query.get("text", "")[:TEXT_MOST])
+    boxes[4].text_input(
+        _("Words or number"), max_chars=TEXT_MOST, key="list-text", on_change=_filtered, args=("text",)
+    )
+    return Filter(area, state, light, theme, text)
+
+
+def _filtered(name: str) -> None:
+    """Write a chosen filter into the address; another list begins at its own first row."""
+    address.choose(**{name: st.session_state.get(f"list-{name}") or "", "after": "", "id": ""})
 
 
 def _list(f: Frame, wanted: Filter, now: datetime) -> str:
@@ -120,15 +123,13 @@ def _list(f: Frame, wanted: Filter, now: datetime) -> str:
         heads=joined([markup("<th>{a}<br>{b}</th>", a=a, b=b) for a, b in heads]),
         rows=joined([_line(f, row, now, str(row.id) == opened) for row in rows]),
     )
-    panel(table, "cases", opened=lambda name: _keep("id", name))
+    panel(table, "cases", opened=lambda name: address.choose(id=name))
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.query_params.get("after") and st.button(_("Back to the newest")):
-            _keep("after", "")
-            _keep("id", "")
+            address.choose(after="", id="")
             st.rerun()
         if len(rows) == PAGE_ROWS and st.button(_("Older")):
-            _keep("after", f"{rows[-1].reported_at.timestamp():.6f}_{rows[-1].id}")
-            _keep("id", "")
+            address.choose(after=f"{rows[-1].reported_at.timestamp():.6f}_{rows[-1].id}", id="")
             st.rerun()
         st.caption(
             _("{n} shown, as of {at}").format(n=len(rows), at=f"{now.astimezone(ZONE):%H:%M:%S}"),
@@ -378,20 +379,6 @@ def _table(rows: list[dict[str, str]], empty: str, right: tuple[str, ...] = ()) 
 
 def _known(directory: Directory, code: str) -> list[str]:
     return [code] if code in directory.areas else []
-
-
-def _index(options: list[str], name: str) -> int:
-    wish = st.query_params.get(name, "")
-    return options.index(wish) if wish in options else 0
-
-
-def _keep(name: str, value: str) -> None:
-    """Write one value into the address bar, or take it out."""
-    if value:
-        if st.query_params.get(name) != value:
-            st.query_params[name] = value
-    elif name in st.query_params:
-        del st.query_params[name]
 
 
 def _after(text: str) -> tuple[datetime, int] | None:

@@ -13,7 +13,7 @@ import psycopg
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import amounts, boards, briefs, figures, supervising, told
+from dashboard import address, amounts, boards, briefs, figures, supervising, told
 from dashboard.cases import PARAMETER, drawer, open_cases
 from dashboard.data import leaders as data
 from dashboard.frame import Frame, alone, away, framed
@@ -133,7 +133,7 @@ def _head(f: Frame, area: str, period: Period | None, today: date, picture: Over
 
     def moved(key: str) -> None:
         if value := st.session_state.get(key):
-            st.query_params["area"] = str(value)
+            address.choose(area=str(value))
 
     def other_kind(key: str) -> None:
         value = cast(Kind, st.session_state[key])
@@ -174,14 +174,14 @@ def _head(f: Frame, area: str, period: Period | None, today: date, picture: Over
 
 def turned(to: Period) -> None:
     """Turn the page to another period, which its address then names."""
-    query = st.query_params
-    for name in ("day", "from", "to"):
-        query.pop(name, None)
-    query["kind"] = to.kind
     if to.kind == "free":
-        query.update({"from": str(to.first), "to": str(to.until - timedelta(days=1))})
+        _choose_days(str(to.first), str(to.until - timedelta(days=1)))
     else:
-        query["day"] = str(to.first)
+        address.choose(**{"kind": to.kind, "day": str(to.first), "from": "", "to": ""})
+
+
+def _choose_days(first: str, last: str) -> None:
+    address.choose(**{"kind": "free", "day": "", "from": first, "to": last})
 
 
 def _turning(f: Frame, period: Period, today: date) -> None:
@@ -204,10 +204,7 @@ def _days(f: Frame, period: Period | None, today: date) -> None:
     )
 
     def chosen() -> None:
-        query = st.query_params
-        first, last = (str(st.session_state[key]) for key in keys)
-        query.update({"kind": "free", "from": first, "to": last})
-        query.pop("day", None)
+        _choose_days(*(str(st.session_state[key]) for key in keys))
 
     keys = tuple(f"{end}-{first}-{last}" for end in ("from", "to"))
     for key, words, value in zip(keys, (f._("First day"), f._("Last day")), (first, last), strict=True):
@@ -541,13 +538,9 @@ def _repeats(f: Frame, picture: Overview) -> Markup:
 def _pressed(what: str) -> None:
     """Follow a press in the ranking: another area, all of the ranking, or a set of cases."""
     if what in ("@all", "@ends"):
-        if what == "@all":
-            st.query_params[ALL] = "1"
-        else:
-            st.query_params.pop(ALL, None)
+        address.choose(**{ALL: "1" if what == "@all" else ""})
     elif what.startswith("@area~"):
-        st.query_params["area"] = what.removeprefix("@area~")
-        st.query_params.pop(ALL, None)
+        address.choose(**{"area": what.removeprefix("@area~"), ALL: ""})
     else:
         open_cases(what)
 

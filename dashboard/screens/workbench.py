@@ -12,8 +12,8 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard import address, many, sending, told
 from dashboard import case_sheet as sheet
-from dashboard import many, sending, told
 from dashboard.data import demo
 from dashboard.data.workbench import Case, Like, case, outlines
 from dashboard.frame import Frame, framed
@@ -27,8 +27,6 @@ from dispatch.rules.chain import STEPS, lawful
 FOLDER = Path(__file__).resolve().parents[1] / "components" / "workbench"
 STAGES = ("", "accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand")
 SORTS = ("", "severity", "place")  # of the queue: by the next limit, or by something else before it
-FILTERS = ("stage", "sort")
-CHOSEN = "wb-chosen"  # the filters that were chosen in this session, by their name in the address
 _SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)"\s*\)""")
 
 
@@ -38,11 +36,6 @@ def page() -> None:
         st.html(f"<style>{sheet.style()}</style>")
         if (key := st.session_state.pop(FRESH, "")) and key in st.session_state:
             st.session_state[key] = ""
-        if "wb-rows" not in st.session_state:
-            st.session_state.pop(
-                CHOSEN, None
-            )  # whoever comes from another page begins with what the address says
-        _keep_filters()
         now = datetime.now(UTC)
         _part(
             f,
@@ -108,7 +101,7 @@ def _said(key: str, name: str) -> Any:
 def _selected() -> None:
     value = _said("wb-rows", "selected")
     if isinstance(value, str) and _is_id(value):
-        _keep_filters(id=value)
+        address.choose(id=value)
 
 
 def _ticked() -> None:
@@ -131,31 +124,12 @@ def _filtered_in_queue() -> None:
 
 
 def _filtered(stage: Any) -> None:
-    _choose(stage=stage if stage in STAGES else "")
+    address.choose(stage=stage if stage in STAGES else "")
 
 
 def _sorted() -> None:
     value = _said("wb-rows", "sort")
-    _choose(sort=value if value in SORTS else "")
-
-
-def _choose(**filters: str) -> None:
-    """Remember what was chosen in this session and write it into the address."""
-    st.session_state[CHOSEN] = st.session_state.get(CHOSEN, {}) | filters
-    _keep_filters()
-
-
-def _keep_filters(**others: str) -> None:
-    """Write the chosen filters into the address again, in one step with what else changes in it.
-
-    A choice is sent with the address of its moment: one that was under way when another was made would write that
-    other over, so what was chosen here goes before what the address says.
-    """
-    stands = dict(st.query_params)
-    wish = stands | st.session_state.get(CHOSEN, {}) | others
-    wish = {name: value for name, value in wish.items() if value or name not in FILTERS}
-    if wish != stands:
-        st.query_params.from_dict(wish)
+    address.choose(sort=value if value in SORTS else "")
 
 
 def _filter(name: str, known: Sequence[str]) -> str:

@@ -45,6 +45,7 @@ class Desk {
     this.burstOf = new Map(); // id -> key
     this.opened = new Set(); // bursts whose cases stand each by itself beneath it
     this.all = null;
+    this.wished = null; // the stage that was chosen here, until the page has it
     this.skew = 0; this.at = 0; this.heard = Date.now(); this.broken = 0;
     this.retry = RETRY_FIRST_MS;
     this.timer = setInterval(() => this.second(), 1000);
@@ -200,8 +201,17 @@ class Head extends Part {
     this.draw();
   }
 
+  update(component) {
+    const before = this.data.stage;
+    this.take(component);
+    if (this.data.stage === this.desk.wished) this.desk.wished = null;
+    // The address names another one, as after a step back in the browser; an answer to an earlier wish takes nothing back.
+    else if (this.desk.wished === null && this.data.stage !== before) { this.desk.stage = this.data.stage; this.desk.tell(); }
+    this.draw();
+  }
+
   choose(stage) {
-    this.desk.stage = stage;
+    this.desk.stage = this.desk.wished = stage;
     this.data = { ...this.data, stage };
     this.say("stage", stage);
     this.desk.tell();
@@ -534,14 +544,14 @@ class Queue extends Part {
 
   clicked(event) {
     if (event.target.closest("[data-clear]")) {
-      this.search = this.input.value = ""; this.desk.stage = "";
+      this.search = this.input.value = ""; this.desk.stage = this.desk.wished = "";
       this.say("stage", "");
       this.keep();
       this.desk.tell();
       return;
     }
     const stage = event.target.closest("[data-stage-of]")?.dataset.stageOf;
-    if (stage) { this.desk.stage = stage; this.say("stage", stage); this.desk.tell(); return; }
+    if (stage) { this.desk.stage = this.desk.wished = stage; this.say("stage", stage); this.desk.tell(); return; }
     const fold = event.target.closest("[data-fold]")?.dataset.fold;
     if (fold !== undefined) {
       if (!this.folded.delete(fold)) this.folded.add(fold);
