@@ -61,9 +61,10 @@ class Runner:
 
         A fault is recorded, and the job is tried again at its next turn, or after `RETRY_AFTER` where that is sooner.
         """
-        now = datetime.now(UTC)
         try:
             with self._alone(job) as alone:
+                # Only now: who waited long for the door would take a turn for its own that another has done since.
+                now = datetime.now(UTC)
                 if alone and not done_already(job, last_success(self._stream, job), now, self.zone):
                     self._work(job, now)
         except Exception as fault:

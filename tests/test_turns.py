@@ -8,9 +8,11 @@ import sys
 import threading
 import time as wait
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -103,7 +105,9 @@ def test_two_schedulers_at_once_do_a_run_once(
         runs.append(now)
         return 1
 
-    job = Job("once", 86_400, 60, "一次", "once", work, time(2, 30))
+    # Half a day away, so that no turn ends meanwhile.
+    at = (datetime.now(CITY_ZONE) + timedelta(hours=12)).time().replace(second=0, microsecond=0)
+    job = Job("once", 86_400, 60, "一次", "once", work, at)
     monkeypatch.setattr(command, "JOBS", (*JOBS, job))
     runners = [command.Runner(), command.Runner()]
     threads = [threading.Thread(target=runner.scheduled, args=[job]) for runner in runners]
@@ -117,7 +121,44 @@ def test_two_schedulers_at_once_do_a_run_once(
     monkeypatch.setattr(records, "JOBS", (*JOBS, job))
     following = runners[0].health(datetime.now(UTC))[-1].next_run
     assert following is not None
-    assert following.astimezone(CITY_ZONE).time() == time(2, 30)
+    assert following.astimezone(CITY_ZONE).time() == at
+
+
+def test_who_waited_long_for_the_door_takes_no_turn_again_that_is_done_by_then(
+    database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    district.build(database)
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("REDIS_URL", stream_url)
+    clock, runs = [MONDAY + timedelta(seconds=9)], list[datetime]()
+
+    class Watched(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return clock[0].astimezone(tz)
+
+    def work(desk: Desk, now: datetime) -> int:
+        runs.append(now)
+        return 1
+
+    monkeypatch.setattr(command, "datetime", Watched)
+    job = replace(OFTEN, run=work)
+    slow, quick = command.Runner(), command.Runner()
+    door = slow._alone
+
+    @contextmanager
+    def late(which: Job) -> Iterator[bool]:
+        # Meanwhile another does this turn, and the next.
+        for seconds in (9, 11):
+            clock[0] = MONDAY + timedelta(seconds=seconds)
+            quick.scheduled(which)
+        clock[0] = MONDAY + timedelta(seconds=12)
+        with door(which) as alone:
+            yield alone
+
+    monkeypatch.setattr(slow, "_alone", late)
+    slow.scheduled(job)
+    assert runs == [MONDAY + timedelta(seconds=seconds) for seconds in (9, 11)]
 
 
 @pytest.mark.processes
