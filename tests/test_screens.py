@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data
 from dashboard.access import COOKIE
-from dashboard.data import Filter, Reads
+from dashboard.data import Filter, Reads, replayed
 from dashboard.data.waiting import waiting
 from dashboard.screens import wall
 from dashboard.words import LANGUAGES, translator
@@ -171,6 +171,51 @@ def test_every_choice_of_a_filter_counts_and_the_address_may_come_late(signed_in
     page.query_params["state"] = "open"
     page.run()
     assert next(each for each in page.selectbox if each.label == "State").value == "open"
+
+
+def test_the_second_persons_password_does_not_stay_on_the_first_ones_screen(signed_in: SignIn) -> None:
+    signed_in("county")
+    page = open_page("wartime", lang="en")
+
+    def declare(password: str) -> dict[str, str]:
+        by_label = {each.label: each for each in page.text_input}
+        by_label["Reason"].input("台风将至")
+        by_label["Commander"].input("县长")
+        by_label["Login of the second person"].input("city")
+        by_label["Password of the second person"].input(password)
+        [button] = [each for each in page.button if each.label == "Declare wartime"]
+        button.click().run()
+        assert not page.exception
+        return {each.label: str(each.value) for each in page.text_input}
+
+    kept = declare("not the password")
+    assert page.error
+    assert kept["Password of the second person"] == ""
+    assert (kept["Reason"], kept["Login of the second person"]) == ("台风将至", "city")
+    assert set(declare(accounts.DEMO_PASSWORD).values()) == {""}
+    assert page.success
+    # Once more: the refusal names people and places, not their codes.
+    declare(accounts.DEMO_PASSWORD)
+    assert [each.value for each in page.error] == [
+        "Yuncheng District is in wartime already, declared by County centre　演示县指挥中心"
+    ]
+
+
+def test_a_page_that_fails_says_so_in_the_readers_language(
+    signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise LookupError("a table is empty")
+
+    signed_in("leader")
+    monkeypatch.setattr(replayed, "sources", fails)
+    page = AppTest.from_string(
+        "from dashboard.screens import replayed\nreplayed.page()", default_timeout=TIMEOUT_S
+    )
+    page.query_params["lang"] = "zh"
+    page.run()
+    assert [each.value for each in page.error] == ["这一页没能显示出来。原因已记入日志；其他页面不受影响。"]
+    assert page.exception, "and the log has it"
 
 
 def test_an_address_that_makes_no_sense_is_no_fault(signed_in: SignIn) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import streamlit as st
@@ -63,6 +64,16 @@ def _pair(f: Frame, both: tuple[str, str]) -> str:
     return both[0] if f.lang == "zh" else both[1]
 
 
+def _refused(f: Frame, refusal: Refusal) -> str:
+    """Return the law's no with the names of places and people instead of their codes."""
+    told_by = {"area": told.area, "actor": told.actor, "by": told.actor}
+    values = {
+        key: told_by[key](f.directory, str(value), f.lang) if key in told_by else value
+        for key, value in refusal.values.items()
+    }
+    return replace(refusal, values=values).words(f.lang)
+
+
 def _table(f: Frame) -> None:
     _ = f._
     now = datetime.now(UTC)
@@ -72,7 +83,7 @@ def _table(f: Frame) -> None:
         return
     lines = [
         {
-            _("State"): f"■ {_('in force')}" if one.in_force(now) else _("has ended"),
+            _("State"): _("in force") if one.in_force(now) else _("has ended"),
             _("Area"): told.area(f.directory, one.area_code, f.lang),
             _("Level"): _pair(f, LEVELS[one.level]),
             _("What for"): _pair(f, KINDS.get(one.kind, (one.kind, one.kind))),
@@ -107,7 +118,7 @@ def _table(f: Frame) -> None:
         if st.form_submit_button(_("End wartime")) and which is not None:
             answer = wartime.end(f.door, f.who, which, reason)
             wrong = isinstance(answer, Refusal)
-            words = answer.words(f.lang) if isinstance(answer, Refusal) else _("Wartime has ended there.")
+            words = _refused(f, answer) if isinstance(answer, Refusal) else _("Wartime has ended there.")
             st.session_state["wartime-answer"] = (words, wrong)
             st.rerun()
 
@@ -120,11 +131,13 @@ def _declare(f: Frame) -> None:
         for code, each in directory.areas.items()
         if each.level <= Level.TOWN and contains(f.who.area, code)
     )
+    turn, tries = st.session_state.get("wartime-turn", (0, 0))
     with st.form("wartime-declare"):
         st.markdown(f"**{_('Declare wartime')}**")
         area = st.selectbox(
-            _("Area"), areas, format_func=lambda code: f"{told.place(directory, code, f.lang)} {code}"
-        )
+            _("Area"), areas, format_func=lambda code: f"{told.place(directory, code, f.lang)} {code}",
+            key=f"wartime-area-{turn}",
+        )  # fmt: skip
         one, two, three = st.columns(3, gap="small")
         level = one.selectbox(_("Level"), list(LEVELS), 2, format_func=lambda n: _pair(f, LEVELS[n]))
         kind = two.selectbox(_("What for"), list(KINDS), format_func=lambda name: _pair(f, KINDS[name]))
@@ -132,12 +145,18 @@ def _declare(f: Frame) -> None:
             _("For how long"), HOURS, 2, format_func=lambda n: _("{n} hours").format(n=n) if n < 48
             else _("{n} days").format(n=n // 24),
         )  # fmt: skip
-        reason = st.text_input(_("Reason"), max_chars=TEXT_LIMIT_CHARS)
-        commander = st.text_input(_("Commander"), max_chars=TEXT_LIMIT_CHARS)
+        reason = st.text_input(_("Reason"), max_chars=TEXT_LIMIT_CHARS, key=f"wartime-reason-{turn}")
+        commander = st.text_input(_("Commander"), max_chars=TEXT_LIMIT_CHARS, key=f"wartime-commander-{turn}")
         st.markdown(_("A second person of the county or city approves here with login and password:"))
         left, right = st.columns(2, gap="small")
-        login = left.text_input(_("Login of the second person"), max_chars=64)
-        password = right.text_input(_("Password of the second person"), type="password", max_chars=128)
+        login = left.text_input(_("Login of the second person"), max_chars=64, key=f"wartime-login-{turn}")
+        # It is another person's: whatever comes of it, it does not stay on this one's screen.
+        password = right.text_input(
+            _("Password of the second person"),
+            type="password",
+            max_chars=128,
+            key=f"wartime-password-{tries}",
+        )
         if not st.form_submit_button(_("Declare wartime"), type="primary") or area is None:
             return
         until = datetime.now(UTC) + timedelta(hours=int(hours))
@@ -147,8 +166,11 @@ def _declare(f: Frame) -> None:
         if isinstance(answer, NotIn):
             words = _("The second person's login or password is wrong, or locked for a while.")
         elif isinstance(answer, Refusal):
-            words = answer.words(f.lang)
+            words = _refused(f, answer)
         else:
             words = _("{area} is in wartime.").format(area=told.area(directory, area, f.lang))
-        st.session_state["wartime-answer"] = (words, isinstance(answer, (NotIn, Refusal)))
+        wrong = isinstance(answer, (NotIn, Refusal))
+        st.session_state["wartime-answer"] = (words, wrong)
+        # What was written stays where it was refused; once declared, the form begins anew.
+        st.session_state["wartime-turn"] = (turn + (not wrong), tries + 1)
         st.rerun()
