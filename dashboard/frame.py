@@ -50,7 +50,7 @@ def framed(page: str, *, tagged: bool = False) -> Iterator[Frame]:
     """Open the page at `/page` for the roles that the table of pages names; anyone else is told why not.
 
     Data of the demo are named so below the page, unless it is `tagged`: then its own head says it. Where the database
-    is away, the page says so in words instead of a traceback.
+    is away, the page says so in words instead of a traceback; so it does of any other fault, which goes to the log.
     """
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
@@ -66,6 +66,9 @@ def framed(page: str, *, tagged: bool = False) -> Iterator[Frame]:
         yield Frame(lang, _, who, reads())
     except psycopg.Error:
         away(lang)
+    except Exception:
+        failed(lang)
+        raise
     if demo() and not tagged:
         st.caption(_("Demo data"))
 
@@ -101,6 +104,13 @@ def away(lang: str) -> None:
     """Say that the database does not answer."""
     _ = translator(lang)
     st.error(_("The database does not answer. What you see may be old; try again in a moment."))
+
+
+def failed(lang: str) -> None:
+    """Say that a page could not be shown; Streamlit's sentence, English and about its cloud, is hidden."""
+    _ = translator(lang)
+    st.html('<style>[data-testid="stException"]{display:none}</style>')
+    st.error(_("This page could not be shown. What went wrong is in the log; the other pages stand."))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from dispatch.messages import (
     TEXT_LIMIT_CHARS,
     number_of,
 )
+from dispatch.rules import assessment
 from dispatch.rules import policy as policies
 from models import loading
 
@@ -396,8 +397,9 @@ def _policy(found: Survey, how: Mapping) -> dict[str, str]:
         for serial, (name, theme) in enumerate(sorted(found.types.items()), 1)
     ]
     types.append((OTHER_TYPE, "其他", "Other", "99"))
-    # Only what every policy must have: the other files speak of the shipped types.
-    shipped = {name: text for name, text in loading.policy_files().items() if name in policies.FILES}
+    # What every policy must have, and by what the city's figures are judged; the other files speak of shipped types.
+    wanted = {*policies.FILES, assessment.FILE}
+    shipped = {name: text for name, text in loading.policy_files().items() if name in wanted}
     limits = re.sub(r'^zone = ".*"', f'zone = "{how.zone.key}"', shipped["limits.toml"], flags=re.MULTILINE)
     limits = re.sub(r'^fallback = ".*"', f'fallback = "{OTHER_TYPE}"', limits, flags=re.MULTILINE)
     head = (

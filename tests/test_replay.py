@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from contextlib import closing
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import psycopg
@@ -13,9 +14,10 @@ import redis
 
 from dashboard.data import Reads
 from dashboard.data.replayed import sources
-from dispatch import figures
+from dispatch import figures, overview
 from dispatch.__main__ import main
 from dispatch.rules.chain import Actor
+from dispatch.rules.period import Period
 from dispatch.source_file import OTHER_TYPE, Fault, ReplayError, Row, mapping, rows, survey
 from models.servers import psycopg_dsn
 
@@ -85,6 +87,16 @@ def test_a_file_builds_its_city_and_is_judged_row_by_row(
         assert (located["1"], located["6"], located["7"]) == ("point", "code", "default")
     again, _ = replayed(capsys, FILE, "--new-city")
     assert again == EXPECTED | {"accepted": 0, "duplicates": 8}
+
+
+def test_a_city_built_from_a_file_has_figures_for_its_leaders(
+    capsys: pytest.CaptureFixture[str], database: str
+) -> None:
+    replayed(capsys, FILE, "--new-city")
+    with psycopg.connect(psycopg_dsn(database)) as connection:
+        january = Period.holding("month", date(2022, 1, 5))
+        found = overview.read(connection, "990100", january, datetime.now(UTC))
+    assert found.area.name_en == "Boston"
 
 
 def test_what_was_replayed_is_counted_when_the_command_ends_and_again_when_more_comes(

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import amounts, told
 from dashboard.data import replayed as data
 from dashboard.export import download
-from dashboard.frame import Frame, framed
+from dashboard.frame import Frame, framed, headed
 from dashboard.panel import Markup, joined, markup, panel
 
 _COMMAND = "python -m dispatch replay requests.csv --map boston311 --new-city"
@@ -15,9 +15,9 @@ _COMMAND = "python -m dispatch replay requests.csv --map boston311 --new-city"
 
 def page() -> None:
     """Show every replayed source with both figures, and in words why they differ."""
-    with framed("replay") as f:
+    with framed("replay", tagged=True) as f:
         _ = f._
-        st.markdown("### " + _("Another city's past"))
+        headed(f, "replay", tells=True)
         with st.spinner(_("Counting the requests")):
             found = data.sources(f.door, f.who.actor)
         if not found:
