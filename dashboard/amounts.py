@@ -7,7 +7,7 @@ from fractions import Fraction
 from dashboard.words import Translate
 from dispatch.rules.assessment import MINUS, shown, signed
 
-__all__ = ("MINUS", "change", "count", "points", "rate", "score", "signed", "span")
+__all__ = ("MINUS", "cases", "change", "count", "points", "rate", "score", "signed", "span")
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -15,6 +15,11 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 def count(n: int | Fraction) -> str:
     """Return a whole number with its thousands apart."""
     return f"{int(n):,}".replace("-", MINUS)
+
+
+def cases(n: int, _: Translate) -> str:
+    """Return how many cases, also where it is one."""
+    return (_("{n} case") if n == 1 else _("{n} cases")).format(n=count(n))
 
 
 def rate(value: Fraction | float | None, _: Translate, digits: int = 1) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard import address, told
+from dashboard import address, amounts, told
 from dashboard.data import Directory
 from dashboard.export import download
 from dashboard.words import Translate, pick
@@ -51,7 +51,7 @@ def drawer(
             st.warning(_("There is no such list of cases."))
             return
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{_('{n} cases').format(n=f'{found.total:,}')}**", width="content")
+            st.markdown(f"**{amounts.cases(found.total, _)}**", width="content")
             for note in notes:
                 st.caption(note, width="content")
             st.space("stretch")

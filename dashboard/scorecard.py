@@ -53,7 +53,11 @@ def head(card: Card, peers: Peers | None, _: Translate) -> Markup:
         if not few and card.month.frozen
         else markup(
             '<span class="gw-tag yellow">{t}</span>',
-            t=_("{n} cases: listed, not judged").format(n=card.cases) if few else _("provisional, no rank"),
+            t=(
+                _("{n} case: listed, not judged") if card.cases == 1 else _("{n} cases: listed, not judged")
+            ).format(n=card.cases)
+            if few
+            else _("provisional, no rank"),
         )
     )
     lines = [_("exactly {score}; rounded only to be shown").format(score=amounts.score(card.score, _))]
@@ -461,7 +465,7 @@ def exempt(card: Card, bare: Bare | None, directory: Directory, lang: str, _: Tr
                 '<div class="gw-ex"><span class="gw-tag">{tag}</span><b>{reason}</b><span>{n}</span>'
                 '<div>{first}{folded}</div></div>',
                 tag=_("never theirs") if never else _("time given back"), reason=reason,
-                n=_("{n} cases").format(n=len(found)), first=joined(told_ones[:SHOWN_FIRST]), folded=folded,
+                n=amounts.cases(len(found), _), first=joined(told_ones[:SHOWN_FIRST]), folded=folded,
             )
         )  # fmt: skip
     return markup(

@@ -68,8 +68,14 @@ def _ask(f: Frame, area: str, words: str) -> None:
         reason = st.text_input(
             _("Reason"), prefilled("supervise", _), max_chars=REASON_MOST, key="supervise-reason"
         )
-        label = _("Supervise {n} cases").format(n=len(ticked))
-        if st.button(label, key="supervise-go", type="primary", width="stretch", disabled=not ticked):
+        label = _("Supervise {n} case") if len(ticked) == 1 else _("Supervise {n} cases")
+        if st.button(
+            label.format(n=len(ticked)),
+            key="supervise-go",
+            type="primary",
+            width="stretch",
+            disabled=not ticked,
+        ):
             _send(f, ticked, reason)
 
     shown()

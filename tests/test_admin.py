@@ -158,6 +158,15 @@ def test_a_key_is_shown_once_and_opens_its_area(door: Reads, signed_in: SignIn) 
     press(page, "I have copied it")
     assert not page.code
     assert not opened("admin", tab="keys", lang="en").code
+    # A key that was revoked before it was copied is not offered any more.
+    page = opened("admin", tab="keys", lang="en")
+    press(page, "Make a key")
+    newest = max(next(each for each in page.selectbox if each.key == "revoke-wall").options)
+    next(each for each in page.selectbox if each.key == "revoke-wall").select(newest)
+    page.button(key="revoke-wall-now").click()
+    page.run()
+    assert not page.exception
+    assert not page.code
 
 
 def test_a_dead_letter_is_read_without_its_contact_mended_and_sent_once(
@@ -301,3 +310,7 @@ def test_wartime_is_declared_shown_and_ended(door: Reads, signed_in: SignIn) -> 
     assert isinstance(wartime.end(door, county, stretch.id, ""), Refusal)
     assert isinstance(wartime.end(door, county, stretch.id, "雨停了"), Wartime)
     assert [one.ended_by for one in wartime.stretches(door, county)] == ["county:county"]
+    signed_in("auditor")
+    log = opened("admin", tab="log", lang="zh").dataframe[0].value
+    assert {"宣布战时", "解除战时"} <= set(log["内容"])
+    assert not [word for word in log["内容"] if word.isascii()]

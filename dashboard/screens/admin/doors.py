@@ -143,7 +143,8 @@ def keys(f: Frame) -> None:
     made = st.session_state.get("key-made")
     if made is not None:
         kind, opens, key = made
-        st.success(_("The new key for {opens}. It is shown this once: copy it now.").format(opens=opens))
+        where = told.place(f.directory, opens, f.lang) if kind == "wall" else opens
+        st.success(_("The new key for {opens}. It is shown this once: copy it now.").format(opens=where))
         st.code(f"/wall?area={opens}&embed=true&key={key}" if kind == "wall" else key, language=None)
         if st.button(_("I have copied it"), key="key-copied"):
             del st.session_state["key-made"]
@@ -215,6 +216,8 @@ def _keys_of(f: Frame, kind: Any) -> None:
                 _tell("key-answer", _refusal(f, refusal), wrong=True)
             else:
                 _tell("key-answer", _("Key {n} is revoked.").format(n=key_id))
+                if st.session_state.get("key-made", ("", ""))[:2] == (kind, held[key_id].opens):
+                    del st.session_state["key-made"]  # nobody copies a key that opens nothing any more
             st.rerun()
 
 
@@ -232,6 +235,7 @@ def log(f: Frame) -> None:
         "role": _("role changed"), "wall_key": _("key of a wall made"), "api_key": _("key of a source made"),
         "wall_key_revoked": _("key of a wall revoked"), "api_key_revoked": _("key of a source revoked"),
         "policy": _("policy published"), "replayed": _("dead letter replayed"), "job": _("job run by hand"),
+        "wartime": _("wartime declared"), "wartime_ended": _("wartime ended"),
     }  # fmt: skip
     what = st.selectbox(_("What"), list(words), format_func=words.__getitem__, key="log-what")
     page = _page(f, "log", what)

@@ -165,7 +165,8 @@ def areas(f: Frame) -> None:
             [
                 {
                     _("What"): names.get(name, name),
-                    _("Count"): f"{n:,}" if isinstance(n, int) else str(n or ""),
+                    # The city is named, not counted.
+                    _("Count"): f"{n:,}" if isinstance(n, int) else told.area(f.directory, n or "", f.lang),
                 }
                 for name, n in counts.items()
             ],
