@@ -49,6 +49,7 @@ _STYLE = (
     "h1{font-size:22px;margin:0 0 4px}p{margin:0 0 16px;color:#44515c;font-size:14px}"
     "label{display:block;font-size:14px;margin:12px 0 4px}input{width:100%;box-sizing:border-box;height:44px;"
     "font:inherit;padding:0 12px;border:1px solid #b3bec7;border-radius:6px}"
+    "a{color:#1b4f8f}"
     "button{height:44px;font:inherit;padding:0 16px;border-radius:6px;border:1px solid #b3bec7;background:#fff;"
     "cursor:pointer}button.go{width:100%;margin-top:20px;background:#1b4f8f;border-color:#1b4f8f;color:#fff;"
     "font-weight:700}:focus-visible{outline:2px solid #1b4f8f;outline-offset:2px}"

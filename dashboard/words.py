@@ -56,6 +56,11 @@ def shorter(lang: str, name: str) -> str:
     return _catalogue(lang).pgettext("short", name)
 
 
+def done(lang: str, step: str) -> str:
+    """Return how a step is told once it is taken; without such a wording, the step itself."""
+    return _catalogue(lang).pgettext("done", step)
+
+
 @cache
 def _catalogue(lang: str) -> NullTranslations:
     """Return all catalogues of a language as one: one file a page, a sentence alike wherever it stands."""

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dispatch import wartime
+from dispatch.desk import Desk
+from dispatch.rules.chain import Actor
+from dispatch.rules.refusals import Refusal
+from dispatch.rules.wartime import Declaration
 from models.servers import Servers
 from tests import crowded_city
 from tests.test_browser_wall import WAIT_MS, Site, chromium, page
@@ -105,3 +111,30 @@ def test_an_old_wall_still_fits_when_it_says_for_how_long(
     page.context.set_offline(False)
     page.wait_for_function("() => !document.querySelector('.gw-wall .tile.stale')", timeout=WAIT_MS)
     assert audited(page)["found"] == []
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_wall_in_wartime_says_so_in_its_head_and_cuts_nothing(
+    crowded: tuple[Site, crowded_city.Crowded], page: Any, lang: str
+) -> None:
+    site, where = crowded
+    now = datetime.now(UTC)
+    own, above = Actor("county:a", "county", where.county), Actor("city:b", "city", where.city)
+    wish = Declaration(where.town, 2, "forest_fire", "dry", "mayor", own, above, now + timedelta(hours=4))
+    with Desk(site.database_url) as desk:
+        answer = wartime.declare(desk, wish, now)  # the second language finds it declared
+    assert not isinstance(answer, Refusal) or answer.code == "in_wartime"
+    page.set_viewport_size({"width": 1366, "height": 768})
+    for area in (where.village, where.town, where.county):
+        page.goto(f"{site.address}/wall?area={area}&lang={lang}&embed=true")
+        settled(page)
+        page.wait_for_selector(".gw-wall .peace[data-level='2']", timeout=WAIT_MS)
+        assert audited(page)["found"] == []
+        assert page.inner_text(".gw-wall .peace").startswith("战时" if lang == "zh" else "In wartime")
+        # The ticker finds room for all that it was given.
+        seen, all_of_them = page.evaluate(
+            """() => { const list = document.querySelector('.tick ul'), end = list.getBoundingClientRect().bottom;
+            const told = [...list.children];
+            return [told.filter((each) => each.getBoundingClientRect().top < end).length, told.length] }"""
+        )
+        assert seen == all_of_them, area

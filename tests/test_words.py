@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from dashboard.words import FOLDER, ROLES, shorter, translator
+from dashboard.words import FOLDER, ROLES, done, shorter, translator
+from dispatch.rules.chain import STEPS
 
 ROOM = Path(__file__).resolve().parents[1] / "dashboard"
 PAGES = sorted(path for path in ROOM.rglob("*.py"))
@@ -158,3 +159,7 @@ def test_a_translation_keeps_the_places_that_are_filled_in() -> None:
 def test_a_wall_has_a_short_wording_for_long_names_and_the_name_itself_for_others() -> None:
     assert shorter("en", "Illegal rural building") == "Rural building"
     assert shorter("en", "Gas leak") == "Gas leak"
+
+
+def test_every_step_has_an_english_wording_for_when_it_is_taken() -> None:
+    assert [step.en for step in STEPS.values() if done("en", step.en) == step.en] == []

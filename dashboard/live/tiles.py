@@ -29,7 +29,7 @@ from dashboard.live.picture import (
     limit_of,
     zeros,
 )  # fmt: skip
-from dashboard.words import clock_name, pick, shorter, translator
+from dashboard.words import clock_name, done, pick, shorter, translator
 from dispatch.rules.areas import Level, ancestors, centre_of, level_of, parent_of, prefix_of
 from dispatch.rules.chain import ENDED, STATES, STEPS
 from dispatch.rules.escalation import next_step
@@ -475,8 +475,8 @@ class _Teller:
             return self.t("rated: satisfied") if pleased else self.t("rated: not satisfied")
         if row.last_verb == "report" or step is None:
             return self.t("reported, {state}").format(state=state)
-        verb = step.zh if self.lang == "zh" else step.en
-        return self.t("{verb} done, {state}").format(verb=verb, state=state)
+        taken = done(self.lang, pick(self.lang, step.zh, step.en))
+        return self.t("{done}, {state}").format(done=taken, state=state)
 
 
 def _brief(lang: str, zh: str, en: str) -> str:

@@ -223,7 +223,7 @@ class Field {
     // A resident's own reports and the search by number stand on the page around: the tab says which of them is seen.
     if (this.data.mode === "public") return tab("home", this.t("My reports"), this.t("progress, rating")) + `<button class="B p" data-do="report">＋ ${esc(this.t("Report"))}</button>` + (n || on === "outbox" || this.data.alone ? outbox() : tab("follow", this.t("Follow a report"), this.t("by its number")));
     const todo = this.open().length;
-    return tab("tasks", this.t("To do {n}", { n: todo }), on === "tasks" || !this.synced ? this.t("most urgent first") : this.t("as of {time}", { time: hhmm(this.synced) }))
+    return tab("tasks", this.t("To do {n}", { n: todo }), on === "tasks" || !this.synced ? this.t("by urgency") : this.t("as of {time}", { time: hhmm(this.synced) }))
       + `<button class="B ${on === "outbox" ? "p" : "o"}" data-do="report">＋ ${esc(this.t("Report"))}</button>`
       + (n || on === "outbox" ? outbox() : tab("me", this.t("Me"), this.data.who.role));
   }

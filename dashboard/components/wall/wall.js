@@ -335,7 +335,7 @@ class Wall {
 <div class="legend keys"><span><i class="key r">1</i>${t("Red light")}</span><span><i class="key y">5</i>${t("Near its limit")}</span><span><i class="key w">A</i>${t("Whistle waits")}</span><span class="dim">${t("As in the lists")}</span></div>
 <div class="legend scale-ramp"><div class="ramp"><i class="m0">0</i>${STEPS.slice(1).map((step, n) => `<i class="m${n + 1}">≤${step}%</i>`).join("")}<i class="m4">&gt;${STEPS.at(-1)}%</i></div></div><span class="tag schem" hidden>${t("Schematic, not for drawing boundaries")}</span>`)}${tile("parts", "", '<ul class="five" data-body></ul>', t("overdue, open, rate"))}</section>
 <section class="col right">${tile("reds", t("Red and near"), '<ol class="reds" data-body></ol>')}${tile("whistles", t("Whistles to report in"), '<ol class="wl" data-body></ol>')}${tile("raised", t("Escalations"), '<ol class="esc" data-body></ol>')}</section>
-<section class="tile ten wide" data-tile="ten"><div class="hd"><h2>${t("Ten areas")}</h2><small>${t("today, and against last week")}</small><span class="beat"></span></div><ul data-body></ul></section>
+<section class="tile ten wide" data-tile="ten"><div class="hd"><h2>${t("Ten areas")}</h2><small>${t("vs last week")}</small><span class="beat"></span></div><ul data-body></ul></section>
 <section class="tile tick wide" data-tile="ticker"><h2>${t("Latest")}</h2><ul data-body></ul><span class="beat"></span></section>
 </div></main>`;
   }
@@ -358,7 +358,7 @@ class Wall {
     const peace = q(".peace"), war = head.wartime;
     peace.hidden = false;
     peace.dataset.level = war?.level ?? "";
-    peace.textContent = war ? [this.t("Wartime"), war.what, war.where].filter(Boolean).join(" · ") : this.t("Peacetime");
+    peace.textContent = war ? [this.t("In wartime"), war.what, war.where].filter(Boolean).join(" · ") : this.t("Peacetime");
     q(".demo").hidden = !head.demo;
     q(".schem").hidden = !head.schematic;
     this.boxes.get("parts").title.textContent = head.parts;
@@ -419,7 +419,9 @@ class Wall {
   /** Return the wordings of an area's name: without its rank, then in English the word that it is called by. */
   called(name) {
     const plain = name.length > 4 ? name.replace(new RegExp(`(${this.t("Subdistrict|Town|District|County|City")})$`), "").trim() : name;
-    return [...new Set(this.data.lang === "zh" ? [name, plain] : [name, plain, plain.split(" ")[0]])];
+    if (this.data.lang === "zh") return [...new Set([name, plain])];
+    // A grid is called by its number: "Small grid 16" is "16", never "Small".
+    return [...new Set([name, plain, plain.split(" ").at(/\d$/.test(plain) ? -1 : 0)])];
   }
 
   /** Return the wordings of a place where there is little room: the town's, or what it is called inside a town. */
@@ -489,7 +491,7 @@ class Wall {
 
   ticker(rows) {
     if (!rows.length) return this.empty("nothing has happened today yet", "");
-    return rows.map((row) => `<li><i>${hhmmss(row.at).startsWith(this.when(row.at)) ? hhmmss(row.at) : this.when(row.at)}</i><span>${fit(this.near(row))} ${fit(row.type)}　${esc(row.what)}</span></li>`).join("");
+    return rows.map((row) => `<li class="fits"><i>${hhmmss(row.at).startsWith(this.when(row.at)) ? hhmmss(row.at) : this.when(row.at)}</i><span>${fit(this.near(row))} ${fit(row.type)}　${esc(row.what)}</span></li>`).join("");
   }
 }
 
@@ -653,8 +655,8 @@ class WallMap {
       const w = this.pen.measureText(text).width, h = size * rem * 1.2;
       for (const [dx, dy] of spots) {
         const cx = x + dx * (w / 2 + 2 * rem), cy = y + dy * (h / 2 + 1.7 * rem);
-        const rect = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2];
-        if (free(rect)) {
+        const rect = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], gap = 0.4 * rem;
+        if (free([rect[0] - gap, rect[1], rect[2] + gap, rect[3]])) {
           taken.push(rect);
           html.push(`<b class="name ${kind}" style="left:${cx.toFixed(1)}px;top:${cy.toFixed(1)}px">${esc(text)}</b>`);
           return;
