@@ -91,7 +91,9 @@ def signed_in(door: Reads, monkeypatch: pytest.MonkeyPatch) -> SignIn:
 
 
 def opened(screen: str, **query: str) -> AppTest:
-    page = AppTest.from_string(f"from dashboard.screens import {screen}\n{screen}.page()", default_timeout=60)
+    page = AppTest.from_string(
+        f"from dashboard.screens import {screen}\n{screen}.page()", default_timeout=180
+    )
     for name, value in query.items():
         page.query_params[name] = value
     page.run()
@@ -114,6 +116,21 @@ def test_every_tab_runs_for_whoever_has_it(signed_in: SignIn, login: str, role: 
         mine = role in tab.roles
         shown = page.query_params["tab"]
         assert ((shown if isinstance(shown, str) else shown[0]) == name) == mine
+
+
+def test_the_tab_that_is_chosen_is_in_the_address_and_the_one_of_the_address_is_shown(
+    signed_in: SignIn,
+) -> None:
+    signed_in("root")
+    page = opened("admin", tab="keys", lang="en")
+    page.segmented_control(key="admin-tab").set_value("log").run()
+    assert not page.exception
+    assert page.query_params == {"tab": "log", "lang": "en"}
+    # As after a step back in the browser.
+    page.query_params["tab"] = "keys"
+    page.run()
+    assert page.segmented_control(key="admin-tab").value == "keys"
+    assert page.query_params == {"tab": "keys", "lang": "en"}
 
 
 def test_every_title_has_its_chinese() -> None:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import redis
 import streamlit as st
 
+from dashboard import address
 from dashboard.frame import Frame, framed, headed
 from dashboard.screens.admin import doors, machine, policy, record
+
+CHOICE = "admin-tab"  # the field in which a tab is chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +43,22 @@ def page() -> None:
         headed(f, "admin", tells=True)
         mine = {name: tab for name, tab in TABS.items() if f.who.role in tab.roles}
         wish = st.query_params.get("tab", "")
-        first = wish if wish in mine else ("audit" if f.who.role == "auditor" else "accounts")
-        chosen = st.segmented_control(
+        first = "audit" if f.who.role == "auditor" else "accounts"
+        chosen = address.shown(CHOICE, wish if wish in mine else first)
+        if wish != chosen:
+            address.choose(tab=chosen)
+        st.segmented_control(
             f._("Part"),
             list(mine),
-            default=first,
             required=True,
             format_func=lambda name: f._(mine[name].title),
-            key="admin-tab",
+            key=CHOICE,
+            on_change=lambda: address.choose(tab=str(st.session_state[CHOICE])),
             label_visibility="collapsed",
         )
-        if st.query_params.get("tab") != chosen:
-            st.query_params["tab"] = str(chosen)
         if f.who.role == "auditor":
             st.caption(f._("The auditor sees everything and changes nothing."))
         try:
-            mine[str(chosen)].show(f)
+            mine[chosen].show(f)
         except redis.RedisError:
             st.error(f._("The stream server does not answer. Try again in a moment."))
