@@ -72,11 +72,14 @@ def _never_wait_for_the_disk(servers: Servers) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let no test begin just before the city's day ends: the numbers of today begin anew in the middle of it."""
+    """Let no test begin just before the city's day ends: the numbers of today begin anew in the middle of it.
+
+    However busy the machine is: the longest take a minute or two where nothing else runs.
+    """
     slow = any(item.get_closest_marker(name) for name in ("browser", "processes"))
     now = datetime.now(CITY_ZONE)
     left = datetime.combine(now.date() + timedelta(days=1), clock(), CITY_ZONE) - now
-    if left < timedelta(seconds=150 if slow else 20):
+    if left < timedelta(seconds=600 if slow else 120):
         time.sleep(left.total_seconds() + 1)
 
 

@@ -24,6 +24,7 @@ from dispatch.rules.chain import STEPS
 from models.servers import Servers, psycopg_dsn
 from tests import phone_city as phones
 from tests import small_city as town
+from tests.answers import Answers
 from tests.test_browser_phone import HERE, WAIT_MS, photo
 from tests.test_browser_wall import ROOT, Site, chromium
 from tests.test_browser_workbench import rested
@@ -73,6 +74,7 @@ class People:
         if login:
             context.add_cookies([{"name": COOKIE, "value": f"{login}-token", "url": self._site.address}])
         page = context.new_page()
+        page.answers = Answers(page)
         page.set_default_timeout(WAIT_MS)
         page.on("pageerror", lambda fault: self.faults.append(f"{login} {path}: {fault}"))
         page.goto(f"{self._site.address}{path}")
@@ -156,16 +158,19 @@ def test_one_matter_goes_through_five_hands_and_every_screen_follows(
     desk.wait_for_selector(f'.gwq-row[data-id="{incident_id}"]')
     desk.keyboard.press("ArrowDown")
     desk.wait_for_selector(".st-key-wb-primary button:has-text('Accept')")
+    rested(desk)
     desk.keyboard.press("d")
     at = until(desk, site, lambda r: r[1] == "accepted")
     follows(wall, at, ticker, "accept")
     desk.wait_for_selector(".st-key-wb-verbs button:has-text('histle')")
+    rested(desk)
     desk.keyboard.press("w")
     desk.wait_for_selector("[role=dialog] button[kind=primary]")
     desk.locator("[role=dialog] button[kind=primary]").click()
     until(desk, site, lambda r: r[2] == "whistle")
     # The centre's own review sends it: by the next press of the one blue button.
     desk.wait_for_selector(".st-key-wb-primary button:has-text('Send the whistle')")
+    rested(desk)
     desk.keyboard.press("d")
     at = until(desk, site, lambda r: r[1] == "dispatched")
     follows(wall, at, "() => document.querySelectorAll('.wl li[data-sent]').length === 1")

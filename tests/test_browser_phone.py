@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 from PIL import Image
+from playwright.sync_api import expect
 
 from dashboard.access import COOKIE, PHONE_COOKIE
 from dispatch.letters import FIELD, STREAM
@@ -111,6 +112,7 @@ def test_a_report_in_three_taps_is_on_the_stream_with_its_place_and_photo(
 def test_one_may_begin_with_words_and_they_then_stand_above_the_photo(hand: Any) -> None:
     hand.click("[data-do=report]")
     hand.click("[data-do=words]")
+    expect(hand.locator("textarea[data-in=text]")).to_be_focused()
     hand.keyboard.type("A tree across the road")
     hand.wait_for_selector(".gwf .net >> text=Draft of", timeout=WAIT_MS)
     above = hand.evaluate(
@@ -118,7 +120,7 @@ def test_one_may_begin_with_words_and_they_then_stand_above_the_photo(hand: Any)
         " < document.querySelector('.gwf label.add').getBoundingClientRect().top"
     )
     assert above
-    assert hand.input_value("textarea[data-in=text]") == "A tree across the road"
+    expect(hand.locator("textarea[data-in=text]")).to_have_value("A tree across the road")
 
 
 def test_a_dead_line_and_a_refresh_lose_nothing_and_what_comes_twice_is_one(
@@ -201,8 +203,8 @@ def test_a_reload_without_a_line_shows_what_was_written_takes_more_and_sends_it_
     hand.wait_for_selector(".gwf .warn >> text=There is no line", timeout=WAIT_MS)
     assert not hand.locator("[data-testid=stAppViewContainer]").count(), "nothing of the other page is kept"
     assert not hand.locator(".gw-nobody").is_visible()
-    assert hand.locator(".gwf .ob >> text=Written").count() == 1
-    assert hand.locator(".gwf .ob >> text=not finished").count() == 1
+    expect(hand.locator(".gwf .ob >> text=Written")).to_have_count(1)
+    expect(hand.locator(".gwf .ob >> text=not finished")).to_have_count(1)
     write(hand, tmp_path)
     hand.fill("textarea[data-in=text]", "Written after the reload")
     hand.click("[data-do=send]")
@@ -271,8 +273,8 @@ def test_a_draft_stands_where_it_was_after_a_refresh(hand: Any, stream: redis.Re
     hand.wait_for_selector(".gwf .net >> text=Draft of", timeout=WAIT_MS)
     hand.reload()
     hand.wait_for_selector(".gwf textarea", timeout=WAIT_MS)
-    assert hand.input_value("textarea[data-in=text]") == "The lamp is out"
-    assert hand.locator(".gwf .phs img").count() == 1
+    expect(hand.locator("textarea[data-in=text]")).to_have_value("The lamp is out")
+    expect(hand.locator(".gwf .phs img")).to_have_count(1)
     assert not sent(stream)
 
 
@@ -305,6 +307,7 @@ def test_where_the_phone_tells_no_place_a_pin_on_the_map_does(
     page.click("[data-do=send]")
     page.wait_for_selector(".flash.bad", timeout=WAIT_MS)
     assert not sent(stream), "a pin that nobody has set is no place"
+    page.locator("[data-map] svg").hover()  # once it stands still
     seen = page.locator("[data-map] svg").bounding_box()
     middle = seen["x"] + seen["width"] / 2, seen["y"] + seen["height"] / 2
     page.mouse.move(*middle)
@@ -328,7 +331,7 @@ def test_tasks_tell_how_many_are_late_how_far_they_are_and_the_way_there(hand: A
     incident_id = phones.incident(site.database_url, "far", "0201")
     card = hand.locator(f".gwf .tk:has([data-id='{incident_id}'])")
     card.wait_for(timeout=WAIT_MS)
-    assert "m from you" in card.inner_text()
+    expect(card).to_contain_text("m from you")
     way = card.locator("a").get_attribute("href")
     assert way == f"geo:{town.IN_EAST[1]},{town.IN_EAST[0]}?q={town.IN_EAST[1]},{town.IN_EAST[0]}"
     assert "overdue 0" in hand.locator(".gwf .sum").inner_text().replace("\n", " ")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any, Literal
 import psycopg
 import pytest
 import redis
+from playwright.sync_api import expect
 
 from dispatch import accounts
 from dispatch.desk import Desk
@@ -27,6 +27,7 @@ from dispatch.rules.chain import Report
 from models.demo import load_demo
 from models.servers import Servers, psycopg_dsn
 from tests.conftest import Away
+from tests.ports import free_port
 
 pytestmark = pytest.mark.browser
 BROWSER = next(
@@ -50,6 +51,9 @@ ROOT = Path(__file__).parents[1]
 READY_S = 240.0
 # However busy the machine is: what is proved is that it comes by itself, not how soon.
 WAIT_MS = 120_000
+expect.set_options(timeout=WAIT_MS)
+# What the wall counts as reported today: the first figure of its tile, whatever stands beside it.
+REPORTED = "document.querySelectorAll('.gw-wall .six li')[1].querySelector('.v').innerText"
 _serial = count(80_001)
 
 
@@ -57,9 +61,7 @@ class Site:
     """A dashboard process on a port of its own, which a test may stop and start."""
 
     def __init__(self, servers: Servers, database_url: str, redis_url: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.environment = os.environ | {
             "DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(self.port),
             "HOST": "127.0.0.1", "DEMO": "1",
@@ -180,7 +182,7 @@ def test_the_wall_fills_the_screen_without_scrolling(site: Site, page: Any, size
 def test_the_numbers_move_when_something_is_reported(site: Site, page: Any) -> None:
     open_wall(page, site)
     moves(site, page)
-    assert "新上报" in page.locator(".tick").inner_text()
+    expect(page.locator(".tick")).to_contain_text("新上报")
     assert page.faults == []
 
 
@@ -192,7 +194,7 @@ def test_the_map_is_drawn_with_its_areas(site: Site, page: Any) -> None:
     # Towns without anything overdue wear the lowest step of the ramp (#1f2830).
     while colours(page).get("31,40,48", 0) <= 50_000:
         assert time.monotonic() < deadline, "the map is not drawn"
-    assert len(page.locator(".over .county").all()) == 5
+    expect(page.locator(".over .county")).to_have_count(5)
 
 
 def colours(page: Any) -> dict[str, int]:
@@ -221,7 +223,7 @@ def test_a_click_goes_down_and_the_crumb_goes_up(site: Site, page: Any) -> None:
     page.wait_for_function(
         "() => document.querySelector('.gw-wall .unit').textContent === '云城区中脑'", timeout=WAIT_MS
     )
-    assert "area=445302" in page.url
+    page.wait_for_url("**area=445302**")
     page.locator(".crumbs a").first.click()
     page.wait_for_function(
         "() => document.querySelector('.gw-wall .unit').textContent === '云浮市城市大脑'", timeout=WAIT_MS
@@ -235,8 +237,9 @@ def test_a_click_goes_down_and_the_crumb_goes_up(site: Site, page: Any) -> None:
 
 def test_in_english_no_chinese_sentence_is_left(site: Site, page: Any) -> None:
     open_wall(page, site, lang="en")
+    expect(page.locator(".gw-wall")).to_contain_text("Overdue and open")
+    page.wait_for_selector(".gw-wall .over .county", timeout=WAIT_MS)
     words = page.locator(".gw-wall").inner_text()
-    assert "Overdue and open" in words
     assert not [each for each in ("今日", "超时", "在办", "示意图") if each in words]
 
 
@@ -246,15 +249,15 @@ def test_a_wall_says_that_it_is_old_and_comes_back_by_itself(site: Site, page: A
     site.stop()
     try:
         page.wait_for_selector(".gw-wall .tile-six.stale", timeout=WAIT_MS)
-        assert "停更" in page.locator(".tile-six .beat").inner_text()
-        assert page.locator(".tile-six .beat .lt.n").count() == 1
+        expect(page.locator(".tile-six .beat")).to_contain_text("停更")
+        expect(page.locator(".tile-six .beat .lt.n")).to_have_count(1)
         assert reported(page) == before
         site.report()
     finally:
         site.start()
     page.wait_for_function("() => !document.querySelector('.gw-wall .tile-six.stale')", timeout=WAIT_MS)
     page.wait_for_function(
-        "(n) => document.querySelectorAll('.gw-wall .six li')[1].innerText.includes(String(n))",
+        f"(n) => parseInt({REPORTED}.replace(/,/g, '')) === n",
         arg=before + 1,
         timeout=WAIT_MS,
     )
@@ -265,7 +268,7 @@ def moves(site: Site, page: Any) -> None:
     before = reported(page)
     site.report()
     page.wait_for_function(
-        "(n) => document.querySelectorAll('.gw-wall .six li')[1].innerText.includes(String(n))",
+        f"(n) => parseInt({REPORTED}.replace(/,/g, '')) === n",
         arg=before + 1,
         timeout=WAIT_MS,
     )
@@ -281,7 +284,7 @@ def test_a_wall_turns_grey_with_its_age_while_a_server_is_stopped_and_recovers(
     before = reported(page)
     with away(which):
         page.wait_for_selector(".gw-wall .tile-six.stale", timeout=WAIT_MS)
-        assert "停更" in page.locator(".tile-six .beat").inner_text()
+        expect(page.locator(".tile-six .beat")).to_contain_text("停更")
         assert reported(page) == before
         began = page.locator(".tile-six .beat").inner_text()
         page.wait_for_function(
@@ -301,6 +304,7 @@ def test_a_page_says_that_the_database_is_away_and_comes_back(site: Site, page: 
     page.fill("#login", "dispatcher")
     page.fill("#password", accounts.DEMO_PASSWORD)
     page.click("button.go")
+    page.wait_for_url(lambda url: "/login" not in url, wait_until="commit", timeout=WAIT_MS)
     for path, ready in (("incidents", ".gw-rows tr[data-open]"), ("workbench", ".gwq-row")):
         page.goto(f"{site.address}/{path}?lang=en")
         page.wait_for_selector(ready, state="attached", timeout=WAIT_MS)
@@ -319,14 +323,15 @@ def test_a_key_that_is_revoked_leaves_nothing_on_the_wall(site: Site, page: Any)
         )
         page.goto(f"{site.address}/live/445302?key=county+wall&lang=xx")
         page.wait_for_selector(".gw-wall .six li", timeout=WAIT_MS)
-        assert page.locator(".gw-wall .unit").inner_text() == "云城区中脑", "an unknown language is Chinese"
+        # An unknown language is Chinese.
+        expect(page.locator(".gw-wall .unit")).to_have_text("云城区中脑")
         connection.execute("update wall_key set revoked_at = now() where area_code = '445302'")
     page.wait_for_function(
         "() => document.querySelector('.gw-wall .unit').textContent.includes('key=')", timeout=WAIT_MS
     )
-    assert page.locator(".gw-wall [data-body] li").count() == 0
-    assert page.locator(".gw-wall .over > *").count() == 0
-    assert page.locator(".gw-wall .stage").inner_text().count("云城") == 0
+    expect(page.locator(".gw-wall [data-body] li")).to_have_count(0)
+    expect(page.locator(".gw-wall .over > *")).to_have_count(0)
+    expect(page.locator(".gw-wall .stage")).not_to_contain_text("云城")
 
 
 @pytest.mark.parametrize(("query", "words"), [("area=445399", "没有这个"), ("area=445302&key=wrong", "key=")])
@@ -337,4 +342,4 @@ def test_a_wall_says_why_there_is_no_picture(site: Site, page: Any, query: str, 
         arg=words,
         timeout=WAIT_MS,
     )
-    assert page.locator(".gw-wall [data-body] li").count() == 0
+    expect(page.locator(".gw-wall [data-body] li")).to_have_count(0)

@@ -45,6 +45,7 @@ from tests.small_law import (
 )
 
 MINUTE, INSTANT = timedelta(minutes=1), timedelta(microseconds=1)
+PATIENCE_S = 180.0  # however busy the machine is
 
 
 @pytest.fixture
@@ -319,7 +320,7 @@ def test_of_two_runners_one_gets_the_lock_and_the_other_takes_it_calmly(
 
     def wait(desk: Desk, now: datetime) -> int:
         inside.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE_S)
         return 3
 
     job = Job("wait", 5, 5, "等", "wait", wait)
@@ -328,13 +329,13 @@ def test_of_two_runners_one_gets_the_lock_and_the_other_takes_it_calmly(
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(one.run, job, MONDAY)
         try:
-            assert inside.wait(20)
+            assert inside.wait(PATIENCE_S)
             assert other.run(job, MONDAY) is None
             # Another job has a lock of its own.
             assert other.run(JOBS[0], MONDAY) == 0
         finally:
             go_on.set()
-        assert running.result(20) == 3
+        assert running.result(PATIENCE_S) == 3
     assert other.run(job, MONDAY) == 3
 
 
@@ -375,7 +376,7 @@ def test_each_run_leaves_a_record_and_a_fault_does_too(
     assert (bad.failing, bad.fault) == (True, "LookupError: nothing there")
     assert (bad.last_success, bad.rows) == (MONDAY, 5)
     assert bad.failed_at is not None
-    assert bad.next_run == pytest.approx(bad.failed_at + timedelta(seconds=5), abs=timedelta(seconds=1))
+    assert bad.next_run == pytest.approx(bad.failed_at + timedelta(seconds=5), abs=timedelta(seconds=4))
     fail[0] = False
     runner.scheduled(job)
     mended = runner.health(datetime.now(UTC))[-1]
@@ -413,17 +414,31 @@ def test_jobs_wait_for_a_policy_and_say_so_once(
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REDIS_URL", stream_url)
     monkeypatch.setattr(command, "LOOK_AGAIN_S", 0.02)
-    runner, stopping = command.Runner(), threading.Event()
+
+    class Looked(threading.Event):
+        """Tells when somebody has looked often enough."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.times, self.often = 0, threading.Event()
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.times += 1
+            if self.times == 5:
+                self.often.set()
+            return super().wait(timeout)
+
+    runner, stopping = command.Runner(), Looked()
     with ThreadPoolExecutor(1) as pool, caplog.at_level("WARNING", "jobs"):
         waiting = pool.submit(runner.await_city, stopping)
         try:
-            with pytest.raises(TimeoutError):
-                waiting.result(0.5)
+            assert stopping.often.wait(PATIENCE_S)
+            assert not waiting.done()
             assert [r.getMessage() for r in caplog.records if r.name == "jobs"] == [
                 "jobs wait: the database holds no policy in force: load a city first (python -m models demo)"
             ]
             district.build(database)
-            waiting.result(20)
+            waiting.result(PATIENCE_S)
         finally:
             stopping.set()
 

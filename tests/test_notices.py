@@ -418,7 +418,7 @@ def test_a_letter_goes_out_by_a_real_mail_server(desk: Desk, monkeypatch: pytest
     mailed = replace(law, notices=replace(law.notices, rules=(rule,)))
     sent_to_police(desk, 1)
     desk.ask(lambda cursor: notices.follow(cursor, mailed, NOW))
-    assert Sender(desk.dsn).send(mailed, NOW, 20.0) == []
+    assert Sender(desk.dsn).send(mailed, NOW, 120.0) == []
     assert outbox(desk) == [("mail", "sent", None)]
     letter = email.message_from_string(box.letters[0])
     assert str(make_header(decode_header(letter["Subject"]))) == "网格哨：1 条提醒"
@@ -494,7 +494,7 @@ def test_two_processes_that_drain_one_channel_send_each_message_once(desk: Desk,
     later = NOW + timedelta(minutes=1)
     senders = [Sender(desk.dsn) for _ in range(4)]
     law = desk.policy()
-    threads = [threading.Thread(target=one.send, args=(law, later, 20.0)) for one in senders]
+    threads = [threading.Thread(target=one.send, args=(law, later, 120.0)) for one in senders]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -201,7 +201,9 @@ def cookies(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 def opened(path: str, **query: str) -> AppTest:
     screen = PLACES[path].screen
-    page = AppTest.from_string(f"from dashboard.screens import {screen}\n{screen}.page()", default_timeout=60)
+    page = AppTest.from_string(
+        f"from dashboard.screens import {screen}\n{screen}.page()", default_timeout=180
+    )
     for name, value in query.items():
         page.query_params[name] = value
     page.run()

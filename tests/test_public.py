@@ -216,7 +216,7 @@ def opened(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Any:
     def open_page(login: str | None = None, **query: str) -> AppTest:
         cookies = {COOKIE: f"{login}-token"} if login else {}
         monkeypatch.setattr(type(st.context), "cookies", property(lambda self: cookies))
-        page = AppTest.from_string("from dashboard.screens import public\npublic.page()", default_timeout=60)
+        page = AppTest.from_string("from dashboard.screens import public\npublic.page()", default_timeout=180)
         for key, value in query.items():
             page.query_params[key] = value
         page.run()

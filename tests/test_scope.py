@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -39,6 +38,7 @@ from models.loading import AreaRow
 from models.servers import Servers, psycopg_dsn
 from tests import pages, small_city
 from tests.conftest import _address, _administer
+from tests.ports import free_port
 from tests.small_city import CITY, COUNTY, EAST, TOWN, WEST
 
 ROOT = Path(__file__).parents[1]
@@ -356,7 +356,7 @@ def test_a_page_opens_for_its_roles_alone(
     assert shut
     for place in shut:
         page = AppTest.from_string(
-            f"from dashboard.screens import {place.screen}\n{place.screen}.page()", default_timeout=60
+            f"from dashboard.screens import {place.screen}\n{place.screen}.page()", default_timeout=180
         )
         page.query_params["lang"] = "en"
         page.run()
@@ -375,7 +375,7 @@ def test_a_link_to_another_towns_incident_shows_nothing_of_it(
 
     def said(incident_id: int) -> str:
         page = AppTest.from_string(
-            "from dashboard.screens import incidents\nincidents.page()", default_timeout=60
+            "from dashboard.screens import incidents\nincidents.page()", default_timeout=180
         )
         page.query_params["id"] = str(incident_id)
         page.query_params["lang"] = "en"
@@ -403,7 +403,9 @@ def test_nothing_that_a_link_brings_to_a_page_names_another_towns_incident(
 
     def whole(incident_id: int) -> bytes:
         """Return everything that the page sends to the browser, not only what a person reads."""
-        page = AppTest.from_string(f"from dashboard.screens import {path}\n{path}.page()", default_timeout=60)
+        page = AppTest.from_string(
+            f"from dashboard.screens import {path}\n{path}.page()", default_timeout=180
+        )
         page.query_params["id"] = str(incident_id)
         page.run()
         assert not page.exception
@@ -442,9 +444,7 @@ def pictures(city: City, tmp_path_factory: pytest.TempPathFactory) -> tuple[str,
 @pytest.fixture(scope="module")
 def site(city: City, servers: Servers, pictures: tuple[str, dict[str, str]]) -> Iterator[str]:
     """Run the dashboard as it is run, outside the demo; yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = os.environ | {
         "DATABASE_URL": city.url, "REDIS_URL": servers.redis_url, "PORT": str(port), "HOST": "127.0.0.1", "DEMO": "0",
         "PHOTOS_URL": pictures[0],
@@ -455,7 +455,7 @@ def site(city: City, servers: Servers, pictures: tuple[str, dict[str, str]]) -> 
         deadline = time.monotonic() + 180
         while True:
             with suppress(httpx.HTTPError):
-                if httpx.get(f"{address}/live/{CITY}", timeout=2).status_code == 403:
+                if httpx.get(f"{address}/live/{CITY}", timeout=10).status_code == 403:
                     break
             assert process.poll() is None
             assert time.monotonic() < deadline, "the dashboard did not start"

@@ -196,7 +196,7 @@ def test_the_page_opens_for_its_roles_in_both_languages(
     door: Reads, city: str, monkeypatch: pytest.MonkeyPatch, login: str, lang: str
 ) -> None:
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: {COOKIE: f"{login}-token"}))
-    page = AppTest.from_string("from dashboard.screens import whistles\nwhistles.page()", default_timeout=60)
+    page = AppTest.from_string("from dashboard.screens import whistles\nwhistles.page()", default_timeout=180)
     page.query_params["lang"] = lang
     page.run()
     assert not page.exception, [each.message for each in page.exception]

@@ -136,7 +136,7 @@ def town(city: str) -> Town:
 
 def open_page(**query: str) -> AppTest:
     test = AppTest.from_string(
-        "from dashboard.screens import workbench\nworkbench.page()", default_timeout=60
+        "from dashboard.screens import workbench\nworkbench.page()", default_timeout=180
     )
     for key, value in query.items():
         test.query_params[key] = value
