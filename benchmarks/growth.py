@@ -213,6 +213,7 @@ def _pages(empty: str, big: str) -> dict[str, float]:
             "wall": lambda reads, _: reads.snapshot(midnight),
             "list": lambda reads, _: reads.incidents(WHOLE, Filter(), now),
             "open": lambda reads, _: reads.incidents(WHOLE, Filter(state="open"), now),
+            "stage": lambda reads, _: reads.incidents(WHOLE, Filter(state="disposed"), now),
             "town": lambda reads, _: reads.incidents(WHOLE, Filter(area=town), now),
             "red": lambda reads, _: reads.incidents(WHOLE, Filter(light="red"), now),
             "disposals": lambda reads, _: reads.disposals(midnight),

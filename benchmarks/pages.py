@@ -1,8 +1,9 @@
 """Measure each page's server time over 1,000,000 incidents of history, beside the time that its SQL takes of it.
 
 A look is the page's script run whole, in Chinese, in a session of its own, for a role that may open it; pictures
-that the process keeps for some seconds are forgotten before each. What walls and queues then draw live comes over
-another way: `latency` and `screens` measure it.
+that the process keeps for some seconds are forgotten before each. As in the house, the collector is told what
+stays, and the directory is read beside the pages, which is timed apart. What walls and queues then draw live comes
+over another way: `latency` and `screens` measure it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from dashboard import data, pages
 from dashboard.access import COOKIE
 from dashboard.data import leaders
 from dashboard.screens.admin import TABS
+from dashboard.web import settle
 from dispatch import accounts, cohorts, experience, figures, scoring
 from models.servers import Servers, psycopg_dsn, temporary
 
@@ -151,6 +153,8 @@ def measured(house: Servers, rounds: int) -> dict[str, dict[str, float | int]]:
     os.environ |= {"DATABASE_URL": house.database_url, "REDIS_URL": house.redis_url, "DEMO": "1"}
     cookies: dict[str, str] = {}
     door = data.reads()
+    door.directory()  # with all areas, as when a house starts
+    directory = Times()
     tokens = {"": ""}
     for login in {look.login for look in LOOKS} - {""}:
         answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
@@ -168,7 +172,9 @@ def measured(house: Servers, rounds: int) -> dict[str, dict[str, float | int]]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(type(st.context), "cookies", property(lambda _: cookies)))
         asked = stack.enter_context(_statements())
+        settle()
         for look in LOOKS:
+            _read_beside(door, asked, directory)
             cookies.clear()
             if look.login:
                 cookies[COOKIE] = tokens[look.login]
@@ -185,8 +191,19 @@ def measured(house: Servers, rounds: int) -> dict[str, dict[str, float | int]]:
                     times.statements = len(asked)
             found[look.name] = times.figures()
             print(f"{look.name}: {found[look.name]}", flush=True)
+    found["the directory, beside"] = directory.figures()
     door.close()
     return found
+
+
+def _read_beside(door: data.Reads, asked: list[float], times: Times) -> None:
+    """Read the directory as the live picture does once a minute."""
+    asked.clear()
+    began = time.perf_counter()
+    door.directory()
+    times.whole_ms.append((time.perf_counter() - began) * 1000)
+    times.sql_ms.append(sum(asked))
+    times.statements = len(asked)
 
 
 _took: list[float] = []

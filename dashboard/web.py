@@ -86,10 +86,7 @@ def create_app(servers: Servers | None = None) -> st.App:
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
         async with live.running():
-            # What start-up made stays: the collector need not look at it again, and may look less often.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(20_000, 50, 100)
+            settle()
             yield {"live": live}
         await phone.close()
         door.close()
@@ -107,6 +104,13 @@ def create_app(servers: Servers | None = None) -> st.App:
         *_door_routes(),
     ]
     return st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[Middleware(_Rooted)])
+
+
+def settle() -> None:
+    """Keep the collector from what start-up made, which stays, and let it look less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 class _Rooted:

@@ -73,12 +73,12 @@ class Incident(Base):
             "(ended_at is null) = (state not in ('closed', 'archived', 'rejected', 'void', 'merged'))",
             name="ended",
         ),
-        # Open work by area; what is due next; what a place had lately; a day's reports, ends and disposals.
+        # Open work by area; what is due next; what a place had lately; lists and a day's reports, ends and disposals.
         Index("ix_incident_open", "area_code", postgresql_where=text("ended_at is null")),
         Index("ix_incident_due", "due_at", postgresql_where=text("due_at is not null")),
         Index("ix_incident_overdue", "overdue_since", postgresql_where=text("overdue_since is not null")),
         Index("ix_incident_place", "place", "reported_at", postgresql_where=text("place is not null")),
-        Index("ix_incident_reported", "reported_at", postgresql_include=["area_code", "place"]),
+        Index("ix_incident_reported", "reported_at", "id", postgresql_include=["area_code", "place"]),
         Index("ix_incident_ended", "ended_at", postgresql_where=text("ended_at is not null")),
         Index("ix_incident_disposed", "disposed_at", postgresql_where=text("disposed_at is not null")),
     )

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Numeric,
+    PrimaryKeyConstraint,
     Text,
     UniqueConstraint,
     func,
@@ -146,11 +147,17 @@ class Daily(Base):
     """
 
     __tablename__ = "daily"
-    __table_args__ = (Index("ix_daily_day", "day"),)
+    # A year's course and a month's ranking are read from the key alone.
+    __table_args__ = (
+        PrimaryKeyConstraint(
+            "area_code", "day", "theme", postgresql_include=["reported", "due", "on_time", "overdue"]
+        ),
+        Index("ix_daily_day", "day"),
+    )
 
-    area_code: Mapped[Code] = mapped_column(primary_key=True)
-    day: Mapped[date] = mapped_column(Date, primary_key=True)
-    theme: Mapped[Code] = mapped_column(primary_key=True)
+    area_code: Mapped[Code]
+    day: Mapped[date] = mapped_column(Date)
+    theme: Mapped[Code]
     reported: Mapped[int] = mapped_column(Integer, server_default="0")
     rejected: Mapped[int] = mapped_column(Integer, server_default="0")
     merged: Mapped[int] = mapped_column(Integer, server_default="0")

@@ -28,6 +28,7 @@ from dispatch.rules.bursts import Bursts
 from dispatch.rules.calendar import Calendar
 from dispatch.rules.chain import Actor, Command, Event, Incident, replay
 from dispatch.rules.clocks import Clock, light
+from dispatch.rules.law import ENDED
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refusal
 from models.servers import addresses
@@ -670,12 +671,16 @@ def conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any]
     elif wanted.state:
         where.append("i.state = %(state)s")
         values["state"] = wanted.state
+        if wanted.state not in ENDED:
+            # Open cases are few beside the past, and have an index of their own.
+            where.append("i.ended_at is null")
     if wanted.light == "red":
-        where.append("i.ended_at is null and (i.overdue_since is not null or i.due_at < %(now)s)")
+        # What has ended has neither; to ask for that too would only mislead who plans the query.
+        where.append("(i.overdue_since is not null or i.due_at < %(now)s)")
         values["now"] = now
     elif wanted.light == "yellow":
         # How far a clock has run only the calendar knows: the rows are looked through for it.
-        where.append("i.due_at >= %(now)s and i.ended_at is null and i.overdue_since is null")
+        where.append("i.due_at >= %(now)s and i.overdue_since is null")
         values["now"] = now
     if wanted.theme:
         where.append("c.theme = %(theme)s")

@@ -118,10 +118,12 @@ def _choices(f: Frame, area: str) -> list[str]:
     top = _city(f) if f.who.role == "auditor" else f.who.area
     below = prefix_of(top)
     found = []
+    town, village = int(Level.TOWN), int(Level.VILLAGE)
     for code, each in f.directory.areas.items():
-        shallow = each.level <= Level.TOWN
-        inside = each.level == Level.VILLAGE and (area[:9] == code[:9] or len(below) >= 9)
-        if code.startswith(below) and (shallow or inside):
+        # Nineteen in twenty lie deeper than anything that is chosen here.
+        if each.level > village or not code.startswith(below):
+            continue
+        if each.level <= town or area[:9] == code[:9] or len(below) >= 9:
             found.append(code)
     return sorted(found, key=lambda c: (c != top, prefix_of(c), c))
 
