@@ -20,9 +20,10 @@ from dispatch.past import Policies, horizon
 from dispatch.rules import assessment
 from dispatch.rules.assessment import Case, Rate, Rules, Score
 from dispatch.rules.calendar import Calendar
-from dispatch.stories import Exemptions, Granted, Scope, Spans, cases, exempted
+from dispatch.stories import Exemption, Exemptions, Granted, Scope, cases, exempted
 
 APPEALS = "appeals"  # the follower of granted appeals
+_APPEALS_LOCK = "hashtextextended('follow appeals', 0)"
 
 # Kind of subject -> its cards. Kinds are computed from their own cases, or pooled from a kind below.
 CARDS: dict[str, tuple[str, ...]] = {
@@ -57,7 +58,7 @@ POOLED = frozenset({"town", "county", "city", "department", "grid_head", "dispat
 # Whose rates are shown in full beside the card, with stage times.
 IN_FULL = frozenset({"village", "town", "county", "city", "team", "department"})
 
-Appeal = tuple[int, str, bool, Spans]  # seq of the judging event, and the rest as in Granted
+Appeal = tuple[int, Exemption, int | None]  # seq of the judging event, and the rest as in Granted
 
 _encode = msgspec.json.Encoder().encode
 
@@ -201,7 +202,12 @@ def freeze(connection: psycopg.Connection[Any], month: date, now: datetime) -> i
     with connection.transaction(), connection.cursor() as cursor:
         rules = rules_of(cursor)
         as_of = freezes_at(month, rules, Policies(cursor).newest().calendar)
-        if now < as_of or _state(cursor, month) == "frozen":
+        if now < as_of:
+            return 0
+        # Nobody follows appeals meanwhile: one that is granted while this runs would be passed over by both. A lock
+        # that writes nothing, or every reader of events would wait as long.
+        cursor.execute(f"select pg_advisory_xact_lock({_APPEALS_LOCK})")
+        if _state(cursor, month) == "frozen":
             return 0
         return _keep(cursor, assess(connection, Scope(month, rules, as_of, horizon(cursor))), "frozen")
 
@@ -275,7 +281,7 @@ def correct(connection: psycopg.Connection[Any], month: date, appeals: Mapping[i
             known.setdefault((kind, subject, name), exact)
         every = _granted_before(cursor) | dict(appeals)
         scope = Scope(month, rules_of(cursor, row[0]), row[1], row[2])
-        granted = {incident: (why, never, spans) for incident, (_, why, never, spans) in every.items()}
+        granted = {incident: (exemption, life) for incident, (_, exemption, life) in every.items()}
         found, _ = cases(connection, scope, granted)
         entered = 0
         for (kind, subject), own in sorted(found.items()):
@@ -284,7 +290,7 @@ def correct(connection: psycopg.Connection[Any], month: date, appeals: Mapping[i
                 after = _text(assessment.score(scope.rules, name, own).value)
                 before = known.get((kind, subject, name), "")
                 for incident in mine if after != before else ():
-                    seq, why, _, _ = appeals[incident]
+                    seq, (why, _, _), _ = appeals[incident]
                     cursor.execute(
                         "insert into correction (month, kind, subject, card, incident_id, event_seq, reason,"
                         " score_before, score_after) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -307,17 +313,27 @@ def _granted_before(cursor: psycopg.Cursor[Any]) -> dict[int, Appeal]:
 
 def _appeal(cursor: psycopg.Cursor[Any], incident: int, seq: int) -> Appeal | None:
     row = cursor.execute(
-        "select data -> 'facts' ->> 'exempt', data -> 'facts' ->> 'never_theirs', data -> 'facts' -> 'exempt_spans'"
-        " from event"
-        " where incident_id = %s and seq = %s",
+        "select f, (f -> 'appeal' ->> 'life')::int from (select data -> 'facts' f from event"
+        " where incident_id = %s and seq = %s) e",
         (incident, seq),
     ).fetchone()
-    return (seq, row[0], row[1] == "true", row[2] or ()) if row is not None and row[0] else None
+    facts, life = row if row is not None else ({}, None)
+    if life is not None and "former" in facts:
+        facts = facts["former"][life]
+    if not facts.get("exempt"):
+        return None
+    return seq, (facts["exempt"], bool(facts.get("never_theirs")), facts.get("exempt_spans") or ()), life
 
 
 def follow_appeals(connection: psycopg.Connection[Any], months_limit: int = 24) -> int:
-    """Correct every frozen month that appeals granted since the last run touch; return the entries made."""
+    """Correct every frozen month that appeals granted since the last run touch; return the entries made.
+
+    While a month is being frozen nothing is followed: the next run sees what it knows.
+    """
     with connection.transaction(), connection.cursor() as cursor:
+        row = cursor.execute(f"select pg_try_advisory_xact_lock({_APPEALS_LOCK})").fetchone()
+        if row is None or not row[0]:
+            return 0
         cursor.execute(
             "insert into follower (name, position) values (%s, 0) on conflict do nothing", (APPEALS,)
         )

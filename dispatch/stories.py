@@ -15,6 +15,7 @@ import psycopg
 
 from dispatch.past import Life, Policies, all_lives, lives
 from dispatch.rules import assessment
+from dispatch.rules.appeals import EXEMPTS
 from dispatch.rules.areas import centre_of
 from dispatch.rules.assessment import Case, Exempted, Rules
 from dispatch.rules.calendar import Calendar
@@ -36,15 +37,14 @@ GONE = frozenset({"declined", "recalled"})
 CLOSED = frozenset({"closed", "archived"})
 REFUSED = frozenset({"rejected", "void"})
 BEFORE_ACCEPTING = frozenset({"reported", "checking", "merged"}) | REFUSED
-EXEMPTING = frozenset({"exempt", "never_theirs", "exempt_spans"})  # facts that an appeal granted leaves
 EXEMPT_MOST = 2_000  # incidents of a month that a page looks at both ways
 
 Subject = tuple[str, str]  # kind, and a code or id
 Cases = dict[Subject, list[Case]]
 Spans = Sequence[Sequence[str]]  # stretches of exempt time, each as two ISO texts; none exempts the whole
-Granted = Mapping[
-    int, tuple[str, bool, Spans]
-]  # incident id -> why exempt, whether never theirs, exempt time
+Exemption = tuple[str, bool, Spans]  # why, whether never theirs, exempt time
+# Incident id -> the exemption and the life of the incident that was appealed; None before lives were told.
+Granted = Mapping[int, tuple[Exemption, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,7 @@ def cases(
             continue
         read += 1
         if granted is not None and incident.id in granted:
-            why, never, spans = granted[incident.id]
-            incident.facts |= {"exempt": why, "never_theirs": never, "exempt_spans": spans}
+            _grant(incident, *granted[incident.id])
         story = _Story(life, incident, law.version(incident.policy_version), scope, workers)
         for kind, subject, at, case in story.tell():
             if begin <= at < end:
@@ -125,23 +124,45 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
         why: dict[int, str] = {}
         for life in lives(cursor, ids, scope.below) if ids else ():
             incident = life.fold(scope.below, scope.as_of)
-            if incident is None or not incident.facts.get("exempt"):
+            reason = _why(incident) if incident is not None else ""
+            if incident is None or not reason:
                 continue
-            why[incident.id] = str(incident.facts["exempt"])
+            why[incident.id] = reason
             for found in (judged, raw):
                 story = _Story(life, incident, law.version(incident.policy_version), scope, workers)
                 for kind, subject, at, case in story.tell():
                     if begin <= at < end:
                         found[kind, subject].append(case)
-                incident.facts = {
-                    name: value for name, value in incident.facts.items() if name not in EXEMPTING
-                }
+                incident.facts = _bare(incident.facts)
+                if "former" in incident.facts:
+                    incident.facts["former"] = [_bare(life) for life in incident.facts["former"]]
         departments = _departments(connection, scope.month) if why else {}
         _pool(judged, departments)
         _pool(raw, departments)
     return Exemptions(
         {subject: Exempted(tuple(own), tuple(raw[subject])) for subject, own in judged.items()}, why
     )
+
+
+def _grant(incident: Incident, exemption: Exemption, life: int | None) -> None:
+    """Exempt the life of an incident that was appealed, unless it had not begun yet."""
+    exempt = dict(zip(EXEMPTS, exemption, strict=True))
+    former = list(incident.facts.get("former", ()))
+    if life is None or life == len(former):
+        incident.facts |= exempt
+    elif life < len(former):
+        former[life] = former[life] | exempt
+        incident.facts["former"] = former
+
+
+def _why(incident: Incident) -> str:
+    """Return why an incident is exempt, in this life or a former one; empty where it is not."""
+    lives = (incident.facts, *reversed(incident.facts.get("former", ())))
+    return str(next((life["exempt"] for life in lives if life.get("exempt")), ""))
+
+
+def _bare(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if name not in EXEMPTS}
 
 
 def _workers(connection: psycopg.Connection[Any]) -> frozenset[str]:
@@ -190,8 +211,14 @@ class _Story:
         self.events = [
             e for e, tx in zip(life.events, life.txs, strict=True) if tx < scope.below and e.at <= scope.as_of
         ]
-        self.exempt = str(incident.facts.get("exempt") or "")
-        self.never_theirs = bool(self.exempt and incident.facts.get("never_theirs"))
+        self.exempt = _why(incident)
+        self.never_theirs = bool(incident.facts.get("exempt") and incident.facts.get("never_theirs"))
+        # When each former life ended, and what it is exempt of; reopened before that was kept, all lives share one.
+        self.lives = [
+            (datetime.fromisoformat(life["closed_at"]), life)
+            for life in incident.facts.get("former", ())
+            if life.get("closed_at") and life.keys() & set(EXEMPTS)
+        ]
         self.leads = sorted(
             (p for p in incident.parts.values() if p.role == "lead" and p.state not in ("review", "refused")),
             key=lambda p: (p.sent_at, p.id),
@@ -200,11 +227,6 @@ class _Story:
         self.accepted = incident.state not in BEFORE_ACCEPTING
         self.rating = incident.rating
         self.closed = incident.state in CLOSED
-        # Stretches of exempt time are taken out of every clock; without any the whole is exempt.
-        self.spans = [
-            (datetime.fromisoformat(a), datetime.fromisoformat(b))
-            for a, b in (incident.facts.get("exempt_spans") or () if self.exempt else ())
-        ]
         self.closed_on_time = self.closed and (
             incident.closed_on_time is True or self._excused(incident.clocks.get("close"))
         )
@@ -235,8 +257,10 @@ class _Story:
         last = self.leads[-1] if self.leads else None
         clock = (last.clocks.get("dispose") if last is not None else None) or i.clocks.get("dispose")
         disposed = i.disposed_at is not None
-        before = [life.get("disposed_on_time") for life in i.facts.get("former", ())]
-        raw = disposed and i.disposed_on_time is True and False not in before
+        before = [life for life in i.facts.get("former", ()) if life.get("disposed_on_time") is False]
+        raw = disposed and i.disposed_on_time is True and not before
+        excused = (disposed and i.disposed_on_time is True) or self._excused(clock)
+        in_time = excused and all(self._was_excused(life, clock) for life in before)
         waiting = not disposed and i.ended_at is None and (last is None or last.state not in GONE)
         overdue = waiting and clock is not None and self._verdict(clock) == "overdue"
         return Case(
@@ -248,7 +272,7 @@ class _Story:
             dispatched=disposed or (bool(self.leads) and i.ended_at is None),
             target=i.disposed_on_time is not None if disposed else clock is not None,
             disposed=disposed,
-            on_time=disposed and i.disposed_on_time is not None and (raw or self._excused(clock)),
+            on_time=disposed and i.disposed_on_time is not None and in_time,
             on_time_raw=raw,
             overdue=overdue and not self._excused(clock),
             overdue_raw=overdue,
@@ -282,6 +306,7 @@ class _Story:
         # Given back in time it is another's; given back past its limit it was theirs to dispose of.
         overdue = last is not None and not disposed and judged == "overdue"
         mine = last is not None and (last.state not in GONE or overdue)
+        kept = self._kept_by(leads, clock, judged)
         answered = self._answers() if i.facts.get("disposer_team") == team_id else {}
         return Case(
             i.id,
@@ -290,8 +315,10 @@ class _Story:
             dispatched=mine,
             target=clock is not None,
             disposed=disposed,
-            on_time=disposed and clock is not None and (judged == "on_time" or self._excused(clock)),
-            on_time_raw=disposed and judged == "on_time",
+            on_time=disposed
+            and clock is not None
+            and all(on_time or self._excused(c) for c, on_time in kept),
+            on_time_raw=disposed and all(on_time for _, on_time in kept),
             overdue=overdue and not self._excused(clock),
             overdue_raw=overdue,
             closed=disposed and self.closed,
@@ -307,7 +334,7 @@ class _Story:
             repeat=self.rules.definitions > 2 and self._repeats(),
             **answered,
             exempt=self.exempt,
-            never_theirs=self.never_theirs,
+            never_theirs=self._never_theirs(last),
             stages=self._stages(f"team/{team_id}"),
         )
 
@@ -377,7 +404,7 @@ class _Story:
         if self.rules.definitions > 1 and self.incident.ended_at is not None:
             # What was void, merged or refused is awaited no longer: its limit is judged as of that moment.
             as_of = min(as_of, self.incident.ended_at)
-        judged = assessment.verdict(clock, as_of, self.law.calendar, self.spans)
+        judged = assessment.verdict(clock, as_of, self.law.calendar, _spans(self._life_of(clock)))
         if judged in ("late", "overdue") and self.rules.definitions > 1 and self._excused(clock):
             # Exempt as a whole: what was done late is in time, what was not done is not asked for.
             judged = "on_time" if judged == "late" else "inside"
@@ -385,12 +412,43 @@ class _Story:
 
     def _excused(self, clock: Clock | None) -> bool:
         """Tell whether an approved appeal makes it timely: by its stretches of time, or as a whole."""
-        if not self.exempt:
+        return self._judged(self._life_of(clock), clock)
+
+    def _was_excused(self, life: Mapping[str, Any], clock: Clock | None) -> bool:
+        """Tell whether an appeal makes a former life timely; `clock` is the last, by which it was told before."""
+        if not life.keys() & set(EXEMPTS):
+            return self._excused(clock)
+        done = [p for p in self.leads if p.id in life.get("parts", ()) and p.state in DONE]
+        return self._judged(life, done[-1].clocks.get("dispose") if done else None)
+
+    def _judged(self, life: Mapping[str, Any], clock: Clock | None) -> bool:
+        if not life.get("exempt"):
             return False
-        if not self.spans or clock is None:
+        spans = _spans(life)
+        if not spans or clock is None:
             return True
-        judged = assessment.verdict(clock, self.as_of, self.law.calendar, self.spans)
-        return judged in ("on_time", "inside")
+        return assessment.verdict(clock, self.as_of, self.law.calendar, spans) in ("on_time", "inside")
+
+    def _life_of(self, clock: Clock | None) -> Mapping[str, Any]:
+        """Return the facts of the life that a clock ran in, as far as exemptions go."""
+        own = next((life for ended, life in self.lives if clock is not None and clock.since <= ended), None)
+        return self.incident.facts if own is None else own
+
+    def _kept_by(
+        self, leads: Sequence[Assignment], clock: Clock | None, judged: str | None
+    ) -> list[tuple[Clock | None, bool]]:
+        """Return the clocks by which a team is judged, and whether each was kept: the last, and one of each life."""
+        found = [(clock, judged == "on_time")]
+        for life in self.incident.facts.get("former", ()) if self.rules.definitions > 3 else ():
+            own = [p for p in leads if p.id in life.get("parts", ()) and p.state in DONE]
+            if own and own[-1] is not leads[-1] and (kept := own[-1].clocks.get("dispose")) is not None:
+                found.append((kept, self._verdict(kept) == "on_time"))
+        return found
+
+    def _never_theirs(self, last: Assignment | None) -> bool:
+        """Tell whether a case was never a team's, in the life in which it last had it."""
+        life = self._life_of(last.clocks.get("dispose") if last is not None else None)
+        return bool(life.get("exempt") and life.get("never_theirs"))
 
     def _extended(self, team_id: int) -> bool:
         return any(
@@ -445,6 +503,12 @@ class _Story:
             stage[0] += (s.ended_at - s.began_at).total_seconds()
             stage[1] += self.law.calendar.worked(s.began_at, s.ended_at)
         return tuple((name, *times) for name, times in sorted(taken.items()))  # type: ignore[misc]
+
+
+def _spans(life: Mapping[str, Any]) -> list[assessment.Span]:
+    """Return the stretches of exempt time, which are taken out of every clock of a life; without any the whole is."""
+    pairs = (life.get("exempt_spans") or ()) if life.get("exempt") else ()
+    return [(datetime.fromisoformat(a), datetime.fromisoformat(b)) for a, b in pairs]
 
 
 def not_ours(events: Iterable[Event], words: Collection[str]) -> frozenset[int]:

@@ -326,7 +326,7 @@ def table(servers: Servers, template: str) -> Iterator[Table]:
             [outcome] = desk.act([Command(verb, ids[name], who, f"{verb}/{at}", args)], at)
             assert outcome.status == "done", (name, verb, outcome.refusal and outcome.refusal.words("en"))
         names = {key: name for name, key in ids.items()}
-    first = parse(8, _rules().replace("definitions = 3", ""))
+    first = parse(8, _rules().replace("definitions = 4", ""))
     with psycopg.connect(psycopg_dsn(database)) as connection:
         cursor = connection.cursor()
         scope = stories.Scope(MARCH, scoring.rules_of(cursor), AS_OF, horizon(cursor))
@@ -417,7 +417,7 @@ def test_times_of_a_stage_are_without_the_pause(table: Table) -> None:
 def test_the_first_definitions_are_computed_as_they_were(table: Table) -> None:
     """A policy that names none is of the first: months frozen by it must come out to the byte."""
     village = ("village", VILLAGE)
-    assert (table.former_rules.definitions, table.rules.definitions) == (1, 3)
+    assert (table.former_rules.definitions, table.rules.definitions) == (1, 4)
     versions = {r.catalogue["accurate_dispatch"].version for r in (table.former_rules, table.rules)}
     assert versions == {1, 2}
     # Any return counts.

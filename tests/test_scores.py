@@ -631,6 +631,137 @@ def test_an_appeal_before_the_freeze_raises_the_score_and_is_shown_with_its_reas
     assert key in on_time["numerator"]
 
 
+def _again(url: str, key: int, area: str, team: int, reopened: datetime, disposed: datetime) -> None:
+    """Let a closed case be opened again, done by a team, checked and closed."""
+    centre, crew = Actor("duty_leader/x", "duty_leader", area[:9]), Actor("team/x", "team", area[:9], team)
+    steps: list[tuple[datetime, str, Actor, dict[str, Any]]] = [
+        (reopened, "reopen", centre, {"reason": "仍未解决"}),
+        (reopened + timedelta(minutes=1), "dispatch", centre, {"team_id": team}),
+        (reopened + timedelta(minutes=2), "pick_up", crew, {}),
+        (disposed, "dispose", crew, {"result": "好了", "photos": ["前", "后"]}),
+        (disposed + timedelta(minutes=1), "verify", centre, {}),
+        (disposed + timedelta(minutes=2), "close", centre, {"standard": True}),
+    ]
+    with Desk(url) as desk:
+        for at, verb, actor, args in steps:
+            [outcome] = desk.act([Command(verb, key, actor, f"{verb}{at}", args)], at)
+            assert outcome.status == "done", (verb, outcome.refusal)
+
+
+def _sets(connection: Connection, kind: str, subject: str) -> tuple[list[int], list[int]]:
+    """Return the numerator and denominator of what was disposed of in time."""
+    parts = parts_of(connection, kind)[subject]["parts"]
+    part = next(p for p in parts if p["indicator"] == "on_time_disposal")
+    return part["numerator"], part["denominator"]
+
+
+def test_an_exemption_excuses_the_life_that_was_appealed_and_not_what_is_late_in_the_next(
+    url: str, connection: Connection
+) -> None:
+    key, _, area = _closed(connection)
+    team = int(one(connection, "select (facts ->> 'disposer_team')::int from incident where id = %s", key))
+    other = int(
+        one(
+            connection,
+            "select o.id from team o join team t on t.id = %s and o.trade = t.trade and o.id <> t.id order by 1"
+            " limit 1",
+            team,
+        )
+    )
+    village = area[:12]
+    _appeal(url, key, team, area)
+    scoring.assess_month(connection, MAY, LATER + timedelta(minutes=1))
+    assert key in _sets(connection, "village", village)[0]
+    late = LATER + timedelta(days=100)
+    _again(url, key, area, other, LATER + timedelta(days=1), late)
+    scoring.assess_month(connection, MAY, late + timedelta(days=1))
+    on_time, base = _sets(connection, "village", village)
+    assert key in base
+    assert key not in on_time
+    # Who was excused stays excused, and the reason stays in sight.
+    assert key in _sets(connection, "team", str(team))[0]
+    part = parts_of(connection, "team")[str(team)]["parts"][1]
+    assert [key, "台风期间道路中断"] in part["exempt"]
+
+
+def test_a_minute_that_is_exempt_in_the_next_life_does_not_excuse_the_late_one_before(
+    url: str, connection: Connection
+) -> None:
+    """In time when it was opened again, it was late before all the same: for its village and for its team."""
+    key, _, area = _closed(connection)
+    team = int(one(connection, "select (facts ->> 'disposer_team')::int from incident where id = %s", key))
+    soon = LATER + timedelta(minutes=10)
+    _again(url, key, area, team, LATER + timedelta(minutes=5), soon)
+    span = [[(soon - timedelta(minutes=1)).isoformat(), soon.isoformat()]]
+    _appeal(url, key, team, area, soon + timedelta(minutes=5), spans=span)
+    scoring.assess_month(connection, MAY, soon + timedelta(hours=1))
+    for kind, subject in (("village", area[:12]), ("team", str(team))):
+        on_time, base = _sets(connection, kind, subject)
+        assert key in base
+        assert key not in on_time
+    # As the definitions before said of a team; of the village they said it already.
+    connection.execute(
+        "update policy_version set files = jsonb_set(files, '{assessment.toml}',"
+        " to_jsonb(replace(files ->> 'assessment.toml', 'definitions = 4', 'definitions = 3')))"
+    )
+    scoring.assess_month(connection, MAY, soon + timedelta(hours=1))
+    assert key in _sets(connection, "team", str(team))[0]
+
+
+def test_an_appeal_that_is_granted_while_its_month_is_being_frozen_is_corrected_afterwards(
+    url: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The follower of appeals passes over none: neither has the month seen it, nor is it frozen yet."""
+    assert scoring.follow_appeals(connection) == 0
+    key, _, area = _closed(connection)
+    team = int(one(connection, "select (facts ->> 'disposer_team')::int from incident where id = %s", key))
+    assess = scoring.assess
+
+    def interrupted(*args: Any) -> scoring.Month:
+        month = assess(*args)
+        _appeal(url, key, team, area)
+        with psycopg.connect(psycopg_dsn(url), autocommit=True) as beside:
+            assert scoring.follow_appeals(beside) == 0
+        return month
+
+    monkeypatch.setattr(scoring, "assess", interrupted)
+    assert scoring.freeze(connection, MAY, UNTIL) > 0
+    assert scoring.follow_appeals(connection) > 0
+    assert str(team) in [
+        s for (s,) in connection.execute("select subject from correction where kind = 'team'")
+    ]
+
+
+def test_an_appeal_of_a_former_life_judged_after_the_freeze_corrects_that_life(
+    url: str, connection: Connection
+) -> None:
+    """Frozen, appealed, opened again, and only then judged: the month had the former life alone."""
+    scoring.freeze(connection, MAY, UNTIL)
+    assert scoring.follow_appeals(connection) == 0
+    key, _, area = _closed(connection)
+    team = int(one(connection, "select (facts ->> 'disposer_team')::int from incident where id = %s", key))
+    crew = Actor(f"team/{team}", "team", area[:9], team)
+    with Desk(url) as desk:
+        [asked] = desk.act([Command("appeal", key, crew, "a", {"reason": "道路中断"})], LATER)
+        assert asked.status == "done", asked
+    soon = LATER + timedelta(minutes=10)
+    _again(url, key, area, team, LATER + timedelta(minutes=5), soon)
+    judged = {"granted": True, "reason": "属实"}
+    with Desk(url) as desk:
+        for who in (Actor("county/1", "county", area[:6]), Actor("city/1", "city", CITY)):
+            [outcome] = desk.act(
+                [Command("judge_appeal", key, who, who.id, judged)], soon + timedelta(hours=1)
+            )
+            assert outcome.status == "done", outcome
+    assert scoring.follow_appeals(connection) > 0
+    raised = connection.execute(
+        "select score_before, score_after from correction where kind = 'team' and subject = %s and card = 'unit'",
+        (str(team),),
+    ).fetchall()
+    assert [Fraction(before) < Fraction(after) for before, after in raised] == [True]
+    assert scoring.exemptions(connection, MAY) == stories.Exemptions({}, {})
+
+
 def _late(connection: Connection) -> tuple[int, int, str, datetime, timedelta]:
     """Return (id, team, area, beginning, delay) of the clock of the case of May that was disposed of least late."""
     row = connection.execute(

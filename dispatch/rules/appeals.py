@@ -13,6 +13,7 @@ from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refusal
 
 REVIEWERS = 2
+EXEMPTS = ("exempt", "never_theirs", "exempt_spans")  # what an appeal that is granted leaves
 SPANS_LIMIT = 20  # stretches of exempt time in one review
 
 
@@ -21,12 +22,13 @@ def _appeal(
 ) -> Refusal | None:
     if c.actor.role == "team" and all(p.team_id != c.actor.team_id for p in i.parts.values()):
         return Refusal("not_team")
-    if i.facts.get("appeal") is not None:
+    if is_appealed(i):
         return Refusal("appealed")
     until = policy.appeal_until(i.ended_at) if i.ended_at is not None else None
     if until is not None and now > until:
         return Refusal("appeal_late", {"until": f"{policy.calendar.local(until):%Y-%m-%d %H:%M}"})
     appeal = {"by": c.actor.id, "reason": c.args["reason"], "reviews": [], "granted": None}
+    appeal["life"] = len(i.facts.get("former", ()))
     if policy.appeal_answer is not None:
         appeal["answer_by"] = policy.calendar.due(now, policy.appeal_answer).isoformat()
     change.facts["appeal"] = appeal
@@ -58,17 +60,41 @@ def _judge_appeal(
         judged["granted"] = granted
     change.facts["appeal"] = judged
     if judged["granted"]:
-        change.facts["exempt"] = appeal["reason"]
+        exempt: dict[str, Any] = {"exempt": appeal["reason"]}
         if all(each.get("never_theirs") for each in reviews):
-            change.facts["never_theirs"] = True
+            exempt["never_theirs"] = True
         # What only one of them gives is not exempt; who gives none leaves it to the other.
         given = [review["spans"] for review in reviews if review.get("spans")]
         if given:
             both = given[0] if len(given) == 1 else _shared(given[0], given[1])
             if not both:
                 return Refusal("spans_differ")
-            change.facts["exempt_spans"] = both
+            exempt["exempt_spans"] = both
+        former, life = list(i.facts.get("former", ())), appeal.get("life")
+        if life is not None and life < len(former):
+            # Opened again while the reviewers looked: what they give is still of the life that was appealed.
+            former[life] = former[life] | exempt
+            # Whatever is exempt at all is found by this fact.
+            change.facts |= {"former": former, "exempt": i.facts.get("exempt")}
+        else:
+            change.facts |= exempt
     return None
+
+
+def is_appealed(i: Incident) -> bool:
+    """Tell whether an appeal waits, or one was judged in this life of an incident: each may be appealed once."""
+    appeal = i.facts.get("appeal")
+    if appeal is None:
+        return False
+    return appeal["granted"] is None or appeal.get("life", 0) == len(i.facts.get("former", ()))
+
+
+def _archive(
+    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
+) -> Refusal | None:
+    appeal = i.facts.get("appeal")
+    # Nothing is judged in the archive: who asked would wait for ever.
+    return Refusal("appeal_waits") if appeal is not None and appeal["granted"] is None else None
 
 
 def _spans(given: object, begin: datetime, end: datetime) -> list[list[str]] | None:
@@ -108,4 +134,5 @@ def _shared(one: list[list[str]], other: list[list[str]]) -> list[list[str]]:
 EFFECTS = {
     "appeal": _appeal,
     "judge_appeal": _judge_appeal,
+    "archive": _archive,
 }

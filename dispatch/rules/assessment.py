@@ -26,8 +26,9 @@ MINUS = "\N{MINUS SIGN}"
 WHOLE = 100  # weights of a card sum to this
 REWORK_BASES = ("due_to_close", "disposed", "dispatched")
 # 1: any return made a dispatch inaccurate, an appeal granted as a whole reached disposal and closing alone, and what
-# was void before a limit passed counted as late once it had. 2: of a team no matter was counted as repeated.
-DEFINITIONS = (1, 2, 3)
+# was void before a limit passed counted as late once it had. 2: of a team no matter was counted as repeated. 3: a team
+# that was late, and in time once the case was opened again, was in time.
+DEFINITIONS = (1, 2, 3, 4)
 BANDS = ("A", "B", "C", "D")
 LOWEST_BAND = "E"
 TOP_RATING = 5

@@ -121,7 +121,11 @@ def _recode(
         "accept": kind.accept, "dispatch": policy.dispatch[kind.severity], "close": policy.close[kind.severity],
     }  # fmt: skip
     for name, limit in limits.items():
-        if (clock := i.clocks.get(name)) is not None and clock.state == "running":
+        if (
+            (clock := i.clocks.get(name)) is not None
+            and clock.state == "running"
+            and not _has_passed(clock, now)
+        ):
             change.clocks[name] = clocks.start(limit_of(i, limit), clock.since, policy.calendar)
     if i.place is not None:
         change.fields["place"] = place_of(kind.code, i.lon, i.lat)
@@ -172,7 +176,7 @@ def _dispose(
         change.facts["solved_in_grid"] = True
     elif i.facts.get("solved_in_grid"):
         change.facts["solved_in_grid"] = False
-    _settled(c, change)
+    _settled(i, c, change)
     change.holder = holding_centre(i)
     if change.to == "disposed":
         start_clock(change, i, "verify", policy, now)
@@ -197,7 +201,7 @@ def _solve(
         "disposer_team": c.actor.team_id,
         "solved_in_grid": True,
     }
-    _settled(c, change)
+    _settled(i, c, change)
     if change.to == "disposed":
         start_clock(change, i, "verify", policy, now)
     return None
@@ -228,10 +232,12 @@ def _small(i: Incident, c: Command, change: Change) -> Refusal | None:
     return None
 
 
-def _settled(command: Command, change: Change) -> None:
-    """Keep whether a dispute was settled, where the one who disposed of it says so."""
+def _settled(i: Incident, command: Command, change: Change) -> None:
+    """Keep whether a dispute was settled, where the one who disposed of it says so; what was said before is over."""
     if "settled" in command.args:
         change.facts["settled"] = bool(command.args["settled"])
+    elif i.facts.get("settled"):
+        change.facts["settled"] = False
 
 
 def _same_hand(incident: Incident, actor: Actor) -> bool:
@@ -313,7 +319,10 @@ def _reopen(
         "closed_on_time": i.closed_on_time,
         "rating": i.rating,
         "parts": sorted(i.parts),
+        # An exemption is of the life that it was asked for: the next one answers for itself.
+        **{name: i.facts.get(name) for name in appeals.EXEMPTS},
     }
+    change.facts |= {name: None for name in appeals.EXEMPTS if name in i.facts}
     change.facts |= {
         "former": [*i.facts.get("former", ()), life],
         "disposed_at": None,

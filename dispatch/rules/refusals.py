@@ -101,6 +101,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "appealed": ("这个件已申诉过一次", "This incident was appealed once already"),
     "appeal_late": ("申诉期已过，本件只能申诉到 {until}", "The time to appeal is over: it ended at {until}"),
     "not_appealed": ("这个件没有待审的申诉", "There is no appeal to judge"),
+    "appeal_waits": (
+        "申诉还没有审完，不能归档",
+        "An appeal waits for its answer: it is not archived yet",
+    ),
     "own_appeal": (
         "两名审理人须不同，且不是申诉人",
         "Two different reviewers judge, neither of them the appellant",

@@ -26,6 +26,7 @@ from tests.small_law import (
     MAJOR,
     MICRO,
     MONDAY,
+    NOBODY,
     OTHER_CREW,
     OTHER_POLICE,
     POLICE,
@@ -231,3 +232,52 @@ def test_an_extension_that_was_asked_for_goes_with_whoever_asked() -> None:
     ):
         case = in_hand().do("ask_extension", CREW, limit="4wh", reason="等配件")
         assert case.do(verb, actor, **args).incident.facts["extension_asked"] is None
+
+
+def test_an_exemption_is_of_the_life_that_was_appealed_and_each_life_is_appealed_once() -> None:
+    """A storm in one life excuses nothing in the next, whose holder may ask for their own."""
+    case = closed(in_hand()).do("appeal", CREW, reason="台风")
+    assert case.refused("appeal", CREW, reason="又来") == "appealed"
+    granted: dict[str, Any] = {"granted": True, "reason": "属实", "never_theirs": True}
+    case.do("judge_appeal", COUNTY_DESK, **granted).do("judge_appeal", CITY_DESK, **granted)
+    case.do("reopen", DUTY, case.now + DAY, reason="没解决")
+    facts = case.incident.facts
+    assert (facts["exempt"], facts["never_theirs"]) == (None, None)
+    assert (facts["former"][0]["exempt"], facts["former"][0]["never_theirs"]) == ("台风", True)
+    case.do("dispatch", DISPATCHER, team_id=OTHER_POLICE).do("pick_up", OTHER_CREW)
+    closed(case, OTHER_CREW).do("appeal", OTHER_CREW, reason="停电")
+    # Opened again while it waits: the answer still is about the second life, and the third may ask after it.
+    case.do("reopen", DUTY, case.now + DAY, reason="还没解决")
+    case.do("dispatch", DISPATCHER, team_id=POLICE).do("pick_up", CREW)
+    closed(case)
+    assert case.refused("appeal", CREW, reason="我也要") == "appealed"
+    case.do("judge_appeal", COUNTY_DESK, granted=True, reason="属实")
+    case.do("judge_appeal", CITY_DESK, granted=True, reason="属实")
+    assert [life["exempt"] for life in case.incident.facts["former"]] == ["台风", "停电"]
+    assert case.incident.facts["exempt"] is None
+    case.do("appeal", CREW, reason="我也要")
+
+
+def test_an_appeal_that_waits_keeps_its_case_out_of_the_archive() -> None:
+    """Nothing is judged in the archive: putting it there would be an answer that nobody gave."""
+    case = closed(in_hand()).do("appeal", CREW, reason="台风")
+    assert case.refused("archive", CITY_DESK) == "appeal_waits"
+    case.do("judge_appeal", COUNTY_DESK, granted=False, reason="不属实").do("archive", CITY_DESK)
+
+
+def test_another_type_is_no_way_out_of_a_limit_that_was_passed_and_not_yet_noted() -> None:
+    """The clock stands past its limit whether or not the sweep has come by."""
+    case = Case(JOINT)
+    due = case.incident.clocks["accept"].due
+    assert due is not None
+    case.do("recode", DISPATCHER, due + timedelta(seconds=1), category=NOBODY, reason="其实是咨询")
+    assert case.incident.clocks["accept"].due == due
+    case.do("accept", DISPATCHER)
+    assert case.incident.clocks["accept"].state == "breached"
+
+
+def test_a_dispute_that_was_settled_once_is_not_settled_again_by_silence() -> None:
+    """What the first disposal said is over when the second says nothing."""
+    case = in_hand().do("dispose", CREW, result="调解成功", settled=True).do("rework", DUTY, reason="又吵了")
+    case.do("pick_up", CREW).do("dispose", CREW, result="去过了")
+    assert case.incident.facts["settled"] is False
