@@ -333,23 +333,24 @@ class Sender:
                     break
                 bundles = _bundles(cursor, law, line, taken, now)
                 while bundles and time.monotonic() - began < DRAIN_S:
-                    rows = bundles.pop(0)
-                    if not self._send(cursor, law, line, rows, now):
+                    if not self._send(cursor, law, line, *bundles.pop(0), now):
                         break
                     sent += 1
                 # What this turn did not come to waits for the next.
-                left = [row[0] for rows in bundles for row in rows]
-                cursor.execute(
-                    "update outbox set state = 'waiting', next_at = %s where id = any(%s)", (now, left)
-                )
+                left = [key for rows, behind in bundles for key in (*(row[0] for row in rows), *behind)]
+                _put_off(cursor, left, now)
                 if left:
                     break
         return sent
 
     def _send(
-        self, cursor: Cursor, law: Policy, line: str, rows: Sequence[tuple[Any, ...]], now: datetime
-    ) -> bool:
-        """Send one message that bundles rows; note what came of it, and return whether it was taken."""
+        self, cursor: Cursor, law: Policy, line: str, rows: Sequence[tuple[Any, ...]], behind: Sequence[int],
+        now: datetime,
+    ) -> bool:  # fmt: skip
+        """Send one message that bundles rows; note what came of it, and return whether it was taken.
+
+        What lies behind, by its ids, is settled by the message only once it has gone out.
+        """
         channel = law.notices.channels[_slug(line)]
         ids = [row[0] for row in rows]
         lang = language_of(channel, rows[0][4])
@@ -361,6 +362,7 @@ class Sender:
                 " where id = any(%s)",
                 (now, ids),
             )
+            _stale(cursor, "a later message says more", behind)
             cursor.execute(
                 "insert into channel_health (name, last_sent_at) values (%s, %s) on conflict (name) do update"
                 " set failures = 0, closed_until = null, cause = null, last_sent_at = excluded.last_sent_at",
@@ -380,6 +382,7 @@ class Sender:
             " state = case when attempts + 1 >= %s then 'dead' else 'waiting' end where id = any(%s)",
             (cause, again, rules.ATTEMPTS_LIMIT, ids),
         )
+        _put_off(cursor, behind, again)
         _log.warning("channel %s failed: %s; %d message(s) wait", line, cause, len(ids))
         return False
 
@@ -466,7 +469,8 @@ def _share(law: Policy, clock: Clock, marks: Sequence[int], last: datetime, now:
     if clock.state != "running" or clock.due is None or clock.limit == BY_SOURCE:
         return None
     limit = Limit.parse(clock.limit)
-    whole = law.calendar.seconds(limit)
+    # What an extension has added counts too, as it does for the light.
+    whole = law.calendar.elapsed(clock.since, clock.due, limit.working)
     for mark in reversed(marks):
         at = law.calendar.after(clock.since, whole * mark / 100, limit.working)
         if at <= now:
@@ -560,22 +564,29 @@ def _claim(cursor: Cursor, line: str, now: datetime) -> list[tuple[Any, ...]]:
 
 def _bundles(
     cursor: Cursor, law: Policy, line: str, rows: Sequence[tuple[Any, ...]], now: datetime
-) -> list[list[tuple[Any, ...]]]:
-    """Drop what is no longer true, put off what would be too much, and bundle the rest by receiver."""
+) -> list[tuple[list[tuple[Any, ...]], list[int]]]:
+    """Drop what is no longer true, put off what would be too much, and bundle the rest by receiver.
+
+    With each bundle come the ids of older messages of which it says more.
+    """
     facts = facts_of(cursor, {row[1] for row in rows})
-    newest = {(row[1], row[3]): row[0] for row in sorted(rows)}
+    untrue = {row[0]: rules.untrue(row[5], row[7], facts.get(row[1])) for row in rows}
+    # Of those that are still true: what has passed says no more than what still holds.
+    newest = {(row[1], row[3]): row[0] for row in sorted(rows) if untrue[row[0]] is None}
     by_receiver: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    behind: dict[str, list[int]] = defaultdict(list)
     stale: dict[str, list[int]] = defaultdict(list)
     for row in rows:
-        why = rules.untrue(row[5], row[7], facts.get(row[1]))
-        if why is None and newest[row[1], row[3]] != row[0]:
-            why = "a later message says more"
-        if why is None:
-            by_receiver[row[3]].append(row)
-        else:
+        why = untrue[row[0]]
+        if why is not None:
             stale[why].append(row[0])
+        elif newest[row[1], row[3]] != row[0]:
+            # Until the later one has gone out: by then it may be true no longer, and this one still.
+            behind[row[3]].append(row[0])
+        else:
+            by_receiver[row[3]].append(row)
     for why, ids in stale.items():
-        cursor.execute("update outbox set state = 'stale', cause = %s where id = any(%s)", (why, ids))
+        _stale(cursor, why, ids)
     cursor.execute(
         "select receiver, max(sent_at), count(distinct sent_at), min(sent_at) from outbox where channel = %s"
         " and state = 'sent' and receiver = any(%s) and sent_at > %s group by 1",
@@ -591,13 +602,18 @@ def _bundles(
             if count >= law.notices.per_hour:
                 until = max(until, earliest + timedelta(hours=1))
         if until > now:
-            cursor.execute(
-                "update outbox set state = 'waiting', next_at = %s where id = any(%s)",
-                (until, [row[0] for row in held]),
-            )
+            _put_off(cursor, [*(row[0] for row in held), *behind[to]], until)
         else:
-            bundles.append(held)
+            bundles.append((held, behind[to]))
     return bundles
+
+
+def _stale(cursor: Cursor, why: str, ids: Sequence[int]) -> None:
+    cursor.execute("update outbox set state = 'stale', cause = %s where id = any(%s)", (why, list(ids)))
+
+
+def _put_off(cursor: Cursor, ids: Sequence[int], until: datetime) -> None:
+    cursor.execute("update outbox set state = 'waiting', next_at = %s where id = any(%s)", (until, list(ids)))
 
 
 def _scalar(cursor: Cursor, query: str, values: Sequence[object] = ()) -> Any:

@@ -233,6 +233,43 @@ def test_what_has_been_answered_before_it_went_out_is_dropped(desk: Desk, hook: 
     assert outbox(desk) == [("group", "stale", "what was awaited has come")]
 
 
+def test_what_is_still_true_is_told_though_something_later_no_longer_is(desk: Desk, hook: Webhook) -> None:
+    """Supervised, then reminded to pick up, then picked up: that it is supervised is still news."""
+    hook.status = 500
+    incident = sent_to_police(desk, 1)
+    act(desk, incident, "supervise", Actor("leader/1", "leader", COUNTY), NOW + MINUTE, reason="群众关注")
+    tell(desk, NOW + 2 * MINUTE)
+    tell(desk, NOW + 16 * MINUTE)
+    assert len(outbox(desk)) == 3
+    act(desk, incident, "pick_up", police(desk), NOW + 17 * MINUTE)
+    hook.status = 200
+    tell(desk, NOW + 20 * MINUTE)
+    assert hook.got == ["被督办：盗窃扒窃线索（1号），还须签收"]
+
+
+def test_a_reminder_counts_what_an_extension_has_added(desk: Desk) -> None:
+    """At four fifths of the first limit, with as much again added, two fifths are gone."""
+    incident = sent_to_police(desk, 1)
+    crew = police(desk)
+    act(desk, incident, "pick_up", crew, NOW)
+    act(desk, incident, "arrive", crew, NOW, reason="没有信号")
+    [(since, due)] = rows(
+        desk,
+        "select (clocks -> 'dispose' ->> 'since')::timestamptz, (clocks -> 'dispose' ->> 'due')::timestamptz"
+        " from assignment where role = 'lead'",
+    )
+    law = desk.policy()
+    hours = round(law.calendar.elapsed(since, due, working=True) / 3600)
+    act(desk, incident, "ask_extension", crew, NOW, limit=f"{hours}wh", reason="等配件")
+    act(desk, incident, "grant_extension", CENTRE, NOW)
+    assert crew.team_id is not None
+    before = len(told(desk, crew.team_id))
+    tell(desk, law.calendar.after(since, 0.8 * hours * 3600, working=True))
+    assert len(told(desk, crew.team_id)) == before
+    tell(desk, law.calendar.after(since, hours * 3600, working=True) + MINUTE)
+    assert told(desk, crew.team_id)[-1] == "盗窃扒窃线索（1号）时限已过 50%，还须反馈结果"
+
+
 def test_a_channel_that_is_down_is_left_alone_and_tried_again_until_it_is_dead(
     desk: Desk, hook: Webhook
 ) -> None:
