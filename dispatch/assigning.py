@@ -59,9 +59,11 @@ class Proposals:
         if not rows:
             return []
         law = self._desk.policy()
+        # A type that the present policy has dropped, or given to another trade, is sent as its case was promised.
+        laws = {version: self._desk.policy(version) for *_, version in rows}
         waiting = [
-            Waiting(one, category, severity, _trade(law, category), area, lon, lat)
-            for one, category, severity, area, lon, lat in rows
+            Waiting(one, category, severity, _trade(laws[version], category), area, lon, lat)
+            for one, category, severity, area, lon, lat, version in rows
         ]
         # Only teams of the areas above a case can be proposed for it: one case need not weigh a whole city's.
         above = {code for each in waiting for code in ancestors(each.area_code[:12])}
@@ -92,7 +94,7 @@ def recorded(offer: Offer) -> dict[str, Any]:
 
 def _waiting(cursor: store.Cursor, area_code: str) -> list[tuple[Any, ...]]:
     cursor.execute(
-        "select id, category, severity, area_code, lon, lat from incident where ended_at is null"
+        "select id, category, severity, area_code, lon, lat, policy_version from incident where ended_at is null"
         " and state = 'accepted' and paused_why is null and area_code like %s"
         " order by severity, reported_at, id limit %s",
         ((prefix_of(area_code) if area_code else "") + "%", WAITING_LIMIT),
@@ -102,7 +104,7 @@ def _waiting(cursor: store.Cursor, area_code: str) -> list[tuple[Any, ...]]:
 
 def _chosen(cursor: store.Cursor, incident_ids: Sequence[int]) -> list[tuple[Any, ...]]:
     cursor.execute(
-        "select id, category, severity, area_code, lon, lat from incident where id = any(%s)"
+        "select id, category, severity, area_code, lon, lat, policy_version from incident where id = any(%s)"
         " and state = 'accepted' and paused_why is null order by severity, reported_at, id limit %s",
         (list(incident_ids), WAITING_LIMIT),
     )
@@ -116,11 +118,11 @@ def _ready(cursor: store.Cursor, areas: Set[str], now: datetime) -> tuple[list[T
 
 def _named(cursor: store.Cursor, incident_id: int) -> list[tuple[Any, ...]]:
     cursor.execute(
-        "select id, category, severity, area_code, lon, lat from incident where id = %s", (incident_id,)
+        "select id, category, severity, area_code, lon, lat, policy_version from incident where id = %s",
+        (incident_id,),
     )
     return cursor.fetchall()
 
 
 def _trade(law: Policy, category: str) -> str:
-    # A type that the present policy has dropped goes where everything unknown goes.
     return law.trade_for(law.types.get(category) or law.types[law.fallback])

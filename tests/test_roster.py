@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
-from dispatch import experience, roster
+from dispatch import experience, lawbook, roster
 from dispatch.assigning import Proposals, recorded
 from dispatch.desk import Desk
 from dispatch.messages import number_of
@@ -258,6 +258,22 @@ def test_what_waits_is_proposed_with_what_the_roster_knows(desk: Desk) -> None:
     (decision,) = proposals.burst(NOW, TOWN)
     assert decision.chosen is None
     assert [b.words("en") for b in decision.shortfalls] == ["None of 1 police station team(s) is ready"]
+
+
+def test_a_case_whose_type_was_dropped_since_is_still_offered_to_its_own_trade(desk: Desk) -> None:
+    """What the policy has dropped it was opened under: the service desk, where unknown texts go, has nothing in it."""
+    incident = opened(desk, 1)
+    act(desk, incident, "accept", CENTRE, NOW)
+    files = loading.policy_files()
+    kept = [line for line in files["event_types.csv"].splitlines() if not line.startswith("0101,")]
+    files["event_types.csv"] = "\n".join(kept) + "\n"
+    with psycopg.connect(desk.dsn) as connection:
+        lawbook.publish(connection, files, "dropped", desk.policy().calendar.local(datetime.now(UTC)).date())
+    with Desk(desk.dsn) as other:
+        assert "0101" not in other.policy().types
+        (decision,) = Proposals(other).burst(NOW)
+    assert decision.chosen is not None
+    assert decision.chosen.team.id == police(desk)
 
 
 def test_the_offer_and_the_choice_are_both_kept(desk: Desk) -> None:
