@@ -81,7 +81,11 @@ def run(args: argparse.Namespace) -> int:
     os.nice(NICENESS)
     where = addresses()
     stream = redis.Redis.from_url(where.redis_url, socket_timeout=STREAM_TIMEOUT_S, decode_responses=True)
-    mark = {str(k): str(v) for k, v in stream.hgetall(MARK).items()}
+    try:
+        mark = {str(k): str(v) for k, v in stream.hgetall(MARK).items()}
+    except redis.RedisError as fault:
+        print(f"The stream server does not answer: {type(fault).__name__}", file=sys.stderr)
+        return 1
     until = datetime.fromisoformat(mark["until"]) if "until" in mark else datetime.now(UTC)
     first = int(mark.get("days_done", 0))
     if first > args.days:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from dispatch.arguments import day
 from dispatch.past import Policies
 from dispatch.rules import policy as policies
 from dispatch.rules.clocks import Clock
@@ -51,11 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     diff = commands.add_parser("diff", help="show what differs from the version in force")
     publish = commands.add_parser("publish", help="publish the files as a new version")
     publish.add_argument("--note", required=True, help="why, in one line; kept with the version")
-    publish.add_argument(
-        "--valid-from", required=True, type=date.fromisoformat, help="the first day, YYYY-MM-DD"
-    )
+    publish.add_argument("--valid-from", required=True, type=day, help="the first day, YYYY-MM-DD")
     trial = commands.add_parser("dry-run", help="say what the files would have made of past incidents")
-    trial.add_argument("--since", required=True, type=date.fromisoformat, help="the first day of reports")
+    trial.add_argument("--since", required=True, type=day, help="the first day of reports")
     trial.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     for each in (check, diff, publish):
         each.add_argument("folder", nargs="?", type=Path, default=POLICY_DIR, metavar="DIR")
@@ -112,11 +111,22 @@ def _with_database(
 def in_force(connection: psycopg.Connection[Any]) -> tuple[int, dict[str, str]]:
     """Return the version in force today and its files; PublishError where there is none."""
     row = connection.execute(
-        "select version, files from policy_version where valid_from <= current_date order by version desc limit 1"
+        "select version, files from policy_version where valid_from <= %s order by version desc limit 1",
+        (_today(connection),),
     ).fetchone()
     if row is None:
         raise PublishError("The database holds no policy: load a city first.")
     return row[0], row[1]
+
+
+def _today(connection: psycopg.Connection[Any]) -> date:
+    """Return the day that it is in the city, wherever the server of the database stands."""
+    with connection.cursor() as cursor:
+        try:
+            calendar = Policies(cursor).newest().calendar
+        except LookupError:
+            return datetime.now(UTC).date()
+    return calendar.local(datetime.now(UTC)).date()
 
 
 def publish(

@@ -21,6 +21,7 @@ import psycopg
 import redis
 
 from dispatch import figures, intake
+from dispatch.arguments import moment
 from dispatch.letters import FIELD, STREAM
 from dispatch.messages import TEXT_LIMIT_CHARS, OutcomeMessage, ReportMessage
 from dispatch.source_file import (
@@ -165,8 +166,8 @@ class Replay:
         script += [(each.closed, 1, each) for each in held if each.closed is not None]
         script.sort(key=lambda act: act[:2])
         began, last = time.monotonic(), b""
-        for sent, (moment, kind, each) in enumerate(script, 1):
-            due = began + (moment - script[0][0]).total_seconds() / speed
+        for sent, (due_at, kind, each) in enumerate(script, 1):
+            due = began + (due_at - script[0][0]).total_seconds() / speed
             while (rest := due - time.monotonic()) > 0:
                 self._say(f"sent {sent} of {len(script)}, now at {moment:%Y-%m-%d %H:%M}")
                 time.sleep(min(rest, PROGRESS_EVERY_S))
@@ -368,9 +369,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--speed", type=float, help="send in the file's own time, this many times as fast")
     pace.add_argument("--fast", action="store_true", help="send at once, in the order of the file (default)")
-    parser.add_argument(
-        "--as-of", type=datetime.fromisoformat, metavar="TIME", help="judge open requests as of this"
-    )
+    parser.add_argument("--as-of", type=moment, metavar="TIME", help="judge open requests as of this")
     parser.add_argument(
         "--json", action="store_true", help="print the report as one JSON object, all else to stderr"
     )

@@ -20,6 +20,7 @@ from dispatch.rules.wartime import Declaration, Wartime
 from dispatch.store import Cursor
 from models.servers import addresses
 
+LONGEST_ASKED_H = 24.0 * 366  # more than the law allows, and no more than a date can hold
 LISTED = 200  # stretches shown, the latest first
 _COLUMNS = (
     "id, area_code, level, theme, reason, commander, declared_by, approved_by, since, until, ended_at, ended_by,"
@@ -136,7 +137,9 @@ def run(args: argparse.Namespace) -> int:
             if args.what == "end":
                 answer = end(desk, args.id, by, args.reason, now)
             else:
-                until = now + timedelta(hours=min(max(args.hours, 0.0), 24.0 * 366))
+                # What is no number lies nowhere, and is refused like what lies too far.
+                hours = args.hours if 0 <= args.hours <= LONGEST_ASKED_H else 0.0
+                until = now + timedelta(hours=hours)
                 wish = Declaration(
                     args.area, args.level, args.kind, args.reason, args.commander, by,
                     _actor(desk, args.approved_by), until,

@@ -26,6 +26,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from dispatch import forecasting
+from dispatch.arguments import instant
 from dispatch.desk import Desk
 from jobs.health import Health, health, last_success, note_fault, note_planned, note_success
 from jobs.table import JOBS, Job
@@ -162,7 +163,7 @@ def main(arguments: list[str]) -> int:
     listing.add_argument("--json", action="store_true", help="one JSON list instead of a table")
     one = commands.add_parser("run", help="run one job now")
     one.add_argument("name", choices=[job.name for job in JOBS])
-    one.add_argument("--as-of", type=_instant, help="run as if it were this time (ISO 8601 with offset)")
+    one.add_argument("--as-of", type=instant, help="run as if it were this time (ISO 8601 with offset)")
     commands.add_parser("run-all", help="run every job on its schedule until stopped")
     forecast = commands.add_parser(
         "forecast", help="learn the breach forecast and judge it on the latest past"
@@ -282,13 +283,6 @@ def _show(found: list[Health], as_json: bool) -> None:
         told = (" LATE" if each.late else "") + (f" FAILED {each.fault}" if each.failing else "")
         following = f", next {each.next_run:%m-%d %H:%M:%S}Z" if each.next_run else ""
         print(f"{each.name:<12} every {each.every_s:>5} s   {when}{following}{told}   {each.en}")
-
-
-def _instant(text: str) -> datetime:
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise argparse.ArgumentTypeError("give an offset, as in 2026-11-23T08:00+08:00")
-    return instant
 
 
 if __name__ == "__main__":

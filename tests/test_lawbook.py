@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from dashboard.data import Reads
 from dispatch import lawbook
 from dispatch.__main__ import main
 from dispatch.desk import Desk
@@ -191,6 +192,27 @@ def test_a_new_type_can_be_reported_and_a_dropped_one_is_retired_on_its_day(
     # On the day it is published, for a later day, nothing is dropped yet.
     assert publish(city, back, "back", today + timedelta(days=3)) == 3
     assert dict(city.execute(query).fetchall()) == {"0101": False, "0199": False}
+
+
+def test_a_version_is_in_force_from_the_citys_own_midnight_wherever_the_database_stands(
+    city: psycopg.Connection[Any], database: str
+) -> None:
+    """At the Desk, on the pages and in what is compared: the city's day, not that of the server's clock."""
+    files = loading.policy_files()
+    today = policies.parse(1, files).calendar.local(datetime.now(UTC)).date()
+    for number, day in ((2, today), (3, today + timedelta(days=1))):
+        files["limits.toml"] += f"\n# {number}\n"
+        assert publish(city, dict(files), "midnight", day) == number
+    for zone in ("Etc/GMT+12", "Etc/GMT-14"):
+        city.execute(f"alter database \"{city.info.dbname}\" set timezone to '{zone}'".encode())
+        with psycopg.connect(psycopg_dsn(database)) as far:
+            assert far.execute("show timezone").fetchone() == (zone,)
+            assert lawbook.in_force(far)[0] == 2
+        with Desk(database) as desk:
+            assert desk.policy().version == 2
+        door = Reads(database)
+        assert door.policy().version == 2
+        door.close()
 
 
 def test_a_dry_run_says_what_would_have_been_late(

@@ -161,6 +161,9 @@ def test_the_command_declares_lists_ends_and_says_why_not(
     assert "There is no account demo" in capsys.readouterr().err
     assert main([*wish, "--by", "li", "--approved-by", "zhao"]) == 1
     assert "may not declare or end wartime" in capsys.readouterr().err
+    for hours in ("nan", "inf", "-1", "1e300"):
+        assert main([*wish[:-1], hours, "--by", "li", "--approved-by", "wang"]) == 1
+        assert "Wartime needs an end" in capsys.readouterr().err
     assert main([*wish, "--by", "li", "--approved-by", "wang"]) == 0
     assert "in force" in capsys.readouterr().out
     assert main(["wartime", "list", "--json"]) == 0

@@ -600,10 +600,16 @@ class Reads(Door):
 
     def _law(self, connection: psycopg.Connection, version: int | None = None) -> Policy:
         if version is None:
-            version = _scalar(
-                connection,
-                "select coalesce(max(version), 0) from policy_version where valid_from <= current_date",
-            )
+            # By the city's own date, as at the Desk: the server's may be a day behind, or before it.
+            now = datetime.now(UTC)
+            for number, valid_from in connection.execute(
+                "select version, valid_from from policy_version where valid_from <= %s order by version desc",
+                (now.date() + timedelta(days=1),),
+            ).fetchall():
+                law = self._law(connection, number)
+                if valid_from <= law.calendar.local(now).date():
+                    return law
+            raise LookupError("the database holds no policy: load a city first")
         if version not in self._policies:
             row = connection.execute(
                 "select files from policy_version where version = %s", (version,)

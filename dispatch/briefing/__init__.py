@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 
 import psycopg
 
 from dispatch import overview
+from dispatch.arguments import day
 from dispatch.case_sets import Connection
 from dispatch.overview import Overview
 from dispatch.past import Policies
@@ -80,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--period", choices=FIXED, default="day", help="default: %(default)s")
     parser.add_argument(
         "--day",
-        type=date.fromisoformat,
+        type=day,
         default=None,
         metavar="YYYY-MM-DD",
         help="a day of the period (default: yesterday)",
