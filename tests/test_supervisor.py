@@ -59,12 +59,11 @@ while True:
 """
 
 RUNNER = """
-import pathlib, sys
+import os, pathlib, sys
 from dispatch import supervisor
 from dispatch.supervisor import Child, Plan, supervise
 folder, port, stub, *kinds = sys.argv[1:]
-if "stubborn" in kinds:
-    supervisor.STOP_PATIENCE_S = 3_600.0  # by itself it would wait longer than any test does
+supervisor.STOP_PATIENCE_S = float(os.environ.get("TEST_PATIENCE_S", supervisor.STOP_PATIENCE_S))
 command = lambda kind: (sys.executable, stub, kind)
 children = tuple(Child(kind, ("/nowhere/to/be/found",) if kind == "missing" else command(kind)) for kind in kinds)
 sys.exit(supervise(Plan(pathlib.Path(folder), int(port), True, command("load"), children, "web" in kinds)))
@@ -234,8 +233,10 @@ def test_whatever_is_killed_comes_back_and_ctrl_c_leaves_nothing(
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_stubborn(
-    up: Callable[..., Up], folder: Path, given: Servers
+    up: Callable[..., Up], folder: Path, given: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # By itself it would wait longer than any test does.
+    monkeypatch.setenv("TEST_PATIENCE_S", "3600")
     run = up("stubborn", "steady", given=given)
     run.pid("stubborn")
     run.pid("steady")
