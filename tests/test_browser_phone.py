@@ -361,4 +361,10 @@ def test_residents_have_one_column_with_their_reports_and_the_search_under_tabs(
     # What was sent stands in the list below, without a press.
     page.wait_for_selector(".st-key-public-mine [class*='st-key-public-card']", timeout=WAIT_MS)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # Once the session is over, the reason stands below the bar, not under the account's corner in it.
+    context.clear_cookies()
+    write(page, tmp_path)
+    page.click("[data-do=send]")
+    page.wait_for_selector(".gwf .say a[href^='/login']", timeout=WAIT_MS)
+    assert page.inner_text(".gwf .net") == ""
     context.close()

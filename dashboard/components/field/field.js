@@ -197,8 +197,11 @@ class Field {
     else if (line === "poor") head = `<i class="lt yellow"></i>${esc(this.t("Poor line"))}${heard ? esc(this.t(", last {time}", { time: hhmm(heard) })) : ""}`;
     else if (this.data.mode === "field") head = this.synced ? `<i class="lt green"></i>${esc(this.t("In step {time}", { time: hhmm(this.synced) }))}` : esc(this.t("Loading…"));
     else head = "";
-    net.innerHTML = head;
+    // On a phone the account's corner stands over this side of a resident's bar: what it would hide is said below.
+    const covered = this.data.mode === "public" && !this.data.alone && ["home", "follow"].includes(this.view) && innerWidth <= 480;
+    net.innerHTML = covered ? "" : head;
     const said = [];
+    if (covered && line === "poor") said.push(`<p class="warn">${head}</p>`);
     if (line === "signed_out") said.push(`<p class="warn">${esc(this.t("You are signed out. What you wrote is still on this phone."))} <a href="/login?next=${encodeURIComponent(location.pathname + location.search)}&lang=${this.data.lang}">${esc(this.t("Sign in"))}</a></p>`);
     if (this.data.alone && line === "poor") said.push(`<p class="warn">${esc(this.t("There is no line. This page comes from the phone itself: write, it is sent when the line is back."))}</p>`);
     if (this.data.alone && line === "good") said.push(`<p class="flash">${esc(this.t("The line is back."))} <a href="">${esc(this.t("Open the whole page"))}</a></p>`);
