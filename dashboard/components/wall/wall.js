@@ -420,8 +420,8 @@ class Wall {
   called(name) {
     const plain = name.length > 4 ? name.replace(new RegExp(`(${this.t("Subdistrict|Town|District|County|City")})$`), "").trim() : name;
     if (this.data.lang === "zh") return [...new Set([name, plain])];
-    // A grid is called by its number: "Small grid 16" is "16", never "Small".
-    return [...new Set([name, plain, plain.split(" ").at(/\d$/.test(plain) ? -1 : 0)])];
+    // A grid is called by its number: "Small grid 16" is "grid 16", never "Small".
+    return [...new Set([name, plain, /\d$/.test(plain) ? plain.split(" ").slice(-2).join(" ") : plain.split(" ")[0]])];
   }
 
   /** Return the wordings of a place where there is little room: the town's, or what it is called inside a town. */
