@@ -14,6 +14,7 @@ from babel.messages.pofile import read_po
 
 from dashboard.words import FOLDER, ROLES, done, shorter, translator
 from dispatch.rules.chain import STEPS
+from dispatch.rules.law import ROLE_NAMES
 
 ROOM = Path(__file__).resolve().parents[1] / "dashboard"
 PAGES = sorted(path for path in ROOM.rglob("*.py"))
@@ -163,3 +164,15 @@ def test_a_wall_has_a_short_wording_for_long_names_and_the_name_itself_for_other
 
 def test_every_step_has_an_english_wording_for_when_it_is_taken() -> None:
     assert [step.en for step in STEPS.values() if done("en", step.en) == step.en] == []
+
+
+def test_a_clock_past_its_limit_has_one_word_in_chinese() -> None:
+    for path in (FOLDER / "zh").glob("*.po"):
+        with path.open("rb") as file:
+            said = [str(message.string).replace("超期待处置", "") for message in read_po(file)]
+        assert not [text for text in said if "超期" in text], path.name
+
+
+def test_a_role_is_called_as_the_law_calls_it() -> None:
+    for role in ("grid_worker", "grid_head", "team", "dispatcher", "duty_leader", "leader"):
+        assert translator("zh")(ROLES[role]) == ROLE_NAMES[role][0]
