@@ -280,8 +280,11 @@ def test_the_page_says_the_sentence_of_the_briefing(open_page: Callable[..., App
     found = picture(door)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leaders, "panel", lambda html, key, opened=None: shown.append(html))
-        leaders._say(Frame("zh", ZH, ANYBODY, door), replace(found, open=replace(found.open, count=0)))
-    assert re.sub("<[^>]+>", "", shown[0]).strip() == spoken.sentence(found, "zh")
+        settled = replace(found, open=replace(found.open, count=0))
+        leaders._say(Frame("zh", ZH, ANYBODY, door), settled, date(2030, 1, 1))
+    told, _, beside = re.sub("<[^>]+>", "", shown[0]).strip().partition(" ")
+    assert told == spoken.sentence(found, "zh")
+    assert ZH("against {before} and a year ago").format(before=spoken.before_of(found, "zh")) in beside
 
 
 def test_nothing_that_people_wrote_becomes_markup() -> None:

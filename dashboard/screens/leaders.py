@@ -52,7 +52,7 @@ def page() -> None:
             with st.container():
                 _now(f, area)
             supervising.button(f, area)
-        _say(f, picture)
+        _say(f, picture, today)
         if not picture.figure("reported").now.credited.count:
             st.info(f._("Nothing was reported in this period. What is under way stands above."))
         with st.container(border=True, key="gw-card-six"):
@@ -169,7 +169,6 @@ def _head(f: Frame, area: str, period: Period | None, today: date, picture: Over
         else:
             _turning(f, period, today)
         if picture is not None:
-            st.html(joined([_against(f, picture), _standing(f, picture, today)], " "), width="content")
             st.space("stretch")
             briefs.buttons(f, picture, lambda: data.timed(f.door, f.who.actor, picture, datetime.now(UTC)))
 
@@ -325,7 +324,8 @@ def _now(f: Frame, area: str) -> None:
         st.rerun()
 
 
-def _say(f: Frame, picture: Overview) -> None:
+def _say(f: Frame, picture: Overview, today: date) -> None:
+    """Say in a sentence how the period went, and beside it against what, and how far it has come."""
     clauses = spoken.clauses(picture, f.lang)
     pieces: list[Markup] = []
     for n, clause in enumerate(clauses):
@@ -336,8 +336,9 @@ def _say(f: Frame, picture: Overview) -> None:
         pieces.append(markup("{joint}{text}", joint=clause.joint(f.lang) if n else "", text=text))
     panel(
         markup(
-            '<p class="gw-say">{all}{end} {tag}</p>',
-            all=joined(pieces), end="。" if f.lang == "zh" else ".", tag=_moving(f, picture),
+            '<p class="gw-say">{all}{end} {beside}</p>',
+            all=joined(pieces), end="。" if f.lang == "zh" else ".",
+            beside=joined([_against(f, picture), _standing(f, picture, today), _moving(f, picture)], " "),
         ),
         "leaders-say",
         open_cases,
