@@ -93,6 +93,7 @@ def pick_files(f: Frame, label: str, kinds: list[str], key: str) -> list[Any]:
     """Ask for files of some kinds, at most `FILE_MB` each, in the reader's language: Streamlit's own is English."""
     words = {
         "--gw-files": f._("Choose files"),
+        "--gw-files-drop": f._("Let the files go here"),
         "--gw-files-told": f._("{kinds}, at most {n} MB each").format(kinds=" ".join(kinds), n=FILE_MB),
     }
     told_by = ";".join(f'{name}:"{word}"' for name, word in words.items())

@@ -80,7 +80,9 @@ def _filters(f: Frame) -> Filter:
 
     mine = [c for c in {*counties[1:], *towns} if f.who.role == "auditor" or contains(f.who.area, c)]
     places = ["", *sorted({*mine, *_known(directory, query.get("area", ""))})]
-    boxes = st.columns([3, 2, 2, 2, 3])
+    folded = _folded(f, places_named=place, names={"state": states, "light": lights, "theme": themes})
+    with st.container(key=f"gw-filters-{'shut' if folded else 'open'}"):
+        boxes = st.columns([3, 2, 2, 2, 3])
 
     def chosen(name: str, label: str, options: list[str], words: Callable[[str], str]) -> str:
         wish = query.get(name, "")
@@ -104,6 +106,28 @@ def _filters(f: Frame) -> Filter:
 def _filtered(name: str) -> None:
     """Write a chosen filter into the address; another list begins at its own first row."""
     address.choose(**{name: st.session_state.get(f"list-{name}") or "", "after": "", "id": ""})
+
+
+def _folded(f: Frame, places_named: Callable[[str], str], names: dict[str, dict[str, str]]) -> bool:
+    """Show on a phone one line that says what is chosen and opens the filters; tell whether they are folded there."""
+    _, query = f._, st.query_params
+    open_now = st.session_state.get("incidents-filters", False)
+    chosen = [places_named(query["area"])] if query.get("area") in f.directory.areas else []
+    chosen += [
+        words[query[name]] for name, words in names.items() if query.get(name) in words and query[name]
+    ]
+    chosen += [f"“{query['text']}”"] if query.get("text") else []
+    words = told.plain(" · ".join(chosen)) if chosen else _("none: all that is mine to see")
+
+    def turned() -> None:
+        st.session_state["incidents-filters"] = not open_now
+
+    with st.container(key="gw-fold"):
+        st.button(
+            f"**{_('Filters')}**　{words}", key="incidents-fold", on_click=turned, width="stretch",
+            icon=":material/expand_less:" if open_now else ":material/expand_more:", icon_position="right",
+        )  # fmt: skip
+    return not open_now
 
 
 def _list(f: Frame, wanted: Filter, now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import redis
@@ -12,7 +12,7 @@ from dashboard import address
 from dashboard.frame import Frame, framed, headed
 from dashboard.screens.admin import doors, machine, policy, record
 
-CHOICE = "admin-tab"  # the field in which a tab is chosen
+WIDE, NARROW = "admin-tab", "admin-menu"  # the fields in which a tab is chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +44,38 @@ def page() -> None:
         mine = {name: tab for name, tab in TABS.items() if f.who.role in tab.roles}
         wish = st.query_params.get("tab", "")
         first = "audit" if f.who.role == "auditor" else "accounts"
-        chosen = address.shown(CHOICE, wish if wish in mine else first)
+        chosen = wish if wish in mine else first
         if wish != chosen:
             address.choose(tab=chosen)
-        st.segmented_control(
-            f._("Part"),
-            list(mine),
-            required=True,
-            format_func=lambda name: f._(mine[name].title),
-            key=CHOICE,
-            on_change=lambda: address.choose(tab=str(st.session_state[CHOICE])),
-            label_visibility="collapsed",
-        )
+        _choice(f, mine, chosen)
         if f.who.role == "auditor":
             st.caption(f._("The auditor sees everything and changes nothing."))
         try:
             mine[chosen].show(f)
         except redis.RedisError:
             st.error(f._("The stream server does not answer. Try again in a moment."))
+
+
+def _choice(f: Frame, mine: Mapping[str, Tab], chosen: str) -> None:
+    """Offer the tabs: all of them beside each other, or on a phone, where they would fill three lines, as a menu."""
+    _ = f._
+
+    def moved(field: str) -> None:
+        if value := st.session_state.get(field):
+            address.choose(tab=str(value))
+
+    def title(name: str) -> str:
+        return _(mine[name].title)
+
+    for field in (WIDE, NARROW):
+        address.shown(field, chosen)
+    with st.container(key="gw-tabs-wide"):
+        st.segmented_control(
+            _("Part"), list(mine), required=True, format_func=title, key=WIDE, on_change=moved, args=(WIDE,),
+            label_visibility="collapsed",
+        )  # fmt: skip
+    with st.container(key="gw-tabs-narrow"):
+        st.selectbox(
+            _("Part"), list(mine), format_func=title, key=NARROW, on_change=moved, args=(NARROW,),
+            label_visibility="collapsed",
+        )  # fmt: skip
