@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
@@ -33,15 +33,15 @@ LIMIT = 500  # cases ticked at once
 PREVIEW_ROWS, PREVIEW_PX = 6, 420  # of more rows than these the preview scrolls
 SHOWN = 50  # rows of a preview; all of them are sent
 # The steps that make sense for many at once, in the order in which they stand; Shift and the letter presses them.
-KEYS = {
+KEYS: Final = {
     "accept": "Shift+A",
     "dispatch": "Shift+D",
     "reassign": "Shift+G",
-    "send_whistle": "",
-    "verify": "",
+    "send_whistle": "Shift+W",
+    "verify": "Shift+V",
     "remind": "Shift+B",
     "supervise": "Shift+U",
-    "escalate": "",
+    "escalate": "Shift+T",
     "merge": "Shift+M",
 }
 CLEARED = "wb-cleared"
@@ -77,7 +77,7 @@ def bar(f: Frame, ids: Sequence[int]) -> None:
         kind: Any = "primary" if first and whole else "secondary"
         first = first and not whole
         st.button(
-            label, key=f"wb-many-{verb}", type=kind, shortcut=key or None, on_click=open_dialog,
+            label, key=f"wb-many-{verb}", type=kind, shortcut=key, on_click=open_dialog,
             args=("many", verb),
         )  # fmt: skip
         if is_open("many", verb):
@@ -124,7 +124,11 @@ def _dispatching(f: Frame, able: Sequence[Incident]) -> None:
         ):
             st.table(_lines(f, found, by_id), hide_index=True)
         if placed and st.button(
-            _("Dispatch {n}").format(n=len(placed)), key="wb-many-go", type="primary", width="stretch"
+            _("Dispatch {n}").format(n=len(placed)),
+            key="wb-many-go",
+            type="primary",
+            shortcut="Enter",
+            width="stretch",
         ):
             sent = [by_id[each.waiting.id] for each in placed]
             args = [
@@ -191,7 +195,7 @@ def _reassigning(f: Frame, able: Sequence[Incident]) -> None:
         )  # fmt: skip
         reason = st.text_input(_("Reason"), _("Work is shared out anew"), max_chars=200, key="wb-many-reason")
         if st.button(
-            _("Reassign {n}").format(n=len(able)), key="wb-many-go", type="primary", width="stretch",
+            _("Reassign {n}").format(n=len(able)), key="wb-many-go", type="primary", shortcut="Enter", width="stretch",
             disabled=chosen is None,
         ):  # fmt: skip
             _take(f, "reassign", able, [{"team_id": chosen, "reason": reason} for _each in able])
@@ -217,7 +221,11 @@ def _merging(f: Frame, able: Sequence[Incident], ticked: Sequence[Incident]) -> 
         )
         rest = [incident for incident in able if incident.id != parent]
         if st.button(
-            _("Merge {n} into it").format(n=len(rest)), key="wb-many-go", type="primary", width="stretch"
+            _("Merge {n} into it").format(n=len(rest)),
+            key="wb-many-go",
+            type="primary",
+            shortcut="Enter",
+            width="stretch",
         ):
             _take(f, "merge", rest, [{"into": parent} for _each in rest])
             st.rerun()
@@ -233,7 +241,11 @@ def _reasoned(f: Frame, verb: str, able: Sequence[Incident]) -> None:
     def shown() -> None:
         reason = st.text_input(_("Reason"), prefilled(verb, _), max_chars=200, key=f"wb-many-{verb}-reason")
         if st.button(
-            _("Confirm: {verb}").format(verb=words), key="wb-many-go", type="primary", width="stretch"
+            _("Confirm: {verb}").format(verb=words),
+            key="wb-many-go",
+            type="primary",
+            shortcut="Enter",
+            width="stretch",
         ):
             _take(f, verb, able, [{"reason": reason} for _each in able])
             st.rerun()
@@ -260,7 +272,8 @@ def _take(f: Frame, verb: str, incidents: Sequence[Incident], args: Sequence[dic
         )
         st.session_state[CONFLICT] = Conflict(refused[0][0].id, told_so)
     else:
-        st.toast(_("{verb}: {n} done").format(verb=words, n=len(outcomes)), icon=":material/check:")
+        done = _("{verb}: {n} done").format(verb=words, n=len(outcomes))
+        st.toast(done[:1].upper() + done[1:], icon=":material/check:")
     _clear()
 
 

@@ -74,7 +74,8 @@ def _pressed(verb: str, incident: Incident, args: Mapping[str, Any], field_key: 
     if outcome.refusal is not None:
         st.session_state[REFUSED] = (incident.id, outcome.refusal.words(lang))
         return False
-    st.toast(translator(lang)("{verb}: done").format(verb=told.verb(verb, lang)), icon=":material/check:")
+    done = translator(lang)("{verb}: done").format(verb=told.verb(verb, lang))
+    st.toast(done[:1].upper() + done[1:], icon=":material/check:")
     if field_key:
         st.session_state[FRESH] = field_key
         st.session_state[WRITTEN] = [incident.id]
@@ -130,8 +131,8 @@ def conflict(f: Frame) -> None:
     with st.container(key="wb-conflict", horizontal=True, vertical_alignment="center"):
         st.html(f'<span class="gw-light yellow"></span><b>{_escaped(found.words)}</b>', width="stretch")
         if found.verb:
-            st.button(_("See it now"), key="wb-see", on_click=_see, args=(found,))
-            st.button(_("Do mine anyway"), key="wb-mine", on_click=_insist, args=(found,))
+            st.button(_("See it now"), key="wb-see", shortcut="8", on_click=_see, args=(found,))
+            st.button(_("Do mine anyway"), key="wb-mine", shortcut="9", on_click=_insist, args=(found,))
         st.button(_("Understood"), key="wb-understood", type="tertiary", on_click=_answered)
 
 
@@ -217,7 +218,7 @@ def ask(f: Frame, step: Step, detail: Detail, reason: str = "") -> None:
 
 def confirm(label: str, key: str, taken: Callable[[], bool], f: Frame, incident: Incident) -> None:
     """Show the button that ends a dialog; a refusal stands below it and keeps what was typed."""
-    if st.button(label, key=key, type="primary", width="stretch"):
+    if st.button(label, key=key, type="primary", shortcut="Enter", width="stretch"):
         if taken() or isinstance(st.session_state.get(CONFLICT), Conflict):
             close_dialog()
             st.rerun()

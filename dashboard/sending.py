@@ -36,11 +36,16 @@ from dispatch.rules.routing import Roster
 
 OFFERS_OPEN = 3  # offers with their reasons; the others, and those that cannot go, stand below in a line each
 OFFERS_BELOW = 6
-# Plain keys; what is not named has none. C and R are Streamlit's own.
+PLACES_KEYED = 7  # what is chosen by its number; 8 and 9 answer a conflict
+# Plain keys; what is not named has none. C and R are Streamlit's own. No two steps that may stand beside each other
+# share a key; D is the filled button's, and a key that the queue or the tick of closing has is none of these.
 KEYS = {
-    "whistle": "W", "merge": "M", "send_check": "V", "suspend": "P", "supervise": "U", "escalate": "T",
-    "hand_down": "J", "void": "X", "note": "Z", "remind": "B",
+    "whistle": "W", "merge": "M", "send_check": "V", "reject": "Q", "recode": "L", "rework": "S", "add_assist": "A",
+    "recall_assist": "Y", "suspend": "P", "supervise": "U", "escalate": "T", "hand_down": "J", "void": "X",
+    "note": "Z", "remind": "B", "refuse_whistle": "O", "refuse_extension": "Q", "end_whistle": "K",
+    "rate_whistle": "I", "take_over": "Y",
 }  # fmt: skip
+MET_KEY = "G"  # ticks that the closing standard is met; the page's own script presses it
 BEFORE = ("reported", "checking")  # who could go is shown, but nobody can be sent yet
 GONE = ("review", "refused", "declined", "recalled")
 # The step that takes a case on from each of its states.
@@ -78,7 +83,8 @@ def acting(f: Frame, found: Case) -> None:
         if not sends and incident.lead is None:
             _nobody_goes(f, found, steps)
         if sends or incident.lead is not None or (incident.state in BEFORE and offers):
-            _offered(f, found, ready, chosen_team, lead, sends)
+            _offered(f, found, ready, chosen_team, lead, sends, "escalate" in steps)
+        _not_now(f, incident, steps)
     with st.container(key="wb-go"):
         offer = next((each for each in offers if each.team.id == chosen_team), None)
         _beside(f, incident)
@@ -145,7 +151,13 @@ def _beside(f: Frame, incident: Incident) -> None:
 
 
 def _offered(
-    f: Frame, found: Case, ready: list[Offer], chosen_team: int | None, lead: int | None, sends: str
+    f: Frame,
+    found: Case,
+    ready: list[Offer],
+    chosen_team: int | None,
+    lead: int | None,
+    sends: str,
+    raised: bool,
 ) -> None:
     """Show the ranked teams with what speaks for and against them, and who cannot go and why."""
     _, incident, offers = f._, found.detail.incident, found.detail.offers
@@ -162,11 +174,15 @@ def _offered(
         f"{escape(_('; ').join(notes))}</span></div>"
     )
     if not ready and incident.lead is None:
+        out = (
+            _("Ways out: blow the whistle (W), raise it (T), or wait: it stays on top and is tried again.")
+            if raised
+            else _("Ways out: blow the whistle (W), or wait: it stays on top and is tried again.")
+        )
         why = _("; ").join(because.words(f.lang) for because in found.why_none)
         st.html(
             f'<div class="wb-none"><b>{escape(_("There is no team to send."))}</b> {escape(why)}<br>'
-            f"{escape(_('Ways out: blow the whistle (W), raise it (T), or wait: it stays on top and is tried again.'))}"
-            "</div>"
+            f"{escape(out)}</div>"
         )
     shown = ready[:OFFERS_OPEN]
     if chosen_team is not None and all(each.team.id != chosen_team for each in shown):
@@ -187,7 +203,7 @@ def _offered(
             f'<div class="wb-no"><p class="wb-h2">{escape(_("Others, and why not"))} {len(rest)}</p>{lines}{more}</div>'
         )
         if sends:
-            with st.popover(_("Send one of these all the same"), width="stretch"):
+            with st.popover(_("Send one of these all the same"), key="wb-rest", width="stretch"):
                 for each in rest:
                     name = told.team(f.directory, each.team.id, f.lang)
                     st.button(
@@ -233,7 +249,7 @@ def _offer(
             f'<div class="wb-o {"wb-on" if on else ""}"><span class="wb-ra"></span><b>{escape(name)}</b>{tag}'
             f'<span class="sp"></span><span class="wb-m2">{km}</span></div><ul class="wb-why">{good}{bad}</ul>'
         )
-        if sends and not on and not holds and place <= 9:
+        if sends and not on and not holds and place <= PLACES_KEYED:
             st.button(
                 _("Choose"), key=f"wb-choose-{place}", shortcut=str(place), on_click=_pick,
                 args=(incident.id, offer.team.id), type="tertiary",
@@ -277,14 +293,15 @@ def _going(
             args=(primary, incident, recorded(ready[0] if ready else offer), offer.team.id, overrides, key),
         )  # fmt: skip
     elif primary:
-        met = primary != "close" or st.checkbox(_("The closing standard is met"), key=f"wb-met-{incident.id}")
-        args = {"standard": met} if primary == "close" else {}
+        met_key = f"wb-met-{incident.id}" if primary == "close" else ""
+        if met_key:
+            st.checkbox(_("The closing standard is met"), key=met_key)
         st.button(
-            _verb(steps[primary], f.lang), key="wb-primary", type="primary", shortcut="D", width="stretch",
-            on_click=take, args=(primary, incident, args),
+            _verb(steps[primary], f.lang), key="wb-primary", type="primary", width="stretch",
+            # Urging is no next step: whoever presses D twice has sent a team, and urges nobody.
+            shortcut=KEYS["remind"] if primary == "remind" else "D", on_click=_go_on, args=(primary, incident, met_key),
         )  # fmt: skip
     _others(f, found, steps, primary, reason)
-    _not_now(f, incident, steps)
 
 
 def _others(f: Frame, found: Case, steps: dict[str, Step], primary: str, reason: str) -> None:
@@ -378,6 +395,11 @@ def _pick(incident_id: int, team_id: int) -> None:
 def take(verb: str, incident: Incident, args: dict[str, Any]) -> None:
     """Take a step as a button's callback."""
     press(verb, incident, args)
+
+
+def _go_on(verb: str, incident: Incident, met_key: str) -> None:
+    """Take the next step; what closing asks for is read as it stands now, not as it stood when the page was drawn."""
+    press(verb, incident, {"standard": bool(st.session_state.get(met_key))} if met_key else {})
 
 
 def take_other(other_id: int, args: dict[str, Any]) -> None:

@@ -84,18 +84,24 @@ def ask(f: Frame, step: Step, need: str, detail: Detail, key: str, given: str = 
             return datetime.combine(day, time(8), ZONE).isoformat() if isinstance(day, date) else None
         case "category":
             types = door.policy().types
+            # None stands there by itself: what is sent without looking must not become another matter.
             return st.selectbox(
                 _("Type"),
-                list(types),
+                [code for code in types if code != detail.incident.category],
+                None,
                 format_func=lambda code: pick(lang, types[code].name, types[code].name_en),
                 key=key,
+                placeholder=_("Which type is it?"),
             )
         case "into":
             return _ask_incident(f, key)
     labels = {
         "reason": _("Reason"), "result": _("Result"), "note": _("Note"), "commander": _("Commander"),
     }  # fmt: skip
-    return st.text_input(labels.get(need, need), given, max_chars=TEXT_LIMIT, key=key)
+    if need == "commander":
+        return st.text_input(labels[need], given, max_chars=TEXT_LIMIT, key=key)
+    # As high as what is written in it: a reason is read whole before it is sent.
+    return st.text_area(labels.get(need, need), given, height="content", max_chars=TEXT_LIMIT, key=key)
 
 
 def _ask_team(

@@ -77,9 +77,9 @@ class Town:
         with Desk(self.url, self.stream) as desk:
             return [o.incident_id for o in desk.report(made, now) if o.incident_id is not None]
 
-    def act(self, verb: str, ids: list[int], **args: Any) -> None:
+    def act(self, verb: str, ids: list[int], actor: Actor = OTHER, **args: Any) -> None:
         with Desk(self.url, self.stream) as desk:
-            commands = [Command(verb, one, OTHER, f"t-{next(_serial)}", args) for one in ids]
+            commands = [Command(verb, one, actor, f"t-{next(_serial)}", args) for one in ids]
             for outcome in desk.act(commands, datetime.now(UTC)):
                 assert outcome.refusal is None, outcome.refusal.words("en")
 
@@ -119,17 +119,18 @@ def page(town: Town, chromium: Any) -> Iterator[Any]:
     tab = context.new_page()
     tab.faults, tab.answers = [], Answers(tab)
     tab.on("pageerror", lambda error: tab.faults.append(str(error)))
-    sign_in(tab, town.address)
+    sign_in(tab, town, "dispatcher")
     tab.goto(f"{town.address}/workbench")
     tab.wait_for_selector(".gwq-row", timeout=WAIT_MS)
     yield tab
     context.close()
 
 
-def sign_in(page: Any, address: str) -> None:
-    """Sign in as the dispatcher, and wait until the door has answered."""
-    page.goto(f"{address}/login")
-    page.fill("#login", "dispatcher")
+def sign_in(page: Any, town: Town, login: str) -> None:
+    """Sign in, and wait until the door has answered."""
+    page.context.clear_cookies()
+    page.goto(f"{town.address}/login")
+    page.fill("#login", login)
     page.fill("#password", accounts.DEMO_PASSWORD)
     page.click("button.go")
     page.wait_for_url(lambda url: "/login" not in url, wait_until="commit", timeout=WAIT_MS)
@@ -270,6 +271,259 @@ def test_the_keyboard_alone_accepts_dispatches_and_reassigns(town: Town, page: A
     state, _, actor, _ = until(page, town, [incident_id], "reassign")[0]
     assert (state, actor) == ("dispatched", "dispatcher:dispatcher")
     assert page.faults == []
+
+
+def standing(page: Any, town: Town, incident_id: int, words: str = "") -> None:
+    """Open a case, and wait until its buttons stand and keys are heard."""
+    opened(page, town, f"/workbench?id={incident_id}", f'.wb-of[data-case="{incident_id}"]')
+    page.wait_for_selector(f".st-key-wb-primary button:has-text('{words}')")
+    rested(page)
+
+
+def question(page: Any, key: str) -> None:
+    """Press a key that asks for something, and wait until the window has given the focus to what is to be filled in."""
+    page.keyboard.press(key)
+    page.wait_for_selector('[role="dialog"] [data-testid="stBaseButton-primary"]')
+    page.wait_for_function(
+        "() => ['INPUT', 'TEXTAREA'].includes(document.activeElement.tagName)"
+        " && document.activeElement.closest('[role=dialog]')"
+    )
+    page.wait_for_timeout(400)
+
+
+def test_keys_alone_refuse_recode_call_in_send_back_and_close(town: Town, page: Any) -> None:
+    keys = page.keyboard
+    refused, worked, closed = town.report(3)
+    with psycopg.connect(psycopg_dsn(town.url)) as connection:
+        teams = [row[0] for row in connection.execute("select id from team order by id").fetchall()]
+        name = connection.execute("select name from category where code = '0803'").fetchone()
+    assert name is not None
+    standing(page, town, refused, "受理")
+    question(page, "q")
+    keys.type("不归城市管")
+    keys.press("Enter")
+    assert until(page, town, [refused], "reject")[0][0] == "rejected"
+    # Another type is chosen by typing it, and what is still empty follows by itself.
+    standing(page, town, worked, "受理")
+    question(page, "l")
+    keys.type(name[0])
+    keys.press("Enter")
+    page.wait_for_function("() => document.activeElement.tagName === 'TEXTAREA'")
+    keys.type("看错了")
+    keys.press("Enter")
+    until(page, town, [worked], "recode")
+    with psycopg.connect(psycopg_dsn(town.url)) as connection:
+        row = connection.execute("select category from incident where id = %s", (worked,)).fetchone()
+    assert row == ("0803",)
+    town.act("accept", [worked, closed])
+    town.act("dispatch", [worked, closed], team_id=teams[0])
+    standing(page, town, worked, "催办")
+    page.keyboard.press("a")
+    page.wait_for_selector('[role="dialog"] [data-testid="stBaseButton-primary"]')
+    page.wait_for_timeout(600)
+    # Its team is proposed where the law proposes one; else the first that is typed.
+    if page.evaluate("() => document.activeElement.value === ''"):
+        keys.press("ArrowDown")
+        keys.press("Enter")
+        page.wait_for_timeout(400)
+    keys.press("Enter")
+    until(page, town, [worked], "add_assist")
+    doing = Actor("team:doing", "team", TOWN, teams[0])
+    for verb, args in (
+        ("pick_up", {}),
+        ("arrive", {"reason": "没有定位"}),
+        ("dispose", {"result": "办好了", "photos": ("a", "b")}),
+    ):
+        town.act(verb, [worked, closed], doing, **args)
+    standing(page, town, worked, "核查通过")
+    question(page, "s")
+    keys.type("还有垃圾")
+    keys.press("Enter")
+    assert until(page, town, [worked], "rework")[0][0] == "dispatched"
+    standing(page, town, closed, "核查通过")
+    keys.press("d")
+    until(page, town, [closed], "verify")
+    page.wait_for_selector(".st-key-wb-primary button:has-text('结案')")
+    rested(page)
+    # Unticked, the law says so; ticked and sent in one breath, it is closed.
+    keys.press("d")
+    page.wait_for_selector(".wb-refused")
+    rested(page)
+    keys.press("g")
+    keys.press("d")
+    assert until(page, town, [closed], "close")[0][0] == "closed"
+    assert page.faults == []
+
+
+def test_enter_sends_a_whistle_with_all_that_is_written_and_shift_enter_begins_a_line(
+    town: Town, page: Any
+) -> None:
+    keys = page.keyboard
+    (incident_id,) = town.report(1)
+    standing(page, town, incident_id, "受理")
+    question(page, "w")
+    keys.press("End")
+    keys.press("Shift+Enter")
+    keys.type("第二行")
+    assert page.locator('[role="dialog"]').count() == 1
+    keys.press("Enter")
+    until(page, town, [incident_id], "whistle")
+    with psycopg.connect(psycopg_dsn(town.url)) as connection:
+        row = connection.execute(
+            "select data->'said'->>'reason' from event where incident_id = %s and verb = 'whistle'",
+            (incident_id,),
+        ).fetchone()
+    assert row is not None
+    assert row[0].splitlines()[1:] == ["第二行"]
+    page.wait_for_selector('[role="dialog"]', state="detached")
+
+
+def test_no_letter_reaches_the_page_behind_a_window(town: Town, page: Any) -> None:
+    (incident_id,) = town.report(1)
+    standing(page, town, incident_id, "受理")
+    question(page, "q")
+    page.locator('[role="dialog"] [data-testid="stBaseButton-primary"]').focus()
+    page.keyboard.press("d")
+    page.keyboard.press("b")
+    rested(page)
+    assert town.rows([incident_id])[0][1] == "report"
+    # And a window without what it needs keeps what was typed and says what is missing.
+    page.keyboard.press("Enter")
+    page.wait_for_selector('[role="dialog"] .wb-refused')
+    assert town.rows([incident_id])[0][1] == "report"
+
+
+def test_fifty_are_ticked_by_keys(town: Town, page: Any) -> None:
+    keys = page.keyboard
+    keys.press("Shift+ArrowRight")
+    page.wait_for_url("**stage=accept**")
+    keys.press("ArrowDown")
+    keys.press(" ")
+    for _ in range(5):
+        keys.press("PageDown")
+    keys.press("Shift+ ")
+    page.wait_for_selector(".st-key-wb-many-accept button:has-text('51')")
+    keys.press("Escape")
+    page.wait_for_selector(".st-key-wb-many-accept", state="detached")
+    keys.press("Shift+ArrowDown")
+    page.wait_for_selector(".st-key-wb-many-accept button:has-text('2')")
+    keys.press("Escape")
+    page.wait_for_selector(".st-key-wb-many-accept", state="detached")
+    assert page.faults == []
+
+
+def test_the_first_filter_says_that_it_holds_what_is_to_be_done(town: Town, page: Any) -> None:
+    first = page.locator(".gwq-seg button").first
+    assert first.inner_text().startswith("待办")
+    assert "处置中" in str(first.get_attribute("title"))
+
+
+def test_a_tick_by_hand_leaves_the_keys_to_the_page(town: Town, page: Any) -> None:
+    (incident_id,) = town.report(1)
+    with psycopg.connect(psycopg_dsn(town.url)) as connection:
+        team = connection.execute("select min(id) from team").fetchone()
+    assert team is not None
+    town.act("accept", [incident_id])
+    town.act("dispatch", [incident_id], team_id=team[0])
+    doing = Actor("team:doing", "team", TOWN, team[0])
+    for verb, args in (
+        ("pick_up", {}),
+        ("arrive", {"reason": "没有定位"}),
+        ("dispose", {"result": "办好了", "photos": ("a", "b")}),
+    ):
+        town.act(verb, [incident_id], doing, **args)
+    town.act("verify", [incident_id])
+    standing(page, town, incident_id, "结案")
+    page.wait_for_selector('[class*="st-key-wb-met-"] label')
+    # While another case is fetched the key of the tick is held back like every other.
+    other = town.report(1)[0]
+    page.evaluate(
+        """(id) => {
+            window.ticked = 0;
+            document.querySelector('[class*="st-key-wb-met-"] input')
+                .addEventListener("click", () => { window.ticked += 1; });
+            [...window.gridwhistleDesks.values()][0].queue.select(id);
+            document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "g", bubbles: true, cancelable: true }));
+        }""",
+        str(other),
+    )
+    assert page.evaluate("window.ticked") == 0
+    standing(page, town, incident_id, "结案")
+    page.locator('[class*="st-key-wb-met-"] label').click()
+    rested(page)
+    page.keyboard.press("d")
+    until(page, town, [incident_id], "close")
+
+
+def test_on_a_phone_one_line_stands_for_the_filters_of_the_list(town: Town, page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, town, "/incidents?state=reported", ".gw-rows tr[data-open]")
+    line = page.locator(".st-key-incidents-fold button")
+    line.wait_for()
+    assert "待受理" in line.inner_text()
+    assert page.locator('[data-testid="stSelectbox"]:visible').count() == 0
+    assert page.locator(".gw-rows tr[data-open]").first.bounding_box()["y"] < 300
+    line.click()
+    page.wait_for_selector('.st-key-gw-filters-open [data-testid="stSelectbox"]:visible')
+    assert page.locator('.st-key-gw-filters-open [data-testid="stSelectbox"]:visible').count() == 4
+    page.set_viewport_size({"width": 1366, "height": 768})
+    opened(page, town, "/incidents", ".gw-rows tr[data-open]")
+    assert not line.is_visible()
+    assert page.locator('[class*="st-key-gw-filters-"] [data-testid="stSelectbox"]:visible').count() == 4
+
+
+def test_on_a_phone_a_menu_stands_for_the_administrators_tabs(town: Town, page: Any) -> None:
+    sign_in(page, town, "admin")
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, town, "/admin?tab=keys", ".st-key-gw-tabs-narrow input")
+    menu = page.locator(".st-key-gw-tabs-narrow input")
+    menu.wait_for()
+    assert menu.input_value() == "密钥"
+    assert page.locator(".st-key-gw-tabs-wide button:visible").count() == 0
+    menu.click()
+    page.get_by_role("option", name="定时任务").click()
+    page.wait_for_url("**tab=jobs**")
+    page.wait_for_function(
+        "() => document.querySelector('.st-key-gw-tabs-narrow input')?.value === '定时任务'"
+    )
+    page.set_viewport_size({"width": 1366, "height": 768})
+    page.locator(".st-key-gw-tabs-wide button", has_text="账号").click()
+    page.wait_for_url("**tab=accounts**")
+    assert not menu.is_visible()
+
+
+def test_what_is_dragged_over_the_place_for_files_is_spoken_of_in_the_pages_language(
+    town: Town, page: Any
+) -> None:
+    sign_in(page, town, "admin")
+    opened(page, town, "/admin?tab=policy", '[data-testid="stFileUploaderDropzone"]')
+    rested(page)
+    page.evaluate(
+        """() => {
+            const zone = document.querySelector('[data-testid="stFileUploaderDropzone"]'), data = new DataTransfer();
+            data.items.add(new File(["x"], "a.csv", { type: "text/csv" }));
+            for (const name of ["dragenter", "dragover"])
+                zone.dispatchEvent(new DragEvent(name, { bubbles: true, cancelable: true, dataTransfer: data }));
+        }"""
+    )
+    said = page.get_by_text("Drag and drop")
+    said.wait_for()
+    assert said.evaluate("(at) => getComputedStyle(at).fontSize") == "0px"
+    assert "松手" in said.evaluate("(at) => getComputedStyle(at, '::after').content")
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_head_of_the_leaders_figures_is_one_line(town: Town, page: Any, lang: str) -> None:
+    sign_in(page, town, "leader")
+    for width, height in ((1366, 768), (1920, 1080)):
+        page.set_viewport_size({"width": width, "height": height})
+        opened(page, town, f"/leaders?lang={lang}&kind=month", ".st-key-brief-pdf button")
+        page.wait_for_selector(".gw-say")
+        rested(page)
+        high = page.evaluate("() => document.querySelector('.st-key-gw-head').getBoundingClientRect().height")
+        assert high < 60, (width, high)
+        # What it is held against stands beside the sentence.
+        assert page.locator(".gw-say .gw-muted").count() == 1
 
 
 def test_escape_leaves_no_filter_behind_in_an_empty_search_field(town: Town, page: Any) -> None:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from dashboard import case_sheet, data, many, told
+from dashboard import case_sheet, data, frame, many, sending, told
 from dashboard.access import COOKIE
 from dashboard.data import Reads
 from dashboard.data import workbench as bench
@@ -33,7 +33,7 @@ from dashboard.words import limit_words, translator
 from dispatch import accounts
 from dispatch.desk import Desk
 from dispatch.messages import show_number
-from dispatch.rules.chain import Actor, Command, Incident, Report
+from dispatch.rules.chain import STATES, STEPS, Actor, Command, Incident, Report
 from models import loading
 from models.servers import Servers, psycopg_dsn
 from tests import pages
@@ -719,3 +719,34 @@ def test_a_role_that_may_not_take_the_next_step_is_told_whose_it_is(
     words = shown(open_page(id=str(town.report()), lang="en"))
     assert "The next step is for" in words
     assert "Dispatcher" in words
+
+
+def test_no_two_steps_that_may_stand_beside_each_other_share_a_key() -> None:
+    for state in STATES:
+        beside = [verb for verb, step in STEPS.items() if state in step.sources and verb in sending.KEYS]
+        assert len({sending.KEYS[verb] for verb in beside}) == len(beside), (state, beside)
+    # Streamlit's own, those of the queue, of the filled button and of the tick of closing.
+    assert not set("CRDEFGHN") & set(sending.KEYS.values())
+    assert {"reject", "rework", "recode", "add_assist", "recall_assist"} <= sending.KEYS.keys()
+    assert len(set(many.KEYS.values())) == len(many.KEYS)
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_legend_names_every_key(door: Reads, lang: str) -> None:
+    who = accounts.Viewer(1, "dispatcher", "x", DISPATCHER)
+    columns = workbench.legend(frame.Frame(lang, translator(lang), who, door))
+    told_keys = {key for column in columns for key, _ in column}
+    assert {*sending.KEYS.values(), sending.MET_KEY, "D", "E", "F", "N", "0", "8", "9", "Enter"} <= told_keys
+    assert {key.replace("Shift+", "⇧") for key in many.KEYS.values()} <= told_keys
+
+
+def test_another_type_is_chosen_and_never_stands_there_by_itself(
+    town: Town, door: Reads, sign_in: Callable[[str], None]
+) -> None:
+    sign_in("dispatcher")
+    incident_id = town.report()
+    page = open_page(id=str(incident_id))
+    checked(button(page, "wb-do-recode").click().run())
+    asked = next(each for each in page.selectbox if str(each.key).endswith("-category"))
+    assert asked.value is None
+    assert state(door, incident_id).category not in asked.options

@@ -313,7 +313,8 @@ def _keys(f: Frame) -> None:
     st.html(
         f'<div class="wb-keys"><span><kbd>↑↓</kbd>{escape(_("case"))}</span><span><kbd>{escape(_("Space"))}</kbd>'
         f"{escape(_('tick'))}</span><span><kbd>1</kbd>–<kbd>3</kbd>{escape(_('team'))}</span><span><kbd>D</kbd>"
-        f'{escape(_("go"))}</span><span class="hi"><kbd>E</kbd>{escape(_("reason"))}</span></div>',
+        f'{escape(_("go"))}</span><span class="hi"><kbd>E</kbd>{escape(_("reason"))}</span>'
+        f'<span class="few"><kbd>⇧← →</kbd>{escape(_("filter"))}</span></div>',
         width="content",
     )
     if st.button(_("All keys"), key="wb-help", type="tertiary", shortcut="H"):
@@ -323,19 +324,42 @@ def _keys(f: Frame) -> None:
 def _help(f: Frame) -> None:
     _ = f._
 
-    @st.dialog(_("All keys"))
+    @st.dialog(_("All keys"), width="large")
     def shown() -> None:
-        rows = [
-            ("↑ ↓ PageUp PageDown", _("another case")), ("Space", _("tick or untick")), ("N", _("let new work in")),
-            ("→ ←", _("open a burst, or fold it into one row")),
-            ("F", _("search the queue")), ("E", _("write the reason; Enter when it is written")),
-            ("1 2 3", _("choose a team")), ("D", _("the filled button: the next step")), ("Esc", _("untick all")),
-            *((key, told.verb(verb, f.lang)) for verb, key in sending.KEYS.items()),
-            *((key, told.verb(verb, f.lang) + _(" of all ticked")) for verb, key in many.KEYS.items() if key),
-        ]  # fmt: skip
-        st.table({_("Shortcut"): [key for key, _what in rows], _("Does"): [what for _key, what in rows]})
+        heads = (_("In the queue"), _("On the open case"), _("On all ticked, and in windows"))
+        for column, head, rows in zip(st.columns(3), heads, legend(f), strict=True):
+            lines = "".join(f"<dt>{escape(key)}</dt><dd>{escape(what)}</dd>" for key, what in rows)
+            column.html(f'<p class="wb-h2">{escape(head)}</p><dl class="wb-legend">{lines}</dl>')
 
     shown()
+
+
+def legend(f: Frame) -> tuple[list[tuple[str, str]], ...]:
+    """Return every key with what it does: those that move, those of the case that is open, those of all ticked."""
+    _ = f._
+    moves = [
+        ("↑ ↓", _("another case")), ("PgUp PgDn", _("ten cases on")),
+        ("→ ←", _("open a burst, or fold it into one row")),
+        ("⇧→ ⇧←", _("the filter beside")), ("F", _("search the queue")), ("N", _("let new work in")),
+        (_("Space"), _("tick or untick")), ("⇧↑ ⇧↓", _("tick on the way")),
+        (_("⇧Space"), _("tick all from the last tick to here")), ("Esc", _("answer a notice; untick all")),
+        ("H", _("All keys")),
+    ]  # fmt: skip
+    verbs: dict[str, list[str]] = {}
+    for verb, key in sending.KEYS.items():
+        verbs.setdefault(key, []).append(told.verb(verb, f.lang))
+    case_keys = [
+        ("D", _("the filled button: the next step")), ("1–3", _("choose a team")), ("0", _("teams that are farther")),
+        ("E", _("write the reason; Enter when it is written")), (sending.MET_KEY, _("The closing standard is met")),
+        *((key, " / ".join(names)) for key, names in verbs.items()),
+    ]  # fmt: skip
+    many_keys = ((key.replace("Shift+", "⇧"), verb) for verb, key in many.KEYS.items())
+    ticked = [
+        *((key, told.verb(verb, f.lang) + _(" of all ticked")) for key, verb in many_keys),
+        ("Enter", _("send what a window asks for")), ("⇧Enter", _("a new line in a long text")),
+        ("8", _("See it now")), ("9", _("Do mine anyway")),
+    ]  # fmt: skip
+    return moves, case_keys, ticked
 
 
 @cache

@@ -5,7 +5,10 @@ const RETRY_FIRST_MS = 1000, RETRY_LONGEST_MS = 30000;
 const ASK_AGAIN_MS = 5000, ASK_TIMES = 10; // a case that was chosen and does not come
 const LOOK_MS = 60, SLOW_MS = 400, TELL_MS = 2000; // a case that is fetched: look for it, veil the old one, say what is waited for
 const STEPPING = ["ArrowDown", "ArrowUp", "PageDown", "PageUp", " ", "Escape", "n", "f", "h"]; // keys that touch no case
+const DIALOG_MS = 150, COMING_MS = 3000; // nothing more has come into a dialog; what comes later takes no focus
+const BY_HAND_MS = 1000; // what has the focus so soon after a pointer went down has it from that
 const LEAVE_MS = 2000; // a page may take its parts away and bring them back in one breath
+const SEND = '[data-testid="stBaseButton-primary"]'; // the button that ends a dialog
 const NEWS_MIN = 10, TEN_MIN = 600000, HOUR = 3600000;
 const ZONE = "Asia/Shanghai";
 const STAGES = ["accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand"];
@@ -13,6 +16,10 @@ const OVERSCAN = 6; // rows drawn above and below what is seen
 const SHORT_PX = 400; // a queue narrower than this names types in their short wording
 const FOLD_LEAST = 3; // of a burst that the filter leaves fewer of, each stands by itself
 
+/** Tell whether a key belongs to what has the focus: a box that is ticked takes no letters. */
+const typing = (at) => at.isContentEditable || /^(TEXTAREA|SELECT)$/.test(at.tagName) || (at.tagName === "INPUT" && !/^(checkbox|radio|range|button)$/.test(at.type));
+/** The fields of a dialog that are written into. */
+const written = (dialog) => [...dialog.querySelectorAll("input, textarea")].filter((field) => typing(field) && !field.disabled);
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 const esc = (text) => String(text ?? "").replace(/[&<>"']/g, (c) => ENTITIES[c]);
 const pad = (n) => String(n).padStart(2, "0");
@@ -198,6 +205,7 @@ class Head extends Part {
       if (stage !== undefined) this.choose(stage);
     });
     this.desk.stage = this.data.stage;
+    this.desk.head = this;
     this.draw();
   }
 
@@ -208,6 +216,12 @@ class Head extends Part {
     // The address names another one, as after a step back in the browser; an answer to an earlier wish takes nothing back.
     else if (this.desk.wished === null && this.data.stage !== before) { this.desk.stage = this.data.stage; this.desk.tell(); }
     this.draw();
+  }
+
+  /** Choose the filter beside the one that stands. */
+  step(by) {
+    const all = ["", ...STAGES], at = all.indexOf(this.desk.stage ?? "") + by;
+    if (at >= 0 && at < all.length) this.choose(all[at]);
   }
 
   choose(stage) {
@@ -232,7 +246,7 @@ class Head extends Part {
     this.put("h1", esc(this.t("Workbench")));
     this.put(".gwq-where", esc(this.data.where));
     this.put(".gwq-demo", this.data.demo ? `<span class="gw-tag">${esc(this.t("Demo data"))}</span>` : "");
-    this.put(".gwq-seg", [["", this.t("All"), all, 0], ...STAGES.map((stage) => [stage, names[stage], counts[stage] ?? 0, stage === "whistle" ? 1 : 0])].map(([stage, name, n, hot]) => `<button type="button" data-stage="${stage}" class="${stage === chosen ? "on" : ""}" aria-pressed="${stage === chosen}">${esc(name)}<b class="${hot && n ? "gw-red" : ""}">${this.desk.all === null ? "" : n}</b></button>`).join(""));
+    this.put(".gwq-seg", [["", this.t("To do"), all, 0], ...STAGES.map((stage) => [stage, names[stage], counts[stage] ?? 0, stage === "whistle" ? 1 : 0])].map(([stage, name, n, hot]) => `<button type="button" data-stage="${stage}"${stage ? "" : ` title="${esc(this.t("all that waits for a desk; of what is in hand only what is past its limit"))}"`} class="${stage === chosen ? "on" : ""}" aria-pressed="${stage === chosen}">${esc(name)}<b class="${hot && n ? "gw-red" : ""}">${this.desk.all === null ? "" : n}</b></button>`).join(""));
     this.put(".gwq-news", `${esc(this.t("New in 10 minutes"))} <b>${news}</b>`);
     this.second();
   }
@@ -251,6 +265,7 @@ class Head extends Part {
   }
 
   stop() {
+    if (this.desk.head === this) this.desk.head = null;
     delete document.documentElement.dataset.gwCounts;
     super.stop();
   }
@@ -300,10 +315,18 @@ class Queue extends Part {
     this.bar.addEventListener("click", () => this.desk.settle());
     this.onKey = (event) => this.pressed(event);
     this.onEarly = (event) => this.held(event);
+    this.onDown = () => { this.begun = true; this.pointed = Date.now(); };
+    addEventListener("pointerdown", this.onDown, true);
     addEventListener("keydown", this.onEarly, true);
     this.onInput = (event) => this.wrote(event);
     document.addEventListener("keydown", this.onKey);
     document.addEventListener("input", this.onInput, true);
+    // A box that was ticked by hand gives the focus back: the next key is for the page again.
+    this.onTick = ({ target }) => { if (target.type === "checkbox" && Date.now() - (this.pointed ?? 0) < BY_HAND_MS && target.closest('[class*="st-key-wb-met-"], [class*="st-key-wb-all-"]')) setTimeout(() => target.blur(), 0); };
+    document.addEventListener("focusin", this.onTick);
+    // A dialog that opens is written into at once.
+    this.dialogs = new MutationObserver(() => this.met());
+    this.dialogs.observe(document.body, { childList: true, subtree: true });
     this.watch = new ResizeObserver(() => this.paint());
     this.watch.observe(this.box);
     this.desk.queue = this;
@@ -329,10 +352,14 @@ class Queue extends Part {
   stop() {
     document.removeEventListener("keydown", this.onKey);
     removeEventListener("keydown", this.onEarly, true);
+    removeEventListener("pointerdown", this.onDown, true);
     clearTimeout(this.looking);
     signal("gwCase", "");
     if (this.desk.queue === this) this.desk.queue = null;
     document.removeEventListener("input", this.onInput, true);
+    document.removeEventListener("focusin", this.onTick);
+    this.dialogs.disconnect();
+    clearTimeout(this.meeting);
     this.watch.disconnect();
     super.stop();
   }
@@ -455,10 +482,57 @@ class Queue extends Part {
     if (away) this.looking = setTimeout(() => this.look(), LOOK_MS);
   }
 
+  /**
+   * Give the focus of a dialog that has just come to its first empty field, else to its text, else to its button. Its
+   * fields come one after the other, and its own wish is its way out: until the person begins, it is looked anew.
+   */
+  met() {
+    const dialog = document.querySelector('[role="dialog"]');
+    if (dialog !== this.dialog) { this.dialog = dialog; this.begun = !dialog; this.came = Date.now(); }
+    if (this.begun) return;
+    clearTimeout(this.meeting);
+    this.meeting = setTimeout(() => {
+      const send = dialog.querySelector(SEND);
+      if (this.begun || !send || Date.now() - this.came > COMING_MS) return;
+      const fields = written(dialog);
+      const first = fields.find((field) => !field.value) ?? fields.find((field) => field.getAttribute("role") !== "combobox") ?? send;
+      if (first === document.activeElement) return;
+      first.focus();
+      first.select?.();
+    }, DIALOG_MS);
+  }
+
+  /**
+   * In a dialog Enter sends it, from any field but an open menu; with Shift it begins a new line in a long text. No
+   * letter reaches the page behind it.
+   */
+  answered(event, dialog) {
+    const at = event.target, plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    this.begun = true;
+    if (event.key !== "Enter") {
+      if (plain && event.key.length === 1 && event.key !== " " && !typing(at)) event.stopImmediatePropagation();
+      return;
+    }
+    const send = [...dialog.querySelectorAll(SEND)].at(-1);
+    if (send && at.getAttribute("aria-expanded") === "true") {
+      // What was chosen from a menu leads on to what is still empty.
+      setTimeout(() => { if (at.value) (written(dialog).find((field) => !field.value) ?? at).focus(); }, DIALOG_MS);
+      return;
+    }
+    if (!send || !dialog.contains(at) || event.shiftKey || event.isComposing || (at.closest("button, a, summary") && at.closest("button") !== send)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (event.repeat || send.disabled) return;
+    // What was written is told first.
+    if (typing(at)) at.blur();
+    setTimeout(() => send.click(), 0);
+  }
+
   /** A key that would act on a case is not let through while another case is being fetched. */
   held(event) {
-    const at = event.target;
-    if (!this.away() || event.ctrlKey || event.metaKey || event.altKey || at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) return;
+    const at = event.target, dialog = document.querySelector('[role="dialog"]');
+    if (dialog) { this.answered(event, dialog); return; }
+    if (!this.away() || event.ctrlKey || event.metaKey || event.altKey || typing(at)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if ((STEPPING.includes(key) && !event.shiftKey) || key === "Tab" || event.shiftKey || !(key.length === 1 || key === "Enter")) return;
     event.preventDefault();
@@ -518,8 +592,11 @@ class Queue extends Part {
     const more = taken
       ? `${hhmm(taken.when)} ${esc(taken.by)} ${esc(taken.verb)}`
       : [row.place, row.stage === "returned" ? `${this.t("returned by")} ${row.by}` : row.holder || row.at, row.up ? this.t("raised") : ""].filter(Boolean).map(esc).join(" · ");
+    // Where English has no room beside the countdown, the gravity goes a line down: what it is stands whole.
+    const short = this.box.clientWidth < SHORT_PX, chip = `<span class="gw-chip s${row.sev}">${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</span>`;
+    const down = short && this.data.lang === "en";
     const marks = `${kid ? "kid" : ""} ${taken ? "taken" : ""} ${row.id === this.selected ? "sel" : ""} ${light === "red" ? "late" : ""}`;
-    return `<div class="gwq-row ${marks}" role="option" aria-selected="${row.id === this.selected}" data-id="${row.id}" style="top:${top}px;height:${high}px"><span class="gwq-tick ${this.ticked.has(row.id) ? "on" : ""}" data-tick="${row.id}"></span>${this.light(light)}<div class="gwq-t"><b title="${esc(row.type)}">${esc(this.box.clientWidth < SHORT_PX ? row.short : row.type)}</b><span class="gw-chip s${row.sev}">${esc(this.t(["", "extreme", "urgent", "pressing", "ordinary"][row.sev]))}</span></div><span class="gwq-c ${row.paused ? "" : `gw-${light}`}">${time}</span><span class="gwq-d" title="${more}">${more}</span><span class="gwq-k">${esc(row.paused ? row.state : row.clock)}</span></div>`;
+    return `<div class="gwq-row ${marks}" role="option" aria-selected="${row.id === this.selected}" data-id="${row.id}" style="top:${top}px;height:${high}px"><span class="gwq-tick ${this.ticked.has(row.id) ? "on" : ""}" data-tick="${row.id}"></span>${this.light(light)}<div class="gwq-t"><b title="${esc(row.type)}">${esc(short ? row.short : row.type)}</b>${down ? "" : chip}</div><span class="gwq-c ${row.paused ? "" : `gw-${light}`}">${time}</span><span class="gwq-d" title="${more}">${down ? `${chip} ` : ""}${more}</span><span class="gwq-k">${esc(row.paused ? row.state : row.clock)}</span></div>`;
   }
 
   empty() {
@@ -629,22 +706,38 @@ class Queue extends Part {
     this.select(next);
   }
 
+  /** Tick the case that is selected and the one beside it, which is selected then. */
+  sweep(by) {
+    if (!this.selected || !this.place.has(this.selected)) { this.move(by); return; }
+    const from = this.under(this.selected);
+    this.move(by);
+    this.lastTick = this.under(this.selected)[0];
+    this.tickAll([...from, ...this.under(this.selected)], true);
+  }
+
   pressed(event) {
     const at = event.target;
     if (at.closest?.('[class*="st-key-wb-reason-"]') && (event.key === "Enter" || event.key === "Escape")) { setTimeout(() => at.blur(), 0); return; }
-    if (event.ctrlKey || event.metaKey || event.altKey || at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || document.querySelector('[role="dialog"]')) return;
-    const known = {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(at) || document.querySelector('[role="dialog"]')) return;
+    const known = event.shiftKey ? {
+      ArrowDown: () => this.sweep(1), ArrowUp: () => this.sweep(-1), " ": () => { if (this.place.has(this.selected)) this.tick(this.selected, true); },
+      ArrowRight: () => this.desk.head?.step(1), ArrowLeft: () => this.desk.head?.step(-1),
+    }[event.key] : {
       ArrowDown: () => this.move(1), ArrowUp: () => this.move(-1), PageDown: () => this.move(10), PageUp: () => this.move(-10),
       ArrowRight: () => { const burst = this.desk.burstOf.get(this.selected); if (burst) this.unfold(burst, true); },
       ArrowLeft: () => { const burst = this.desk.burstOf.get(this.selected); if (burst) this.unfold(burst, false); },
       " ": () => { if (this.selected && this.place.has(this.selected)) this.tick(this.selected, false); },
       n: () => this.desk.settle(), f: () => { this.input.focus(); this.input.select(); },
       e: () => document.querySelector('[class*="st-key-wb-reason-"] input')?.focus(),
-      Escape: () => { if (this.ticked.size) { this.ticked.clear(); this.keep(); this.paintAnew(); this.say("ticked", []); } },
+      g: () => document.querySelector('[class*="st-key-wb-met-"] input')?.click(),
+      0: () => { const rest = document.querySelector(".st-key-wb-rest button"); rest?.scrollIntoView({ block: "nearest" }); rest?.click(); setTimeout(() => document.querySelector('[role="dialog"] button')?.focus(), 2 * DIALOG_MS); },
+      Escape: () => {
+        const told = document.querySelector(".st-key-wb-understood button");
+        if (told) { told.click(); return; } if (this.ticked.size) { this.ticked.clear(); this.keep(); this.paintAnew(); this.say("ticked", []); } },
     }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!known || event.shiftKey) return;
-    // A button that has the focus is pressed by the space bar: then it is not for the queue.
-    if (event.key === " " && at.closest?.("button, a, summary")) return;
+    if (!known) return;
+    // A button or box that has the focus is pressed by the space bar: then it is not for the queue.
+    if (event.key === " " && at.closest?.("button, a, summary, input")) return;
     event.preventDefault();
     known();
   }
