@@ -61,6 +61,12 @@ def done(lang: str, step: str) -> str:
     return _catalogue(lang).pgettext("done", step)
 
 
+def shortest(lang: str, name: str) -> str:
+    """Return the wording of a name for where one word has room; without one, its short wording."""
+    found = _catalogue(lang).pgettext("shortest", name)
+    return shorter(lang, name) if found == name else found
+
+
 @cache
 def _catalogue(lang: str) -> NullTranslations:
     """Return all catalogues of a language as one: one file a page, a sentence alike wherever it stands."""

@@ -29,7 +29,7 @@ from dashboard.live.picture import (
     limit_of,
     zeros,
 )  # fmt: skip
-from dashboard.words import clock_name, done, pick, shorter, translator
+from dashboard.words import clock_name, done, pick, shorter, shortest, translator
 from dispatch.rules.areas import Level, ancestors, centre_of, level_of, parent_of, prefix_of
 from dispatch.rules.chain import ENDED, STATES, STEPS
 from dispatch.rules.escalation import next_step
@@ -267,7 +267,12 @@ class _Teller:
             return None
         theme, n = min(late.items(), key=lambda each: (-each[1], each[0]))
         names = self.picture.directory.themes.get(theme)
-        return None if names is None else [self.wordings(*names), n]
+        if names is None:
+            return None
+        return [
+            list(dict.fromkeys((*self.wordings(*names), shortest(self.lang, pick(self.lang, *names))))),
+            n,
+        ]
 
     def duty(self) -> dict[str, Any]:
         workers = self.minute.workers.get(self.code, {})
