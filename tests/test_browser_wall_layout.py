@@ -83,20 +83,6 @@ def test_on_a_crowded_wall_nothing_touches_is_cut_or_scrolls(
         assert page.locator(".wl li .key").count() == 4
 
 
-def test_the_worst_ranked_say_in_english_too_what_they_were_late_with(
-    crowded: tuple[Site, crowded_city.Crowded], page: Any
-) -> None:
-    site, where = crowded
-    page.goto(f"{site.address}/wall?area={where.areas()['town']}&lang=en&embed=true")
-    settled(page)
-    for width, height in SIZES:
-        page.set_viewport_size({"width": width, "height": height})
-        assert audited(page)["found"] == [], (width, height)
-        causes = page.locator(".rank .c").all_inner_texts()
-        assert len(causes) == 6
-        assert all(causes[3:]), (width, causes)
-
-
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_where_no_whistle_waits_a_wall_says_how_the_last_ones_went(
     crowded: tuple[Site, crowded_city.Crowded], page: Any, lang: str

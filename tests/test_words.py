@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from dashboard.words import FOLDER, ROLES, done, shorter, translator
+from dashboard.words import FOLDER, ROLES, done, shorter, shortest, translator
 from dispatch.rules.chain import STEPS
 from dispatch.rules.law import ROLE_NAMES
 
@@ -31,6 +31,7 @@ SHOWS = frozenset(
         "segmented_control", "pills", "form_submit_button", "markdown", "badge"
     }
 )  # fmt: skip
+CAUSE_LETTERS = 11  # that the column of a wall's ranking has room for, with their count
 TRANSLATES = frozenset({"_", "t", "empty"})
 # Stand in Chinese on purpose: the way out for who cannot read the page, and what names are taken apart by.
 OWN_NAMES = frozenset({"中文", "第", "微网格", "率"})
@@ -176,3 +177,10 @@ def test_a_clock_past_its_limit_has_one_word_in_chinese() -> None:
 def test_a_role_is_called_as_the_law_calls_it() -> None:
     for role in ("grid_worker", "grid_head", "team", "dispatcher", "duty_leader", "leader"):
         assert translator("zh")(ROLES[role]) == ROLE_NAMES[role][0]
+
+
+def test_what_a_town_was_late_with_has_a_wording_of_one_word_for_the_english_wall() -> None:
+    lines = (ROOM.parent / "config" / "policy" / "themes.csv").read_text(encoding="utf-8").splitlines()
+    words = [shortest("en", line.split(",")[2]) for line in lines[1:]]
+    assert len(set(words)) == len(words) == 10
+    assert max(map(len, words)) <= CAUSE_LETTERS, words
