@@ -169,7 +169,7 @@ class Replay:
         for sent, (due_at, kind, each) in enumerate(script, 1):
             due = began + (due_at - script[0][0]).total_seconds() / speed
             while (rest := due - time.monotonic()) > 0:
-                self._say(f"sent {sent} of {len(script)}, now at {moment:%Y-%m-%d %H:%M}")
+                self._say(f"sent {sent} of {len(script)}, now at {due_at:%Y-%m-%d %H:%M}")
                 time.sleep(min(rest, PROGRESS_EVERY_S))
             if kind and each.number in before:
                 continue

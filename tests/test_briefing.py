@@ -353,7 +353,7 @@ def test_the_command_writes_the_file(pictured: str, tmp_path: Path, monkeypatch:
         (("999999", "--day", "2026-05-17"), "area: there is no area 999999"),
         ((CITY, "--day", "2999-01-01"), "day: the day of 2999-01-01 has not begun"),
         ((CITY, "--day", "2020-01-01"), "no data: 2020-01-01 lies before the first report"),
-        ((CITY, "--day", "yesterday"), "argument --day: invalid"),
+        ((CITY, "--day", "yesterday"), "argument --day: expected a day"),
         ((CITY, "--period", "year"), "argument --period: invalid choice: 'year'"),
     ],
     ids=["unknown area", "future", "before the first report", "no day", "no period"],

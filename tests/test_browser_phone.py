@@ -109,6 +109,16 @@ def test_a_report_in_three_taps_is_on_the_stream_with_its_place_and_photo(
     hand.wait_for_selector(".gwf :is(.sum, .none) >> text=/today:? *1/", timeout=WAIT_MS)
 
 
+def test_two_presses_in_one_breath_send_one_report(hand: Any, stream: redis.Redis, tmp_path: Path) -> None:
+    write(hand, tmp_path)
+    # The fixture's end tells whether the second one met a report that was gone.
+    hand.evaluate(
+        "() => { const send = document.querySelector('[data-do=send]'); send.click(); send.click(); }"
+    )
+    hand.wait_for_selector(".flash.ok", timeout=WAIT_MS)
+    assert len(sent(stream)) == 1
+
+
 def test_one_may_begin_with_words_and_they_then_stand_above_the_photo(hand: Any) -> None:
     hand.click("[data-do=report]")
     hand.click("[data-do=words]")

@@ -264,7 +264,7 @@ def press(page: AppTest, verb: str, **typed: object) -> AppTest:
     button = next(b for b in page.button if (b.key or "").startswith(f"{verb}-"))
     for need, value in typed.items():
         key = f"{button.key}-{need}"
-        boxes = [*page.text_input, *page.checkbox, *page.selectbox, *page.radio]
+        boxes = [*page.text_input, *page.text_area, *page.checkbox, *page.selectbox, *page.radio]
         box = next(b for b in boxes if b.key == key)
         box.set_value(value)
     button.click()

@@ -4,6 +4,7 @@ const POLL_MS = 2000, POLL_HIDDEN_MS = 30000;
 const CARDS = 5, PHOTOS_MOST = 6, TYPES_FIRST = 5, SAVE_AFTER_MS = 300, SUGGEST_AFTER_MS = 500;
 const SURE_M = 100, METRES_PER_DEGREE = 111195, ZONE = "Asia/Shanghai";
 const PHONE = "(pointer: coarse), (max-width: 899px)", LINE_BACK_MS = 5000;
+const OF_DRAFT = new Set(["keep", "send", "type", "words", "types", "pick", "zoom", "locate"]); // presses that need a report at hand
 const PLACE_OPTIONS = { enableHighAccuracy: true, timeout: 15000, maximumAge: 10000 };
 
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
@@ -466,6 +467,8 @@ class Field {
     const id = Number(data.id);
     if (this.flash && ["go", "back", "open", "main", "report"].includes(what)) this.flash = null;
     if (this.actTask && await this.actTask(what, data)) return;
+    // A second press meets the page from before the first one was drawn.
+    if (OF_DRAFT.has(what) && !this.draft) return;
     switch (what) {
       case "go": this.view = data.to; this.all = false; this.render(); break;
       case "all": this.all = true; this.render(); break;
