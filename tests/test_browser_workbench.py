@@ -281,14 +281,14 @@ def standing(page: Any, town: Town, incident_id: int, words: str = "") -> None:
 
 
 def question(page: Any, key: str) -> None:
-    """Press a key that asks for something, and wait until the window has given the focus to what is to be filled in."""
+    """Press a key that asks for something, and wait until the window has given the focus to what comes first in it."""
     page.keyboard.press(key)
     page.wait_for_selector('[role="dialog"] [data-testid="stBaseButton-primary"]')
     page.wait_for_function(
-        "() => ['INPUT', 'TEXTAREA'].includes(document.activeElement.tagName)"
-        " && document.activeElement.closest('[role=dialog]')"
+        """() => document.activeElement.closest('[role=dialog]') && document.activeElement.matches(
+            'input, textarea, [data-testid="stBaseButton-primary"]')"""
     )
-    page.wait_for_timeout(400)
+    rested(page)
 
 
 def test_keys_alone_refuse_recode_call_in_send_back_and_close(town: Town, page: Any) -> None:
@@ -318,14 +318,12 @@ def test_keys_alone_refuse_recode_call_in_send_back_and_close(town: Town, page: 
     town.act("accept", [worked, closed])
     town.act("dispatch", [worked, closed], team_id=teams[0])
     standing(page, town, worked, "催办")
-    page.keyboard.press("a")
-    page.wait_for_selector('[role="dialog"] [data-testid="stBaseButton-primary"]')
-    page.wait_for_timeout(600)
-    # Its team is proposed where the law proposes one; else the first that is typed.
+    question(page, "a")
+    # Its team is proposed where the law proposes one; else it is chosen first.
     if page.evaluate("() => document.activeElement.value === ''"):
         keys.press("ArrowDown")
         keys.press("Enter")
-        page.wait_for_timeout(400)
+        rested(page)
     keys.press("Enter")
     until(page, town, [worked], "add_assist")
     doing = Actor("team:doing", "team", TOWN, teams[0])
@@ -460,16 +458,17 @@ def test_on_a_phone_one_line_stands_for_the_filters_of_the_list(town: Town, page
     opened(page, town, "/incidents?state=reported", ".gw-rows tr[data-open]")
     line = page.locator(".st-key-incidents-fold button")
     line.wait_for()
-    assert "待受理" in line.inner_text()
-    assert page.locator('[data-testid="stSelectbox"]:visible').count() == 0
+    expect(line).to_contain_text("待受理")
+    rested(page)
+    expect(page.locator('[data-testid="stSelectbox"]:visible')).to_have_count(0)
     assert page.locator(".gw-rows tr[data-open]").first.bounding_box()["y"] < 300
     line.click()
     page.wait_for_selector('.st-key-gw-filters-open [data-testid="stSelectbox"]:visible')
-    assert page.locator('.st-key-gw-filters-open [data-testid="stSelectbox"]:visible').count() == 4
+    expect(page.locator('.st-key-gw-filters-open [data-testid="stSelectbox"]:visible')).to_have_count(4)
     page.set_viewport_size({"width": 1366, "height": 768})
     opened(page, town, "/incidents", ".gw-rows tr[data-open]")
-    assert not line.is_visible()
-    assert page.locator('[class*="st-key-gw-filters-"] [data-testid="stSelectbox"]:visible').count() == 4
+    expect(line).to_be_hidden()
+    expect(page.locator('[class*="st-key-gw-filters-"] [data-testid="stSelectbox"]:visible')).to_have_count(4)
 
 
 def test_on_a_phone_a_menu_stands_for_the_administrators_tabs(town: Town, page: Any) -> None:
@@ -478,18 +477,17 @@ def test_on_a_phone_a_menu_stands_for_the_administrators_tabs(town: Town, page: 
     opened(page, town, "/admin?tab=keys", ".st-key-gw-tabs-narrow input")
     menu = page.locator(".st-key-gw-tabs-narrow input")
     menu.wait_for()
-    assert menu.input_value() == "密钥"
-    assert page.locator(".st-key-gw-tabs-wide button:visible").count() == 0
+    expect(menu).to_have_value("密钥")
+    expect(page.locator(".st-key-gw-tabs-wide button:visible")).to_have_count(0)
+    rested(page)
     menu.click()
     page.get_by_role("option", name="定时任务").click()
     page.wait_for_url("**tab=jobs**")
-    page.wait_for_function(
-        "() => document.querySelector('.st-key-gw-tabs-narrow input')?.value === '定时任务'"
-    )
+    expect(menu).to_have_value("定时任务")
     page.set_viewport_size({"width": 1366, "height": 768})
     page.locator(".st-key-gw-tabs-wide button", has_text="账号").click()
     page.wait_for_url("**tab=accounts**")
-    assert not menu.is_visible()
+    expect(menu).to_be_hidden()
 
 
 def test_what_is_dragged_over_the_place_for_files_is_spoken_of_in_the_pages_language(
@@ -520,10 +518,11 @@ def test_the_head_of_the_leaders_figures_is_one_line(town: Town, page: Any, lang
         opened(page, town, f"/leaders?lang={lang}&kind=month", ".st-key-brief-pdf button")
         page.wait_for_selector(".gw-say")
         rested(page)
-        high = page.evaluate("() => document.querySelector('.st-key-gw-head').getBoundingClientRect().height")
-        assert high < 60, (width, high)
+        page.wait_for_function(
+            "() => document.querySelector('.st-key-gw-head').getBoundingClientRect().height < 60"
+        )
         # What it is held against stands beside the sentence.
-        assert page.locator(".gw-say .gw-muted").count() == 1
+        expect(page.locator(".gw-say .gw-muted")).to_have_count(1)
 
 
 def test_escape_leaves_no_filter_behind_in_an_empty_search_field(town: Town, page: Any) -> None:

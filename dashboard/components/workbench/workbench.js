@@ -5,7 +5,7 @@ const RETRY_FIRST_MS = 1000, RETRY_LONGEST_MS = 30000;
 const ASK_AGAIN_MS = 5000, ASK_TIMES = 10; // a case that was chosen and does not come
 const LOOK_MS = 60, SLOW_MS = 400, TELL_MS = 2000; // a case that is fetched: look for it, veil the old one, say what is waited for
 const STEPPING = ["ArrowDown", "ArrowUp", "PageDown", "PageUp", " ", "Escape", "n", "f", "h"]; // keys that touch no case
-const DIALOG_MS = 150, COMING_MS = 3000; // nothing more has come into a dialog; what comes later takes no focus
+const DIALOG_MS = 150, COMING_MS = 20000; // nothing more has come into a dialog; what comes later takes no focus
 const BY_HAND_MS = 1000; // what has the focus so soon after a pointer went down has it from that
 const LEAVE_MS = 2000; // a page may take its parts away and bring them back in one breath
 const SEND = '[data-testid="stBaseButton-primary"]'; // the button that ends a dialog
