@@ -25,6 +25,7 @@ from dispatch.case_sets import CasePage, CaseSet
 from dispatch.overview import STAGES, Overview, TrendPoint
 from dispatch.rules.areas import Level, level_of, prefix_of
 from dispatch.rules.period import EARLIEST, FIXED, KINDS, LONGEST, Kind, Period, PeriodError
+from dispatch.rules.wartime import LEVELS
 
 NOW_EVERY_S = 10.0
 TIMES_PX = 236  # of the card of the stages' times, while they are read
@@ -314,8 +315,8 @@ def _now(f: Frame, area: str) -> None:
     war = _("none")
     if found.wartime:
         first = found.wartime[0]
-        war = _("level {n}, {place}").format(
-            n=first.level, place=told.area(f.directory, first.area_code, f.lang)
+        war = _("{level}, {place}").format(
+            level=pick(f.lang, *LEVELS[first.level]), place=told.area(f.directory, first.area_code, f.lang)
         )
     parts.append(
         markup("<div>{words} <b style='font-size:14px'>{war}</b></div>", words=_("Wartime now"), war=war)
