@@ -83,6 +83,13 @@ class Town:
             for outcome in desk.act(commands, datetime.now(UTC)):
                 assert outcome.refusal is None, outcome.refusal.words("en")
 
+    def dispose(self, ids: list[int], team_id: int) -> None:
+        """Let the team that they were sent to do all of its part."""
+        team = Actor("team:doing", "team", TOWN, team_id)
+        self.act("pick_up", ids, team)
+        self.act("arrive", ids, team, reason="没有定位")
+        self.act("dispose", ids, team, result="办好了", photos=("a", "b"))
+
     def rows(self, ids: list[int]) -> list[tuple[Any, ...]]:
         with psycopg.connect(psycopg_dsn(self.url)) as connection:
             return connection.execute(
@@ -326,13 +333,7 @@ def test_keys_alone_refuse_recode_call_in_send_back_and_close(town: Town, page: 
         rested(page)
     keys.press("Enter")
     until(page, town, [worked], "add_assist")
-    doing = Actor("team:doing", "team", TOWN, teams[0])
-    for verb, args in (
-        ("pick_up", {}),
-        ("arrive", {"reason": "没有定位"}),
-        ("dispose", {"result": "办好了", "photos": ("a", "b")}),
-    ):
-        town.act(verb, [worked, closed], doing, **args)
+    town.dispose([worked, closed], teams[0])
     standing(page, town, worked, "核查通过")
     question(page, "s")
     keys.type("还有垃圾")
@@ -423,13 +424,7 @@ def test_a_tick_by_hand_leaves_the_keys_to_the_page(town: Town, page: Any) -> No
     assert team is not None
     town.act("accept", [incident_id])
     town.act("dispatch", [incident_id], team_id=team[0])
-    doing = Actor("team:doing", "team", TOWN, team[0])
-    for verb, args in (
-        ("pick_up", {}),
-        ("arrive", {"reason": "没有定位"}),
-        ("dispose", {"result": "办好了", "photos": ("a", "b")}),
-    ):
-        town.act(verb, [incident_id], doing, **args)
+    town.dispose([incident_id], team[0])
     town.act("verify", [incident_id])
     standing(page, town, incident_id, "结案")
     page.wait_for_selector('[class*="st-key-wb-met-"] label')
