@@ -347,6 +347,15 @@ def test_the_command_writes_the_file(pictured: str, tmp_path: Path, monkeypatch:
     assert openpyxl.load_workbook(out).worksheets[0]["A1"].value == "云浮市 2026年5月 月报"
 
 
+def test_a_file_is_of_the_kind_that_its_name_says(
+    pictured: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, begins in (("may.XLSX", b"PK"), ("may.pdf", b"%PDF"), ("may", b"%PDF")):
+        wanted = (CITY, "--period", "month", "--day", "2026-05-17", "--out", str(tmp_path / name))
+        assert _command(monkeypatch, pictured, *wanted) == 0
+        assert (tmp_path / name).read_bytes().startswith(begins), name
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

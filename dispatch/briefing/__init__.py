@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("FROM", "TO"),
         help="any days instead of --period, both YYYY-MM-DD and both in it",
     )
-    parser.add_argument("--format", choices=list(FORMATS), default="pdf", help="default: %(default)s")
+    parser.add_argument("--format", choices=list(FORMATS), help="default: what FILE ends in, else pdf")
     parser.add_argument("--lang", choices=LANGUAGES, default="zh", help="default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write it")
 
@@ -117,7 +117,9 @@ def run(args: argparse.Namespace) -> int:
                 if args.days is not None
                 else Period.holding(args.period, args.day or today - timedelta(days=1))
             )
-            put(out, brief(connection, args.area, period, args.format, args.lang, now))
+            ending = out.suffix.removeprefix(".").lower()
+            kind = args.format or (ending if ending in FORMATS else "pdf")
+            put(out, brief(connection, args.area, period, kind, args.lang, now))
     except psycopg.OperationalError as fault:
         print(f"the database does not answer: {str(fault).strip().splitlines()[0]}", file=sys.stderr)
         return 1
