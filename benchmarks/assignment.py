@@ -9,10 +9,10 @@ from random import Random
 from statistics import median
 
 from benchmarks.measure import show
-from dispatch.rules import weights
-from dispatch.rules.assignment import Standing, Waiting, decide, one_at_a_time, problem_of, total
-from dispatch.rules.routing import Team
-from dispatch.solver import solve
+from dispatch.assignment.solver import solve
+from dispatch.rules.policy import weights
+from dispatch.rules.teams.proposals import Standing, Waiting, decide, one_at_a_time, problem_of, total
+from dispatch.rules.teams.routing import Team
 
 WAITING = 500
 TEAMS = 300

@@ -16,14 +16,14 @@ import psycopg
 
 from benchmarks.measure import show
 from benchmarks.pipeline import SEED, address, database, prepare
-from dispatch.desk import BATCH_LIMIT, Desk
-from dispatch.history import spots
-from dispatch.messages import number_of
-from dispatch.rules import policy as policies
-from dispatch.rules.chain import Report
-from dispatch.world import World
+from dispatch.demo.history import spots
+from dispatch.demo.world import World
+from dispatch.desk.desk import BATCH_LIMIT, Desk
+from dispatch.intake.messages import number_of
+from dispatch.rules.incident.chain import Report
+from dispatch.rules.policy import policy as policies
 from jobs.clocks import SWEEP_LIMIT, sweep
-from models.servers import psycopg_dsn, temporary
+from models.servers.servers import psycopg_dsn, temporary
 
 OPEN = 50_000
 BREACHES = 5_000

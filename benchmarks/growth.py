@@ -28,11 +28,12 @@ from benchmarks.pipeline import (
     prepare,
 )
 from dashboard.data import Filter, Reads
-from dispatch import history, rollup
-from dispatch.desk import Desk
-from dispatch.rules.chain import Actor
+from dispatch.demo import history
+from dispatch.desk.desk import Desk
+from dispatch.figures import rollup
+from dispatch.rules.incident.chain import Actor
 from jobs.clocks import SWEEP_LIMIT, sweep
-from models.servers import Servers, psycopg_dsn, temporary
+from models.servers.servers import Servers, psycopg_dsn, temporary
 
 HISTORY = 2_000_000
 WHOLE = Actor("city:measure", "city", "445300")  # sees everything

@@ -33,8 +33,12 @@ from dashboard.access import COOKIE
 from dashboard.data import leaders
 from dashboard.screens.admin import TABS
 from dashboard.web import settle
-from dispatch import accounts, cohorts, experience, figures, scoring
-from models.servers import Servers, psycopg_dsn, temporary
+from dispatch.accounts import sessions
+from dispatch.assignment import experience
+from dispatch.figures import cohorts
+from dispatch.figures import published as figures
+from dispatch.scores import scoring
+from models.servers.servers import Servers, psycopg_dsn, temporary
 
 INCIDENTS = 1_000_000
 OPEN = 5_000
@@ -125,7 +129,7 @@ def fill(database_url: str, count: int) -> int:
     clocks.fill(database_url, OPEN)
     now = datetime.now(UTC)
     with psycopg.connect(psycopg_dsn(database_url), autocommit=True) as connection:
-        accounts.ensure_demo(connection)
+        sessions.ensure_demo(connection)
         for table in ("daily", "experience"):
             began = time.perf_counter()
             (cohorts if table == "daily" else experience).rebuild(connection)
@@ -157,7 +161,7 @@ def measured(house: Servers, rounds: int) -> dict[str, dict[str, float | int]]:
     directory = Times()
     tokens = {"": ""}
     for login in {look.login for look in LOOKS} - {""}:
-        answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+        answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
         assert isinstance(answer, tuple), answer
         tokens[login] = answer[0]
     with door.look() as connection:

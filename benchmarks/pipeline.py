@@ -23,13 +23,14 @@ import redis
 from sqlalchemy import make_url
 
 from benchmarks.measure import percentile, show
-from dispatch.history import spots
-from dispatch.intake import COLLECT_AFTER, GROUP, Batch, Dispatcher
-from dispatch.letters import FIELD, STREAM
-from dispatch.rules import policy as policies
-from dispatch.world import World
-from models import demo, migrate
-from models.servers import Servers, psycopg_dsn, temporary
+from dispatch.demo.history import spots
+from dispatch.demo.world import World
+from dispatch.intake.consumer import COLLECT_AFTER, GROUP, Batch, Dispatcher
+from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.rules.policy import policy as policies
+from models.cities import demo
+from models.migrations import migrate
+from models.servers.servers import Servers, psycopg_dsn, temporary
 
 MESSAGES = 40_000
 WARM_UP = 2_000

@@ -31,9 +31,9 @@ from benchmarks.measure import percentile, show
 from benchmarks.pipeline import address, mixed_messages, prepare
 from benchmarks.start import free_port
 from dashboard.live import REPORTED
-from dispatch.letters import FIELD, STREAM
+from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.rules.areas import ancestors
-from models.servers import Servers, psycopg_dsn, temporary
+from models.servers.servers import Servers, psycopg_dsn, temporary
 
 BRAINS = 1_053  # 1 city, 5 counties, 63 towns, 984 villages
 PER_S = 50

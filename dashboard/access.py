@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboard.data import Reads, Viewer, viewer_of
-from dispatch.accounts import ABSOLUTE
+from dispatch.accounts.sessions import ABSOLUTE
 
 COOKIE = "gridwhistle"
 # Says to the page that a phone keeps that somebody signed in opened it; a script of the phone's page writes it.

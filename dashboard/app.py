@@ -8,11 +8,12 @@ from __future__ import annotations
 import psycopg
 import streamlit as st
 
-from dashboard import address, provider
+from dashboard import address
 from dashboard.frame import brand, remember_language
 from dashboard.pages import PLACES
+from dashboard.routes import provider
 from dashboard.session import viewer
-from dashboard.words import chosen, translator
+from dashboard.wording.catalogue import chosen, translator
 
 remember_language()
 lang = chosen(st.query_params.get("lang"))

@@ -13,11 +13,11 @@ from typing import Any
 import psycopg
 import streamlit as st
 
-from dashboard import told
 from dashboard.data import Directory, Reads, Viewer, demo, reads
 from dashboard.pages import PLACES
 from dashboard.session import required
-from dashboard.words import LANGUAGES, ROLES, Translate, chosen, pick, translator
+from dashboard.wording import names
+from dashboard.wording.catalogue import LANGUAGES, ROLES, Translate, chosen, pick, translator
 
 FONTS = "Source Han Sans SC, Noto Sans CJK SC, Noto Sans SC, PingFang SC, Microsoft YaHei, sans-serif"
 COMPONENTS = Path(__file__).parent / "components"
@@ -42,7 +42,8 @@ class Frame:
     @property
     def where(self) -> str:
         """Return for which area and as whom one looks."""
-        return f"{told.area(self.directory, self.who.area, self.lang)} · {self._(ROLES[self.who.role])} {self.who.name}"
+        area = names.area(self.directory, self.who.area, self.lang)
+        return f"{area} · {self._(ROLES[self.who.role])} {self.who.name}"
 
 
 @contextmanager

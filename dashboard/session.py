@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.access import COOKIE
 from dashboard.data import Viewer, reads, viewer_of
-from dashboard.words import ROLES, chosen, translator
+from dashboard.wording.catalogue import ROLES, chosen, translator
 
 
 def viewer() -> Viewer | None:

@@ -29,16 +29,16 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from dashboard import kept
 from dashboard.data import Reads, demo, digest, reads
-from dashboard.desk_stream import DeskStream
 from dashboard.live import Client, Live
-from dashboard.login import Login
-from dashboard.phone import Phone
-from dashboard.whistling import Whistling
-from dashboard.words import chosen
+from dashboard.routes import offline
+from dashboard.routes.login import Login
+from dashboard.routes.phone import Phone
+from dashboard.routes.queue_stream import DeskStream
+from dashboard.routes.whistles import Whistling
+from dashboard.wording.catalogue import chosen
 from dispatch.rules.areas import Level, contains, level_of
-from models.servers import Servers, addresses
+from models.servers.servers import Servers, addresses
 
 SCRIPT = Path(__file__).with_name("app.py")
 PLOTLY_PATH = f"/assets/plotly-{plotly.__version__}.min.js"
@@ -99,7 +99,7 @@ def create_app(servers: Servers | None = None) -> st.App:
         Route(PLOTLY_PATH, _plotly),
         *Login(door).routes(),
         *phone.routes(),
-        *kept.routes(),
+        *offline.routes(),
         *Whistling(door).routes(),
         *_door_routes(),
     ]
@@ -296,9 +296,9 @@ def _problem(status: int, reason: str) -> Response:
 
 def _door_routes() -> Sequence[BaseRoute]:
     """Return the routes of the HTTP door, where it is installed."""
-    if importlib.util.find_spec("dashboard.api") is None:
+    if importlib.util.find_spec("dashboard.routes.api") is None:
         return ()
     found: Sequence[BaseRoute] | Callable[[], Sequence[BaseRoute]] = importlib.import_module(
-        "dashboard.api"
+        "dashboard.routes.api"
     ).routes
     return found() if callable(found) else found

@@ -25,12 +25,12 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from dispatch import forecasting
-from dispatch.arguments import instant
-from dispatch.desk import Desk
+from dispatch.commands.arguments import instant
+from dispatch.desk.desk import Desk
+from dispatch.scores import forecasting
 from jobs.health import Health, health, last_success, note_fault, note_planned, note_success
 from jobs.table import JOBS, Job
-from models.servers import addresses, psycopg_dsn
+from models.servers.servers import addresses, psycopg_dsn
 
 log = logging.getLogger("jobs")
 # One number names the family of our advisory locks, the job's name the lock.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dispatch.desk import Desk
-from dispatch.rules import escalation
-from dispatch.rules.chain import SYSTEM, Command
+from dispatch.desk.desk import Desk
+from dispatch.rules.incident.chain import SYSTEM, Command
+from dispatch.rules.policy import escalation
 
 SWEEP_LIMIT = 2_000  # incidents in one transaction; what is left over comes with the next
 ROUNDS_LIMIT = 10  # transactions in one run

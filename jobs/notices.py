@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dispatch import notices
-from dispatch.desk import Desk
-from dispatch.notices import Sender
-from dispatch.store import Cursor
+from dispatch.desk.desk import Desk
+from dispatch.desk.store import Cursor
+from dispatch.notices import outbox
+from dispatch.notices.outbox import Sender
 
 ROUNDS_LIMIT = 10  # of following in one run
 PATIENCE_S = 2.0  # how long a run waits for its channels; a slow one goes on beside the next runs
@@ -20,11 +20,11 @@ def tell(desk: Desk, now: datetime) -> int:
     law = desk.policy()
     followed = 0
     for _ in range(ROUNDS_LIMIT):
-        taken = desk.ask(lambda cursor: notices.follow(cursor, law, now))
+        taken = desk.ask(lambda cursor: outbox.follow(cursor, law, now))
         followed += taken
-        if taken < notices.EVENTS_LIMIT // 2:
+        if taken < outbox.EVENTS_LIMIT // 2:
             break
-    desk.ask(lambda cursor: notices.remind(cursor, law, now))
+    desk.ask(lambda cursor: outbox.remind(cursor, law, now))
     # One for the life of the process: it knows which channels are still busy.
     _senders.setdefault(desk.dsn, Sender(desk.dsn)).send(law, now, PATIENCE_S)
     return followed
@@ -34,6 +34,6 @@ def forget(desk: Desk, now: datetime) -> int:
     """Forget old messages and notices; return how many."""
 
     def work(cursor: Cursor) -> int:
-        return notices.forget(cursor, now)
+        return outbox.forget(cursor, now)
 
     return desk.ask(work)

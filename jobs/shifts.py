@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dispatch import roster
-from dispatch.desk import Desk
-from dispatch.store import Cursor
-from models import rota
+from dispatch.assignment import roster
+from dispatch.desk.desk import Desk
+from dispatch.desk.store import Cursor
+from models.cities import rota
 
 # A list written later than this after the change would show what is open now as what was open then.
 CHANGE_SEEN = timedelta(minutes=10)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from dispatch.desk import Desk
-from jobs import clocks, counting, digests, keeping, notices, shifts, upkeep, waking
+from dispatch.desk.desk import Desk
+from jobs import briefings, clocks, followers, notices, recount, resume, retention, shifts
 
 Work = Callable[[Desk, datetime], int]
 
@@ -37,22 +37,30 @@ JOBS = (
     Job("forgetting", 86_400, 3_600, "清理过期通知", "forget old notices", notices.forget),
     Job("shifts", 60, 300, "交接班：换班时列出未结件", "list what is open at a shift's end", shifts.change),
     Job("rosters", 3_600, 3_600, "排班：续排演示值班表", "draw up the demo's next rosters", shifts.draw),
-    Job("recount", 3_600, 3_600, "复核队伍在手件数", "recount what each team holds", upkeep.recount),
-    Job("rollup", 10, 60, "小时汇总：跟随事件", "follow the events into the hourly roll-up", counting.follow),
-    Job("daily", 20, 60, "日汇总：每天上报件的去向", "count what became of each day", counting.follow_days),
-    Job("experience", 60, 600, "派单经验：哪类队伍办成过", "count how trades fared", counting.remember),
-    Job("replayed", 60, 600, "回放来源：按期率", "count how replayed sources did", counting.count_replayed),
-    Job("resume", 30, 300, "恢复：挂起到期自动恢复", "resume what was suspended until now", waking.resume),
-    Job("corrections", 300, 3_600, "更正：冻结后的申诉", "correct for later appeals", counting.correct),
-    Job("kpi", DAY_S, DAY_S, "日指标", "write the last days' figures", counting.write_days, time(0, 20)),
-    Job("freeze", DAY_S, DAY_S, "月度冻结", "freeze the months whose day has come", counting.freeze, time(1)),
-    Job("assessment", DAY_S, DAY_S, "考核试算", "assess the running months", counting.assess, time(1, 30)),
-    Job("digests", 60, 3_600, "简报：日报、周报、月报", "write the morning's briefings", digests.write),
-    Job("old_digests", DAY_S, DAY_S, "清理过期简报", "delete old briefings", digests.forget, time(4, 10)),
-    Job("recheck", DAY_S, DAY_S, "复算核对", "compute again, list differences", counting.check, time(2, 30)),
-    Job("backup", DAY_S, DAY_S, "备份", "back the database up", keeping.backup, time(3, 30)),
-    Job("retention", DAY_S, DAY_S, "清理过期记录", "let go of old notes of checks", keeping.forget, time(4)),
-    Job("letters", 3_600, 3_600, "死信：脱敏与清理", "mask and drop old dead letters", keeping.letters),
-    Job("photos", DAY_S, DAY_S, "清理无主照片", "drop photos of no case", keeping.forget_photos, time(4, 10)),
-    Job("patrol", DAY_S, 3_600, "催办沉默队伍", "remind teams that have gone silent", waking.patrol, time(9)),
+    Job("recount", 3_600, 3_600, "复核队伍在手件数", "recount what each team holds", recount.recount),
+    Job(
+        "rollup", 10, 60, "小时汇总：跟随事件", "follow the events into the hourly roll-up", followers.follow
+    ),
+    Job("daily", 20, 60, "日汇总：每天上报件的去向", "count what became of each day", followers.follow_days),
+    Job("experience", 60, 600, "派单经验：哪类队伍办成过", "count how trades fared", followers.remember),
+    Job("replayed", 60, 600, "回放来源：按期率", "count how replayed sources did", followers.count_replayed),
+    Job("resume", 30, 300, "恢复：挂起到期自动恢复", "resume what was suspended until now", resume.resume),
+    Job("corrections", 300, 3_600, "更正：冻结后的申诉", "correct for later appeals", followers.correct),
+    Job("kpi", DAY_S, DAY_S, "日指标", "write the last days' figures", followers.write_days, time(0, 20)),
+    Job(
+        "freeze", DAY_S, DAY_S, "月度冻结", "freeze the months whose day has come", followers.freeze, time(1)
+    ),
+    Job("assessment", DAY_S, DAY_S, "考核试算", "assess the running months", followers.assess, time(1, 30)),
+    Job("digests", 60, 3_600, "简报：日报、周报、月报", "write the morning's briefings", briefings.write),
+    Job("old_digests", DAY_S, DAY_S, "清理过期简报", "delete old briefings", briefings.forget, time(4, 10)),
+    Job("recheck", DAY_S, DAY_S, "复算核对", "compute again, list differences", followers.check, time(2, 30)),
+    Job("backup", DAY_S, DAY_S, "备份", "back the database up", retention.backup, time(3, 30)),
+    Job(
+        "retention", DAY_S, DAY_S, "清理过期记录", "let go of old notes of checks", retention.forget, time(4)
+    ),
+    Job("letters", 3_600, 3_600, "死信：脱敏与清理", "mask and drop old dead letters", retention.letters),
+    Job(
+        "photos", DAY_S, DAY_S, "清理无主照片", "drop photos of no case", retention.forget_photos, time(4, 10)
+    ),
+    Job("patrol", DAY_S, 3_600, "催办沉默队伍", "remind teams that have gone silent", resume.patrol, time(9)),
 )

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import psycopg
 
-from models import servers
-from models.loading import POLICY_DIR, CityError, census, has_schema, is_empty, store
+from models.cities.loading import POLICY_DIR, CityError, census, has_schema, is_empty, store
+from models.servers import servers
 
 FAILED = 1
 
@@ -35,7 +35,7 @@ def _database() -> str:
     if not has_schema(address):
         # Imported here: migrations bring SQLAlchemy with them, half a second of every start that the demo city,
         # loaded into a schema that is there already, does without.
-        from models import migrate
+        from models.migrations import migrate
 
         migrate.upgrade(address)
     return address
@@ -55,7 +55,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from models.demo import load_demo
+    from models.cities.demo import load_demo
 
     address = _database()
     if args.if_empty and not is_empty(address):
@@ -85,7 +85,7 @@ def _load_city_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _load_city(args: argparse.Namespace) -> int:
-    from models.city_files import read_city
+    from models.cities.city_files import read_city
 
     city = read_city(args.folder)
     if args.dry_run:
@@ -124,7 +124,7 @@ def _refresh_calendar_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _refresh_calendar(args: argparse.Namespace) -> int:
-    from models.holidays import refresh
+    from models.cities.holidays import refresh
 
     print(f"{refresh(args.file)} days written to {args.file}")
     return 0

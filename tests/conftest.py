@@ -19,10 +19,12 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
-from dispatch import cohorts, figures, history
-from models import demo, migrate
-from models import servers as running
-from models.servers import Servers, psycopg_dsn, temporary
+from dispatch.demo import history
+from dispatch.figures import cohorts, published
+from models.cities import demo
+from models.migrations import migrate
+from models.servers import servers as running
+from models.servers.servers import Servers, psycopg_dsn, temporary
 
 Away = Callable[[Literal["database", "stream"]], AbstractContextManager[None]]
 
@@ -159,6 +161,6 @@ def pictured(servers: Servers, template: str) -> Iterator[str]:
         pass
     with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
         cohorts.rebuild(connection)
-        figures.enter(connection.cursor())
+        published.enter(connection.cursor())
     yield url
     _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import shapely
 
-from dispatch.desk import Desk
-from dispatch.rules.chain import Actor, Command, Report
-from models.demo import load_demo
-from models.servers import psycopg_dsn
+from dispatch.desk.desk import Desk
+from dispatch.rules.incident.chain import Actor, Command, Report
+from models.cities.demo import load_demo
+from models.servers.servers import psycopg_dsn
 
 CITY, COUNTY, TOWN = "445300", "445302", "445302001"
 QUIET = "445302002"  # a town where three whistles were answered and none waits

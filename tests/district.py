@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import shapely
 
-from dispatch import store
-from dispatch.rules.chain import Event, replay
-from dispatch.rules.links import GENESIS, holds
-from models.servers import psycopg_dsn
+from dispatch.desk import store
+from dispatch.rules.incident.chain import Event, replay
+from dispatch.rules.incident.links import GENESIS, holds
+from models.servers.servers import psycopg_dsn
 from tests.small_law import (
     CITY,
     COUNTY,

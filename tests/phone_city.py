@@ -14,15 +14,15 @@ from starlette.testclient import TestClient
 
 from dashboard.access import COOKIE, OWN
 from dashboard.data import Reads
-from dashboard.phone import Phone
-from dispatch import accounts
-from dispatch.desk import Desk
-from dispatch.intake import Preparer
-from dispatch.letters import FIELD, STREAM
-from dispatch.messages import number_of
-from dispatch.rules.incident import Actor, Command, Report
-from models import loading
-from models.servers import psycopg_dsn
+from dashboard.routes.phone import Phone
+from dispatch.accounts import sessions
+from dispatch.desk.desk import Desk
+from dispatch.intake.consumer import Preparer
+from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.messages import number_of
+from dispatch.rules.incident.values import Actor, Command, Report
+from models.cities import loading
+from models.servers.servers import psycopg_dsn
 from tests import small_city as town
 
 CONTACT_KEY = "a key for the contacts of tests"
@@ -55,7 +55,7 @@ def load(url: str) -> None:
             assert row is not None
             connection.execute(
                 "insert into session (sha256, account_id, created_at, seen_at) values (%s, %s, %s, %s)",
-                (accounts.digest(f"{login}-token"), row[0], now, now),
+                (sessions.digest(f"{login}-token"), row[0], now, now),
             )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from dispatch.accounts import DEMO_PASSWORD
+from dispatch.accounts.sessions import DEMO_PASSWORD
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

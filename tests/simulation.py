@@ -26,12 +26,12 @@ import psycopg
 import redis
 from sqlalchemy import make_url
 
-from dispatch import audit, store
-from dispatch.desk import Desk, Outcome
-from dispatch.intake import GROUP, Preparer
-from dispatch.letters import FIELD, STREAM
-from dispatch.rules import escalation
-from dispatch.rules.chain import (
+from dispatch.checks import audit
+from dispatch.desk import store
+from dispatch.desk.desk import Desk, Outcome
+from dispatch.intake.consumer import GROUP, Preparer
+from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.rules.incident.chain import (
     ENDED,
     LIVE,
     STEPS,
@@ -46,11 +46,12 @@ from dispatch.rules.chain import (
     lawful,
     reporter_of,
 )
-from dispatch.rules.incident import Segment
+from dispatch.rules.incident.values import Segment
+from dispatch.rules.policy import escalation
 from jobs.clocks import escalate, sweep
-from jobs.waking import patrol, resume
-from models import migrate
-from models.servers import psycopg_dsn, temporary
+from jobs.resume import patrol, resume
+from models.migrations import migrate
+from models.servers.servers import psycopg_dsn, temporary
 from tests import district
 from tests.small_law import CITY, GRID_TEAM, JOINT, MAJOR, SMALL, VILLAGE, WHISTLE, local
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import shapely
 
-from models import loading
-from models.loading import AreaRow, ShapeRow
+from models.cities import loading
+from models.cities.loading import AreaRow, ShapeRow
 
 CITY, COUNTY, TOWN = "990900", "990901", "990901001"
 EAST, WEST, WEST_CELL = "990901001001", "990901001002", "99090100100200001"

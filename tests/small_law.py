@@ -9,13 +9,23 @@ from itertools import count
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from dispatch.rules import escalation
-from dispatch.rules import policy as policies
-from dispatch.rules.chain import Actor, Around, Command, Event, Incident, Report, decide, evolve, open_report
-from dispatch.rules.chain import route as rule_route
-from dispatch.rules.policy import Policy
+from dispatch.rules.incident.chain import (
+    Actor,
+    Around,
+    Command,
+    Event,
+    Incident,
+    Report,
+    decide,
+    evolve,
+    open_report,
+)
+from dispatch.rules.incident.chain import route as rule_route
+from dispatch.rules.policy import escalation
+from dispatch.rules.policy import policy as policies
+from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
-from dispatch.rules.routing import Roster, Team
+from dispatch.rules.teams.routing import Roster, Team
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 CITY, COUNTY, OTHER_COUNTY = "445300", "445302", "445321"

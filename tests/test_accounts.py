@@ -18,12 +18,12 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from dashboard.access import COOKIE, PHONE_COOKIE, Throttle
 from dashboard.data import Reads
-from dashboard.login import BODY_LIMIT_BYTES, Login
+from dashboard.routes.login import BODY_LIMIT_BYTES, Login
 from dispatch import __main__ as command
-from dispatch import accounts, keys, people
-from dispatch.accounts import ABSOLUTE, FAILURES_ALLOWED, IDLE, LOCK, LOCK_MOST, AccountError, NotIn
-from models import loading
-from models.servers import Servers, psycopg_dsn
+from dispatch.accounts import keys, people, sessions
+from dispatch.accounts.sessions import ABSOLUTE, FAILURES_ALLOWED, IDLE, LOCK, LOCK_MOST, AccountError, NotIn
+from models.cities import loading
+from models.servers.servers import Servers, psycopg_dsn
 from tests import small_city
 from tests.conftest import _address, _administer
 from tests.small_city import EAST, TOWN
@@ -54,8 +54,8 @@ def connection(city: str) -> Iterator[Connection]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash as argon2id does, with as little work as it allows: these tests prove decisions, not slowness."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(accounts, "_hasher", lambda: hasher)
-    accounts._nobody.cache_clear()
+    monkeypatch.setattr(sessions, "_hasher", lambda: hasher)
+    sessions._nobody.cache_clear()
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def browser(door: Reads) -> Iterator[TestClient]:
 
 
 def entered(connection: Connection, login: str, at: datetime = NOW) -> str:
-    answer = accounts.sign_in(connection, login, PASSWORD, at)
+    answer = sessions.sign_in(connection, login, PASSWORD, at)
     assert isinstance(answer, tuple)
     return answer[0]
 
@@ -104,14 +104,14 @@ def form(browser: TestClient, login: str, password: str = PASSWORD, **more: str)
 
 
 def test_a_right_password_begins_a_session_of_that_account(connection: Connection, login: str) -> None:
-    who = accounts.viewer_of(connection, entered(connection, login), NOW)
+    who = sessions.viewer_of(connection, entered(connection, login), NOW)
     assert who is not None
     assert (who.login, who.name, who.role, who.area) == (login, "陈", "dispatcher", TOWN)
     assert who.actor.id == f"dispatcher:{login}"
 
 
 def test_a_login_is_the_same_in_capitals_and_with_spaces_around(connection: Connection, login: str) -> None:
-    assert isinstance(accounts.sign_in(connection, f" {login.upper()} ", PASSWORD, NOW), tuple)
+    assert isinstance(sessions.sign_in(connection, f" {login.upper()} ", PASSWORD, NOW), tuple)
 
 
 def test_neither_password_nor_token_is_kept(connection: Connection, login: str) -> None:
@@ -127,17 +127,17 @@ def test_an_unknown_login_is_answered_worked_for_and_locked_like_a_known_one(
     connection: Connection, login: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[str] = []
-    right = accounts._right
+    right = sessions._right
 
     def counted(kept: str, given: str) -> bool:
         checked.append(kept)
         return right(kept, given)
 
-    monkeypatch.setattr(accounts, "_right", counted)
-    known = [accounts.sign_in(connection, login, "wrong one", NOW) for _ in range(FAILURES_ALLOWED + 1)]
+    monkeypatch.setattr(sessions, "_right", counted)
+    known = [sessions.sign_in(connection, login, "wrong one", NOW) for _ in range(FAILURES_ALLOWED + 1)]
     work = len(checked)
     unknown = [
-        accounts.sign_in(connection, f"x{login}", "wrong one", NOW) for _ in range(FAILURES_ALLOWED + 1)
+        sessions.sign_in(connection, f"x{login}", "wrong one", NOW) for _ in range(FAILURES_ALLOWED + 1)
     ]
     assert known == unknown
     assert len(checked) == 2 * work
@@ -146,19 +146,19 @@ def test_an_unknown_login_is_answered_worked_for_and_locked_like_a_known_one(
 def test_a_disabled_account_is_shut_at_once_and_its_sessions_end(connection: Connection, login: str) -> None:
     token = entered(connection, login)
     people.disable(connection, login, NOW)
-    assert accounts.viewer_of(connection, token, NOW) is None
-    assert accounts.sign_in(connection, login, PASSWORD, NOW) == NotIn("wrong")
+    assert sessions.viewer_of(connection, token, NOW) is None
+    assert sessions.sign_in(connection, login, PASSWORD, NOW) == NotIn("wrong")
     people.enable(connection, login, NOW)
-    assert accounts.viewer_of(connection, token, NOW) is None
+    assert sessions.viewer_of(connection, token, NOW) is None
     entered(connection, login)
 
 
 def test_accounts_of_the_demo_open_only_where_the_demo_is_on(connection: Connection) -> None:
-    accounts.ensure_demo(connection)
-    answer = accounts.sign_in(connection, "dispatcher", accounts.DEMO_PASSWORD, NOW, demo=True)
+    sessions.ensure_demo(connection)
+    answer = sessions.sign_in(connection, "dispatcher", sessions.DEMO_PASSWORD, NOW, demo=True)
     assert isinstance(answer, tuple)
-    assert accounts.viewer_of(connection, answer[0], NOW, demo=False) is None
-    assert accounts.sign_in(connection, "dispatcher", accounts.DEMO_PASSWORD, NOW) == NotIn("wrong")
+    assert sessions.viewer_of(connection, answer[0], NOW, demo=False) is None
+    assert sessions.sign_in(connection, "dispatcher", sessions.DEMO_PASSWORD, NOW) == NotIn("wrong")
 
 
 # --- locks --------------------------------------------------------------------------------------------------------
@@ -169,10 +169,10 @@ def test_wrong_passwords_lock_for_twice_as_long_each_time_up_to_an_hour(
 ) -> None:
     at = NOW
     for _ in range(FAILURES_ALLOWED - 1):
-        assert accounts.sign_in(connection, login, "wrong one", at) == NotIn("wrong")
+        assert sessions.sign_in(connection, login, "wrong one", at) == NotIn("wrong")
     waits = []
     for _ in range(9):
-        answer = accounts.sign_in(connection, login, "wrong one", at)
+        answer = sessions.sign_in(connection, login, "wrong one", at)
         assert isinstance(answer, NotIn)
         assert answer.until is not None
         waits.append(answer.until - at)
@@ -185,18 +185,18 @@ def test_a_lock_holds_against_the_right_password_and_ends_by_itself(
     connection: Connection, login: str
 ) -> None:
     for _ in range(FAILURES_ALLOWED):
-        answer = accounts.sign_in(connection, login, "wrong one", NOW)
+        answer = sessions.sign_in(connection, login, "wrong one", NOW)
     assert answer == NotIn("locked", NOW + LOCK)
-    assert accounts.sign_in(connection, login, PASSWORD, NOW + LOCK - timedelta(seconds=1)) == answer
+    assert sessions.sign_in(connection, login, PASSWORD, NOW + LOCK - timedelta(seconds=1)) == answer
     entered(connection, login, NOW + LOCK)
     # What was wrong before it was right is forgotten.
-    assert accounts.sign_in(connection, login, "wrong one", NOW + LOCK) == NotIn("wrong")
+    assert sessions.sign_in(connection, login, "wrong one", NOW + LOCK) == NotIn("wrong")
 
 
 def test_wrong_passwords_of_last_week_are_not_in_a_row(connection: Connection, login: str) -> None:
     for day in range(FAILURES_ALLOWED + 1):
         at = NOW + timedelta(days=2 * day)
-        assert accounts.sign_in(connection, login, "wrong one", at) == NotIn("wrong")
+        assert sessions.sign_in(connection, login, "wrong one", at) == NotIn("wrong")
 
 
 # --- sessions -----------------------------------------------------------------------------------------------------
@@ -204,51 +204,51 @@ def test_wrong_passwords_of_last_week_are_not_in_a_row(connection: Connection, l
 
 def test_a_session_that_is_not_used_ends(connection: Connection, login: str) -> None:
     token = entered(connection, login)
-    assert accounts.viewer_of(connection, token, NOW + IDLE - timedelta(seconds=1)) is not None
-    assert accounts.viewer_of(connection, token, NOW + 2 * IDLE - timedelta(seconds=2)) is not None
-    assert accounts.viewer_of(connection, token, NOW + 3 * IDLE) is None
+    assert sessions.viewer_of(connection, token, NOW + IDLE - timedelta(seconds=1)) is not None
+    assert sessions.viewer_of(connection, token, NOW + 2 * IDLE - timedelta(seconds=2)) is not None
+    assert sessions.viewer_of(connection, token, NOW + 3 * IDLE) is None
 
 
 def test_a_session_ends_in_the_end_however_much_it_is_used(connection: Connection, login: str) -> None:
     token, at = entered(connection, login), NOW
     while at < NOW + ABSOLUTE:
-        assert accounts.viewer_of(connection, token, at) is not None
+        assert sessions.viewer_of(connection, token, at) is not None
         at += IDLE / 2
-    assert accounts.viewer_of(connection, token, NOW + ABSOLUTE) is None
+    assert sessions.viewer_of(connection, token, NOW + ABSOLUTE) is None
 
 
 def test_signing_out_ends_this_session_and_everywhere_ends_all(connection: Connection, login: str) -> None:
     first, second, third = (entered(connection, login) for _ in range(3))
-    accounts.sign_out(connection, first)
-    assert accounts.viewer_of(connection, first, NOW) is None
-    who = accounts.viewer_of(connection, second, NOW)
+    sessions.sign_out(connection, first)
+    assert sessions.viewer_of(connection, first, NOW) is None
+    who = sessions.viewer_of(connection, second, NOW)
     assert who is not None
-    assert accounts.sign_out_everywhere(connection, who.account_id) == 2
-    assert accounts.viewer_of(connection, third, NOW) is None
+    assert sessions.sign_out_everywhere(connection, who.account_id) == 2
+    assert sessions.viewer_of(connection, third, NOW) is None
 
 
 def test_a_new_role_is_in_force_at_the_next_look(connection: Connection, login: str) -> None:
     token = entered(connection, login)
     people.assign(connection, login, "grid_worker", EAST, NOW)
-    who = accounts.viewer_of(connection, token, NOW)
+    who = sessions.viewer_of(connection, token, NOW)
     assert who is not None
     assert (who.role, who.area) == ("grid_worker", EAST)
 
 
 @pytest.mark.parametrize("token", ["", "nothing", "x" * 100_000, "'; drop table session --"])
 def test_no_made_up_token_opens_anything(connection: Connection, token: str) -> None:
-    assert accounts.viewer_of(connection, token, NOW) is None
+    assert sessions.viewer_of(connection, token, NOW) is None
 
 
 def test_what_has_ended_is_forgotten_and_what_has_not_is_kept(connection: Connection, login: str) -> None:
     old = entered(connection, login, NOW - ABSOLUTE)
     new = entered(connection, login)
     connection.execute("update access_log set at = %s where what = 'added'", (NOW - timedelta(days=185),))
-    accounts.sign_in(connection, login, "wrong one", NOW - timedelta(days=3))
-    accounts.forget_ended(connection, NOW)
+    sessions.sign_in(connection, login, "wrong one", NOW - timedelta(days=3))
+    sessions.forget_ended(connection, NOW)
     kept = {row[0] for row in connection.execute("select sha256 from session")}
-    assert accounts.digest(old) not in kept
-    assert accounts.digest(new) in kept
+    assert sessions.digest(old) not in kept
+    assert sessions.digest(new) in kept
     assert "added" not in logged(connection, login)
     assert logged(connection, login)[:2] == ["in", "in"]
     assert not connection.execute(
@@ -263,26 +263,26 @@ def test_a_changed_password_ends_the_other_sessions_and_keeps_this_one(
     connection: Connection, login: str
 ) -> None:
     here, there = entered(connection, login), entered(connection, login)
-    who = accounts.viewer_of(connection, here, NOW)
+    who = sessions.viewer_of(connection, here, NOW)
     assert who is not None
-    change = accounts.change_password
+    change = sessions.change_password
     assert change(connection, who.account_id, "wrong one", "another password", here, NOW) == "wrong"
     assert change(connection, who.account_id, PASSWORD, "short", here, NOW) == "length"
     assert change(connection, who.account_id, PASSWORD, PASSWORD, here, NOW) == "same"
-    assert accounts.viewer_of(connection, there, NOW) is not None
+    assert sessions.viewer_of(connection, there, NOW) is not None
     assert change(connection, who.account_id, PASSWORD, "another password", here, NOW) is None
-    assert accounts.viewer_of(connection, here, NOW) is not None
-    assert accounts.viewer_of(connection, there, NOW) is None
-    assert accounts.sign_in(connection, login, PASSWORD, NOW) == NotIn("wrong")
+    assert sessions.viewer_of(connection, here, NOW) is not None
+    assert sessions.viewer_of(connection, there, NOW) is None
+    assert sessions.sign_in(connection, login, PASSWORD, NOW) == NotIn("wrong")
 
 
 def test_an_account_of_the_demo_keeps_its_password(connection: Connection) -> None:
-    accounts.ensure_demo(connection)
-    answer = accounts.sign_in(connection, "team", accounts.DEMO_PASSWORD, NOW, demo=True)
+    sessions.ensure_demo(connection)
+    answer = sessions.sign_in(connection, "team", sessions.DEMO_PASSWORD, NOW, demo=True)
     assert isinstance(answer, tuple)
     token, who = answer
-    old, new = accounts.DEMO_PASSWORD, "another password"
-    assert accounts.change_password(connection, who.account_id, old, new, token, NOW) == "demo"
+    old, new = sessions.DEMO_PASSWORD, "another password"
+    assert sessions.change_password(connection, who.account_id, old, new, token, NOW) == "demo"
 
 
 # --- keeping accounts ---------------------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ def test_a_login_is_taken_once(connection: Connection, login: str) -> None:
 
 def test_the_log_tells_who_came_in_and_what_was_changed(connection: Connection, login: str) -> None:
     entered(connection, login)
-    accounts.sign_in(connection, login, "wrong one", NOW)
+    sessions.sign_in(connection, login, "wrong one", NOW)
     people.reset(connection, login, "another password", NOW, by="root")
     people.disable(connection, login, NOW, by="root")
     assert logged(connection, login) == ["added", "in", "wrong", "reset", "disabled"]
@@ -369,7 +369,7 @@ def test_signing_in_anew_ends_the_session_that_the_browser_had(
     first = browser.cookies[COOKIE]
     form(browser, login)
     assert browser.cookies[COOKIE] != first
-    assert accounts.viewer_of(connection, first, datetime.now(UTC)) is None
+    assert sessions.viewer_of(connection, first, datetime.now(UTC)) is None
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_a_form_of_another_site_is_refused(
     answer = browser.post(path, data=given, headers=headers)
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
-    assert accounts.viewer_of(connection, token, datetime.now(UTC)) is not None
+    assert sessions.viewer_of(connection, token, datetime.now(UTC)) is not None
     entered(connection, login)
 
 
@@ -439,7 +439,7 @@ def test_signing_out_takes_the_cookie_back(browser: TestClient, connection: Conn
     assert COOKIE not in browser.cookies
     # Written by the phone's page, which would open without a line.
     assert f'{PHONE_COOKIE}=""; expires=' in answer.headers["set-cookie"]
-    assert accounts.viewer_of(connection, token, datetime.now(UTC)) is None
+    assert sessions.viewer_of(connection, token, datetime.now(UTC)) is None
 
 
 def test_signing_out_everywhere_ends_the_other_browser_too(
@@ -458,20 +458,20 @@ def test_a_password_is_changed_over_the_page(browser: TestClient, connection: Co
     refused = browser.post("/password?lang=en", data={"old": "wrong one", "new": "another password"})
     assert (refused.status_code, refused.json()["error"]) == (400, "The present password is wrong.")
     assert browser.post("/password", data={"old": PASSWORD, "new": "another password"}).status_code == 204
-    assert isinstance(accounts.sign_in(connection, login, "another password", datetime.now(UTC)), tuple)
+    assert isinstance(sessions.sign_in(connection, login, "another password", datetime.now(UTC)), tuple)
 
 
 def test_whom_the_identity_provider_names_comes_in_as_their_account(connection: Connection) -> None:
     subject = uuid.uuid4().hex
     name = f"s{subject[:10]}"
     people.add(connection, name, PASSWORD, "dispatcher", TOWN, NOW, subject=subject)
-    answer = accounts.sign_in_as(connection, subject, NOW)
+    answer = sessions.sign_in_as(connection, subject, NOW)
     assert isinstance(answer, tuple)
     assert answer[1].login == name
-    assert accounts.sign_in_as(connection, f"not {subject}", NOW) == NotIn("wrong")
-    assert accounts.sign_in_as(connection, "", NOW) == NotIn("wrong")
+    assert sessions.sign_in_as(connection, f"not {subject}", NOW) == NotIn("wrong")
+    assert sessions.sign_in_as(connection, "", NOW) == NotIn("wrong")
     people.disable(connection, name, NOW)
-    assert accounts.sign_in_as(connection, subject, NOW) == NotIn("wrong")
+    assert sessions.sign_in_as(connection, subject, NOW) == NotIn("wrong")
 
 
 def test_a_session_begun_elsewhere_is_taken_only_from_our_page_and_only_if_it_is_one(
@@ -567,7 +567,7 @@ def test_accounts_are_kept_by_command(
     assert typed("accounts", "add", "chen", *role, "--name", "陈", line=f"{PASSWORD}\n") == 0
     entered(connection, "chen")
     assert typed("accounts", "password", "chen", line="another password\n") == 0
-    assert accounts.sign_in(connection, "chen", PASSWORD, NOW) == NotIn("wrong")
+    assert sessions.sign_in(connection, "chen", PASSWORD, NOW) == NotIn("wrong")
     assert typed("accounts", "role", "chen", "--role", "duty_leader", "--area", TOWN) == 0
     assert typed("accounts", "disable", "chen") == 0
     capsys.readouterr()
@@ -591,7 +591,7 @@ def test_a_key_is_printed_once_and_only_its_digest_is_kept(
         assert len(key) >= 43
         kept = connection.execute(f"select id, sha256 from {table} order by id desc limit 1").fetchone()
         assert kept is not None
-        assert kept[1] == accounts.digest(key)
+        assert kept[1] == sessions.digest(key)
         assert typed(name, "list") == 0
         shown = capsys.readouterr().out
         assert opens in shown

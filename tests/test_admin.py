@@ -17,15 +17,17 @@ from dashboard.access import COOKIE
 from dashboard.data import NotIn, Reads, Viewer, admin, wartime
 from dashboard.data.admin import AccountError, LetterError, PublishError
 from dashboard.screens.admin import TABS
-from dashboard.words import LANGUAGES, translator
-from dispatch import accounts, letters, people
-from dispatch.desk import Desk
-from dispatch.messages import Problem
-from dispatch.rules.chain import Actor, Command, Report
+from dashboard.wording.catalogue import LANGUAGES, translator
+from dispatch.accounts import people
+from dispatch.accounts import sessions as accounts
+from dispatch.desk.desk import Desk
+from dispatch.intake import dead_letters
+from dispatch.intake.messages import Problem
+from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Wartime
-from models import loading
-from models.servers import Servers, psycopg_dsn
+from models.cities import loading
+from models.servers.servers import Servers, psycopg_dsn
 from tests import pages, small_city
 from tests.conftest import _address, _administer
 from tests.small_city import CITY, COUNTY, EAST, TOWN
@@ -195,15 +197,15 @@ def test_a_dead_letter_is_read_without_its_contact_mended_and_sent_once(
     ).encode()
     problem = Problem("unknown_category", "category", "没有这个类别", "no such type")
     with admin._stream() as stream:
-        stream.xadd(letters.DEAD_STREAM, letters.written(raw, problem, b"1-1", now))
+        stream.xadd(dead_letters.DEAD_STREAM, dead_letters.written(raw, problem, b"1-1", now))
     count, (letter,) = admin.refused(root, True)
     assert count == 1
     assert "13900139000" not in admin.body(root, letter)
     opened("admin", tab="letters")
     admin.replay(door, root, letter.id, ["category=0101"])
     with admin._stream() as stream:
-        sent = stream.xrange(letters.STREAM)
-    assert json.loads(sent[-1][1][letters.FIELD.encode()])["category"] == "0101"
+        sent = stream.xrange(dead_letters.STREAM)
+    assert json.loads(sent[-1][1][dead_letters.FIELD.encode()])["category"] == "0101"
     with pytest.raises(LetterError):
         admin.replay(door, root, letter.id, [])
     assert admin.refused(root, True)[1] == []

@@ -14,13 +14,13 @@ import redis
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from dashboard import api
-from dashboard.api import BODY_LIMIT_BYTES, LIST_LIMIT, Door
-from dispatch.intake import Dispatcher
-from dispatch.letters import FIELD, STREAM
-from dispatch.messages import number_of, parse_number, show_number
-from models import loading
-from models.servers import Servers, psycopg_dsn
+from dashboard.routes import api
+from dashboard.routes.api import BODY_LIMIT_BYTES, LIST_LIMIT, Door
+from dispatch.intake.consumer import Dispatcher
+from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.messages import number_of, parse_number, show_number
+from models.cities import loading
+from models.servers.servers import Servers, psycopg_dsn
 from tests import small_city as town
 from tests.test_intake import until
 

@@ -15,19 +15,23 @@ import streamlit as st
 from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
-from dashboard import amounts, data, scorecard, told
+from dashboard import data
 from dashboard.access import COOKIE
 from dashboard.data import Reads, judged
 from dashboard.data import assessment as reading
 from dashboard.data.assessment import Card, Month, Peers
-from dashboard.words import LANGUAGES, translator
-from dispatch import accounts, resampling, scoring
-from dispatch.resampling import Drawn
-from dispatch.rules.assessment import VOLUME
-from dispatch.rules.chain import Actor
-from dispatch.rules.fairness import Standing
-from dispatch.rules.policy import Policy
-from models.servers import Servers, psycopg_dsn
+from dashboard.widgets import scorecard
+from dashboard.wording import amounts
+from dashboard.wording import names as told
+from dashboard.wording.catalogue import LANGUAGES, translator
+from dispatch.accounts import sessions
+from dispatch.rules.incident.chain import Actor
+from dispatch.rules.measures.assessment import VOLUME
+from dispatch.rules.measures.fairness import Standing
+from dispatch.rules.policy.policy import Policy
+from dispatch.scores import resampling, scoring
+from dispatch.scores.resampling import Drawn
+from models.servers.servers import Servers, psycopg_dsn
 from tests import pages
 from tests.conftest import LIVED_UNTIL as UNTIL
 
@@ -53,7 +57,7 @@ def city(servers: Servers, pictured: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {lived.database} STRATEGY FILE_COPY".encode())
     url = lived.set(database=name).render_as_string(hide_password=False)
     with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
-        accounts.ensure_demo(connection)
+        sessions.ensure_demo(connection)
         assert scoring.freeze(connection, MAY, UNTIL)
         assert scoring.assess_month(connection, JUNE, UNTIL)
     yield url
@@ -75,7 +79,7 @@ def open_page(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[..., App
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
 
     def opened(login: str, name: str = "assessment", **query: str) -> AppTest:
-        answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+        answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
         assert isinstance(answer, tuple)
         cookies[COOKIE] = answer[0]
         test = AppTest.from_string(

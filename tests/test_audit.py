@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dispatch import audit, history
-from models import demo
-from models.servers import Servers, psycopg_dsn
+from dispatch.checks import audit
+from dispatch.demo import history
+from models.cities import demo
+from models.servers.servers import Servers, psycopg_dsn
 
 EDITS = {
     "the time": "update event set at = at + interval '1 microsecond' where (incident_id, seq) = (%s, %s)",

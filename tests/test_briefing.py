@@ -16,15 +16,15 @@ import psycopg
 import pypdf
 import pytest
 
-from dispatch import briefing, overview
 from dispatch.__main__ import main
-from dispatch.briefing import words
-from dispatch.briefing.charts import RANKED_EACH_END, Charts
-from dispatch.case_sets import CaseSet, Counted
-from dispatch.overview import AreaName, Overview
-from dispatch.rules.assessment import shown
-from dispatch.rules.period import Period
-from models.servers import psycopg_dsn
+from dispatch.figures import briefing, overview
+from dispatch.figures.briefing import words
+from dispatch.figures.briefing.charts import RANKED_EACH_END, Charts
+from dispatch.figures.case_sets import CaseSet, Counted
+from dispatch.figures.overview import AreaName, Overview
+from dispatch.rules.measures.assessment import shown
+from dispatch.rules.time.period import Period
+from models.servers.servers import psycopg_dsn
 from tests.conftest import LIVED_UNTIL as UNTIL
 
 CITY, COUNTY, TOWN = "445300", "445302", "445302001"

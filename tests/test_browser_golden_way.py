@@ -19,9 +19,9 @@ import psycopg
 import pytest
 
 from dashboard.access import COOKIE
-from dispatch.messages import show_number
-from dispatch.rules.chain import STEPS
-from models.servers import Servers, psycopg_dsn
+from dispatch.intake.messages import show_number
+from dispatch.rules.incident.chain import STEPS
+from models.servers.servers import Servers, psycopg_dsn
 from tests import phone_city as phones
 from tests import small_city as town
 from tests.answers import Answers

@@ -15,8 +15,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from dashboard.access import COOKIE, PHONE_COOKIE
-from dispatch.letters import FIELD, STREAM
-from models.servers import Servers
+from dispatch.intake.dead_letters import FIELD, STREAM
+from models.servers.servers import Servers
 from tests import phone_city as phones
 from tests import small_city as town
 from tests.test_browser_wall import BROWSER, FLAGS, Site

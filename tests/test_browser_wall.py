@@ -21,11 +21,11 @@ import pytest
 import redis
 from playwright.sync_api import expect
 
-from dispatch import accounts
-from dispatch.desk import Desk
-from dispatch.rules.chain import Report
-from models.demo import load_demo
-from models.servers import Servers, psycopg_dsn
+from dispatch.accounts import sessions
+from dispatch.desk.desk import Desk
+from dispatch.rules.incident.chain import Report
+from models.cities.demo import load_demo
+from models.servers.servers import Servers, psycopg_dsn
 from tests.conftest import Away
 from tests.ports import free_port
 
@@ -299,10 +299,10 @@ def test_a_wall_turns_grey_with_its_age_while_a_server_is_stopped_and_recovers(
 
 def test_a_page_says_that_the_database_is_away_and_comes_back(site: Site, page: Any, away: Away) -> None:
     with psycopg.connect(psycopg_dsn(site.database_url)) as connection:
-        accounts.ensure_demo(connection)
+        sessions.ensure_demo(connection)
     page.goto(f"{site.address}/login")
     page.fill("#login", "dispatcher")
-    page.fill("#password", accounts.DEMO_PASSWORD)
+    page.fill("#password", sessions.DEMO_PASSWORD)
     page.click("button.go")
     page.wait_for_url(lambda url: "/login" not in url, wait_until="commit", timeout=WAIT_MS)
     for path, ready in (("incidents", ".gw-rows tr[data-open]"), ("workbench", ".gwq-row")):

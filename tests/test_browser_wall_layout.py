@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from dispatch import wartime
-from dispatch.desk import Desk
-from dispatch.rules.chain import Actor
+from dispatch.desk import wartime
+from dispatch.desk.desk import Desk
+from dispatch.rules.incident.chain import Actor
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration
-from models.servers import Servers
+from models.servers.servers import Servers
 from tests import crowded_city
 from tests.test_browser_wall import WAIT_MS, Site, chromium, page
 

@@ -20,12 +20,12 @@ import pytest
 import redis
 from playwright.sync_api import expect
 
-from dispatch import accounts
-from dispatch.desk import Desk
-from dispatch.rules import bursts
-from dispatch.rules.chain import Actor, Command, Report
-from models import loading
-from models.servers import Servers, psycopg_dsn
+from dispatch.accounts import sessions
+from dispatch.desk.desk import Desk
+from dispatch.rules.incident.chain import Actor, Command, Report
+from dispatch.rules.policy import bursts
+from models.cities import loading
+from models.servers.servers import Servers, psycopg_dsn
 from tests.answers import Answers
 from tests.ports import free_port
 from tests.small_city import EAST, IN_EAST, TOWN
@@ -109,7 +109,7 @@ def town(servers: Servers, template: str) -> Iterator[Town]:
     law = city.policy[bursts.FILE].replace("near_km = 3.0", "near_km = 0.01")
     loading.store(url, replace(city, policy={**city.policy, bursts.FILE: law}))
     with psycopg.connect(psycopg_dsn(url)) as connection:
-        accounts.ensure_demo(connection)
+        sessions.ensure_demo(connection)
     one = Town(servers, url)
     one.report(OPEN)
     one.start()
@@ -138,7 +138,7 @@ def sign_in(page: Any, town: Town, login: str) -> None:
     page.context.clear_cookies()
     page.goto(f"{town.address}/login")
     page.fill("#login", login)
-    page.fill("#password", accounts.DEMO_PASSWORD)
+    page.fill("#password", sessions.DEMO_PASSWORD)
     page.click("button.go")
     page.wait_for_url(lambda url: "/login" not in url, wait_until="commit", timeout=WAIT_MS)
 

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from dispatch.case_sets import CaseSet
+from dispatch.figures.case_sets import CaseSet
 
 CITY, TOWN = "445300", "445302001"
 

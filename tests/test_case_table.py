@@ -14,14 +14,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from dispatch import scoring, stories
-from dispatch.desk import Desk
-from dispatch.past import horizon
-from dispatch.rules.assessment import Case, Rules, evaluate, parse
-from dispatch.rules.chain import SYSTEM, Actor, Command, Report
-from dispatch.rules.effects import sampled
-from models.loading import POLICY_DIR
-from models.servers import Servers, psycopg_dsn
+from dispatch.desk.desk import Desk
+from dispatch.record.histories import horizon
+from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
+from dispatch.rules.incident.effects import sampled
+from dispatch.rules.measures.assessment import Case, Rules, evaluate, parse
+from dispatch.scores import attribution, scoring
+from models.cities.loading import POLICY_DIR
+from models.servers.servers import Servers, psycopg_dsn
 from tests import district
 from tests.conftest import _address, _administer
 from tests.small_law import (
@@ -277,8 +277,8 @@ PEOPLE: dict[tuple[str, str], dict[str, tuple[set[str], set[str]]]] = {
 class Table:
     """What came out: every subject's cases by the present definitions and by the first, and each incident's name."""
 
-    found: stories.Cases
-    former: stories.Cases
+    found: attribution.Cases
+    former: attribution.Cases
     names: dict[int, str]
     rules: Rules
     former_rules: Rules
@@ -329,10 +329,10 @@ def table(servers: Servers, template: str) -> Iterator[Table]:
     first = parse(8, _rules().replace("definitions = 4", ""))
     with psycopg.connect(psycopg_dsn(database)) as connection:
         cursor = connection.cursor()
-        scope = stories.Scope(MARCH, scoring.rules_of(cursor), AS_OF, horizon(cursor))
-        found, read = stories.cases(connection, scope)
+        scope = attribution.Scope(MARCH, scoring.rules_of(cursor), AS_OF, horizon(cursor))
+        found, read = attribution.cases(connection, scope)
         assert read == len(LIVED)
-        former, _ = stories.cases(connection, replace(scope, rules=first))
+        former, _ = attribution.cases(connection, replace(scope, rules=first))
     yield Table(found, former, names, scope.rules, first)
     _administer(servers, "DROP DATABASE hand_worked WITH (FORCE)")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatch.__main__ import main
-from dispatch.chart import ROLES, markdown
+from dispatch.ops.chart import ROLES, markdown
 from dispatch.rules.law import STATES, STEPS
 
 DRAWN = Path(__file__).parents[1] / "docs" / "chain.md"

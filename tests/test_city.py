@@ -15,13 +15,13 @@ import pytest
 import shapely
 
 from dispatch.rules.areas import Level, ancestors, level_of, parent_of
-from dispatch.rules.policy import TRADE_LEVELS
-from models import loading
+from dispatch.rules.policy.policy import TRADE_LEVELS
 from models.__main__ import main
-from models.demo import FOLDER, build, load_demo
-from models.holidays import calendar_csv
-from models.loading import City, CityError, census, is_empty, parsed_policy, policy_files, store
-from models.servers import psycopg_dsn
+from models.cities import loading
+from models.cities.demo import FOLDER, build, load_demo
+from models.cities.holidays import calendar_csv
+from models.cities.loading import City, CityError, census, is_empty, parsed_policy, policy_files, store
+from models.servers.servers import psycopg_dsn
 
 CENSUS = {
     "city": "445300", "counties": 5, "towns": 63, "middle": 984, "small": 1904, "micro": 17454, "outbound": 336,

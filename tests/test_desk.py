@@ -19,12 +19,13 @@ import psycopg
 import pytest
 import redis
 
-from dispatch import audit, store
-from dispatch.desk import BATCH_LIMIT, CHANGED_CHANNEL, Desk, Outcome
-from dispatch.messages import number_of
-from dispatch.rules.chain import SYSTEM, Actor, Command, Report
-from dispatch.rules.links import GENESIS
-from models.servers import psycopg_dsn
+from dispatch.checks import audit
+from dispatch.desk import store
+from dispatch.desk.desk import BATCH_LIMIT, CHANGED_CHANNEL, Desk, Outcome
+from dispatch.intake.messages import number_of
+from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
+from dispatch.rules.incident.links import GENESIS
+from models.servers.servers import psycopg_dsn
 from tests import district
 from tests.small_law import (
     CITY_DESK,

@@ -15,11 +15,13 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dispatch import cohorts, history, scoring
-from dispatch.desk import Desk
-from jobs import digests
-from models import loading
-from models.servers import Servers, psycopg_dsn
+from dispatch.demo import history
+from dispatch.desk.desk import Desk
+from dispatch.figures import cohorts
+from dispatch.scores import scoring
+from jobs import briefings
+from models.cities import loading
+from models.servers.servers import Servers, psycopg_dsn
 from tests import small_city as town
 from tests.halfway import killed_halfway
 
@@ -57,10 +59,10 @@ def lived(servers: Servers, template: str) -> Iterator[str]:
 @pytest.fixture
 def desk(lived: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """Open the Desk of a city without briefings or notices, with a data folder of the test's own."""
-    monkeypatch.setattr(digests, "folder", lambda: tmp_path / "briefings")
+    monkeypatch.setattr(briefings, "folder", lambda: tmp_path / "briefings")
     # Pages take their time, and what is proved here is the same for every form: the kill below writes them too.
-    monkeypatch.setattr(digests, "FORMS", ("xlsx",))
-    monkeypatch.setattr(digests, "RUN_S", PATIENCE_S)
+    monkeypatch.setattr(briefings, "FORMS", ("xlsx",))
+    monkeypatch.setattr(briefings, "RUN_S", PATIENCE_S)
     with psycopg.connect(psycopg_dsn(lived), autocommit=True) as connection:
         connection.execute("delete from notice")
     with Desk(lived) as open_one:
@@ -79,7 +81,7 @@ def files(tmp_path: Path) -> dict[str, bytes]:
 
 
 def test_each_area_has_its_days_and_its_week_and_its_leader_is_told_once(desk: Desk, tmp_path: Path) -> None:
-    assert digests.write(desk, NOW) == WHOLE
+    assert briefings.write(desk, NOW) == WHOLE
     found = files(tmp_path)
     assert sorted(found) == sorted(f"{p}/{a}.xlsx" for p in PERIODS for a in AREAS)
     assert all(
@@ -90,17 +92,17 @@ def test_each_area_has_its_days_and_its_week_and_its_leader_is_told_once(desk: D
     assert told[0] == (
         f"leader/{town.CITY}", "试验市2026年6月7日日报已生成", "The day's briefing of 试验市 is ready: 7 June 2026",
     )  # fmt: skip
-    assert digests.write(desk, NOW + timedelta(minutes=5)) == 0
+    assert briefings.write(desk, NOW + timedelta(minutes=5)) == 0
     assert files(tmp_path) == found
     assert len(rows(desk, "select 1 from notice")) == len(told)
 
 
 def test_what_is_missing_is_written_and_what_is_there_is_left(desk: Desk, tmp_path: Path) -> None:
-    digests.write(desk, NOW)
+    briefings.write(desk, NOW)
     place = tmp_path / "briefings" / "day" / "2026-06-09"
     (place / f"{town.COUNTY}.xlsx").unlink()
     (place / f"{town.CITY}.xlsx").write_bytes(b"as it was")
-    assert digests.write(desk, NOW) == 1
+    assert briefings.write(desk, NOW) == 1
     assert (place / f"{town.COUNTY}.xlsx").read_bytes().startswith(b"PK")
     assert (place / f"{town.CITY}.xlsx").read_bytes() == b"as it was"
 
@@ -108,7 +110,7 @@ def test_what_is_missing_is_written_and_what_is_there_is_left(desk: Desk, tmp_pa
 def test_the_frozen_month_is_briefed_as_frozen_and_one_that_runs_not_at_all(
     desk: Desk, tmp_path: Path
 ) -> None:
-    digests.write(desk, NOW)
+    briefings.write(desk, NOW)
     place = tmp_path / "briefings" / "month"
     assert [path.name for path in place.iterdir()] == ["2026-05-01"]
     sheet = openpyxl.load_workbook(place / "2026-05-01" / f"{town.CITY}.xlsx").worksheets[0]
@@ -118,7 +120,7 @@ def test_the_frozen_month_is_briefed_as_frozen_and_one_that_runs_not_at_all(
 
 
 def test_nothing_is_written_before_the_days_figures_are(desk: Desk, tmp_path: Path) -> None:
-    assert digests.write(desk, datetime(2026, 6, 9, 16, 20, tzinfo=UTC)) == 0
+    assert briefings.write(desk, datetime(2026, 6, 9, 16, 20, tzinfo=UTC)) == 0
     assert files(tmp_path) == {}
 
 
@@ -128,7 +130,7 @@ def test_days_that_are_not_counted_yet_wait(desk: Desk, lived: str, tmp_path: Pa
         assert level_at is not None
         connection.execute("update follower set at = '2026-06-08T20:00Z' where name = 'daily'")
         try:
-            digests.write(desk, NOW)
+            briefings.write(desk, NOW)
         finally:
             connection.execute("update follower set at = %s where name = 'daily'", level_at)
     assert not [name for name in files(tmp_path) if "2026-06-09" in name]
@@ -138,9 +140,9 @@ def test_days_that_are_not_counted_yet_wait(desk: Desk, lived: str, tmp_path: Pa
 def test_a_run_stops_after_its_share_and_the_next_goes_on(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(digests, "RUN_S", 0.0)
+    monkeypatch.setattr(briefings, "RUN_S", 0.0)
     runs = 0
-    while written := digests.write(desk, NOW):
+    while written := briefings.write(desk, NOW):
         assert written == 1
         runs += 1
     assert runs == WHOLE
@@ -155,7 +157,7 @@ def test_killed_while_it_writes_it_leaves_whole_files_and_goes_on(
         tmp_path / "postgres"
     ).mkdir()  # as if servers had been here: root keeps a private folder's data elsewhere
     place = tmp_path / "briefings"
-    monkeypatch.setattr(digests, "folder", lambda: place)
+    monkeypatch.setattr(briefings, "folder", lambda: place)
     with psycopg.connect(psycopg_dsn(lived), autocommit=True) as connection:
         connection.execute("delete from notice")
     killed_halfway(
@@ -175,9 +177,9 @@ def test_killed_while_it_writes_it_leaves_whole_files_and_goes_on(
     whole = {name: content for name, content in before.items() if not name.endswith(".part")}
     assert len(whole) == HELD_AT - 1
     assert len(before) == HELD_AT, "one was written and had not its name yet"
-    monkeypatch.setattr(digests, "FORMS", ("xlsx",))
+    monkeypatch.setattr(briefings, "FORMS", ("xlsx",))
     with Desk(lived) as desk:
-        while digests.write(desk, NOW):
+        while briefings.write(desk, NOW):
             pass
         after = files(tmp_path)
         assert whole.items() <= after.items()
@@ -203,13 +205,13 @@ def test_old_briefings_and_unfinished_files_are_let_go(desk: Desk, tmp_path: Pat
     os.utime(part, (time.time() - 7_200,) * 2)
     fresh = place / "2026-05-10" / ".990901.pdf.18.part"
     fresh.write_bytes(b"half")
-    assert digests.forget(desk, NOW) == 40 - digests.KEPT["day"] + 1
+    assert briefings.forget(desk, NOW) == 40 - briefings.KEPT["day"] + 1
     kept = sorted(path.name for path in place.iterdir())
     assert kept[:2] == ["2026-04-10", "2026-04-11"]
     assert (other / "letter.txt").exists()
     assert not part.exists()
     assert fresh.exists()
-    assert digests.forget(desk, NOW) == 0
+    assert briefings.forget(desk, NOW) == 0
 
 
 def test_letting_go_that_is_cut_short_is_completed_by_the_next_run(
@@ -217,7 +219,7 @@ def test_letting_go_that_is_cut_short_is_completed_by_the_next_run(
 ) -> None:
     """In the middle of a folder; what is kept is never touched, and nothing is counted twice."""
     place = tmp_path / "briefings" / "day"
-    for n in range(digests.KEPT["day"] + 3):
+    for n in range(briefings.KEPT["day"] + 3):
         day = place / f"{datetime(2026, 4, 1) + timedelta(days=n):%Y-%m-%d}"  # noqa: DTZ001
         day.mkdir(parents=True)
         for area in AREAS:
@@ -233,10 +235,10 @@ def test_letting_go_that_is_cut_short_is_completed_by_the_next_run(
 
     monkeypatch.setattr(Path, "unlink", cut_short)
     with pytest.raises(KeyboardInterrupt):
-        digests.forget(desk, NOW)
+        briefings.forget(desk, NOW)
     monkeypatch.setattr(Path, "unlink", unlink)
-    assert digests.forget(desk, NOW) == 3 * len(AREAS) - 4
+    assert briefings.forget(desk, NOW) == 3 * len(AREAS) - 4
     kept = sorted(path.name for path in place.iterdir())
-    assert (len(kept), kept[0]) == (digests.KEPT["day"], "2026-04-04")
+    assert (len(kept), kept[0]) == (briefings.KEPT["day"], "2026-04-04")
     assert all(len(list((place / day).iterdir())) == len(AREAS) for day in kept)
-    assert digests.forget(desk, NOW) == 0
+    assert briefings.forget(desk, NOW) == 0

@@ -19,13 +19,13 @@ from starlette.testclient import TestClient
 from dashboard.access import OWN
 from dashboard.data import Reads, field
 from dashboard.screens import field as screen
-from dashboard.words import translator
-from dispatch import photos
-from dispatch.desk import Desk
-from dispatch.letters import STREAM
-from dispatch.rules.effects import ON_SITE_M
-from jobs import keeping
-from models.servers import Servers
+from dashboard.wording.catalogue import translator
+from dispatch.desk.desk import Desk
+from dispatch.intake import photos
+from dispatch.intake.dead_letters import STREAM
+from dispatch.rules.incident.effects import ON_SITE_M
+from jobs import retention
+from models.servers.servers import Servers
 from tests import phone_city as phones
 from tests import small_city as town
 
@@ -313,9 +313,9 @@ def test_photos_of_no_case_are_let_go_of_after_three_days(phone: Phones, city: s
     assert client.post("/phone/reports", json=report(photos=[used])).status_code == 202
     now = datetime.now(UTC)
     with Desk(city) as desk:
-        keeping.forget_photos(desk, now + timedelta(days=2))
+        retention.forget_photos(desk, now + timedelta(days=2))
         assert client.get(f"/photos/{unused}").status_code == 200
-        assert keeping.forget_photos(desk, now + timedelta(days=4)) >= 1
+        assert retention.forget_photos(desk, now + timedelta(days=4)) >= 1
     assert client.get(f"/photos/{unused}").status_code == 404
     assert client.get(f"/photos/{used}").status_code == 200
     assert photos.store().get(unused) is None
@@ -338,10 +338,10 @@ def test_letting_go_of_photos_that_is_cut_short_leaves_no_file_that_nothing_know
     with Desk(city) as desk:
         monkeypatch.setattr(photos.store(), "drop", cut_short)
         with pytest.raises(OSError, match="goes down"):
-            keeping.forget_photos(desk, later)
+            retention.forget_photos(desk, later)
         monkeypatch.setattr(photos.store(), "drop", drop)
-        assert keeping.forget_photos(desk, later) >= 3
-        assert keeping.forget_photos(desk, later) == 0
+        assert retention.forget_photos(desk, later) >= 3
+        assert retention.forget_photos(desk, later) == 0
     assert [photos.store().get(name) for name in names] == [None] * 3
 
 

@@ -10,7 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.geometry import Ring, area, counter_clockwise, inner_point, partition, wkb
+from models.cities.geometry import Ring, area, counter_clockwise, inner_point, partition, wkb
 
 SQUARE: Ring = [(112.0, 22.0), (112.1, 22.0), (112.1, 22.1), (112.0, 22.1)]
 # Straight lines across it leave and come back: a comb, and a spiral like the bends of a river.

@@ -15,15 +15,15 @@ import psycopg
 import pytest
 import redis
 
-from dispatch import intake, letters
 from dispatch.__main__ import main
-from dispatch.desk import Desk
-from dispatch.intake import GROUP, HEARTBEAT, Dispatcher
-from dispatch.letters import DEAD_STREAM, FIELD, STREAM
-from dispatch.messages import MESSAGE_LIMIT_BYTES
-from dispatch.rules.chain import Actor, Command, Report
-from models import loading
-from models.servers import Servers, psycopg_dsn
+from dispatch.desk.desk import Desk
+from dispatch.intake import consumer, dead_letters
+from dispatch.intake.consumer import GROUP, HEARTBEAT, Dispatcher
+from dispatch.intake.dead_letters import DEAD_STREAM, FIELD, STREAM
+from dispatch.intake.messages import MESSAGE_LIMIT_BYTES
+from dispatch.rules.incident.chain import Actor, Command, Report
+from models.cities import loading
+from models.servers.servers import Servers, psycopg_dsn
 from tests import small_city as town
 
 PATIENCE_S = 180.0
@@ -95,7 +95,7 @@ def count(city: psycopg.Connection[Any], table: str = "incident") -> int:
 
 def drained(stream: redis.Redis, last: bytes) -> None:
     """Wait until everything up to `last` is acknowledged."""
-    until(lambda: intake.settled(stream, last))
+    until(lambda: consumer.settled(stream, last))
 
 
 def test_messages_become_incidents_each_once(
@@ -140,7 +140,7 @@ def test_malformed_messages_are_dead_letters_with_their_reason_and_stop_no_other
         drained(stream, ids[-1])
         until(lambda: stream.xlen(DEAD_STREAM) == len(MALFORMED) + 1)
     assert count(city) == 100
-    kept = {letter.first_seen: letter for letter in letters.letters(stream)}
+    kept = {letter.first_seen: letter for letter in dead_letters.letters(stream)}
     for key, raw in zip(ids, mixed, strict=True):
         for bad, field, reason in MALFORMED:
             if raw == bad:
@@ -177,13 +177,13 @@ def test_a_letter_is_mended_and_replayed_exactly_once(
         assert main(["dead-letters", "replay", "--all"]) == 0
         until(lambda: stream.xlen(DEAD_STREAM) == 3)
     assert count(city) == 1
-    assert len(list(letters.letters(stream, waiting_only=True))) == 1
+    assert len(list(dead_letters.letters(stream, waiting_only=True))) == 1
 
 
 def test_a_message_of_a_dead_dispatcher_is_taken_over(
     where: Servers, city: psycopg.Connection[Any], stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "DEAD_IDLE_MS", 50)
+    monkeypatch.setattr(consumer, "DEAD_IDLE_MS", 50)
     ids = put(stream, *[town.raw(serial) for serial in range(20)])
     stream.xgroup_create(STREAM, GROUP, id="0")
     stream.xreadgroup(GROUP, "gone", {STREAM: ">"}, count=10)
@@ -196,16 +196,16 @@ def test_a_message_of_a_dead_dispatcher_is_taken_over(
 def test_what_a_living_dispatcher_holds_is_left_to_it(
     where: Servers, city: psycopg.Connection[Any], stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "DEAD_IDLE_MS", 50)
+    monkeypatch.setattr(consumer, "DEAD_IDLE_MS", 50)
     put(stream, town.raw(1))
     stream.xgroup_create(STREAM, GROUP, id="0")
     stream.xreadgroup(GROUP, "slow", {STREAM: ">"}, count=10)
     stream.hset(HEARTBEAT + "slow", "at", "now")
-    monkeypatch.setattr(intake, "CLAIM_EVERY_S", 0.05)
-    monkeypatch.setattr(intake, "BLOCK_MS", 50)
+    monkeypatch.setattr(consumer, "CLAIM_EVERY_S", 0.05)
+    monkeypatch.setattr(consumer, "BLOCK_MS", 50)
     looks = counted(monkeypatch, "_claim")
     with working(where):
-        until(lambda: stream.xpending_range(STREAM, GROUP, "-", "+", 1, idle=5 * intake.DEAD_IDLE_MS) != [])
+        until(lambda: stream.xpending_range(STREAM, GROUP, "-", "+", 1, idle=5 * consumer.DEAD_IDLE_MS) != [])
         seen = len(looks)
         until(lambda: len(looks) >= seen + 3)
     assert count(city) == 0
@@ -215,8 +215,8 @@ def test_what_a_living_dispatcher_holds_is_left_to_it(
 def test_a_message_that_always_fails_is_given_up_with_its_cause_and_alone(
     where: Servers, city: psycopg.Connection[Any], stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "CLAIM_IDLE_MS", 20)
-    monkeypatch.setattr(intake, "CLAIM_EVERY_S", 0.05)
+    monkeypatch.setattr(consumer, "CLAIM_IDLE_MS", 20)
+    monkeypatch.setattr(consumer, "CLAIM_EVERY_S", 0.05)
     report = Desk.report
 
     def fragile(self: Desk, reports: list[Report], now: datetime) -> Any:
@@ -229,7 +229,7 @@ def test_a_message_that_always_fails_is_given_up_with_its_cause_and_alone(
     with working(where):
         until(lambda: stream.xlen(DEAD_STREAM) == 1)
     assert count(city) == 39
-    [letter] = letters.letters(stream)
+    [letter] = dead_letters.letters(stream)
     assert letter.reason == "fault"
     assert "ZeroDivisionError" in letter.en
     assert stream.xpending(STREAM, GROUP)["pending"] == 0
@@ -243,15 +243,15 @@ def test_what_the_database_does_not_take_is_found_by_halving(
     with working(where):
         drained(stream, ids[-1])
     assert count(city) == 39
-    [letter] = letters.letters(stream)
+    [letter] = dead_letters.letters(stream)
     assert (letter.reason, "no_thirteen" in letter.en) == ("not_storable", True)
 
 
 def test_trimming_never_reaches_what_any_group_has_not_acknowledged(
     where: Servers, city: psycopg.Connection[Any], stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "TRIM_EVERY_S", 0.05)
-    monkeypatch.setattr(intake, "BLOCK_MS", 50)
+    monkeypatch.setattr(consumer, "TRIM_EVERY_S", 0.05)
+    monkeypatch.setattr(consumer, "BLOCK_MS", 50)
     trims = counted(monkeypatch, "_trim")
     ids = put(stream, *[town.raw(serial) for serial in range(1_000)])
     stream.xgroup_create(STREAM, "archive", id="0")
@@ -286,7 +286,7 @@ def test_a_database_that_is_away_is_waited_for(
             ids = put(stream, *[town.raw(serial) for serial in range(2, 12)])
             until(lambda: dispatcher._state.startswith("waiting"))
             # It may have read the first of them before the others came: read or unread, none is acknowledged.
-            assert intake.lag(stream) == 10
+            assert consumer.lag(stream) == 10
             outside.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true".encode())
             drained(stream, ids[-1])
     with psycopg.connect(psycopg_dsn(database)) as again:
@@ -310,7 +310,7 @@ def test_a_lost_group_is_made_again_and_nothing_comes_twice(
 def test_a_city_that_changes_is_followed(
     where: Servers, city: psycopg.Connection[Any], stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "RELOAD_AT_REFUSAL_S", 0.0)
+    monkeypatch.setattr(consumer, "RELOAD_AT_REFUSAL_S", 0.0)
     with working(where):
         put(stream, town.raw(1))
         until(lambda: count(city) == 1)
@@ -406,10 +406,10 @@ def test_two_dispatchers_share_the_work(
     ids = put(stream, *[town.raw(serial) for serial in range(1_500)])
     with working(where, batch=50) as one, working(where, batch=50) as two:
         drained(stream, ids[-1])
-        until(lambda: len(intake.living(stream)) == 2)
+        until(lambda: len(consumer.living(stream)) == 2)
     assert count(city) == 1_500
     assert one.tally.done + two.tally.done == 1_500
-    assert intake.living(stream) == {}
+    assert consumer.living(stream) == {}
     assert stream.xinfo_consumers(STREAM, GROUP) == []
 
 
@@ -434,6 +434,6 @@ def test_ten_thousand_messages_one_in_ten_malformed(
         drained(stream, ids[-1])
     assert count(city) == 9_000
     assert stream.xlen(DEAD_STREAM) == 1_000
-    reasons = Counter(letter.reason for letter in letters.letters(stream, 2_000))
+    reasons = Counter(letter.reason for letter in dead_letters.letters(stream, 2_000))
     assert sum(reasons.values()) == 1_000
     assert len(reasons) >= 8

@@ -18,15 +18,16 @@ import pytest
 import redis
 
 import jobs.__main__ as command
-from dispatch.desk import Desk
-from dispatch.rules import clocks, escalation
-from dispatch.rules.chain import Actor, Command, Report
-from dispatch.rules.effects import sampled
+from dispatch.desk.desk import Desk
+from dispatch.rules.incident.chain import Actor, Command, Report
+from dispatch.rules.incident.effects import sampled
+from dispatch.rules.policy import escalation
+from dispatch.rules.time import clocks
 from jobs import clocks as clock_jobs
 from jobs import health as records
 from jobs.clocks import escalate, stale, sweep
 from jobs.table import JOBS, Job
-from models import migrate
+from models.migrations import migrate
 from tests import district
 from tests.small_law import (
     CITY,

@@ -19,15 +19,19 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
-from dispatch import history, letters, notices, rollup, scoring
-from dispatch.desk import Desk
-from dispatch.messages import Problem
-from dispatch.rules.chain import Actor, Command
+from dispatch.demo import history
+from dispatch.desk.desk import Desk
+from dispatch.figures import rollup
+from dispatch.intake import dead_letters
+from dispatch.intake.messages import Problem
+from dispatch.notices import outbox
+from dispatch.rules.incident.chain import Actor, Command
+from dispatch.scores import scoring
 from jobs.__main__ import Runner
 from jobs.clocks import sweep
 from jobs.table import JOBS, Job
-from models import loading
-from models.servers import Servers, psycopg_dsn
+from models.cities import loading
+from models.servers.servers import Servers, psycopg_dsn
 from tests import small_city as town
 from tests.halfway import killed_halfway
 
@@ -42,7 +46,7 @@ PATIENCE_S = 180.0
 # What these write is no row: each has a test of its own, the first two below, the others in tests/test_digests.py.
 ELSEWHERE = {"backup", "letters", "digests", "old_digests"}
 assert {job.name for job in JOBS} >= ELSEWHERE
-LETTERS = 3 * letters.PAGE
+LETTERS = 3 * dead_letters.PAGE
 # What holds a process in the middle of its writing, and lets it go.
 GATE = (77, 7)
 
@@ -71,7 +75,7 @@ def prepared(servers: Servers, template: str) -> Iterator[str]:
         assert scoring.freeze(connection, APRIL, PAST) > 0
         assert rollup.follow(connection, 300) > 0
         law = desk.policy()
-        desk.ask(lambda cursor: notices.follow(cursor, law, PAST))
+        desk.ask(lambda cursor: outbox.follow(cursor, law, PAST))
         _appeal(connection, desk)
         _suspend(connection, desk)
         assert sweep(desk, PAST + timedelta(days=8)) > 0
@@ -359,11 +363,11 @@ def test_killed_between_letters_the_next_run_masks_the_rest_and_doubles_none(
     problem = Problem("not_json", "", "不是 JSON", "no JSON")
     with stream.pipeline(transaction=False) as steps:
         for number in range(LETTERS):
-            written = letters.written(b"call 13900139000", problem, b"1-0", NOW - timedelta(days=3))
-            steps.xadd(letters.DEAD_STREAM, written, id=f"{first + number}-0")
+            written = dead_letters.written(b"call 13900139000", problem, b"1-0", NOW - timedelta(days=3))
+            steps.xadd(dead_letters.DEAD_STREAM, written, id=f"{first + number}-0")
         steps.execute()
     killed_halfway(
-        "import sys\nfrom dispatch import letters\nfrom jobs.__main__ import main\n"
+        "import sys\nfrom dispatch.intake import dead_letters as letters\nfrom jobs.__main__ import main\n"
         "mask, seen = letters._without_contacts, []\n"
         "def held(fields):\n"
         f"    len(seen) == {LETTERS // 2} and halt()\n    seen.append(1)\n    return mask(fields)\n"
@@ -371,11 +375,11 @@ def test_killed_between_letters_the_next_run_masks_the_rest_and_doubles_none(
         NOW.isoformat(),
         environment={"DATABASE_URL": url, "REDIS_URL": stream_url},
     )
-    moved: Any = stream.xlen(letters.OLD_STREAM)
+    moved: Any = stream.xlen(dead_letters.OLD_STREAM)
     assert moved == LETTERS // 2
-    assert letters.count(stream) == LETTERS
+    assert dead_letters.count(stream) == LETTERS
     assert run(url, stream_url, job, monkeypatch) == LETTERS - moved
-    assert [each.id for each in letters.letters(stream, LETTERS + 1)] == [
+    assert [each.id for each in dead_letters.letters(stream, LETTERS + 1)] == [
         f"{first + number}-0" for number in reversed(range(LETTERS))
     ]
-    assert {each.raw for each in letters.letters(stream, LETTERS)} == {b"call ***"}
+    assert {each.raw for each in dead_letters.letters(stream, LETTERS)} == {b"call ***"}

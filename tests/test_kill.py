@@ -20,10 +20,12 @@ import psycopg
 import pytest
 import redis
 
-from dispatch import intake
-from dispatch.letters import DEAD_STREAM, FIELD, STREAM
-from models import loading, migrate, servers
-from models.servers import Servers, psycopg_dsn
+from dispatch.intake import consumer
+from dispatch.intake.dead_letters import DEAD_STREAM, FIELD, STREAM
+from models.cities import loading
+from models.migrations import migrate
+from models.servers import servers
+from models.servers.servers import Servers, psycopg_dsn
 from tests import small_city as town
 
 pytestmark = pytest.mark.processes
@@ -151,7 +153,7 @@ def server_pid(where: Servers, which: str) -> int:
 def waiting(where: Servers) -> int:
     """Return how many messages are not acknowledged."""
     with redis.Redis.from_url(where.redis_url, protocol=2) as stream:
-        return intake.lag(stream)
+        return consumer.lag(stream)
 
 
 @pytest.mark.parametrize("victim", ["dispatcher", "database", "stream"])

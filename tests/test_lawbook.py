@@ -13,15 +13,15 @@ import psycopg
 import pytest
 
 from dashboard.data import Reads
-from dispatch import lawbook
 from dispatch.__main__ import main
-from dispatch.desk import Desk
-from dispatch.lawbook import PublishError, publish
-from dispatch.messages import number_of
-from dispatch.rules import policy as policies
-from dispatch.rules.chain import Actor, Command, Report
-from models import loading
-from models.servers import psycopg_dsn
+from dispatch.desk.desk import Desk
+from dispatch.intake.messages import number_of
+from dispatch.record import policies as lawbook
+from dispatch.record.policies import PublishError, publish
+from dispatch.rules.incident.chain import Actor, Command, Report
+from dispatch.rules.policy import policy as policies
+from models.cities import loading
+from models.servers.servers import psycopg_dsn
 from tests import small_city
 from tests.small_city import EAST, IN_EAST, TOWN
 

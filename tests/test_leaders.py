@@ -19,22 +19,24 @@ import streamlit as st
 from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
-from dashboard import amounts, boards, data, export, figures
+from dashboard import data
 from dashboard.access import COOKIE
 from dashboard.data import Reads
 from dashboard.data import leaders as reading
-from dashboard.export import escaped, workbook
 from dashboard.frame import Frame
-from dashboard.panel import Markup, markup, opens
 from dashboard.screens import leaders
-from dashboard.words import LANGUAGES, translator
-from dispatch import accounts
-from dispatch.briefing import words as spoken
-from dispatch.case_sets import PAGE_ROWS, CaseSet
-from dispatch.overview import Overview
-from dispatch.rules.chain import Actor
-from dispatch.rules.period import Period
-from models.servers import Servers, psycopg_dsn
+from dashboard.widgets import boards, charts, export
+from dashboard.widgets.export import escaped, workbook
+from dashboard.widgets.panel import Markup, markup, opens
+from dashboard.wording import amounts
+from dashboard.wording.catalogue import LANGUAGES, translator
+from dispatch.accounts import sessions
+from dispatch.figures.briefing import words as spoken
+from dispatch.figures.case_sets import PAGE_ROWS, CaseSet
+from dispatch.figures.overview import Overview
+from dispatch.rules.incident.chain import Actor
+from dispatch.rules.time.period import Period
+from models.servers.servers import Servers, psycopg_dsn
 from tests import pages
 from tests.conftest import LIVED_UNTIL as UNTIL
 
@@ -56,7 +58,7 @@ def city(servers: Servers, pictured: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {lived.database} STRATEGY FILE_COPY".encode())
     url = lived.set(database=name).render_as_string(hide_password=False)
     with psycopg.connect(psycopg_dsn(url)) as connection:
-        accounts.ensure_demo(connection)
+        sessions.ensure_demo(connection)
     yield url
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
@@ -77,7 +79,7 @@ def open_page(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[..., App
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
 
     def opened(login: str, **query: str) -> AppTest:
-        answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+        answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
         assert isinstance(answer, tuple)
         cookies[COOKIE] = answer[0]
         test = AppTest.from_string(
@@ -326,10 +328,10 @@ def test_a_file_that_holds_not_all_rows_says_so_below_the_last_one(monkeypatch: 
 
 def test_a_band_is_not_drawn_over_days_without_one() -> None:
     days = [
-        figures.Day(date(2026, 5, 1) + timedelta(days=n), 0.9, None, None if n == 2 else (0.8, 0.95), "", "c")
+        charts.Day(date(2026, 5, 1) + timedelta(days=n), 0.9, None, None if n == 2 else (0.8, 0.95), "", "c")
         for n in range(5)
     ]
-    drawn = figures.trend(days, {"usual": "u", "year_ago": "y", "now": "n"})
+    drawn = charts.trend(days, {"usual": "u", "year_ago": "y", "now": "n"})
     # Each line that is drawn has its name at its end, and no two names share a place.
     notes = [each for each in drawn["layout"]["annotations"] if each.get("xref") == "paper"]
     assert sorted(each["text"] for each in notes) == ["<b>n</b>", "u"]
@@ -340,18 +342,18 @@ def test_a_band_is_not_drawn_over_days_without_one() -> None:
     assert [len(each["x"]) for each in bands] == [4, 4]
     assert drawn["layout"]["yaxis"]["range"][0] > 0
     # A day below what is usual is marked by shape and colour both.
-    low = figures.trend(
-        [figures.Day(date(2026, 5, 1), 0.5, None, (0.8, 0.9), "", "c")],
+    low = charts.trend(
+        [charts.Day(date(2026, 5, 1), 0.5, None, (0.8, 0.9), "", "c")],
         {"usual": "", "year_ago": "", "now": ""},
     )
-    assert low["data"][-1]["marker"]["line"]["color"] == [figures.RED]
+    assert low["data"][-1]["marker"]["line"]["color"] == [charts.RED]
 
 
 def test_the_bars_of_a_waterfall_hang_where_the_last_one_ended() -> None:
     losses = [
-        figures.Loss(str(n), str(n), points, "") for n, points in enumerate((11.04, 10.0, 4.58, 2.09, 1.36))
+        charts.Loss(str(n), str(n), points, "") for n, points in enumerate((11.04, 10.0, 4.58, 2.09, 1.36))
     ]
-    bar = figures.waterfall(losses, 70.93)["data"][0]
+    bar = charts.waterfall(losses, 70.93)["data"][0]
     assert bar["base"][0] + bar["x"][0] == pytest.approx(100)
     for n in range(1, len(losses)):
         assert bar["base"][n] + bar["x"][n] == pytest.approx(bar["base"][n - 1])
@@ -360,7 +362,7 @@ def test_the_bars_of_a_waterfall_hang_where_the_last_one_ended() -> None:
 
 @pytest.mark.parametrize(("lost", "bottom"), [(0.0, 90), (0.6, 90), (9.9, 90), (29.07, 70), (58.0, 40)])
 def test_a_small_loss_does_not_look_like_a_fall(lost: float, bottom: float) -> None:
-    layout = figures.waterfall([figures.Loss("a", "a", lost, "")], 100 - lost)["layout"]
+    layout = charts.waterfall([charts.Loss("a", "a", lost, "")], 100 - lost)["layout"]
     assert layout["xaxis"]["tickvals"][0] == bottom
     assert layout["xaxis"]["tickvals"][-1] == 100
     assert 3 <= len(layout["xaxis"]["tickvals"]) <= 7

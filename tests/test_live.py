@@ -28,14 +28,14 @@ from starlette.testclient import TestClient
 from dashboard import live
 from dashboard.data import LiveRow, Reads
 from dashboard.live import Client, Live, Minute, Picture, midnight, tiles
-from dispatch import wartime
-from dispatch.desk import CHANGED_CHANNEL, Desk
+from dispatch.desk import wartime
+from dispatch.desk.desk import CHANGED_CHANNEL, Desk
 from dispatch.rules.areas import ancestors, prefix_of
-from dispatch.rules.chain import SYSTEM, Actor, Command, Report
+from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration
-from models.demo import load_demo
-from models.servers import Servers, psycopg_dsn
+from models.cities.demo import load_demo
+from models.servers.servers import Servers, psycopg_dsn
 
 CITY, OTHER_COUNTY = "445300", "445381"
 PATIENCE_S = 120.0

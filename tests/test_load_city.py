@@ -10,11 +10,11 @@ import psycopg
 import pytest
 import shapely
 
-from models import city_files
 from models.__main__ import main
-from models.city_files import read_city
-from models.loading import PROBLEMS_SHOWN, CityError, census, is_empty, store
-from models.servers import psycopg_dsn
+from models.cities import city_files
+from models.cities.city_files import read_city
+from models.cities.loading import PROBLEMS_SHOWN, CityError, census, is_empty, store
+from models.servers.servers import psycopg_dsn
 
 HEADER = "code,name,name_en,level,parent,kind,lon,lat"
 ROWS = [

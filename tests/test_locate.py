@@ -11,13 +11,13 @@ import numpy as np
 import psycopg
 import pytest
 
-from dispatch import locate
-from dispatch.locate import AreaRow, Locator, Place
-from dispatch.messages import Problem, ReportMessage
-from dispatch.rules.policy import EventType, parse
-from dispatch.suggest import Suggester
-from models import loading
-from models.servers import psycopg_dsn
+from dispatch.intake import locate
+from dispatch.intake.locate import AreaRow, Locator, Place
+from dispatch.intake.messages import Problem, ReportMessage
+from dispatch.intake.suggest import Suggester
+from dispatch.rules.policy.policy import EventType, parse
+from models.cities import loading
+from models.servers.servers import psycopg_dsn
 from tests import small_city as town
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatch.messages import (
+from dispatch.intake.messages import (
     MESSAGE_LIMIT_BYTES,
     NUMBERS,
     REASONS,

@@ -24,16 +24,18 @@ import psycopg
 import pytest
 
 import jobs.notices
-from dispatch import notices
-from dispatch.desk import Desk
-from dispatch.messages import number_of
-from dispatch.notices import Sender
-from dispatch.rules import notices as rules
-from dispatch.rules.chain import Actor, Command, Report
+from dispatch.desk.desk import Desk
+from dispatch.intake.messages import number_of
+from dispatch.notices import outbox as notices
+from dispatch.notices.outbox import Sender
+from dispatch.rules.incident.chain import Actor, Command, Report
+from dispatch.rules.policy import notices as rules
 from jobs import clocks
 from jobs.notices import tell
-from models import loading, migrate, servers
-from models.servers import psycopg_dsn
+from models.cities import loading
+from models.migrations import migrate
+from models.servers import servers
+from models.servers.servers import psycopg_dsn
 from tests import small_city
 from tests.small_city import COUNTY, EAST, IN_EAST, IN_WEST, TOWN, WEST
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from dispatch.figures import OnTime
+from dispatch.figures.published import OnTime
 
 
 def test_a_case_without_a_target_counts_in_neither_half_of_the_honest_rate() -> None:

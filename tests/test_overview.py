@@ -14,13 +14,14 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dispatch import case_sets, cohorts, overview, scoring
-from dispatch.case_sets import Counted
-from dispatch.overview import Overview
+from dispatch.figures import case_sets, cohorts, overview
+from dispatch.figures.case_sets import Counted
+from dispatch.figures.overview import Overview
 from dispatch.rules.areas import Level
-from dispatch.rules.period import Period
-from models.scores import DAILY_COUNTS
-from models.servers import Servers, psycopg_dsn
+from dispatch.rules.time.period import Period
+from dispatch.scores import scoring
+from models.servers.servers import Servers, psycopg_dsn
+from models.tables.scores import DAILY_COUNTS
 from tests.conftest import LIVED_UNTIL as UNTIL
 
 CITY, COUNTY, TOWN = "445300", "445302", "445302001"

@@ -18,24 +18,28 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, pressing, web
+from dashboard import data, web
 from dashboard.access import COOKIE
+from dashboard.casework import act
 from dashboard.data import PAGE_ROWS, Reads
 from dashboard.data import leaders as leading
-from dashboard.desk_stream import DeskStream
 from dashboard.live import Minute, Picture, midnight, tiles
-from dashboard.live.desk import DeskLine
+from dashboard.live.queue import DeskLine
 from dashboard.live.tiles import TILES
 from dashboard.pages import PLACES
+from dashboard.routes.queue_stream import DeskStream
 from dashboard.screens import workbench
 from dashboard.screens.admin import TABS
-from dashboard.words import LANGUAGES, translator
-from dashboard.words import ROLES as ROLE_NAMES
-from dispatch import accounts, cohorts, history, people, scoring
-from dispatch.desk import Desk
-from dispatch.rules.chain import Report
-from models import loading
-from models.servers import Servers, psycopg_dsn
+from dashboard.wording.catalogue import LANGUAGES, translator
+from dashboard.wording.catalogue import ROLES as ROLE_NAMES
+from dispatch.accounts import people, sessions
+from dispatch.demo import history
+from dispatch.desk.desk import Desk
+from dispatch.figures import cohorts
+from dispatch.rules.incident.chain import Report
+from dispatch.scores import scoring
+from models.cities import loading
+from models.servers.servers import Servers, psycopg_dsn
 from tests import small_city
 from tests.conftest import _address, _administer
 from tests.small_city import CITY, COUNTY, EAST, TOWN
@@ -86,7 +90,7 @@ def quick() -> Iterator[None]:
     """Hash with as little work as argon2id allows."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounts, "_hasher", lambda: hasher)
+        patch.setattr(sessions, "_hasher", lambda: hasher)
         yield
 
 
@@ -310,7 +314,7 @@ def test_a_press_while_the_database_is_away_says_so(
     data.reads.cache_clear()
     assert not page.exception, [each.message for each in page.exception]
     assert AWAY in said(page)
-    assert "may not have been taken" in page.session_state[pressing.REFUSED][1]
+    assert "may not have been taken" in page.session_state[act.REFUSED][1]
 
 
 def test_what_is_said_of_nothing_and_of_no_database_has_its_chinese() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dashboard.data import Reads, patience
+from dashboard.data import Reads, hang_aware
 
 # However busy the machine is; nobody would ever say anything where a hanging database were waited for.
 NOTICED_S = 60.0
@@ -21,14 +21,14 @@ def test_a_database_that_hangs_is_noticed_within_five_seconds_and_the_next_look_
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # On a machine of its own.
-    assert patience.PATIENCE_S + patience.PROBE_S < 5
-    asked, connect = [], patience.Patient.connect
+    assert hang_aware.PATIENCE_S + hang_aware.PROBE_S < 5
+    asked, connect = [], hang_aware.Patient.connect
 
     def counted(*args: Any, **options: Any) -> Any:
         asked.append(args)
         return connect(*args, **options)
 
-    monkeypatch.setattr(patience.Patient, "connect", counted)
+    monkeypatch.setattr(hang_aware.Patient, "connect", counted)
     door = Reads(database)
     with door.look() as connection:
         backend = connection.info.backend_pid
@@ -71,7 +71,7 @@ def test_a_database_that_hangs_is_noticed_within_five_seconds_and_the_next_look_
 def test_a_question_that_takes_long_is_waited_for_while_the_database_lets_others_in(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(hang_aware, "PATIENCE_S", 0.1)
     door = Reads(database)
     with door.look() as connection:
         assert connection.execute("select 1 from pg_sleep(0.5)").fetchone() == (1,)

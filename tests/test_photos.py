@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dispatch import photos
-from dispatch.photos import NotAPhoto, Store, developed
+from dispatch.intake import photos
+from dispatch.intake.photos import NotAPhoto, Store, developed
 
 
 def picture(

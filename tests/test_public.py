@@ -13,17 +13,17 @@ import redis
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import told
 from dashboard.access import COOKIE
 from dashboard.data import Reads, Viewer, field, public, viewer_of
 from dashboard.data.scope import within
 from dashboard.screens import public as screen
-from dashboard.words import LANGUAGES
-from dispatch import contacts
-from dispatch.desk import Desk
-from dispatch.messages import number_of, show_number
-from dispatch.rules.incident import Actor, Report
-from models.servers import Servers, psycopg_dsn
+from dashboard.wording import names
+from dashboard.wording.catalogue import LANGUAGES
+from dispatch.desk.desk import Desk
+from dispatch.intake import contacts
+from dispatch.intake.messages import number_of, show_number
+from dispatch.rules.incident.values import Actor, Report
+from models.servers.servers import Servers, psycopg_dsn
 from tests import pages
 from tests import phone_city as phones
 from tests import small_city as town
@@ -278,7 +278,7 @@ def test_a_resident_rates_by_press(opened: Any, door: Reads, city: str) -> None:
 
 
 def test_text_of_a_report_is_never_read_as_markup() -> None:
-    assert told.plain("[x](javascript:1) :red[y] <b>") == "\\[x\\]\\(javascript\\:1\\) \\:red\\[y\\] \\<b\\>"
+    assert names.plain("[x](javascript:1) :red[y] <b>") == "\\[x\\]\\(javascript\\:1\\) \\:red\\[y\\] \\<b\\>"
 
 
 def test_old_times_carry_their_year() -> None:

@@ -14,12 +14,12 @@ import redis
 
 from dashboard.data import Reads
 from dashboard.data.replayed import sources
-from dispatch import figures, overview
 from dispatch.__main__ import main
-from dispatch.rules.chain import Actor
-from dispatch.rules.period import Period
-from dispatch.source_file import OTHER_TYPE, Fault, ReplayError, Row, mapping, rows, survey
-from models.servers import psycopg_dsn
+from dispatch.figures import overview, published
+from dispatch.replay.source_file import OTHER_TYPE, Fault, ReplayError, Row, mapping, rows, survey
+from dispatch.rules.incident.chain import Actor
+from dispatch.rules.time.period import Period
+from models.servers.servers import psycopg_dsn
 
 FILE = Path(__file__).parent / "data" / "requests.csv"
 EXPECTED = {
@@ -108,17 +108,17 @@ def test_what_was_replayed_is_counted_when_the_command_ends_and_again_when_more_
         (found,) = sources(door, boss)
         assert (found.requests, found.on_time) == (
             8,
-            figures.on_time_of(own.cursor(), found.name, found.as_of),
+            published.on_time_of(own.cursor(), found.name, found.as_of),
         )
         assert (found.on_time.with_target, found.on_time.without_target) == (7, 1)
         assert found.on_time.on_time == EXPECTED["on_time"]
-        assert figures.follow_replayed(own) == 0
+        assert published.follow_replayed(own) == 0
         assert sources(door, Actor("team/1", "team", "250000", 1)) == []
         replayed(capsys, changed(tmp_path, case_enquiry_id="99"))
         (found,) = sources(door, boss)
         assert (found.requests, found.on_time) == (
             9,
-            figures.on_time_of(own.cursor(), found.name, found.as_of),
+            published.on_time_of(own.cursor(), found.name, found.as_of),
         )
 
 
@@ -139,8 +139,8 @@ def test_the_page_says_what_the_source_says_of_an_open_request_missed_after_all_
         page = shown()
         assert page == (told["on_time"], told["with_target"], told["without_target"])
         # And when it is counted again, from the beginning.
-        own.execute("update follower set position = 0 where name = %s", (figures.REPLAYED,))
-        assert figures.follow_replayed(own) > 0
+        own.execute("update follower set position = 0 where name = %s", (published.REPLAYED,))
+        assert published.follow_replayed(own) > 0
         assert shown() == page
 
 

@@ -14,16 +14,19 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
-from dispatch import experience, lawbook, roster
-from dispatch.assigning import Proposals, recorded
-from dispatch.desk import Desk
-from dispatch.messages import number_of
-from dispatch.roster import Turn
-from dispatch.rules.chain import Actor, Command, Report
-from dispatch.rules.weights import FORMER
-from dispatch.store import events_of
+from dispatch.assignment import experience, roster
+from dispatch.assignment.proposals import Proposals, recorded
+from dispatch.assignment.roster import Turn
+from dispatch.desk.desk import Desk
+from dispatch.desk.store import events_of
+from dispatch.intake.messages import number_of
+from dispatch.record import policies
+from dispatch.rules.incident.chain import Actor, Command, Report
+from dispatch.rules.policy.weights import FORMER
 from jobs import shifts
-from models import loading, migrate, rota, tables
+from models import tables
+from models.cities import loading, rota
+from models.migrations import migrate
 from tests import small_city
 from tests.small_city import EAST, IN_EAST, TOWN
 
@@ -268,7 +271,7 @@ def test_a_case_whose_type_was_dropped_since_is_still_offered_to_its_own_trade(d
     kept = [line for line in files["event_types.csv"].splitlines() if not line.startswith("0101,")]
     files["event_types.csv"] = "\n".join(kept) + "\n"
     with psycopg.connect(desk.dsn) as connection:
-        lawbook.publish(connection, files, "dropped", desk.policy().calendar.local(datetime.now(UTC)).date())
+        policies.publish(connection, files, "dropped", desk.policy().calendar.local(datetime.now(UTC)).date())
     with Desk(desk.dsn) as other:
         assert "0101" not in other.policy().types
         (decision,) = Proposals(other).burst(NOW)

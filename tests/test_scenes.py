@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dispatch import photos, scenes
-from models.loading import parsed_policy, policy_files
+from dispatch.demo import scenes
+from dispatch.intake import photos
+from models.cities.loading import parsed_policy, policy_files
 
 
 def test_the_same_seed_draws_the_same_picture_and_no_two_moments_are_alike() -> None:

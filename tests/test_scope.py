@@ -26,16 +26,17 @@ from streamlit.testing.v1 import AppTest
 from dashboard.access import COOKIE
 from dashboard.data import Filter, Reads, admin, assessment, field, judged, leaders, whistles, workbench
 from dashboard.pages import PLACES
-from dispatch import accounts, keys, people, photos
-from dispatch.accounts import Viewer
-from dispatch.case_sets import CaseSet
-from dispatch.desk import Desk
+from dispatch.accounts import keys, people, sessions
+from dispatch.accounts.sessions import Viewer
+from dispatch.desk.desk import Desk
+from dispatch.figures.case_sets import CaseSet
+from dispatch.intake import photos
 from dispatch.rules.areas import prefix_of
-from dispatch.rules.chain import STEPS, Actor, Command, Report
-from dispatch.rules.incident import reporter_of
-from models import loading
-from models.loading import AreaRow
-from models.servers import Servers, psycopg_dsn
+from dispatch.rules.incident.chain import STEPS, Actor, Command, Report
+from dispatch.rules.incident.values import reporter_of
+from models.cities import loading
+from models.cities.loading import AreaRow
+from models.servers.servers import Servers, psycopg_dsn
 from tests import pages, small_city
 from tests.conftest import _address, _administer
 from tests.ports import free_port
@@ -95,7 +96,7 @@ def quick() -> Iterator[None]:
     """Hash with as little work as argon2id allows: these tests prove decisions, not slowness."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounts, "_hasher", lambda: hasher)
+        patch.setattr(sessions, "_hasher", lambda: hasher)
         yield
 
 
@@ -165,12 +166,12 @@ def viewer(door: Reads, login: str) -> Viewer:
     with door.look() as connection:
         row = connection.execute("select id, team_id from account where login = %s", (login,)).fetchone()
     assert row is not None
-    return Viewer(row[0], login, login, Actor(accounts.actor_id(role, login), role, area, row[1]))
+    return Viewer(row[0], login, login, Actor(sessions.actor_id(role, login), role, area, row[1]))
 
 
 def token(city: City, login: str) -> str:
     with psycopg.connect(psycopg_dsn(city.url)) as connection:
-        answer = accounts.sign_in(connection, login, PASSWORD, datetime.now(UTC))
+        answer = sessions.sign_in(connection, login, PASSWORD, datetime.now(UTC))
     assert isinstance(answer, tuple)
     return answer[0]
 
@@ -552,7 +553,7 @@ def test_a_session_that_is_ended_shuts_every_address(city: City, site: str) -> N
     cookies = {COOKIE: token(city, "dispatcher")}
     assert status(f"{site}/desk/{TOWN}", cookies=cookies) == 200
     with psycopg.connect(psycopg_dsn(city.url)) as connection:
-        accounts.sign_out(connection, cookies[COOKIE])
+        sessions.sign_out(connection, cookies[COOKIE])
     for path in (f"/desk/{TOWN}", "/whistles/rows", "/phone/tasks"):
         assert status(f"{site}{path}", cookies=cookies) == 401
 

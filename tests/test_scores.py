@@ -14,17 +14,20 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dispatch import cohorts, figures, history, recheck, rollup, scoring, stories
-from dispatch.desk import Desk
-from dispatch.past import Policies
+from dispatch.checks import recheck
+from dispatch.demo import history
+from dispatch.desk.desk import Desk
+from dispatch.figures import cohorts, published, rollup
+from dispatch.record.histories import Policies
 from dispatch.rules.areas import Level
-from dispatch.rules.assessment import Counted, Exempted, without_exemptions
-from dispatch.rules.calendar import Calendar
-from dispatch.rules.chain import Actor, Command
-from jobs import counting
-from models import demo
-from models.scores import COUNTS
-from models.servers import Servers, psycopg_dsn
+from dispatch.rules.incident.chain import Actor, Command
+from dispatch.rules.measures.assessment import Counted, Exempted, without_exemptions
+from dispatch.rules.time.calendar import Calendar
+from dispatch.scores import attribution, scoring
+from jobs import followers
+from models.cities import demo
+from models.servers.servers import Servers, psycopg_dsn
+from models.tables.scores import COUNTS
 from tests import district
 from tests.halfway import killed_halfway
 
@@ -223,7 +226,7 @@ def test_killed_in_the_middle_the_next_run_completes_and_counts_nothing_twice(
     url: str, connection: Connection
 ) -> None:
     killed_halfway(
-        "import psycopg, sys\nfrom dispatch import rollup\n"
+        "import psycopg, sys\nfrom dispatch.figures import rollup\n"
         "write, bites = rollup._write, iter(range(3))\n"
         "def held(*args):\n    write(*args)\n    next(bites, None) == 2 and halt()\n"
         "rollup._write = held\n"
@@ -319,13 +322,13 @@ def test_every_day_of_every_level_sums_to_the_city(connection: Connection) -> No
     follow_all(connection)
     with connection.cursor() as cursor:
         law = Policies(cursor).newest()
-        assert figures.count_days(cursor, law.calendar, UNTIL) > 0
+        assert published.count_days(cursor, law.calendar, UNTIL) > 0
     rows = connection.execute(
         "select metric, period, level, sum(value) from kpi join area on area.code = area_code"
         " where not published group by 1, 2, 3"
     ).fetchall()
     found = {(metric, period, level): total for metric, period, level, total in rows}
-    days = {(metric, period) for metric, period, level in found if level == 1 and metric in figures.DAILY}
+    days = {(metric, period) for metric, period, level in found if level == 1 and metric in published.DAILY}
     assert len(days) > 100
     for metric, period in days:
         levels = {found.get((metric, period, level), 0) for level in (1, 2)}
@@ -408,7 +411,7 @@ def test_a_rate_lists_the_cases_behind_it(connection: Connection) -> None:
 
 def test_a_month_begins_with_its_first_day_however_far_west_the_city_lies() -> None:
     west = Calendar(zone="America/Los_Angeles")
-    begin, end = stories.span_of(MAY, west)
+    begin, end = attribution.span_of(MAY, west)
     assert [west.local(each).isoformat()[:16] for each in (begin, end)] == [
         "2026-05-01T00:00",
         "2026-06-01T00:00",
@@ -553,7 +556,7 @@ def test_without_exemptions_every_card_of_a_frozen_month_is_what_it_was_before_t
     stored = "select kind, subject, card, parts::text, hash from assessment order by kind, subject, card"
     scoring.assess_month(connection, MAY, freeze)
     before = {row[:3]: msgspec.json.decode(row[3]) for row in connection.execute(stored).fetchall()}
-    assert scoring.exemptions(connection, MAY) == stories.Exemptions({}, {})
+    assert scoring.exemptions(connection, MAY) == attribution.Exemptions({}, {})
     late = connection.execute(
         "select id, (facts ->> 'disposer_team')::int, area_code, reported_at from incident where state = 'closed'"
         " and disposed_on_time is false and facts ->> 'disposer_team' is not null"
@@ -759,7 +762,7 @@ def test_an_appeal_of_a_former_life_judged_after_the_freeze_corrects_that_life(
         (str(team),),
     ).fetchall()
     assert [Fraction(before) < Fraction(after) for before, after in raised] == [True]
-    assert scoring.exemptions(connection, MAY) == stories.Exemptions({}, {})
+    assert scoring.exemptions(connection, MAY) == attribution.Exemptions({}, {})
 
 
 def _late(connection: Connection) -> tuple[int, int, str, datetime, timedelta]:
@@ -1024,11 +1027,11 @@ def test_the_nightly_check_finds_an_error_in_a_running_and_in_an_older_month(
         assert scoring.freeze(connection, month, UNTIL) > 0
     scoring.assess_month(connection, june, UNTIL)
     with Desk(url) as desk:
-        assert counting.check(desk, UNTIL) == 0
+        assert followers.check(desk, UNTIL) == 0
         connection.execute("alter table assessment disable trigger frozen_stays")
         connection.execute("update assessment set parts = replace(parts::text, '\"weighed\":100', '\"weighed\":90')"
             "::json where month in (%s, %s) and kind = 'city' and card = 'unit'", (april, june))  # fmt: skip
-        assert counting.check(desk, UNTIL) == 4
+        assert followers.check(desk, UNTIL) == 4
     with connection.cursor() as cursor:
         assert {d.subject for d in recheck.open_mismatches(cursor)} == {
             f"2026-04 city {CITY} unit", f"2026-06 city {CITY} unit",

@@ -15,12 +15,12 @@ from dashboard.access import COOKIE
 from dashboard.data import Filter, Reads, replayed
 from dashboard.data.waiting import waiting
 from dashboard.screens import wall
-from dashboard.words import LANGUAGES, translator
-from dispatch import accounts
-from dispatch.desk import Desk
-from dispatch.rules.chain import Actor, Report
-from models.demo import load_demo
-from models.servers import Servers, psycopg_dsn
+from dashboard.wording.catalogue import LANGUAGES, translator
+from dispatch.accounts import sessions
+from dispatch.desk.desk import Desk
+from dispatch.rules.incident.chain import Actor, Report
+from models.cities.demo import load_demo
+from models.servers.servers import Servers, psycopg_dsn
 from tests import pages
 
 TIMEOUT_S = 60
@@ -37,7 +37,7 @@ def city(servers: Servers, template: str) -> Iterator[str]:
     url = _address(servers, "screens_city")
     load_demo(url)
     with psycopg.connect(psycopg_dsn(url)) as connection:
-        accounts.ensure_demo(connection)
+        sessions.ensure_demo(connection)
     yield url
     _administer(servers, "DROP DATABASE screens_city WITH (FORCE)")
 
@@ -58,7 +58,7 @@ def signed_in(door: Reads, monkeypatch: pytest.MonkeyPatch) -> SignIn:
     def sign_in(login: str) -> None:
         cookies.clear()
         if login:
-            answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+            answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
             assert isinstance(answer, tuple)
             cookies[COOKIE] = answer[0]
 
@@ -105,7 +105,7 @@ def test_the_start_page_counts_what_waits_and_opens_exactly_that(
 ) -> None:
     report(city, "4001")
     signed_in("dispatcher")
-    answer = data.sign_in(door, "dispatcher", accounts.DEMO_PASSWORD)
+    answer = data.sign_in(door, "dispatcher", sessions.DEMO_PASSWORD)
     assert isinstance(answer, tuple)
     who, now = answer[1], datetime.now(UTC)
     lines = {line.what: line for line in waiting(door, who, servers.redis_url, now)}
@@ -192,10 +192,10 @@ def test_the_second_persons_password_does_not_stay_on_the_first_ones_screen(sign
     assert page.error
     assert kept["Password of the second person"] == ""
     assert (kept["Reason"], kept["Login of the second person"]) == ("台风将至", "city")
-    assert set(declare(accounts.DEMO_PASSWORD).values()) == {""}
+    assert set(declare(sessions.DEMO_PASSWORD).values()) == {""}
     assert page.success
     # Once more: the refusal names people and places, not their codes.
-    declare(accounts.DEMO_PASSWORD)
+    declare(sessions.DEMO_PASSWORD)
     assert [each.value for each in page.error] == [
         "Yuncheng District is in wartime already, declared by County centre　演示县指挥中心"
     ]

@@ -10,14 +10,15 @@ from random import Random
 import msgspec
 import pytest
 
-from dispatch import history, store
-from dispatch.history import live_through
-from dispatch.messages import number_of
+from dispatch.demo import history
+from dispatch.demo.history import live_through
+from dispatch.demo.world import STORM_FACTOR, STORM_MONTHS, STORM_VOLUME, Happening, Spot, World
+from dispatch.desk import store
+from dispatch.intake.messages import number_of
 from dispatch.rules.areas import ancestors, level_of
-from dispatch.rules.chain import Around, Change, Event, Incident, Report, replay
-from dispatch.rules.routing import Roster, Team
-from dispatch.world import STORM_FACTOR, STORM_MONTHS, STORM_VOLUME, Happening, Spot, World
-from models.loading import parsed_policy, policy_files
+from dispatch.rules.incident.chain import Around, Change, Event, Incident, Report, replay
+from dispatch.rules.teams.routing import Roster, Team
+from models.cities.loading import parsed_policy, policy_files
 from tests import district
 from tests.small_law import local
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from dispatch import store
+from dispatch.desk import store
 from tests import district
 from tests.simulation import DAYS, Simulation, SimulationError, main
 

@@ -22,9 +22,9 @@ import pytest
 import redis
 
 from dispatch import __main__ as commands
-from dispatch import supervisor
-from models import servers
-from models.servers import Servers
+from dispatch.ops import supervisor
+from models.servers import servers
+from models.servers.servers import Servers
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes

@@ -20,16 +20,16 @@ import pytest
 import redis
 
 import jobs.__main__ as command
-from dispatch import figures
-from dispatch.desk import Desk
-from dispatch.rules.assessment import shown
-from dispatch.rules.chain import SYSTEM, Command
-from jobs import counting, keeping, waking
+from dispatch.desk.desk import Desk
+from dispatch.figures import published as figures
+from dispatch.rules.incident.chain import SYSTEM, Command
+from dispatch.rules.measures.assessment import shown
+from jobs import followers, resume, retention
 from jobs import health as records
 from jobs.table import JOBS, Job
-from models import servers as places
-from models.loading import POLICY_DIR
-from models.servers import psycopg_dsn
+from models.cities.loading import POLICY_DIR
+from models.servers import servers as places
+from models.servers.servers import psycopg_dsn
 from tests import district
 from tests.small_law import COUNTY_DESK, JOINT, MONDAY, report
 
@@ -230,9 +230,9 @@ def test_a_suspended_incident_is_resumed_when_its_time_is_over_and_not_before(de
         MONDAY + timedelta(minutes=1),
     )
     assert suspended.status == "done", suspended
-    assert waking.resume(desk, until - timedelta(seconds=1)) == 0
-    assert waking.resume(desk, until) == 1
-    assert waking.resume(desk, until + timedelta(seconds=1)) == 0
+    assert resume.resume(desk, until - timedelta(seconds=1)) == 0
+    assert resume.resume(desk, until) == 1
+    assert resume.resume(desk, until + timedelta(seconds=1)) == 0
     state = desk.ask(
         lambda c: c.execute(
             "select paused_why, (select count(*) from event e where e.incident_id = i.id and verb = 'resume')"
@@ -244,8 +244,8 @@ def test_a_suspended_incident_is_resumed_when_its_time_is_over_and_not_before(de
 
 def test_the_roll_up_job_takes_in_what_happened_and_then_rests(desk: Desk) -> None:
     desk.report([report(JOINT, number=n) for n in range(1, 6)], MONDAY)
-    assert counting.follow(desk, MONDAY) >= 5
-    assert counting.follow(desk, MONDAY) == 0
+    assert followers.follow(desk, MONDAY) >= 5
+    assert followers.follow(desk, MONDAY) == 0
     total = desk.ask(lambda c: c.execute("select sum(reported) from hourly").fetchone())
     assert total == (5,)
 
@@ -254,13 +254,13 @@ def test_a_whole_night_of_counting_jobs_runs_on_a_young_city(desk: Desk) -> None
     """Nothing to freeze yet, one month to assess, nothing that differs; days are written from the roll-up."""
     desk.report([report(JOINT, number=n) for n in range(1, 6)], MONDAY)
     later = MONDAY + timedelta(days=2)
-    counting.follow(desk, later)
-    assert counting.write_days(desk, later) > 0
-    assert counting.freeze(desk, later) == 0
-    assert counting.assess(desk, later) > 0
-    assert counting.correct(desk, later) == 0
-    assert counting.check(desk, later) == 0
-    assert keeping.forget(desk, later) == 0
+    followers.follow(desk, later)
+    assert followers.write_days(desk, later) > 0
+    assert followers.freeze(desk, later) == 0
+    assert followers.assess(desk, later) > 0
+    assert followers.correct(desk, later) == 0
+    assert followers.check(desk, later) == 0
+    assert retention.forget(desk, later) == 0
     reported = desk.ask(
         lambda c: c.execute(
             "select sum(value) from kpi where metric = 'reported' and length(area_code) = 6"
@@ -274,18 +274,18 @@ def test_a_backup_holds_the_database_and_the_oldest_make_room(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "place", lambda: tmp_path)
-    for number in range(keeping.BACKUPS_KEPT + 1):
-        keeping.backup(desk, MONDAY + timedelta(days=number))
+    for number in range(retention.BACKUPS_KEPT + 1):
+        retention.backup(desk, MONDAY + timedelta(days=number))
     files = sorted((tmp_path / "backups").iterdir())
-    assert len(files) == keeping.BACKUPS_KEPT
+    assert len(files) == retention.BACKUPS_KEPT
     assert files[0].name.startswith(f"gridwhistle-{MONDAY + timedelta(days=1):%Y%m%d}")
     assert all(file.read_bytes()[:5] == b"PGDMP" for file in files)
 
 
 def test_without_pg_dump_the_backup_says_so_plainly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "_pg_dump", lambda: None)
+    monkeypatch.setattr(retention, "_pg_dump", lambda: None)
     with pytest.raises(LookupError, match="no backup: pg_dump is neither installed nor in"):
-        keeping.backup(desk, MONDAY)
+        retention.backup(desk, MONDAY)
 
 
 def test_the_published_figures_of_the_seed_are_kept_as_published(database: str) -> None:

@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from dispatch import wartime
 from dispatch.__main__ import main
-from dispatch.desk import Desk
-from dispatch.messages import number_of
+from dispatch.desk import wartime
+from dispatch.desk.desk import Desk
+from dispatch.intake.messages import number_of
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration, Wartime
-from models.servers import psycopg_dsn
+from models.servers.servers import psycopg_dsn
 from tests import district
 from tests.small_law import CITY, CITY_DESK, COUNTY, COUNTY_DESK, JOINT, MONDAY, NEXT_TOWN, TOWN, report
 

@@ -19,13 +19,13 @@ from streamlit.testing.v1 import AppTest
 from dashboard import frame
 from dashboard.access import COOKIE
 from dashboard.data import Reads, field, whistles
+from dashboard.routes.whistles import Whistling, midnight
 from dashboard.screens import whistles as screen
-from dashboard.whistling import Whistling, midnight
-from dashboard.words import LANGUAGES, translator
-from dispatch.desk import Desk
-from dispatch.messages import number_of
-from dispatch.rules.incident import Actor, Command, Report
-from models.servers import Servers, psycopg_dsn
+from dashboard.wording.catalogue import LANGUAGES, translator
+from dispatch.desk.desk import Desk
+from dispatch.intake.messages import number_of
+from dispatch.rules.incident.values import Actor, Command, Report
+from models.servers.servers import Servers, psycopg_dsn
 from tests import pages
 from tests import phone_city as phones
 from tests import small_city as town

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from dashboard.words import FOLDER, ROLES, done, shorter, shortest, translator
-from dispatch.rules.chain import STEPS
+from dashboard.wording.catalogue import FOLDER, ROLES, done, shorter, shortest, translator
+from dispatch.rules.incident.chain import STEPS
 from dispatch.rules.law import ROLE_NAMES
 
 ROOM = Path(__file__).resolve().parents[1] / "dashboard"

@@ -20,22 +20,24 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from dashboard import case_sheet, data, frame, many, sending, told
+from dashboard import data, frame
 from dashboard.access import COOKIE
+from dashboard.casework import bulk, offers, sheet
 from dashboard.data import Reads
 from dashboard.data import workbench as bench
-from dashboard.desk_stream import DeskStream
 from dashboard.live import Client, Live, Picture, midnight
-from dashboard.live.desk import DeskLine, next_clock, stage_of
 from dashboard.live.picture import WHISTLES_OVER
+from dashboard.live.queue import DeskLine, next_clock, stage_of
+from dashboard.routes.queue_stream import DeskStream
 from dashboard.screens import workbench
-from dashboard.words import limit_words, translator
-from dispatch import accounts
-from dispatch.desk import Desk
-from dispatch.messages import show_number
-from dispatch.rules.chain import STATES, STEPS, Actor, Command, Incident, Report
-from models import loading
-from models.servers import Servers, psycopg_dsn
+from dashboard.wording import names as told
+from dashboard.wording.catalogue import limit_words, translator
+from dispatch.accounts import sessions
+from dispatch.desk.desk import Desk
+from dispatch.intake.messages import show_number
+from dispatch.rules.incident.chain import STATES, STEPS, Actor, Command, Incident, Report
+from models.cities import loading
+from models.servers.servers import Servers, psycopg_dsn
 from tests import pages
 from tests.small_city import EAST, IN_EAST, TOWN, WEST, build
 
@@ -65,7 +67,7 @@ def city(servers: Servers, template: str) -> Iterator[str]:
     url = _address(servers, "workbench_city")
     loading.store(url, with_second_teams())
     with psycopg.connect(psycopg_dsn(url)) as connection:
-        accounts.ensure_demo(connection)
+        sessions.ensure_demo(connection)
     yield url
     _administer(servers, "DROP DATABASE workbench_city WITH (FORCE)")
 
@@ -84,7 +86,7 @@ def sign_in(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
 
     def enter(login: str) -> None:
-        answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+        answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
         assert isinstance(answer, tuple)
         cookies[COOKIE] = answer[0]
 
@@ -286,12 +288,12 @@ def test_nobody_is_said_to_be_told_where_no_reporter_left_a_contact(
 ) -> None:
     found = bench.case(door, DISPATCHER, town.report(), datetime.now(UTC))
     assert found is not None
-    assert "told" not in case_sheet.source(found.detail, door.directory(), "en")
+    assert "told" not in sheet.source(found.detail, door.directory(), "en")
 
 
 def test_only_photos_behind_tls_are_shown_from_elsewhere() -> None:
-    assert case_sheet.addresses("http://elsewhere.example/1.jpg") == ("", "")
-    assert case_sheet.addresses("https://elsewhere.example/1.jpg")[0]
+    assert sheet.addresses("http://elsewhere.example/1.jpg") == ("", "")
+    assert sheet.addresses("https://elsewhere.example/1.jpg")[0]
 
 
 def test_what_somebody_wrote_reaches_a_label_as_plain_text() -> None:
@@ -415,7 +417,7 @@ def test_ticks_beyond_ones_area_count_for_nothing(town: Town, door: Reads) -> No
     assert bench.case(door, ELSEWHERE, ids[0], datetime.now(UTC)) is None
     assert bench.since(door, ELSEWHERE, ids[0], 0) == []
     assert bench.plan(door, ELSEWHERE, ids, datetime.now(UTC)).decisions == ()
-    assert many.LIMIT >= 50
+    assert bulk.LIMIT >= 50
 
 
 # ---- the queue -------------------------------------------------------------------------------------------------
@@ -523,7 +525,7 @@ def test_the_queue_is_for_those_signed_in_and_of_their_own_area_alone(door: Read
             for login, area in (("", TOWN), ("village", TOWN), ("resident", EAST), ("dispatcher", "445300")):
                 client = TestClient(app)
                 if login:
-                    answer = data.sign_in(door, login, accounts.DEMO_PASSWORD)
+                    answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
                     assert isinstance(answer, tuple)
                     client.cookies.set(COOKIE, answer[0])
                 found.append((await asyncio.to_thread(client.get, f"/desk/{area}")).status_code)
@@ -558,7 +560,7 @@ def test_the_counts_of_the_bar_are_those_of_the_queue_and_for_those_signed_in(
         app = Starlette(routes=[Route("/counts", DeskStream(door, live).counts)])
         client = TestClient(app)
         found: list[Any] = [client.get("/counts").status_code]
-        answer = data.sign_in(door, "dispatcher", accounts.DEMO_PASSWORD)
+        answer = data.sign_in(door, "dispatcher", sessions.DEMO_PASSWORD)
         assert isinstance(answer, tuple)
         client.cookies.set(COOKIE, answer[0])
         # Before the first look at the city nothing is known, and nothing is said.
@@ -621,7 +623,7 @@ def test_a_merged_case_says_into_which_it_went(town: Town, door: Reads) -> None:
     merged, stays = door.detail(SYSTEM_EYES, second), door.detail(SYSTEM_EYES, first)
     assert merged is not None
     assert stays is not None
-    told_now = case_sheet.timeline(merged, door.directory(), datetime.now(UTC), "zh")
+    told_now = sheet.timeline(merged, door.directory(), datetime.now(UTC), "zh")
     assert f"→ {show_number(stays.incident.number)}" in told_now
 
 
@@ -634,14 +636,12 @@ def test_what_is_not_of_today_stands_with_its_day_and_its_hour(town: Town, door:
     hour = f"{at.astimezone(told.ZONE):%H:%M}"
     for days, lang in ((0, "zh"), (2, "zh"), (2, "en")):
         now = at + timedelta(days=days)
-        told_now = case_sheet.timeline(detail, directory, now, lang)
+        told_now = sheet.timeline(detail, directory, now, lang)
         assert re.findall(r">(\d\d:\d\d)</time>", told_now)[-1] == hour
         day = f"{at.astimezone(told.ZONE):%m-%d}"
         assert (f'<li class="day">{day}</li>' in told_now) is bool(days)
         done = [
-            s
-            for s in case_sheet.clocks(detail.incident, directory.calendar, now, lang)
-            if s["state"] == "done"
+            s for s in sheet.clocks(detail.incident, directory.calendar, now, lang) if s["state"] == "done"
         ]
         assert done[0]["text"] == (f"{day} {hour}" if days else hour)
 
@@ -650,14 +650,14 @@ def test_the_strip_says_the_limits_of_what_is_to_come(town: Town, door: Reads) -
     found = state(door, town.report())
     law, calendar = door.policy(), door.directory().calendar
     now = found.reported_at
-    strip = case_sheet.clocks(found, calendar, now, "zh", law)
+    strip = sheet.clocks(found, calendar, now, "zh", law)
     to_come = {step["name"]: step["text"] for step in strip if step["state"].startswith("next")}
     assert to_come["派遣"] == f"限 {limit_words(law.dispatch[found.severity].text, 'zh')}"
     assert {"签收", "处置", "核查"} <= to_come.keys()
     found.facts["wartime"] = True
-    halved = case_sheet.clocks(found, calendar, now, "zh", law)
+    halved = sheet.clocks(found, calendar, now, "zh", law)
     assert {step["name"]: step["text"] for step in halved}["派遣"] != to_come["派遣"]
-    assert not [s for s in case_sheet.clocks(found, calendar, now, "zh") if s["text"].startswith("限")]
+    assert not [s for s in sheet.clocks(found, calendar, now, "zh") if s["text"].startswith("限")]
 
 
 def test_half_a_limit_is_said_as_its_length() -> None:
@@ -681,7 +681,7 @@ def test_every_holder_is_named_whole_however_short_the_stretch(town: Town, door:
         data.SegmentRow(n, f"team/{team}", "dispose", None, begin, end)
         for n, (team, begin, end) in enumerate(zip(teams, edges, edges[1:], strict=False), 1)
     ]
-    bar = case_sheet.ledger(rows, directory, now, "zh")
+    bar = sheet.ledger(rows, directory, now, "zh")
     visible = re.sub(r"<[^>]+>", " ", bar)
     for team in teams:
         assert directory.teams[team].name in visible
@@ -723,21 +723,21 @@ def test_a_role_that_may_not_take_the_next_step_is_told_whose_it_is(
 
 def test_no_two_steps_that_may_stand_beside_each_other_share_a_key() -> None:
     for state in STATES:
-        beside = [verb for verb, step in STEPS.items() if state in step.sources and verb in sending.KEYS]
-        assert len({sending.KEYS[verb] for verb in beside}) == len(beside), (state, beside)
+        beside = [verb for verb, step in STEPS.items() if state in step.sources and verb in offers.KEYS]
+        assert len({offers.KEYS[verb] for verb in beside}) == len(beside), (state, beside)
     # Streamlit's own, those of the queue, of the filled button and of the tick of closing.
-    assert not set("CRDEFGHN") & set(sending.KEYS.values())
-    assert {"reject", "rework", "recode", "add_assist", "recall_assist"} <= sending.KEYS.keys()
-    assert len(set(many.KEYS.values())) == len(many.KEYS)
+    assert not set("CRDEFGHN") & set(offers.KEYS.values())
+    assert {"reject", "rework", "recode", "add_assist", "recall_assist"} <= offers.KEYS.keys()
+    assert len(set(bulk.KEYS.values())) == len(bulk.KEYS)
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_legend_names_every_key(door: Reads, lang: str) -> None:
-    who = accounts.Viewer(1, "dispatcher", "x", DISPATCHER)
+    who = sessions.Viewer(1, "dispatcher", "x", DISPATCHER)
     columns = workbench.legend(frame.Frame(lang, translator(lang), who, door))
     told_keys = {key for column in columns for key, _ in column}
-    assert {*sending.KEYS.values(), sending.MET_KEY, "D", "E", "F", "N", "0", "8", "9", "Enter"} <= told_keys
-    assert {key.replace("Shift+", "⇧") for key in many.KEYS.values()} <= told_keys
+    assert {*offers.KEYS.values(), offers.MET_KEY, "D", "E", "F", "N", "0", "8", "9", "Enter"} <= told_keys
+    assert {key.replace("Shift+", "⇧") for key in bulk.KEYS.values()} <= told_keys
 
 
 def test_another_type_is_chosen_and_never_stands_there_by_itself(

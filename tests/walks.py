@@ -12,9 +12,8 @@ from typing import Any
 
 import msgspec
 
-from dispatch import store
-from dispatch.rules import clocks
-from dispatch.rules.chain import (
+from dispatch.desk import store
+from dispatch.rules.incident.chain import (
     ASSIGNMENT_STATES,
     ENDED,
     LIVE,
@@ -28,6 +27,7 @@ from dispatch.rules.chain import (
     replay,
 )
 from dispatch.rules.refusals import Refusal
+from dispatch.rules.time import clocks
 from tests.small_law import (
     ADMIN,
     AUDITOR,

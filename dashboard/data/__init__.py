@@ -33,7 +33,7 @@ from dashboard.data.people import (
     sign_out_everywhere,
     viewer_of,
 )
-from dispatch.accounts import NotIn, Viewer
+from dispatch.accounts.sessions import NotIn, Viewer
 
 __all__ = [
     "CHANGES_LIMIT", "PAGE_ROWS", "Area", "Changes", "Detail", "Directory", "Filter", "InForce", "ListRow", "LiveRow",

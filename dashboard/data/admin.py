@@ -17,22 +17,25 @@ import redis
 from psycopg.rows import class_row
 
 from dashboard.data.city import Reads
-from dispatch import accounts, audit, keys, lawbook, letters, people
-from dispatch.accounts import AccountError, Viewer
-from dispatch.audit import Verdict
-from dispatch.keys import Key, Kind, RefusedKey
-from dispatch.lawbook import PublishError
-from dispatch.letters import Letter, LetterError
-from dispatch.people import PEOPLE, Account
-from dispatch.rules import policy as policies
-from dispatch.rules import whatif
+from dispatch.accounts import keys, people, sessions
+from dispatch.accounts.keys import Key, Kind, RefusedKey
+from dispatch.accounts.people import PEOPLE, Account
+from dispatch.accounts.sessions import AccountError, Viewer
+from dispatch.checks import audit
+from dispatch.checks.audit import Verdict
+from dispatch.intake import dead_letters
+from dispatch.intake.dead_letters import Letter, LetterError
+from dispatch.record import policies as lawbook
+from dispatch.record.policies import PublishError
+from dispatch.rules.measures import whatif
+from dispatch.rules.policy import policy as policies
 from jobs import health
 from jobs.__main__ import Runner
 from jobs.health import Health
 from jobs.table import JOBS
-from models.city_files import read_city
-from models.loading import PROBLEMS_SHOWN, CityError, census
-from models.servers import addresses
+from models.cities.city_files import read_city
+from models.cities.loading import PROBLEMS_SHOWN, CityError, census
+from models.servers.servers import addresses
 
 __all__ = ["PEOPLE", "AccountError", "CityError", "LetterError", "PublishError", "RefusedKey"]
 
@@ -188,13 +191,13 @@ def refused(who: Viewer, waiting_only: bool) -> tuple[int, list[Letter]]:
     """Return how many messages are kept as dead letters, and the newest; raise redis.RedisError."""
     _allow(who, ADMIN)
     with _stream() as stream:
-        return letters.count(stream), list(letters.letters(stream, LETTERS_SHOWN, waiting_only))
+        return dead_letters.count(stream), list(dead_letters.letters(stream, LETTERS_SHOWN, waiting_only))
 
 
 def body(who: Viewer, letter: Letter) -> str:
     """Return the text of a dead letter without its contacts."""
     _allow(who, ADMIN)
-    return letters.without_contacts(letter.raw).decode(errors="replace")
+    return dead_letters.without_contacts(letter.raw).decode(errors="replace")
 
 
 def replay(door: Reads, who: Viewer, letter_id: str, changes: Sequence[str]) -> str:
@@ -204,10 +207,10 @@ def replay(door: Reads, who: Viewer, letter_id: str, changes: Sequence[str]) -> 
     """
     _allow(who, ADMIN)
     with _stream() as stream:
-        one = letters.letter(stream, letter_id)
-        new = letters.replay(stream, one, letters.mend(one.raw, changes) if changes else None)
+        one = dead_letters.letter(stream, letter_id)
+        new = dead_letters.replay(stream, one, dead_letters.mend(one.raw, changes) if changes else None)
     with door.change() as connection:
-        accounts.note(
+        sessions.note(
             connection, "replayed", datetime.now(UTC), who.account_id, by=who.login,
             about=f"{letter_id} {' '.join(each.partition('=')[0] for each in changes)}",
         )  # fmt: skip
@@ -229,7 +232,7 @@ def run_job(door: Reads, who: Viewer, name: str) -> int | None:
     _allow(who, ADMIN)
     job = next(job for job in JOBS if job.name == name)
     with door.change() as connection:
-        accounts.note(connection, "job", datetime.now(UTC), who.account_id, by=who.login, about=name)
+        sessions.note(connection, "job", datetime.now(UTC), who.account_id, by=who.login, about=name)
     return Runner().run(job, datetime.now(UTC))
 
 
@@ -289,7 +292,7 @@ def publish(door: Reads, who: Viewer, files: Mapping[str, str], note: str, valid
     _allow(who, ADMIN)
     with door.change() as connection:
         version = lawbook.publish(connection, files, note, valid_from)
-        accounts.note(
+        sessions.note(
             connection, "policy", datetime.now(UTC), who.account_id, by=who.login, about=f"version {version}"
         )
     return version

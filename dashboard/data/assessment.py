@@ -16,13 +16,13 @@ import msgspec
 import psycopg
 
 from dashboard.data.city import Reads
-from dispatch import resampling, scoring
-from dispatch.resampling import Drawn
-from dispatch.rules import fairness
 from dispatch.rules.areas import contains, prefix_of
-from dispatch.rules.assessment import VOLUME, Indicator, Rules, band
-from dispatch.rules.fairness import Standing
-from dispatch.rules.incident import Actor
+from dispatch.rules.incident.values import Actor
+from dispatch.rules.measures import fairness
+from dispatch.rules.measures.assessment import VOLUME, Indicator, Rules, band
+from dispatch.rules.measures.fairness import Standing
+from dispatch.scores import resampling, scoring
+from dispatch.scores.resampling import Drawn
 
 SUBJECTS_MOST = 500  # offered to choose from
 KEPT_MOST = 32

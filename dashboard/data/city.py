@@ -16,22 +16,22 @@ import psycopg
 import redis
 from psycopg.rows import class_row
 
-from dashboard.data.door import Door
+from dashboard.data.connections import Door
 from dashboard.data.scope import within
-from dispatch import store
-from dispatch.assigning import Proposals
-from dispatch.desk import Desk, Outcome
-from dispatch.rules import policy as policies
+from dispatch.assignment.proposals import Proposals
+from dispatch.desk import store
+from dispatch.desk.desk import Desk, Outcome
 from dispatch.rules.areas import Level, level_of, prefix_of
-from dispatch.rules.assignment import Offer
-from dispatch.rules.bursts import Bursts
-from dispatch.rules.calendar import Calendar
-from dispatch.rules.chain import Actor, Command, Event, Incident, replay
-from dispatch.rules.clocks import Clock, light
+from dispatch.rules.incident.chain import Actor, Command, Event, Incident, replay
 from dispatch.rules.law import ENDED
-from dispatch.rules.policy import Policy
+from dispatch.rules.policy import policy as policies
+from dispatch.rules.policy.bursts import Bursts
+from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
-from models.servers import addresses
+from dispatch.rules.teams.proposals import Offer
+from dispatch.rules.time.calendar import Calendar
+from dispatch.rules.time.clocks import Clock, light
+from models.servers.servers import addresses
 
 # More changes than this since the last look are read as a whole new picture instead.
 CHANGES_LIMIT = 20_000

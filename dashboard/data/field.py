@@ -15,13 +15,14 @@ import redis
 
 from dashboard.data.city import Directory, Reads
 from dashboard.data.scope import within
-from dispatch import contacts, photos, store
-from dispatch.accounts import Viewer
-from dispatch.photos import Photo
+from dispatch.accounts.sessions import Viewer
+from dispatch.desk import store
+from dispatch.intake import contacts, photos
+from dispatch.intake.photos import Photo
 from dispatch.rules.areas import Level, ancestors, at_level, prefix_of
-from dispatch.rules.chain import lawful
-from dispatch.rules.clocks import Clock, yellow_from
-from dispatch.rules.incident import LIVE, Actor, Assignment, Incident
+from dispatch.rules.incident.chain import lawful
+from dispatch.rules.incident.values import LIVE, Actor, Assignment, Incident
+from dispatch.rules.time.clocks import Clock, yellow_from
 
 TASKS_LIMIT = 300
 FOLLOW_EVERY_S = 0.8  # with a phone's two seconds, what changed is on it within three

@@ -14,14 +14,14 @@ import msgspec
 from dashboard.data.assessment import Card, Kept, Line, Subject, bundles
 from dashboard.data.city import Reads
 from dashboard.data.scope import within
-from dispatch import scoring
-from dispatch.desk import Outcome
-from dispatch.past import Policies
-from dispatch.rules.assessment import Case, Counted, Exempted, Rate, Score, moved, without_exemptions
-from dispatch.rules.chain import STEPS, Actor, Command
-from dispatch.rules.clocks import Clock
-from dispatch.stories import Exemptions
-from models.servers import addresses
+from dispatch.desk.desk import Outcome
+from dispatch.record.histories import Policies
+from dispatch.rules.incident.chain import STEPS, Actor, Command
+from dispatch.rules.measures.assessment import Case, Counted, Exempted, Rate, Score, moved, without_exemptions
+from dispatch.rules.time.clocks import Clock
+from dispatch.scores import scoring
+from dispatch.scores.attribution import Exemptions
+from models.servers.servers import addresses
 
 PAGE_ROWS = 50
 IDS_MOST = 20_000  # looked through for appeals

@@ -16,15 +16,15 @@ import shapely
 
 from dashboard.data.city import Reads
 from dashboard.data.scope import covers
-from dispatch import case_sets, overview
-from dispatch.case_sets import CasePage, CaseRow, CaseSet, Counted
-from dispatch.desk import Outcome
-from dispatch.overview import Overview
-from dispatch.past import Policies
+from dispatch.desk.desk import Outcome
+from dispatch.figures import case_sets, overview
+from dispatch.figures.case_sets import CasePage, CaseRow, CaseSet, Counted
+from dispatch.figures.overview import Overview
+from dispatch.record.histories import Policies
 from dispatch.rules.areas import contains, prefix_of
-from dispatch.rules.incident import Actor, Command
-from dispatch.rules.period import Period
-from models.servers import addresses
+from dispatch.rules.incident.values import Actor, Command
+from dispatch.rules.time.period import Period
+from models.servers.servers import addresses
 
 KEPT_S = 20.0  # a picture is read again after so long; opening a list behind a number does not read it anew
 KEPT_MOST = 64
@@ -77,7 +77,7 @@ class Repeat:
 def picture(door: Reads, actor: Actor, area: str, period: Period, now: datetime) -> Overview | None:
     """Return the picture of an area and a period, at most `KEPT_S` old; None where the viewer may not see it.
 
-    Raises LookupError and ValueError as `dispatch.overview.read` does.
+    Raises LookupError and ValueError as `dispatch.figures.overview.read` does.
     """
     if not covers(actor, area):
         return None

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from dashboard.data.city import Reads
-from dispatch import accounts
-from dispatch.accounts import NotIn, Viewer
+from dispatch.accounts import sessions
+from dispatch.accounts.sessions import NotIn, Viewer
 
 
 def demo() -> bool:
@@ -19,13 +19,13 @@ def demo() -> bool:
 def sign_in(door: Reads, login: str, password: str, address: str = "") -> tuple[str, Viewer] | NotIn:
     """Begin a session now; return its token and who it is, or the refusal."""
     with door.change() as connection:
-        return accounts.sign_in(connection, login, password, datetime.now(UTC), demo(), address)
+        return sessions.sign_in(connection, login, password, datetime.now(UTC), demo(), address)
 
 
 def sign_in_as(door: Reads, subject: str, address: str = "") -> tuple[str, Viewer] | NotIn:
     """Begin a session now for whom the identity provider names; return its token and who it is, or the refusal."""
     with door.change() as connection:
-        return accounts.sign_in_as(connection, subject, datetime.now(UTC), address)
+        return sessions.sign_in_as(connection, subject, datetime.now(UTC), address)
 
 
 def change_password(
@@ -33,22 +33,22 @@ def change_password(
 ) -> Literal["wrong", "length", "same", "demo", "locked"] | None:
     """Change one's own password now; return why not, or None where it is done."""
     with door.change() as connection:
-        return accounts.change_password(connection, account_id, old, new, token, datetime.now(UTC), address)
+        return sessions.change_password(connection, account_id, old, new, token, datetime.now(UTC), address)
 
 
 def viewer_of(door: Reads, token: str) -> Viewer | None:
     """Return who a session's token belongs to now, or None."""
     with door.change() as connection:
-        return accounts.viewer_of(connection, token, datetime.now(UTC), demo())
+        return sessions.viewer_of(connection, token, datetime.now(UTC), demo())
 
 
 def sign_out(door: Reads, token: str) -> None:
     """End one session."""
     with door.change() as connection:
-        accounts.sign_out(connection, token)
+        sessions.sign_out(connection, token)
 
 
 def sign_out_everywhere(door: Reads, account_id: int) -> int:
     """End every session of an account; return how many there were."""
     with door.change() as connection:
-        return accounts.sign_out_everywhere(connection, account_id)
+        return sessions.sign_out_everywhere(connection, account_id)

@@ -14,12 +14,12 @@ import redis
 from dashboard.data.city import Reads
 from dashboard.data.field import as_reporter, token_of
 from dashboard.data.scope import within
-from dispatch import store
-from dispatch.accounts import Viewer
-from dispatch.desk import Outcome
-from dispatch.intake import RECEIVED
-from dispatch.rules.chain import Command, lawful
-from dispatch.rules.incident import Actor, Incident
+from dispatch.accounts.sessions import Viewer
+from dispatch.desk import store
+from dispatch.desk.desk import Outcome
+from dispatch.intake.consumer import RECEIVED
+from dispatch.rules.incident.chain import Command, lawful
+from dispatch.rules.incident.values import Actor, Incident
 
 OWN_LIMIT = 50
 CONTACT_LIMIT = 120

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from dashboard.data.city import Reads
 from dashboard.data.scope import within
-from dispatch.figures import OnTime
-from dispatch.rules.incident import Actor
+from dispatch.figures.published import OnTime
+from dispatch.rules.incident.values import Actor
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dispatch.rules.areas import Level, contains, level_of, prefix_of
-from dispatch.rules.incident import Actor
+from dispatch.rules.incident.values import Actor
 
 # Roles that see every incident of the subtree of their area.
 SUBTREE = frozenset(

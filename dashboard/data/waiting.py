@@ -9,7 +9,7 @@ from typing import Final
 from dashboard.data import admin, field, public
 from dashboard.data.city import Filter, Reads, conditions
 from dashboard.data.scope import within
-from dispatch.accounts import Viewer
+from dispatch.accounts.sessions import Viewer
 
 _DESKS: Final = frozenset({"dispatcher", "duty_leader", "village", "county", "city"})
 _PHONES: Final = frozenset({"grid_worker", "grid_head", "team"})

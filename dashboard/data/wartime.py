@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from dashboard.data.city import Reads
 from dashboard.data.people import demo
-from dispatch import accounts, wartime
-from dispatch.accounts import NotIn, Viewer
-from dispatch.desk import Desk
+from dispatch.accounts import sessions
+from dispatch.accounts.sessions import NotIn, Viewer
+from dispatch.desk import wartime
+from dispatch.desk.desk import Desk
 from dispatch.rules.areas import contains
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration, Wartime
@@ -42,12 +43,12 @@ def declare(
     """
     now = datetime.now(UTC)
     with door.change() as connection:
-        second = accounts.sign_in(connection, login, password, now, demo(), address)
+        second = sessions.sign_in(connection, login, password, now, demo(), address)
         if isinstance(second, NotIn):
             return second
         token, approver = second
         # They prove who they are; they are not signed in here.
-        accounts.sign_out(connection, token)
+        sessions.sign_out(connection, token)
     wish = Declaration(area, level, kind, reason, commander, who.actor, approver.actor, until)
     with Desk(door.url) as desk:
         answer = wartime.declare(desk, wish, now)
@@ -67,4 +68,4 @@ def end(door: Reads, who: Viewer, wartime_id: int, reason: str) -> Wartime | Ref
 
 def _note(door: Reads, what: str, who: Viewer, about: str) -> None:
     with door.change() as connection:
-        accounts.note(connection, what, datetime.now(UTC), who.account_id, by=who.login, about=about)
+        sessions.note(connection, what, datetime.now(UTC), who.account_id, by=who.login, about=about)

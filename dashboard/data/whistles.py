@@ -7,11 +7,11 @@ from datetime import datetime
 
 from dashboard.data.city import Reads
 from dashboard.data.scope import covers, within
-from dispatch import store
+from dispatch.desk import store
 from dispatch.rules.areas import contains, prefix_of
-from dispatch.rules.assessment import Case, Rate, evaluate, indicators
-from dispatch.rules.clocks import Clock
-from dispatch.rules.incident import LIVE, Actor, Assignment, Incident
+from dispatch.rules.incident.values import LIVE, Actor, Assignment, Incident
+from dispatch.rules.measures.assessment import Case, Rate, evaluate, indicators
+from dispatch.rules.time.clocks import Clock
 
 ROWS_LIMIT = 500
 OPEN = LIVE | {"review", "done"}  # done: still to be ended by whoever blew it

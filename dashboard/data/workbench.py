@@ -14,13 +14,13 @@ import shapely
 
 from dashboard.data.city import Detail, Reads, segments_of
 from dashboard.data.scope import within
-from dispatch import store
-from dispatch.assigning import Proposals
-from dispatch.desk import DUPLICATE_DAYS, Desk
+from dispatch.assignment.proposals import Proposals
+from dispatch.desk import store
+from dispatch.desk.desk import DUPLICATE_DAYS, Desk
 from dispatch.rules.areas import Level, at_level
-from dispatch.rules.assignment import Decision, Offer, one_at_a_time
-from dispatch.rules.chain import Actor, Incident, places_around, replay
+from dispatch.rules.incident.chain import Actor, Incident, places_around, replay
 from dispatch.rules.places import metres
+from dispatch.rules.teams.proposals import Decision, Offer, one_at_a_time
 
 NEAR_M = 150  # two reports of one type this near may be one matter
 DUPLICATES_SHOWN = 5

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from dashboard.data import Directory, InForce, LiveRow, Part, PastRow, Raised, Snapshot
 from dispatch.rules.areas import ancestors, centre_of, prefix_of
-from dispatch.rules.calendar import Calendar
-from dispatch.rules.clocks import Clock, yellow_from
+from dispatch.rules.time.calendar import Calendar
+from dispatch.rules.time.clocks import Clock, yellow_from
 
 ZONE = ZoneInfo("Asia/Shanghai")
 RED_ROWS, WHISTLE_ROWS, RAISED_ROWS, HAPPENINGS = 5, 4, 2, 3

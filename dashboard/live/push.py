@@ -16,8 +16,8 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from dashboard.data import Changes, Directory, Reads
-from dashboard.live.desk import DeskLine, overdue
 from dashboard.live.picture import WHISTLES_OVER, ZONE, Picture, midnight
+from dashboard.live.queue import DeskLine, overdue
 from dashboard.live.tiles import WHISTLED_SPAN, Minute, tiles
 
 CHANNEL = "gridwhistle:changed"

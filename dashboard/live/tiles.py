@@ -29,10 +29,10 @@ from dashboard.live.picture import (
     limit_of,
     zeros,
 )  # fmt: skip
-from dashboard.words import clock_name, done, pick, shorter, shortest, translator
+from dashboard.wording.catalogue import clock_name, done, pick, shorter, shortest, translator
 from dispatch.rules.areas import Level, ancestors, centre_of, level_of, parent_of, prefix_of
-from dispatch.rules.chain import ENDED, STATES, STEPS
-from dispatch.rules.escalation import next_step
+from dispatch.rules.incident.chain import ENDED, STATES, STEPS
+from dispatch.rules.policy.escalation import next_step
 from dispatch.rules.wartime import KINDS, LEVELS
 
 # Older than this a tile of the live picture is stale in the browser, in ms; tiles that are read once a minute: 150 s.

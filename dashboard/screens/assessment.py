@@ -12,18 +12,21 @@ from uuid import uuid4
 
 import streamlit as st
 
-from dashboard import address, amounts, figures, scorecard, told
+from dashboard import address
 from dashboard.data import assessment as data
 from dashboard.data import judged
 from dashboard.data.assessment import Card, Line, Listed, Month, Subject
-from dashboard.export import ROWS_LIMIT, download
 from dashboard.frame import Frame, framed
-from dashboard.panel import panel
-from dashboard.words import pick
-from dispatch.messages import show_number
-from dispatch.rules.appeals import SPANS_LIMIT
-from dispatch.rules.assessment import VOLUME
-from dispatch.scoring import CARDS, KINDS
+from dashboard.widgets import charts, scorecard
+from dashboard.widgets.export import ROWS_LIMIT, download
+from dashboard.widgets.panel import panel
+from dashboard.wording import amounts
+from dashboard.wording import names as told
+from dashboard.wording.catalogue import pick
+from dispatch.intake.messages import show_number
+from dispatch.rules.incident.appeals import SPANS_LIMIT
+from dispatch.rules.measures.assessment import VOLUME
+from dispatch.scores.scoring import CARDS, KINDS
 
 REASON_MOST = 500
 ROWS_EXPORTED = ROWS_LIMIT + 1  # so that a file that is cut says so
@@ -284,7 +287,7 @@ def _lost(f: Frame, card: Card, chosen: str) -> None:
             _pressed(f"{scorecard.PART}{part}")
 
     st.plotly_chart(
-        figures.waterfall(losses, float(card.score), 210), key=key, theme=None, on_select=selected,
+        charts.waterfall(losses, float(card.score), 210), key=key, theme=None, on_select=selected,
         selection_mode="points",
         config={"displayModeBar": False},
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The phone of people in the field, `/field`: one component with an outbox, behind the doors of `dashboard.phone`."""
+"""The phone of people in the field, `/field`: one component with an outbox, served by `dashboard.routes.phone`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import streamlit as st
 
 from dashboard.data import Directory, demo, field, reads
 from dashboard.frame import Frame, framed
-from dashboard.words import ROLES, clock_name, limit_words, pick, translator
-from dispatch.rules.chain import STEPS
-from dispatch.rules.clocks import KINDS
+from dashboard.wording.catalogue import ROLES, clock_name, limit_words, pick, translator
+from dispatch.rules.incident.chain import STEPS
+from dispatch.rules.time.clocks import KINDS
 
 FOLDER = Path(__file__).resolve().parents[1] / "components" / "field"
 SCRIPTS = ("outbox.js", "field.js", "pin.js", "task.js")

@@ -16,9 +16,9 @@ from dashboard.frame import away, corner, style
 from dashboard.pages import PLACES
 from dashboard.screens.wall import DEFAULT_AREA
 from dashboard.session import viewer, way
-from dashboard.words import Translate, chosen, translator
+from dashboard.wording.catalogue import Translate, chosen, translator
 from dispatch.rules.areas import Level, at_level
-from models.servers import addresses
+from models.servers.servers import addresses
 
 COLUMNS = 3
 

@@ -9,21 +9,22 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import address, amounts, told
-from dashboard import case_sheet as sheet
+from dashboard import address
+from dashboard.casework import sheet
+from dashboard.casework.inputs import ask
+from dashboard.casework.offers import meant
 from dashboard.data import PAGE_ROWS, Detail, Directory, Filter, ListRow, Reads
-from dashboard.export import download
 from dashboard.frame import Frame, framed, headed
-from dashboard.panel import Markup, joined, markup, panel
-from dashboard.sending import meant
-from dashboard.steps import ask
-from dashboard.told import ZONE
-from dashboard.words import Translate, clock_name, limit_words, pick
-from dispatch.assigning import recorded
-from dispatch.messages import show_number
+from dashboard.widgets.export import download
+from dashboard.widgets.panel import Markup, joined, markup, panel
+from dashboard.wording import amounts
+from dashboard.wording import names as told
+from dashboard.wording.catalogue import Translate, clock_name, limit_words, pick
+from dashboard.wording.names import ZONE
+from dispatch.assignment.proposals import recorded
+from dispatch.intake.messages import show_number
 from dispatch.rules.areas import Level, ancestors, contains, level_of
-from dispatch.rules.calendar import Calendar
-from dispatch.rules.chain import (
+from dispatch.rules.incident.chain import (
     ASSIGNMENT_STATES,
     STATES,
     Actor,
@@ -32,8 +33,9 @@ from dispatch.rules.chain import (
     Step,
     lawful,
 )
-from dispatch.rules.clocks import Clock, light
-from models.servers import addresses
+from dispatch.rules.time.calendar import Calendar
+from dispatch.rules.time.clocks import Clock, light
+from models.servers.servers import addresses
 
 KEPT = ("area", "state", "light", "theme", "text")
 TEXT_MOST = 60  # letters of the words that are looked for

@@ -13,18 +13,22 @@ import psycopg
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import address, amounts, boards, briefs, figures, supervising, told
-from dashboard.cases import PARAMETER, drawer, open_cases
+from dashboard import address
+from dashboard.casework import supervise
+from dashboard.casework.act import is_open
 from dashboard.data import leaders as data
 from dashboard.frame import Frame, alone, away, framed
-from dashboard.panel import Markup, joined, markup, opens, panel
-from dashboard.pressing import is_open
-from dashboard.words import pick
-from dispatch.briefing import words as spoken
-from dispatch.case_sets import CasePage, CaseSet
-from dispatch.overview import STAGES, Overview, TrendPoint
+from dashboard.widgets import boards, briefs, charts
+from dashboard.widgets.drawer import PARAMETER, drawer, open_cases
+from dashboard.widgets.panel import Markup, joined, markup, opens, panel
+from dashboard.wording import amounts
+from dashboard.wording import names as told
+from dashboard.wording.catalogue import pick
+from dispatch.figures.briefing import words as spoken
+from dispatch.figures.case_sets import CasePage, CaseSet
+from dispatch.figures.overview import STAGES, Overview, TrendPoint
 from dispatch.rules.areas import Level, level_of, prefix_of
-from dispatch.rules.period import EARLIEST, FIXED, KINDS, LONGEST, Kind, Period, PeriodError
+from dispatch.rules.time.period import EARLIEST, FIXED, KINDS, LONGEST, Kind, Period, PeriodError
 from dispatch.rules.wartime import LEVELS
 
 NOW_EVERY_S = 10.0
@@ -52,7 +56,7 @@ def page() -> None:
         with st.container(border=True, key="gw-card-now", horizontal=True, vertical_alignment="center"):
             with st.container():
                 _now(f, area)
-            supervising.button(f, area)
+            supervise.button(f, area)
         _say(f, picture, today)
         if not picture.figure("reported").now.credited.count:
             st.info(f._("Nothing was reported in this period. What is under way stands above."))
@@ -378,7 +382,7 @@ def _title(words: str, note: str) -> None:
     )
 
 
-def _chart(f: Frame, figure: figures.Figure, name: str) -> None:
+def _chart(f: Frame, figure: charts.Figure, name: str) -> None:
     """Show a figure; a press on a point opens its cases. After that it is drawn anew, so that nothing stays chosen."""
     turn = st.session_state.setdefault(f"turn-{name}", 0)
     key = f"chart-{name}-{turn}"
@@ -402,7 +406,7 @@ def _chart(f: Frame, figure: figures.Figure, name: str) -> None:
     )
 
 
-def _trend(f: Frame, picture: Overview) -> figures.Figure:
+def _trend(f: Frame, picture: Overview) -> charts.Figure:
     _ = f._
     days = []
     named = _named(picture)
@@ -424,14 +428,14 @@ def _trend(f: Frame, picture: Overview) -> figures.Figure:
             f"{spoken.day_of(point.day, f.lang)} {amounts.rate(reading.value, _)}" if point in named else ""
         )
         days.append(
-            figures.Day(
+            charts.Day(
                 point.day, boards.known(reading.value), boards.known(point.year_ago.value),
                 None if point.usual is None else (float(point.usual[0]), float(point.usual[1])),
                 "<br>".join(lines), cases.key, label,
             )
         )  # fmt: skip
     words = {"usual": _("usual"), "year_ago": _("a year ago"), "now": _("this period")}
-    return figures.trend(days, words)
+    return charts.trend(days, words)
 
 
 def _named(picture: Overview) -> list[TrendPoint]:
@@ -490,7 +494,7 @@ def _second_screen(f: Frame, picture: Overview) -> None:
         counts = [[cell.count for cell in row] for row in picture.heat]
         keys = [[cell.cases.key for cell in row] for row in picture.heat]
         hover = _("%{y} from %{x} o'clock: %{z} reports")
-        _chart(f, figures.heat(counts, keys, days, hover, 214), "heat")
+        _chart(f, charts.heat(counts, keys, days, hover, 214), "heat")
         _title(_("The last months"), _("on-time disposal; the axis does not begin at 0"))
         rows = [
             (
@@ -501,7 +505,7 @@ def _second_screen(f: Frame, picture: Overview) -> None:
             )
             for p in picture.months
         ]  # fmt: skip
-        _chart(f, figures.months(rows, 180), "months")
+        _chart(f, charts.months(rows, 180), "months")
     with st.container(border=True, key="gw-card-repeats"), alone(f):
         panel(_repeats(f, picture), "leaders-repeats", open_cases)
 

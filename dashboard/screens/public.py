@@ -12,17 +12,17 @@ import psycopg
 import redis
 import streamlit as st
 
-from dashboard import told
 from dashboard.access import Throttle
 from dashboard.data import Reads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
 from dashboard.frame import Frame, away, corner, style
 from dashboard.screens import field
 from dashboard.session import viewer
-from dashboard.words import Translate, chosen, pick, translator
-from dispatch.messages import parse_number, show_number
-from dispatch.rules.effects import DISSATISFIED, REOPEN_WITHIN
-from models.servers import addresses
+from dashboard.wording import names
+from dashboard.wording.catalogue import Translate, chosen, pick, translator
+from dispatch.intake.messages import parse_number, show_number
+from dispatch.rules.incident.effects import DISSATISFIED, REOPEN_WITHIN
+from models.servers.servers import addresses
 
 ZONE = ZoneInfo("Asia/Shanghai")
 TEXT_LIMIT = 500
@@ -103,7 +103,7 @@ def _card(each: Progress, who: Viewer | None, lang: str, _: Translate) -> None:
         if each.whole and incident is not None:
             kind = reads().known().types.get(incident.category)
             title = incident.category if kind is None else pick(lang, kind.name, kind.name_en)
-        st.markdown(f"**{told.plain(title)}**　{_standing(each, lang, _)}")
+        st.markdown(f"**{names.plain(title)}**　{_standing(each, lang, _)}")
         st.caption(f"{show_number(each.number)}　{_time(each.sent_at)}")
         if each.whole and incident is not None and incident.text:
             st.text(incident.text)
@@ -223,7 +223,7 @@ def _standing(each: Progress, lang: str, _: Translate) -> str:
     """Return how far it has come, in one plain phrase."""
     if each.incident is None:
         if each.refused is not None:
-            return _("not taken: {why}").format(why=told.plain(each.refused[0 if lang == "zh" else 1]))
+            return _("not taken: {why}").format(why=names.plain(each.refused[0 if lang == "zh" else 1]))
         return _("sent, on its way in")
     words = {
         "reported": _("received, waits to be accepted"),

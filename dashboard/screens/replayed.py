@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import amounts, told
 from dashboard.data import replayed as data
-from dashboard.export import download
 from dashboard.frame import Frame, framed, headed
-from dashboard.panel import Markup, joined, markup, panel
+from dashboard.widgets.export import download
+from dashboard.widgets.panel import Markup, joined, markup, panel
+from dashboard.wording import amounts, names
 
 _COMMAND = "python -m dispatch replay requests.csv --map boston311 --new-city"
 
@@ -77,7 +77,7 @@ def _source(f: Frame, each: data.Source) -> Markup:
                 rate=amounts.rate(rate, _), n=f"{n:,}", d=f"{d:,}",
             )
         )  # fmt: skip
-    span = f"{each.first.astimezone(told.ZONE):%Y-%m-%d} – {each.as_of.astimezone(told.ZONE):%Y-%m-%d}"
+    span = f"{each.first.astimezone(names.ZONE):%Y-%m-%d} – {each.as_of.astimezone(names.ZONE):%Y-%m-%d}"
     return markup(
         '<h2>{name} <span class="m">{n}　{span}</span></h2><div class="gw-scroll">'
         '<table style="margin-top:8px">{bars}</table>'

@@ -10,7 +10,7 @@ from typing import Any
 import plotly
 import streamlit as st
 
-from dashboard.words import chosen, translator
+from dashboard.wording.catalogue import chosen, translator
 from dispatch.rules.areas import level_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "components" / "wall"

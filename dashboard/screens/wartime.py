@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from dashboard import export, told
 from dashboard.data import NotIn, wartime
 from dashboard.frame import Frame, framed, headed
-from dashboard.words import Translate
+from dashboard.widgets import export
+from dashboard.wording import names
+from dashboard.wording.catalogue import Translate
 from dispatch.rules.areas import Level, contains
 from dispatch.rules.law import ABOVE
 from dispatch.rules.refusals import Refusal
@@ -66,7 +67,7 @@ def _pair(f: Frame, both: tuple[str, str]) -> str:
 
 def _refused(f: Frame, refusal: Refusal) -> str:
     """Return the law's no with the names of places and people instead of their codes."""
-    told_by = {"area": told.area, "actor": told.actor, "by": told.actor}
+    told_by = {"area": names.area, "actor": names.actor, "by": names.actor}
     values = {
         key: told_by[key](f.directory, str(value), f.lang) if key in told_by else value
         for key, value in refusal.values.items()
@@ -84,16 +85,16 @@ def _table(f: Frame) -> None:
     lines = [
         {
             _("State"): _("in force") if one.in_force(now) else _("has ended"),
-            _("Area"): told.area(f.directory, one.area_code, f.lang),
+            _("Area"): names.area(f.directory, one.area_code, f.lang),
             _("Level"): _pair(f, LEVELS[one.level]),
             _("What for"): _pair(f, KINDS.get(one.kind, (one.kind, one.kind))),
-            _("Since"): told.moment(one.since),
-            _("Until"): told.moment(one.ended_at or one.until),
+            _("Since"): names.moment(one.since),
+            _("Until"): names.moment(one.ended_at or one.until),
             _("Commander"): one.commander,
-            _("Declared by"): told.actor(f.directory, one.declared_by, f.lang),
-            _("Approved by"): told.actor(f.directory, one.approved_by, f.lang),
+            _("Declared by"): names.actor(f.directory, one.declared_by, f.lang),
+            _("Approved by"): names.actor(f.directory, one.approved_by, f.lang),
             _("Reason"): one.reason,
-            _("Ended by"): told.actor(f.directory, one.ended_by, f.lang) if one.ended_by else "",
+            _("Ended by"): names.actor(f.directory, one.ended_by, f.lang) if one.ended_by else "",
         }
         for one in rows
     ]
@@ -111,7 +112,7 @@ def _table(f: Frame) -> None:
             _("End before its time"),
             list(mine),
             format_func=lambda key: (
-                f"{told.area(f.directory, mine[key].area_code, f.lang)}　{_pair(f, LEVELS[mine[key].level])}"
+                f"{names.area(f.directory, mine[key].area_code, f.lang)}　{_pair(f, LEVELS[mine[key].level])}"
             ),
         )
         reason = st.text_input(_("Reason"), max_chars=TEXT_LIMIT_CHARS)
@@ -135,7 +136,7 @@ def _declare(f: Frame) -> None:
     with st.form("wartime-declare"):
         st.markdown(f"**{_('Declare wartime')}**")
         area = st.selectbox(
-            _("Area"), areas, format_func=lambda code: f"{told.place(directory, code, f.lang)} {code}",
+            _("Area"), areas, format_func=lambda code: f"{names.place(directory, code, f.lang)} {code}",
             key=f"wartime-area-{turn}",
         )  # fmt: skip
         one, two, three = st.columns(3, gap="small")
@@ -168,7 +169,7 @@ def _declare(f: Frame) -> None:
         elif isinstance(answer, Refusal):
             words = _refused(f, answer)
         else:
-            words = _("{area} is in wartime.").format(area=told.area(directory, area, f.lang))
+            words = _("{area} is in wartime.").format(area=names.area(directory, area, f.lang))
         wrong = isinstance(answer, (NotIn, Refusal))
         st.session_state["wartime-answer"] = (words, wrong)
         # What was written stays where it was refused; once declared, the form begins anew.

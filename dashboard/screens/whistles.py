@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from dashboard.data import Directory, whistles
-from dashboard.export import download
 from dashboard.frame import Frame, framed, headed
 from dashboard.pages import PLACES
-from dashboard.whistling import midnight, place, whistle_kind
-from dashboard.words import pick, translator
-from dispatch.messages import show_number
+from dashboard.routes.whistles import midnight, place, whistle_kind
+from dashboard.widgets.export import download
+from dashboard.wording.catalogue import pick, translator
+from dispatch.intake.messages import show_number
 from dispatch.rules.areas import Level, contains, level_of
 from dispatch.rules.law import ASSIGNMENT_STATES
 

@@ -12,17 +12,18 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import address, many, sending, told
-from dashboard import case_sheet as sheet
+from dashboard import address
+from dashboard.casework import bulk, offers, sheet
+from dashboard.casework.act import FRESH, WRITTEN, conflict
+from dashboard.casework.offers import acting, take, take_other
 from dashboard.data import demo
 from dashboard.data.workbench import Case, Like, case, outlines
 from dashboard.frame import Frame, framed
-from dashboard.pressing import FRESH, WRITTEN, conflict
-from dashboard.sending import acting, take, take_other
-from dashboard.words import translator
-from dispatch.messages import show_number
-from dispatch.rules.assignment import Offer
-from dispatch.rules.chain import STEPS, lawful
+from dashboard.wording import names as told
+from dashboard.wording.catalogue import translator
+from dispatch.intake.messages import show_number
+from dispatch.rules.incident.chain import STEPS, lawful
+from dispatch.rules.teams.proposals import Offer
 
 FOLDER = Path(__file__).resolve().parents[1] / "components" / "workbench"
 STAGES = ("", "accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand")
@@ -64,7 +65,7 @@ def page() -> None:
                 else:
                     _nobody(f)
         with st.bottom, st.container(key="wb-bulk", horizontal=True, vertical_alignment="center"):
-            many.bar(f, st.session_state.get("wb-ticked") or [])
+            bulk.bar(f, st.session_state.get("wb-ticked") or [])
             st.space("stretch")
             _keys(f)
 
@@ -85,7 +86,7 @@ def _queue(f: Frame, selected: str, wish: str) -> None:
     """Show the queue: `wish` is the case that the address asks for, `selected` the same if there is one."""
     _part(
         f, "queue", "wb-rows", selected=selected, wish=wish, sort=_filter("sort", SORTS),
-        cleared=st.session_state.get(many.CLEARED, 0),
+        cleared=st.session_state.get(bulk.CLEARED, 0),
         written=[str(each) for each in st.session_state.pop(WRITTEN, [])],
         on_selected_change=_selected, on_ticked_change=_ticked, on_stage_change=_filtered_in_queue,
         on_draft_change=_drafted, on_sort_change=_sorted,
@@ -107,7 +108,7 @@ def _selected() -> None:
 def _ticked() -> None:
     value = _said("wb-rows", "ticked")
     ids = value if isinstance(value, list) else []
-    st.session_state["wb-ticked"] = [int(each) for each in ids if _is_id(str(each))][: many.LIMIT]
+    st.session_state["wb-ticked"] = [int(each) for each in ids if _is_id(str(each))][: bulk.LIMIT]
 
 
 def _is_id(text: str) -> bool:
@@ -144,7 +145,7 @@ def _drafted() -> None:
     if isinstance(value, Mapping) and _is_id(str(value.get("id", ""))):
         key = f"wb-reason-{value['id']}"
         if not st.session_state.get(key):
-            st.session_state[key] = str(value.get("text", ""))[: sending.TEXT_LIMIT]
+            st.session_state[key] = str(value.get("text", ""))[: offers.TEXT_LIMIT]
 
 
 # ---- the case --------------------------------------------------------------------------------------------------
@@ -237,7 +238,7 @@ def _map(f: Frame, found: Case, now: datetime) -> None:
             for each in found.likes
         ]  # fmt: skip
         ready = [each for each in found.detail.offers if each.open]
-        for rank, offer in enumerate(ready[: sending.OFFERS_OPEN], 1):
+        for rank, offer in enumerate(ready[: offers.OFFERS_OPEN], 1):
             if offer.team.lon is not None and offer.team.lat is not None:
                 marks.append(
                     {"kind": "team", "lon": offer.team.lon, "lat": offer.team.lat,
@@ -346,14 +347,14 @@ def legend(f: Frame) -> tuple[list[tuple[str, str]], ...]:
         ("H", _("All keys")),
     ]  # fmt: skip
     verbs: dict[str, list[str]] = {}
-    for verb, key in sending.KEYS.items():
+    for verb, key in offers.KEYS.items():
         verbs.setdefault(key, []).append(told.verb(verb, f.lang))
     case_keys = [
         ("D", _("the filled button: the next step")), ("1–3", _("choose a team")), ("0", _("teams that are farther")),
-        ("E", _("write the reason; Enter when it is written")), (sending.MET_KEY, _("The closing standard is met")),
+        ("E", _("write the reason; Enter when it is written")), (offers.MET_KEY, _("The closing standard is met")),
         *((key, " / ".join(names)) for key, names in verbs.items()),
     ]  # fmt: skip
-    many_keys = ((key.replace("Shift+", "⇧"), verb) for verb, key in many.KEYS.items())
+    many_keys = ((key.replace("Shift+", "⇧"), verb) for verb, key in bulk.KEYS.items())
     ticked = [
         *((key, told.verb(verb, f.lang) + _(" of all ticked")) for key, verb in many_keys),
         ("Enter", _("send what a window asks for")), ("⇧Enter", _("a new line in a long text")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dispatch.rules.incident import LIVE
+from dispatch.rules.incident.values import LIVE
 from dispatch.rules.refusals import Refusal
 
 STATES: dict[str, tuple[str, str]] = {

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from dispatch.rules.areas import contains
-from dispatch.rules.incident import Actor, same_person
+from dispatch.rules.incident.values import Actor, same_person
 from dispatch.rules.law import ABOVE, not_role
 from dispatch.rules.refusals import FIELDS, Refusal
 

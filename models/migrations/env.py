@@ -7,7 +7,8 @@ import zlib
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
-from models import servers, tables
+from models import tables
+from models.servers import servers
 
 LOCK_TIMEOUT_MS = 3_000
 # Everybody who migrates this database takes this advisory lock first.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dispatch.rules.calendar import Limit
-from dispatch.rules.chain import Actor
+from dispatch.rules.incident.chain import Actor
+from dispatch.rules.time.calendar import Limit
 from tests.small_law import CITY_DESK, COUNTY, COUNTY_DESK, CREW, JOINT, POLICE, Case
 
 HOUR = timedelta(hours=1)

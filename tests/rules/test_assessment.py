@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.rules import assessment, clocks
-from dispatch.rules.assessment import (
+from dispatch.rules.measures import assessment
+from dispatch.rules.measures.assessment import (
     Case,
     Counted,
     Exempted,
@@ -24,9 +24,10 @@ from dispatch.rules.assessment import (
     verdict,
     without_exemptions,
 )
-from dispatch.rules.calendar import Calendar, Limit
-from dispatch.rules.policy import PolicyError
-from models.loading import POLICY_DIR
+from dispatch.rules.policy.policy import PolicyError
+from dispatch.rules.time import clocks
+from dispatch.rules.time.calendar import Calendar, Limit
+from models.cities.loading import POLICY_DIR
 
 TEXT = (POLICY_DIR / "assessment.toml").read_text(encoding="utf-8")
 RULES = parse(1, TEXT)

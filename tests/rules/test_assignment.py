@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.rules import weights as weighing
-from dispatch.rules.assignment import (
+from dispatch.assignment.solver import solve
+from dispatch.rules.policy import weights as weighing
+from dispatch.rules.policy.tables import PolicyError
+from dispatch.rules.policy.weights import FORMER, Skill
+from dispatch.rules.teams.proposals import (
     SENTENCES,
     Decision,
     Experience,
@@ -24,11 +27,8 @@ from dispatch.rules.assignment import (
     one_at_a_time,
     total,
 )
-from dispatch.rules.routing import READY, Roster, Team, choose
-from dispatch.rules.tables import PolicyError
-from dispatch.rules.weights import FORMER, Skill
-from dispatch.solver import solve
-from models.loading import POLICY_DIR
+from dispatch.rules.teams.routing import READY, Roster, Team, choose
+from models.cities.loading import POLICY_DIR
 
 COUNTY, TOWN, VILLAGE = "445302", "445302001", "445302001001"
 HERE = (112.0, 22.9)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.rules.calendar import Calendar, Limit
+from dispatch.rules.time.calendar import Calendar, Limit
 from tests.small_law import SHANGHAI, law, local
 
 CALENDAR = law().calendar

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.rules import clocks
-from dispatch.rules.chain import (
+from dispatch.rules.incident.chain import (
     LIVE,
     STATES,
     STEPS,
@@ -30,9 +29,10 @@ from dispatch.rules.chain import (
     replay,
     reporter_of,
 )
-from dispatch.rules.effects import sampled
+from dispatch.rules.incident.effects import sampled
 from dispatch.rules.refusals import FIELDS, SENTENCES
-from dispatch.stories import not_ours
+from dispatch.rules.time import clocks
+from dispatch.scores.attribution import not_ours
 from tests.small_law import (
     CITY,
     COUNTY,

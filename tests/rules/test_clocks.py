@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dispatch.rules import clocks
-from dispatch.rules.calendar import Limit
-from dispatch.rules.clocks import Clock
+from dispatch.rules.time import clocks
+from dispatch.rules.time.calendar import Limit
+from dispatch.rules.time.clocks import Clock
 from tests.small_law import CREW, DISPATCHER, DUTY, JOINT, POLICE, Case, law, local
 
 CALENDAR = law().calendar

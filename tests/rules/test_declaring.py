@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch.rules.chain import Actor, open_report
+from dispatch.rules.incident.chain import Actor, open_report
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import LONGEST, Declaration, Wartime, declare, end, lapse
 from tests.small_law import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatch.rules.fairness import STRONGEST_PRIOR, prior, shrink, standings, wilson
+from dispatch.rules.measures.fairness import STRONGEST_PRIOR, prior, shrink, standings, wilson
 
 
 def test_wilson_agrees_with_published_values() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatch.rules.forecast import Done, Said, brier, fit, judge, reliability
+from dispatch.rules.measures.forecast import Done, Said, brier, fit, judge, reliability
 
 SLOW, QUICK = 1, 2
 

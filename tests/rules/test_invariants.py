@@ -16,17 +16,20 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch import audit, cohorts, intake, rollup, store
-from dispatch.desk import Desk, Outcome
-from dispatch.intake import Batch, Dispatcher
-from dispatch.letters import FIELD, STREAM
-from dispatch.messages import number_of
+from dispatch.checks import audit
+from dispatch.desk import store
+from dispatch.desk.desk import Desk, Outcome
+from dispatch.figures import cohorts, rollup
+from dispatch.intake import consumer
+from dispatch.intake.consumer import Batch, Dispatcher
+from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.messages import number_of
 from dispatch.rules.areas import Level, centre_of, parent_of
-from dispatch.rules.chain import Actor, Command, Report, lawful
-from dispatch.rules.links import GENESIS, holds, link
-from models import loading
-from models.scores import COUNTS
-from models.servers import Servers, psycopg_dsn
+from dispatch.rules.incident.chain import Actor, Command, Report, lawful
+from dispatch.rules.incident.links import GENESIS, holds, link
+from models.cities import loading
+from models.servers.servers import Servers, psycopg_dsn
+from models.tables.scores import COUNTS
 from tests import district, small_city
 from tests.small_law import CITY, JOINT, MAJOR, MONDAY, SMALL, WHISTLE, report
 from tests.walks import BUTTONS, EVERYBODY, check_leads, check_owner, check_segments, read_back, walk
@@ -267,12 +270,12 @@ def test_nothing_is_acknowledged_that_is_not_in_the_database(
             looked.append(len(numbers))
             return super()._acknowledge(batch)
 
-    monkeypatch.setattr(intake, "Desk", Fragile)
+    monkeypatch.setattr(consumer, "Desk", Fragile)
     dispatcher = Watched(Servers(database, stream_url), batch=10)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(dispatcher.run)
         deadline = time.monotonic() + 60
-        while not intake.settled(stream, cast(bytes, last)) and not running.done():
+        while not consumer.settled(stream, cast(bytes, last)) and not running.done():
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.02)
         dispatcher.stop()

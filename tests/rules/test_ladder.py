@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatch.rules import escalation, notices
-from dispatch.rules import policy as policies
-from dispatch.rules.escalation import (
+from dispatch.rules.policy import escalation, notices
+from dispatch.rules.policy import policy as policies
+from dispatch.rules.policy.escalation import (
     FORMER,
     Ladder,
     call_due,
@@ -20,8 +20,8 @@ from dispatch.rules.escalation import (
     whistle_call_due,
     whistle_step,
 )
-from dispatch.rules.tables import PolicyError
-from models.loading import POLICY_DIR
+from dispatch.rules.policy.tables import PolicyError
+from models.cities.loading import POLICY_DIR
 from tests.small_law import FILES, MONDAY
 
 WITH = {**FILES, notices.FILE: (POLICY_DIR / notices.FILE).read_text("utf-8")}

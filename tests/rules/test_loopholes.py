@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dispatch.rules.effects import sampled
-from dispatch.rules.incident import SYSTEM, Actor, Incident
-from dispatch.rules.policy import MODES
+from dispatch.rules.incident.effects import sampled
+from dispatch.rules.incident.values import SYSTEM, Actor, Incident
+from dispatch.rules.policy.policy import MODES
 from tests.small_law import (
     CITY,
     CITY_DESK,

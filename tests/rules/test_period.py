@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from dispatch.rules.period import LONGEST, Period, PeriodError
+from dispatch.rules.time.period import LONGEST, Period, PeriodError
 
 TODAY = date(2026, 11, 26)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dispatch.rules import policy as policies
-from dispatch.rules.calendar import Limit
-from dispatch.rules.policy import MODES, PolicyError, parse
+from dispatch.rules.policy import policy as policies
+from dispatch.rules.policy.policy import MODES, PolicyError, parse
+from dispatch.rules.time.calendar import Limit
 from tests.small_law import FILES, law, policy_files
 
 SHIPPED = Path(__file__).parents[2] / "config" / "policy"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dispatch.rules.routing import READY, Roster, Team, choose, distance_km, offers
+from dispatch.rules.teams.routing import READY, Roster, Team, choose, distance_km, offers
 from tests.small_law import CITY, COUNTY, FAR_TOWN, MICRO, NEXT_TOWN, TOWN, VILLAGE, teams
 
 

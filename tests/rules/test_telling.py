@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatch.rules import notices as rules
-from dispatch.rules.calendar import Calendar
-from dispatch.rules.notices import Facts, Notices, bundle, may_go, read, receiver, untrue, wait
-from dispatch.rules.tables import PolicyError
-from models.loading import POLICY_DIR
+from dispatch.rules.policy import notices as rules
+from dispatch.rules.policy.notices import Facts, Notices, bundle, may_go, read, receiver, untrue, wait
+from dispatch.rules.policy.tables import PolicyError
+from dispatch.rules.time.calendar import Calendar
+from models.cities.loading import POLICY_DIR
 from tests.small_law import local
 
 TEXT = (POLICY_DIR / rules.FILE).read_text("utf-8")

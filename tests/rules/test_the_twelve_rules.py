@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from dispatch.desk import Desk
-from dispatch.messages import number_of
-from dispatch.rules import clocks, escalation
-from dispatch.rules.chain import lawful
-from dispatch.rules.effects import sampled
-from dispatch.rules.incident import SYSTEM, Actor, Command
-from dispatch.rules.policy import MODES
+from dispatch.desk.desk import Desk
+from dispatch.intake.messages import number_of
+from dispatch.rules.incident.chain import lawful
+from dispatch.rules.incident.effects import sampled
+from dispatch.rules.incident.values import SYSTEM, Actor, Command
+from dispatch.rules.policy import escalation
+from dispatch.rules.policy.policy import MODES
+from dispatch.rules.time import clocks
 from tests import district
 from tests.small_law import (
     CITY_DESK,

@@ -7,12 +7,13 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import export, told
 from dashboard.data import admin, demo
 from dashboard.data.admin import AccountError, RefusedKey
 from dashboard.frame import Frame
-from dashboard.words import ROLES
-from dispatch.accounts import PASSWORD_LENGTH
+from dashboard.widgets import export
+from dashboard.wording import names as told
+from dashboard.wording.catalogue import ROLES
+from dispatch.accounts.sessions import PASSWORD_LENGTH
 from dispatch.rules.areas import Level
 
 ALL = ""

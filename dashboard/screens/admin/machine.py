@@ -9,11 +9,12 @@ import psycopg
 import redis
 import streamlit as st
 
-from dashboard import export, told
 from dashboard.data import admin
 from dashboard.data.admin import LetterError
 from dashboard.frame import Frame, pick_files
-from dashboard.words import limit_words
+from dashboard.widgets import export
+from dashboard.wording import names as told
+from dashboard.wording.catalogue import limit_words
 
 FILES_LIMIT = 20
 

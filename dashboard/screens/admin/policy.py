@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from dashboard import told
 from dashboard.data import admin
 from dashboard.data.admin import PublishError, Version
 from dashboard.frame import Frame, pick_files
-from dashboard.told import ZONE
-from dashboard.words import pick
-from dispatch.rules.whatif import Effect
+from dashboard.wording import names as told
+from dashboard.wording.catalogue import pick
+from dashboard.wording.names import ZONE
+from dispatch.rules.measures.whatif import Effect
 
 PROBLEMS_SHOWN = 50
 DAYS = (7, 30, 90)

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, time, timedelta
 
 import streamlit as st
 
-from dashboard import export, told
 from dashboard.data import admin
 from dashboard.frame import Frame
 from dashboard.screens.admin.doors import turn
-from dashboard.told import ZONE
-from dispatch.messages import parse_number, show_number
-from dispatch.rules.chain import STEPS
+from dashboard.widgets import export
+from dashboard.wording import names
+from dashboard.wording.names import ZONE
+from dispatch.intake.messages import parse_number, show_number
+from dispatch.rules.incident.chain import STEPS
 
 
 def audit(f: Frame) -> None:
@@ -24,7 +25,10 @@ def audit(f: Frame) -> None:
     text = boxes[0].text_input(_("Number"), linked, key="audit-number", max_chars=30).strip()
     verbs = ["", *STEPS]
     verb = boxes[1].selectbox(
-        _("Step"), verbs, format_func=lambda v: told.verb(v, f.lang) if v else _("Any step"), key="audit-verb"
+        _("Step"),
+        verbs,
+        format_func=lambda v: names.verb(v, f.lang) if v else _("Any step"),
+        key="audit-verb",
     )
     actor = boxes[2].text_input(
         _("By (as the record has it)"), key="audit-actor", max_chars=80, placeholder="dispatcher:chen"
@@ -53,8 +57,8 @@ def audit(f: Frame) -> None:
             _("Time"): f"{line.at.astimezone(ZONE):%Y-%m-%d %H:%M:%S}",
             _("Number"): show_number(line.number),
             _("Event"): line.seq,
-            _("Step"): told.verb(line.verb, f.lang),
-            _("By"): told.actor(f.directory, line.actor, f.lang),
+            _("Step"): names.verb(line.verb, f.lang),
+            _("By"): names.actor(f.directory, line.actor, f.lang),
             _("As the record has it"): line.actor,
             _("Caused by"): line.cause,
             _("Policy"): line.policy_version,
@@ -102,7 +106,7 @@ def verification(f: Frame) -> None:
     if (said := st.session_state.get("verified")) is not None:
         events, incidents, took, at, faults = said
         st.caption(_("{events} events of {incidents} incidents verified in {s} s, at {at}.").format(
-            events=f"{events:,}", incidents=f"{incidents:,}", s=took, at=told.moment(at)
+            events=f"{events:,}", incidents=f"{incidents:,}", s=took, at=names.moment(at)
         ))  # fmt: skip
         if not faults:
             st.success(_("Every event is as it was written."))

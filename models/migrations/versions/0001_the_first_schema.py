@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from models.incidents import Xid8
+from models.tables.incidents import Xid8
 
 revision = "0001"
 down_revision = None

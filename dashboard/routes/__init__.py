@@ -1,0 +1,1 @@
+"""Answer HTTP that is no page: reports, logins, phones, streams."""

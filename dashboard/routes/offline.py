@@ -1,0 +1,84 @@
+"""The page that a phone keeps for when it has no line, and the worker of the browser that opens it then."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dashboard.frame import style
+from dashboard.screens import field
+from dashboard.wording.catalogue import LANGUAGES, translator
+
+PAGE, WORKER = "/phone/page", "/phone/worker.js"
+SCRIPTS = ("outbox.js", "field.js", "pin.js", "task.js", "alone.js")
+
+
+def routes() -> list[Route]:
+    """Return the routes; both are the same for everybody, and hold nothing of anybody."""
+    return [Route(PAGE, _page, methods=["GET"]), Route(WORKER, _worker, methods=["GET"])]
+
+
+async def _page(request: Request) -> Response:
+    body, script = page()
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return Response(
+        body,
+        media_type="text/html",
+        headers={
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": f"default-src 'none'; script-src 'sha256-{allowed}'; style-src 'unsafe-inline';"
+            " img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'",
+        },
+    )
+
+
+async def _worker(request: Request) -> Response:
+    return Response(
+        worker(),
+        media_type="text/javascript",
+        # Never from a cache: a new version takes the place of the old one when a page is next opened.
+        headers={"Cache-Control": "no-cache", "Service-Worker-Allowed": "/"},
+    )
+
+
+@cache
+def page() -> tuple[str, str]:
+    """Return the page, and the script within: the component of the phone, without anything of Streamlit around it."""
+    script = "\n".join((field.FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    styles = style() + (field.FOLDER / "field.css").read_text(encoding="utf-8")
+    nobody = "".join(_nobody(lang) for lang in LANGUAGES)
+    title = escape(translator(LANGUAGES[0])("Gridwhistle"))
+    return (
+        '<!doctype html><html><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{title}</title><style>body{{margin:0}}{styles}</style>"
+        '<body class="stApp"><div class="gw-host"></div>'
+        f'<main class="gwf gw-nobody" hidden><div class="bd">{nobody}</div></main>'
+        f'<script type="module">{script}</script></html>',
+        script,
+    )
+
+
+def _nobody(lang: str) -> str:
+    """Return what the page says in one language where it may show nothing of anybody."""
+    _ = translator(lang)
+    told = _(
+        "Nobody is signed in on this phone. What was written here is kept: sign in when the line is back."
+    )
+    return (
+        f'<p lang="{lang}"><b>{escape(_("There is no line."))}</b><br>{escape(told)}</p>'
+        f'<p><a class="B o" href="/login?lang={lang}">{escape(_("Sign in"))}</a></p>'
+    )
+
+
+@cache
+def worker() -> str:
+    """Return the worker, which names the version of the page: another page is another worker."""
+    version = hashlib.sha256(page()[0].encode()).hexdigest()[:12]
+    return (field.FOLDER / "worker.js").read_text(encoding="utf-8").replace("@VERSION@", version)

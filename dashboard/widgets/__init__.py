@@ -1,0 +1,1 @@
+"""Draw what pages are made of: cards, boards, charts, drawers, files."""

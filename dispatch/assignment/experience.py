@@ -1,0 +1,147 @@
+"""Keep how cases of each type fared with each trade, by the day of sending: what offers say of experience.
+
+The events tell which days changed; such a day is counted again from its rows. So an offer reads a few rows of the
+types it is about, however long the past is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from dispatch.record.histories import Policies, bite, horizon
+from dispatch.rules.policy.weights import Weights
+from dispatch.rules.teams.proposals import Experience
+from dispatch.rules.time.calendar import Calendar
+
+NAME = "experience"
+EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
+
+# A day's leads, each with the type of its case and the trade of its team; `{which}` says which assignments.
+_COUNTED = (
+    "select i.category, (a.sent_at at time zone %(zone)s)::date as day, t.trade, count(*) as sent,"
+    " count(*) filter (where a.state = 'declined' and exists (select from event e"
+    "  where e.incident_id = a.incident_id and e.verb = 'decline'"
+    "  and (e.data -> 'assignments' -> 0 ->> 'id')::bigint = a.id"
+    # What the team ticked; before it was asked for, what its words say.
+    "  and coalesce(e.data -> 'said' ->> 'return_kind' = 'not_ours',"
+    "   e.data -> 'said' ->> 'reason' ilike any(%(words)s)))) as returned,"
+    " count(*) filter (where a.state in ('done', 'ended')) as settled"
+    " from {which} join incident i on i.id = a.incident_id join team t on t.id = a.team_id"
+    " where a.role = 'lead' group by 1, 2, 3"
+)
+_ALL = "assignment a"
+_OF_DAYS = (
+    "unnest(%(days)s::date[]) d(day) join assignment a on a.sent_at >= d.day::timestamp at time zone %(zone)s"
+    " and a.sent_at < (d.day + 1)::timestamp at time zone %(zone)s"
+)
+
+
+def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT) -> int:
+    """Count the days again whose sendings the next events changed, in one transaction; return the events.
+
+    0 means that nothing is left to follow. The first time, and when the policy's words for "not ours" are others
+    than before, everything is counted anew. A run that is cut short, or done twice, does no harm.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        law = Policies(cursor).newest()
+        begin = _locked(cursor, law.weights)
+        if not begin:
+            return _anew(cursor, law.weights, law.calendar)
+        end = bite(cursor, begin, events_limit)
+        row = cursor.execute(
+            "with new as materialized (select incident_id, data from event"
+            "  where tx >= %(begin)s::text::xid8 and tx < %(end)s::text::xid8)"
+            " select (select count(*) from new), array(select distinct (a.sent_at at time zone %(zone)s)::date"
+            "  from assignment a where a.role = 'lead' and a.incident_id in (select incident_id from new"
+            "   where data -> 'assignments' is not null or data -> 'fields' -> 'category' is not null) order by 1)",
+            {"begin": begin, "end": end, "zone": law.calendar.zone},
+        ).fetchone()
+        assert row is not None
+        events, days = row
+        if days:
+            values = {"days": days, "zone": law.calendar.zone, "words": _patterns(law.weights)}
+            cursor.execute(
+                f"with counted as materialized ({_COUNTED.replace('{which}', _OF_DAYS)}),"
+                " gone as (delete from experience x where x.day = any(%(days)s) and not exists (select from counted n"
+                "  where (n.category, n.day, n.trade) = (x.category, x.day, x.trade)))"
+                " insert into experience (category, day, trade, sent, returned, settled) select * from counted"
+                " on conflict (category, day, trade) do update set sent = excluded.sent,"
+                " returned = excluded.returned, settled = excluded.settled"
+                " where (experience.sent, experience.returned, experience.settled)"
+                " is distinct from (excluded.sent, excluded.returned, excluded.settled)",
+                values,
+            )
+        _come_to(cursor, law.weights, end)
+        return int(events)
+
+
+def rebuild(connection: psycopg.Connection[Any]) -> int:
+    """Count every day anew, in one transaction that keeps followers waiting; return the rows written."""
+    with connection.transaction(), connection.cursor() as cursor:
+        law = Policies(cursor).newest()
+        _locked(cursor, law.weights)
+        return _anew(cursor, law.weights, law.calendar)
+
+
+def known(
+    cursor: psycopg.Cursor[Any],
+    categories: Collection[str],
+    weights: Weights,
+    calendar: Calendar,
+    now: datetime,
+) -> list[Experience]:
+    """Return how cases of some types fared with each trade in the policy's last days, the city's own, up to today."""
+    today = calendar.local(now).date()
+    cursor.execute(
+        "select category, trade, sum(sent), sum(returned), sum(settled) from experience"
+        " where category = any(%s) and day >= %s and day <= %s group by 1, 2 order by 1, 2",
+        (sorted(set(categories)), today - timedelta(days=weights.memory_days), today),
+    )
+    return [Experience(*row) for row in cursor.fetchall()]
+
+
+def _anew(cursor: psycopg.Cursor[Any], weights: Weights, calendar: Calendar) -> int:
+    end = horizon(cursor)
+    cursor.execute("delete from experience")
+    cursor.execute(
+        "insert into experience (category, day, trade, sent, returned, settled)"
+        f" {_COUNTED.replace('{which}', _ALL)}",
+        {"zone": calendar.zone, "words": _patterns(weights)},
+    )
+    rows = cursor.rowcount
+    cursor.execute("delete from follower where name like %s and name <> %s", (f"{NAME}/%", _name(weights)))
+    _come_to(cursor, weights, end)
+    return rows
+
+
+def _name(weights: Weights) -> str:
+    """Return the follower's name, which is another one when the words are: the past must be counted by the same."""
+    return f"{NAME}/{hashlib.sha256(chr(0).join(weights.not_ours).encode()).hexdigest()[:12]}"
+
+
+def _locked(cursor: psycopg.Cursor[Any], weights: Weights) -> int:
+    """Take the follower's turn; return the transaction it has come to, 0 before the first time."""
+    name = _name(weights)
+    cursor.execute("insert into follower (name, position) values (%s, 0) on conflict do nothing", (name,))
+    row = cursor.execute("select position from follower where name = %s for update", (name,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _come_to(cursor: psycopg.Cursor[Any], weights: Weights, position: int) -> None:
+    cursor.execute(
+        "update follower set position = %s, at = now() where name = %s", (position, _name(weights))
+    )
+
+
+def _patterns(weights: Weights) -> list[str]:
+    return [f"%{_literal(word)}%" for word in weights.not_ours]
+
+
+def _literal(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,1 @@
+"""Let an invented city live: its people, its past, and what they photograph."""

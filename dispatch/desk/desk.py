@@ -1,0 +1,448 @@
+"""The Desk: the one door for every change. It gathers, lets the law decide, and applies a whole batch at once.
+
+A batch is one transaction and one nudge to the screens. A refused command never takes its neighbours with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from types import TracebackType
+from typing import Literal, TypeVar
+
+import psycopg
+import redis
+
+from dispatch.desk import store
+from dispatch.desk.store import Held, Ids
+from dispatch.rules.incident.chain import decide, evolve, open_report, overtaken, route
+from dispatch.rules.incident.values import SYSTEM, Around, Change, Command, Done, Event, Incident, Report
+from dispatch.rules.places import place_of, places_around
+from dispatch.rules.policy import policy as policies
+from dispatch.rules.policy.policy import Policy
+from dispatch.rules.refusals import Refusal
+from dispatch.rules.teams.routing import Roster
+from models.servers.servers import psycopg_dsn
+
+CHANGED_CHANNEL = "gridwhistle:changed"
+BATCH_LIMIT = 2_000  # commands or reports in one transaction
+ROSTER_AGE_S = 1.0  # how old the loads that routing looks at may be
+POLICY_AGE_S = 5.0
+WARTIME_AGE_S = 1.0
+DUPLICATE_DAYS = 30
+# An act that waited for another one's lock, or comes from a machine whose clock is behind, may lie this much before
+# the last step: it counts as done right after it. What lies further back is refused.
+BEHIND = timedelta(minutes=10)
+KEY_SPACE = 10**16  # receipts are sixteen decimal digits
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to one report or command: done, a duplicate of what was done before, or refused with its reason."""
+
+    status: Literal["done", "duplicate", "refused"]
+    incident_id: int | None = None
+    refusal: Refusal | None = None
+
+
+class Desk:
+    """Apply commands and reports to the city; one per thread, with a connection of its own.
+
+    Errors of the database are raised as `psycopg.Error` after the whole batch was rolled back; a connection that
+    broke is opened anew at the next call.
+    """
+
+    def __init__(self, database_url: str, stream: redis.Redis | None = None) -> None:
+        self._dsn = psycopg_dsn(database_url)
+        self._stream = stream
+        self._connection: psycopg.Connection | None = None
+        self._incident_ids = Ids("incident_block")
+        self._assignment_ids = Ids("assignment_block")
+        self._roster = Roster(())
+        self._roster_at = -ROSTER_AGE_S
+        self._policies: dict[int, Policy] = {}
+        self._current = 0
+        self._policy_at = -POLICY_AGE_S
+        self._areas_in_wartime: tuple[str, ...] = ()
+        self._wartime_at = -WARTIME_AGE_S
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def dsn(self) -> str:
+        """Return the address of the database, for whoever needs a connection of their own beside this one."""
+        return self._dsn
+
+    def close(self) -> None:
+        """Close the connection; the next call opens a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def report(self, reports: Sequence[Report], now: datetime) -> list[Outcome]:
+        """Open an incident for each report, and route it where the policy says so; one transaction for all.
+
+        A report whose source and source id were seen before answers `duplicate` with the incident it became.
+        """
+        _bounded(len(reports))
+        if not reports:
+            return []
+        try:
+            with self._begin() as connection, connection.cursor() as cursor:
+                outcomes = self._report(cursor, reports, now)
+        except Exception:
+            self._forget()
+            raise
+        self._nudge(outcomes)
+        return outcomes
+
+    def act(self, commands: Sequence[Command], now: datetime) -> list[Outcome]:
+        """Decide and apply commands in their order; each sees what those before it have changed."""
+        _bounded(len(commands))
+        if not commands:
+            return []
+        try:
+            with self._begin() as connection, connection.cursor() as cursor:
+                outcomes = self._act(cursor, commands, now)
+        except Exception:
+            self._forget()
+            raise
+        self._nudge(outcomes)
+        return outcomes
+
+    def policy(self, version: int | None = None) -> Policy:
+        """Return a version of the policy, or the one in force."""
+        return self._ask(lambda cursor: self._policy(cursor, version))
+
+    def roster(self) -> Roster:
+        """Return the teams as they are now, for offers."""
+        return self._ask(self._teams)
+
+    def clocks_due(self, now: datetime, limit: int) -> list[tuple[int, int | None, str, datetime]]:
+        """Return (incident id, assignment id or None, clock, due) of at most `limit` passed limits, oldest first."""
+        return self._ask(lambda cursor: store.clocks_due(cursor, now, limit))
+
+    def overdue(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
+        """Return (incident id, severity, level, silent since) of at most `limit` incidents that go up by `now`."""
+        return self._ask(lambda cursor: store.overdue(cursor, now, limit, self._policy(cursor, None).ladder))
+
+    def unreported(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
+        """Return (incident id, assignment id, level, silent since) of at most `limit` whistles not reported in."""
+        return self._ask(
+            lambda cursor: store.unreported(cursor, now, limit, self._policy(cursor, None).ladder)
+        )
+
+    def recount_loads(self) -> int:
+        """Set every team's load to its live assignments; return how many were wrong."""
+        return self._ask(store.recount_loads)
+
+    def ask(self, question: Callable[[store.Cursor], T]) -> T:
+        """Ask a question, or write what is no part of an incident, in one transaction of its own."""
+        return self._ask(question)
+
+    def _ask(self, question: Callable[[store.Cursor], T]) -> T:
+        try:
+            with self._begin() as connection, connection.cursor() as cursor:
+                return question(cursor)
+        except psycopg.Error:
+            self._forget()
+            raise
+
+    def _report(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> list[Outcome]:
+        law = self._policy(cursor, None)
+        roster = self._teams(cursor)
+        # The first of equal numbers opens the incident, its repeats in the same batch are duplicates of it.
+        ids: dict[int, int] = {}
+        firsts: list[Report] = []
+        for report in reports:
+            if report.number not in ids:
+                ids[report.number] = self._incident_ids.take(cursor)
+                firsts.append(report)
+        claimed = store.claim(cursor, list(ids), list(ids.values()))
+        known = (
+            store.receipts(cursor, [n for n in ids if n not in claimed]) if len(claimed) < len(ids) else {}
+        )
+        around = Around(roster, lambda: self._assignment_ids.take(cursor), wartime=self._wartime(cursor, now))
+        seen = self._suspects(cursor, [r for r in firsts if r.number in claimed], now)
+        held: list[Held] = []
+        events: list[Event] = []
+        loads: dict[int, int] = {}
+        outcomes: list[Outcome] = []
+        opened: dict[int, Report] = {}
+        for report in reports:
+            number = report.number
+            if number not in claimed or number in opened:
+                outcomes.append(_repeat(report, opened.get(number), ids[number], known.get(number)))
+                continue
+            at = report.reported_at if report.imported else now
+            around.suspects = seen.get(number, 0)
+            change = open_report(report, law, around, at)
+            if isinstance(change, Refusal):
+                outcomes.append(Outcome("refused", None, change))
+                continue
+            if report.imported:
+                # Its own time is the source's: when we heard of it is kept too, or nothing would bear that out.
+                change.said["received_at"] = now.isoformat()
+            opened[number] = report
+            incident = Incident(ids[number])
+            one = Held(incident, received_at=now)
+            cause = f"{report.source}:{report.source_id}"
+            events.append(_happen(incident, at, "report", report.source, cause, law.version, change))
+            routed = route(incident, law, around, at)
+            if routed is not None:
+                events.append(_happen(incident, at, "route", SYSTEM.id, cause, law.version, routed))
+                for part in routed.assignments:
+                    loads[part.team_id] = loads.get(part.team_id, 0) + 1
+            held.append(one)
+            outcomes.append(Outcome("done", incident.id))
+        if len(opened) < len(claimed):
+            # What was refused may come again, mended.
+            cursor.execute("delete from receipt where key = any(%s)", (list(claimed - opened.keys()),))
+        if held:
+            store.write(cursor, held, events, loads)
+        return outcomes
+
+    def _act(self, cursor: store.Cursor, commands: Sequence[Command], now: datetime) -> list[Outcome]:
+        keys = [_command_key(c) for c in commands]
+        # The incident that another is merged into is locked with it: both change, or neither.
+        held = store.load(cursor, [c.incident_id for c in commands] + [_into(c) for c in commands])
+        # After the rows are locked: whoever pressed first has left its receipt by now.
+        known = store.receipts(cursor, keys)
+        around = Around(self._teams(cursor), lambda: self._assignment_ids.take(cursor))
+        before = {key: store.live_by_team(h.incident) for key, h in held.items()}
+        news = store.done_since(cursor, _unseen(commands, held))
+        outcomes: list[Outcome] = []
+        events: list[Event] = []
+        changed: dict[int, Held] = {}
+        fresh: dict[int, int] = {}
+        for command, key in zip(commands, keys, strict=True):
+            mine = held.get(command.incident_id)
+            if mine is None:
+                outcomes.append(Outcome("refused", None, Refusal("unknown_incident")))
+                continue
+            incident = mine.incident
+            if key in known or key in fresh:
+                outcomes.append(Outcome("duplicate", incident.id))
+                continue
+            law = self._policy(cursor, incident.policy_version)
+            at = _moment(command, incident, now)
+            other = held.get(_into(command))
+            around.other = other.incident if other is not None else None
+            if command.verb == "merge" and other is not None:
+                # Both change, so it counts as done after what either of them has seen.
+                at = max(at, _moment(command, other.incident, now))
+            refused = overtaken(command, news.get(incident.id, ()), law)
+            change = refused or decide(incident, command, law, around, at)
+            if isinstance(change, Refusal):
+                outcomes.append(Outcome("refused", incident.id, change))
+                continue
+            events.append(
+                _happen(incident, at, command.verb, command.actor.id, command.id, law.version, change)
+            )
+            news.setdefault(incident.id, []).append(
+                Done(incident.seq, command.verb, command.actor.id, incident.last_at)
+            )
+            changed[incident.id] = mine
+            fresh[key] = incident.id
+            if command.verb == "merge" and other is not None:
+                events.append(self._absorb(cursor, other.incident, command, incident, around, now))
+                changed[other.incident.id] = other
+            outcomes.append(Outcome("done", incident.id))
+        if changed:
+            store.claim(cursor, list(fresh), list(fresh.values()))
+            loads: dict[int, int] = {}
+            for incident_id, h in changed.items():
+                after = store.live_by_team(h.incident)
+                for team in after.keys() | before[incident_id].keys():
+                    loads[team] = loads.get(team, 0) + after.get(team, 0) - before[incident_id].get(team, 0)
+            store.write(cursor, list(changed.values()), events, loads)
+        return outcomes
+
+    def _absorb(
+        self,
+        cursor: store.Cursor,
+        main: Incident,
+        merge: Command,
+        merged: Incident,
+        around: Around,
+        now: datetime,
+    ) -> Event:
+        """Let the incident that stays know which one was merged into it."""
+        told = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
+        command = Command("absorb", main.id, SYSTEM, merge.id, told)
+        law = self._policy(cursor, main.policy_version)
+        at = _moment(command, main, now)
+        change = decide(main, command, law, around, at)
+        if isinstance(change, Refusal):
+            raise AssertionError(f"an open incident takes in what is merged into it: {change.words('en')}")
+        return _happen(main, at, command.verb, SYSTEM.id, command.id, law.version, change)
+
+    def _wartime(self, cursor: store.Cursor, now: datetime) -> tuple[str, ...]:
+        if time.monotonic() - self._wartime_at >= WARTIME_AGE_S:
+            self._areas_in_wartime = store.wartime(cursor, now)
+            self._wartime_at = time.monotonic()
+        return self._areas_in_wartime
+
+    def _suspects(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> dict[int, int]:
+        """Return number -> how many like it were reported within about 100 m in the last thirty days."""
+        around: dict[int, tuple[int, ...]] = {}
+        for report in reports:
+            if report.located == "point" and report.lon is not None and report.lat is not None:
+                around[report.number] = places_around(report.category, report.lon, report.lat)
+        if not around:
+            return {}
+        cells = list({cell for four in around.values() for cell in four})
+        counts = store.suspects(cursor, cells, now - timedelta(days=DUPLICATE_DAYS))
+        found: dict[int, int] = {}
+        for report in reports:
+            if report.number not in around:
+                continue
+            total = sum(counts.get(cell, 0) for cell in around[report.number])
+            if total:
+                found[report.number] = total
+            own = place_of(report.category, report.lon, report.lat)
+            assert own is not None
+            counts[own] = counts.get(own, 0) + 1
+        return found
+
+    def _policy(self, cursor: store.Cursor, version: int | None) -> Policy:
+        if version is not None and version in self._policies:
+            return self._policies[version]
+        if version is None and self._current and time.monotonic() - self._policy_at < POLICY_AGE_S:
+            return self._policies[self._current]
+        if version is None:
+            version = self._current = self._in_force(cursor)
+            self._policy_at = time.monotonic()
+        if version not in self._policies:
+            row = cursor.execute("select files from policy_version where version = %s", (version,)).fetchone()
+            if row is None:
+                raise LookupError(f"the database holds no policy version {version}")
+            self._policies[version] = policies.parse(version, row[0])
+        return self._policies[version]
+
+    def _in_force(self, cursor: store.Cursor) -> int:
+        """Return the newest version whose day has come, by the city's own date and not the server's."""
+        now = datetime.now(UTC)
+        rows = cursor.execute(
+            "select version, valid_from from policy_version order by version desc"
+        ).fetchall()
+        for version, valid_from in rows:
+            # Midnight comes to the whole world within a day: only around it a version's own zone is needed.
+            if valid_from < now.date() or (
+                valid_from <= now.date() + timedelta(days=1)
+                and valid_from <= self._policy(cursor, version).calendar.local(now).date()
+            ):
+                return int(version)
+        raise LookupError("the database holds no policy in force: load a city first (python -m models demo)")
+
+    def _teams(self, cursor: store.Cursor) -> Roster:
+        if time.monotonic() - self._roster_at >= ROSTER_AGE_S:
+            self._roster = Roster(store.teams(cursor), self._policy(cursor, None).weights)
+            self._roster_at = time.monotonic()
+        return self._roster
+
+    def _begin(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._dsn, connect_timeout=5)
+            self._connection.execute("set lock_timeout = '10s'")
+            self._connection.commit()
+        return _Transaction(self._connection)  # type: ignore[return-value]
+
+    def _forget(self) -> None:
+        """Drop what a failed batch may have left wrong: the loads counted up, and a connection that broke."""
+        self._roster_at = -ROSTER_AGE_S
+        if self._connection is not None and (self._connection.closed or self._connection.broken):
+            self.close()
+
+    def _nudge(self, outcomes: Sequence[Outcome]) -> None:
+        if self._stream is None or not any(o.status == "done" for o in outcomes):
+            return
+        # Screens also look by themselves every second; a lost nudge costs that second, never a change.
+        with suppress(redis.RedisError):
+            self._stream.publish(CHANGED_CHANNEL, len(outcomes))
+
+
+class _Transaction:
+    """Commit at the end of the block, roll back on any error, and keep the connection open."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> psycopg.Connection:
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._connection.commit()
+        elif not self._connection.closed:
+            self._connection.rollback()
+
+
+def _unseen(commands: Sequence[Command], held: dict[int, Held]) -> dict[int, int]:
+    """Return the incidents that went on since somebody saw them, each with the event that was seen last."""
+    seen: dict[int, int] = {}
+    for each in commands:
+        mine = held.get(each.incident_id)
+        if each.seen is not None and mine is not None and mine.incident.seq > each.seen:
+            seen[each.incident_id] = min(each.seen, seen.get(each.incident_id, each.seen))
+    return seen
+
+
+def _into(command: Command) -> int:
+    """Return the id of the incident that a command merges another into, or 0."""
+    into = command.args.get("into")
+    return into if type(into) is int else 0
+
+
+def _moment(command: Command, incident: Incident, now: datetime) -> datetime:
+    """Return when a command counts as done: time on an incident never runs backwards."""
+    last = incident.last_at
+    if command.verb == "conclude":
+        closed_at = command.args.get("closed_at")
+        if isinstance(closed_at, datetime) and closed_at.tzinfo is not None:
+            return max(closed_at, last)
+    return last if now < last <= now + BEHIND else now
+
+
+def _happen(
+    incident: Incident, at: datetime, verb: str, actor: str, cause: str, policy: int, change: Change
+) -> Event:  # fmt: skip
+    event = Event(incident.id, incident.seq + 1, at, verb, actor, cause, policy, change)
+    evolve(incident, event)
+    return event
+
+
+def _repeat(
+    report: Report, opened: Report | None, own_id: int, known: tuple[int, str | None, str | None] | None
+) -> Outcome:
+    """Answer a report whose number is taken: by itself, or in one case of many millions by another."""
+    if opened is not None:
+        same = (opened.source, opened.source_id) == (report.source, report.source_id)
+        return Outcome("duplicate", own_id) if same else Outcome("refused", None, Refusal("number_taken"))
+    if known is not None and known[1:] == (report.source, report.source_id):
+        return Outcome("duplicate", known[0])
+    return Outcome("refused", None, Refusal("number_taken"))
+
+
+def _command_key(command: Command) -> int:
+    digest = blake2b(f"{command.incident_id}\0{command.verb}\0{command.id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % KEY_SPACE
+
+
+def _bounded(size: int) -> None:
+    if size > BATCH_LIMIT:
+        raise ValueError(f"a batch holds at most {BATCH_LIMIT}, not {size}")

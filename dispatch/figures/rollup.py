@@ -1,0 +1,238 @@
+"""Keep the hourly roll-up in step with the events, and build it anew from them: the same numbers either way.
+
+What an incident adds is a pure function of its fold. Following means: take off what it added before the new
+events, put on what it adds with them. So a late event, a reopening or a rework moves what was counted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from dispatch.record.histories import Life, Policies, all_lives, bite, horizon, lives
+from dispatch.rules.areas import Level, centre_of, prefix_of
+from dispatch.rules.incident.chain import Assignment, Incident
+from models.tables.scores import COUNTS
+
+NAME = "hourly"
+EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
+REBUILD_INCIDENTS = 20_000  # folded between two writes
+DISPUTES = "02"  # the theme of disputes
+
+Key = tuple[datetime, str, str]  # hour (UTC), area code, theme
+Adds = dict[Key, list[int]]
+
+_PLACE = {name: i for i, name in enumerate(COUNTS)}
+# Where an area of each level begins in a code, for sums: a town's own code is nine digits.
+_LENGTHS = {Level.CITY: 4, Level.COUNTY: 6, Level.TOWN: 9}
+
+
+def adds(incident: Incident, theme: str) -> Iterator[tuple[datetime, str, int]]:
+    """Yield (instant, count, amount) of everything one incident adds, as it stands."""
+    yield incident.reported_at, "reported", 1
+    refused = incident.state in ("rejected", "void")
+    if refused and incident.ended_at is not None:
+        yield incident.ended_at, "rejected", 1
+    if not refused and incident.state not in ("reported", "checking", "merged"):
+        accept = incident.clocks.get("accept")
+        at = accept.ended if accept is not None and accept.ended is not None else incident.reported_at
+        yield at, "accepted", 1
+        if theme == DISPUTES:
+            yield at, "disputes", 1
+            if incident.facts.get("settled"):
+                yield at, "settled", 1
+    leads = [p for p in incident.parts.values() if p.role == "lead" and _was_sent(p)]
+    sent = min((p.sent_at for p in leads), default=incident.disposed_at)
+    if sent is not None:
+        yield sent, "dispatched", 1
+        if incident.facts.get("extensions"):
+            yield sent, "extended", 1
+    declined = [p.ended_at for p in leads if p.state == "declined" and p.ended_at is not None]
+    if declined:
+        yield min(declined), "returned", 1
+    yield from _results(incident)
+    yield from _whistles(incident)
+
+
+def _results(incident: Incident) -> Iterator[tuple[datetime, str, int]]:
+    disposed, ended = incident.disposed_at, incident.ended_at
+    if disposed is not None:
+        yield disposed, "disposed", 1
+        if incident.disposed_on_time is not None:
+            yield disposed, "disposed_timed", 1
+            yield disposed, "disposed_on_time", int(incident.disposed_on_time)
+        if incident.facts.get("reworks"):
+            yield disposed, "reworked", 1
+    elif ended is None:
+        lead = incident.lead
+        clock = lead.clocks.get("dispose") if lead is not None else incident.clocks.get("dispose")
+        if clock is not None and clock.state == "breached" and clock.ended is None and clock.due is not None:
+            yield clock.due, "overdue", 1
+    if ended is not None and incident.state in ("closed", "archived"):
+        yield ended, "closed", 1
+        if incident.closed_on_time is not None:
+            yield ended, "closed_timed", 1
+            yield ended, "closed_on_time", int(incident.closed_on_time)
+        if incident.facts.get("solved_in_grid"):
+            yield ended, "in_grid", 1
+        if incident.rating is not None:
+            yield ended, "rated", 1
+            yield ended, "rating_sum", incident.rating
+
+
+def _whistles(incident: Incident) -> Iterator[tuple[datetime, str, int]]:
+    for part in incident.parts.values():
+        if part.kind != "whistle" or not _was_sent(part):
+            continue
+        yield part.sent_at, "whistles", 1
+        answer, arrive = part.clocks.get("pick_up"), part.clocks.get("arrive")
+        if answer is not None and answer.ended is not None:
+            yield part.sent_at, "answered", 1
+        if arrive is not None and arrive.ended is not None and arrive.state == "met":
+            yield part.sent_at, "on_site", 1
+
+
+def _was_sent(part: Assignment) -> bool:
+    return part.state not in ("review", "refused")
+
+
+def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT) -> int:
+    """Take in the next events in one transaction; return how many, 0 when nothing is left to follow."""
+    with connection.transaction(), connection.cursor() as cursor:
+        begin = _locked(cursor)
+        end = bite(cursor, begin, events_limit)
+        cursor.execute(
+            "select incident_id, count(*) from event where tx >= %s::text::xid8 and tx < %s::text::xid8"
+            " group by incident_id order by incident_id",
+            (begin, end),
+        )
+        touched: dict[int, int] = dict(cursor.fetchall())
+        found: Adds = defaultdict(lambda: [0] * len(COUNTS))
+        law = _Themes(connection)
+        for life in lives(cursor, touched, end):
+            _put(found, life, law, begin, -1)
+            _put(found, life, law, None, 1)
+        _write(cursor, found)
+        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, NAME))
+        return sum(touched.values())
+
+
+def rebuild(connection: psycopg.Connection[Any]) -> int:
+    """Count everything anew from all events, in one transaction that keeps followers waiting; return the incidents."""
+    with connection.transaction(), connection.cursor() as cursor:
+        _locked(cursor)
+        end = horizon(cursor)
+        cursor.execute("delete from hourly")
+        law = _Themes(connection)
+        found: Adds = defaultdict(lambda: [0] * len(COUNTS))
+        incidents = 0
+        for life in all_lives(connection, end):
+            _put(found, life, law, None, 1)
+            incidents += 1
+            if incidents % REBUILD_INCIDENTS == 0:
+                _write(cursor, found)
+                found.clear()
+        _write(cursor, found)
+        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, NAME))
+        return incidents
+
+
+def position(cursor: psycopg.Cursor[Any]) -> int:
+    """Return the transaction below which every event has been counted; 0 before the first run."""
+    row = cursor.execute("select position from follower where name = %s", (NAME,)).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def sums(
+    cursor: psycopg.Cursor[Any], begin: datetime, end: datetime, level: Level, within: str
+) -> dict[str, dict[str, int]]:
+    """Return area code -> count -> sum over the hours in [begin, end), by areas of a level inside one area.
+
+    Levels are city, county and town. What lies at an area above the level stands under that area's own code, so
+    that the sums of every level are the same.
+    """
+    if level not in _LENGTHS:
+        raise ValueError("the roll-up knows city, county and town")
+    columns = ", ".join(f"sum({name})" for name in COUNTS)
+    cursor.execute(
+        f"select area_code, {columns} from hourly where hour >= %s and hour < %s and area_code like %s"
+        " group by area_code",
+        (begin, end, prefix_of(within) + "%"),
+    )
+    found: dict[str, dict[str, int]] = {}
+    for code, *counts in cursor.fetchall():
+        into = found.setdefault(_above(code, level), dict.fromkeys(COUNTS, 0))
+        for name, count in zip(COUNTS, counts, strict=True):
+            into[name] += count
+    return found
+
+
+def _above(code: str, level: Level) -> str:
+    if level is Level.CITY:
+        return code[:4] + "00"
+    return code[: _LENGTHS[level]]
+
+
+class _Themes:
+    """Tell the theme of a category by the policy that its incident was opened under."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._policies = Policies(connection.cursor())
+        self._known: dict[tuple[int, str], str] = {}
+
+    def of(self, incident: Incident) -> str:
+        key = (incident.policy_version, incident.category)
+        if key not in self._known:
+            kind = self._policies.version(key[0]).types.get(key[1])
+            self._known[key] = kind.theme if kind is not None else ""
+        return self._known[key]
+
+
+def _put(found: Adds, life: Life, law: _Themes, below: int | None, sign: int) -> None:
+    incident = life.fold(below)
+    if incident is None:
+        return
+    area, theme = centre_of(incident.area_code), law.of(incident)
+    for at, name, amount in adds(incident, theme):
+        if amount:
+            found[hour_of(at), area, theme][_PLACE[name]] += sign * amount
+
+
+def hour_of(at: datetime) -> datetime:
+    """Return the hour, in UTC, that an instant is counted under."""
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _locked(cursor: psycopg.Cursor[Any]) -> int:
+    cursor.execute("insert into follower (name, position) values (%s, 0) on conflict do nothing", (NAME,))
+    row = cursor.execute("select position from follower where name = %s for update", (NAME,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _write(cursor: psycopg.Cursor[Any], found: Mapping[Key, list[int]]) -> None:
+    """Add to the hours, in the order of their keys, and drop those that came to nothing."""
+    rows = sorted((key, counts) for key, counts in found.items() if any(counts))
+    if not rows:
+        return
+    names = ", ".join(COUNTS)
+    more = ", ".join(f"{name} = hourly.{name} + excluded.{name}" for name in COUNTS)
+    arrays = ", ".join(["%s::timestamptz[]", "%s::text[]", "%s::text[]"] + ["%s::int[]"] * len(COUNTS))
+    cursor.execute(
+        f"insert into hourly (hour, area_code, theme, {names}) select * from unnest({arrays})"
+        f" on conflict (hour, area_code, theme) do update set {more}",
+        [[key[i] for key, _ in rows] for i in range(3)]
+        + [[counts[i] for _, counts in rows] for i in range(len(COUNTS))],
+    )
+    less = [key for key, counts in rows if min(counts) < 0]
+    if less:
+        nothing = " and ".join(f"h.{name} = 0" for name in COUNTS)
+        cursor.execute(
+            "delete from hourly h using unnest(%s::timestamptz[], %s::text[], %s::text[]) k(hour, area_code, theme)"
+            f" where h.hour = k.hour and h.area_code = k.area_code and h.theme = k.theme and {nothing}",
+            [[key[i] for key in less] for i in range(3)],
+        )

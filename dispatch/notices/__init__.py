@@ -1,0 +1,1 @@
+"""Tell people what happened and what is due, by every channel, as long as it is true."""

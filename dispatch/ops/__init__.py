@@ -1,0 +1,1 @@
+"""Run the whole house on one machine, and draw its law."""

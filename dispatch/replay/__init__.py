@@ -1,0 +1,1 @@
+"""Send another city's past through the same chain and compare verdicts."""

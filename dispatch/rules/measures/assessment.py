@@ -1,0 +1,650 @@
+"""Assess work: every indicator as a named pair of case sets, and scores from them in exact fractions.
+
+A `Case` is what one incident says about one subject. An indicator counts a credit for some cases over a base of
+cases; an empty base is no data, never 0 and never 100. Nothing is rounded before it is shown. Definitions follow
+GB/T 30428.4's practice as published by Chengdu Jinniu (unit score) and the three rates as coded in Beijing.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal
+
+from dispatch.rules.policy.policy import PolicyError
+from dispatch.rules.time.calendar import Calendar, Limit
+from dispatch.rules.time.clocks import BY_SOURCE, Clock
+
+FILE = "assessment.toml"
+NO_DATA = ("无数据", "no data")
+MINUS = "\N{MINUS SIGN}"
+WHOLE = 100  # weights of a card sum to this
+REWORK_BASES = ("due_to_close", "disposed", "dispatched")
+# 1: any return made a dispatch inaccurate, an appeal granted as a whole reached disposal and closing alone, and what
+# was void before a limit passed counted as late once it had. 2: of a team no matter was counted as repeated. 3: a team
+# that was late, and in time once the case was opened again, was in time.
+DEFINITIONS = (1, 2, 3, 4)
+BANDS = ("A", "B", "C", "D")
+LOWEST_BAND = "E"
+TOP_RATING = 5
+VOLUME = "volume"
+
+Span = tuple[datetime, datetime]
+Credit = Callable[["Case"], Fraction | int]
+Base = Callable[["Case"], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Hold what one incident says about one subject, judged as of one instant.
+
+    A verdict (`*_on_time` that may be None) is None while it is not due: no such clock, or one still inside its
+    limit. `on_time` and `overdue` are what counts, with exempt time taken out; `overdue_raw` is the bare fact.
+    `returned` is given back for whatever reason, `not_ours` because it was another unit's.
+    `stages` are (awaited clock, seconds around the clock, seconds of working time), without suspended time.
+    """
+
+    id: int
+    accepted: bool = False
+    own_report: bool = False
+    reported: bool = False
+    sent: bool = False
+    dispatched: bool = False
+    target: bool = True
+    disposed: bool = False
+    on_time: bool = False
+    on_time_raw: bool = False
+    overdue: bool = False
+    overdue_raw: bool = False
+    closed: bool = False
+    closed_on_time: bool = False
+    reworked: bool = False
+    returned: bool = False
+    not_ours: bool = False
+    extended: bool = False
+    registered_on_time: bool | None = None
+    dispatched_on_time: bool | None = None
+    checked_on_time: bool | None = None
+    verified_on_time: bool | None = None
+    whistle_sent: bool = False
+    whistle_answered: bool = False
+    whistle_on_site: bool = False
+    whistle_ended: bool = False
+    whistle_rating: int | None = None
+    dispute: bool = False
+    settled: bool = False
+    in_grid: bool = False
+    repeat: bool = False
+    called_back: bool = False
+    contacted: bool = False
+    solved: bool = False
+    satisfied: bool = False
+    mostly: bool = False
+    exempt: str = ""
+    never_theirs: bool = False
+    stages: tuple[tuple[str, float, float], ...] = ()
+
+    @property
+    def due_to_close(self) -> bool:
+        """Tell whether closing could be expected: disposed, or overdue and not disposed, exempt or not."""
+        return self.disposed or self.overdue_raw
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """Define one indicator: credits over a base, and whether more is better. `top` is the best a case can earn."""
+
+    name: str
+    zh: str
+    en: str
+    numerator: Credit
+    denominator: Base
+    more_is_better: bool = True
+    top: int = 1
+    ours: bool = False
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Hold one evaluated indicator: the credits, the base, and the cases behind both, in the order of their ids.
+
+    `exempt` are cases of the base whose verdict an approved appeal has changed; `left_out` those that were never
+    the subject's and would have counted against it. Both carry the reason.
+    """
+
+    indicator: Indicator
+    n: Fraction
+    d: int
+    numerator: tuple[int, ...]
+    denominator: tuple[int, ...]
+    exempt: tuple[tuple[int, str], ...] = ()
+    left_out: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def value(self) -> Fraction | None:
+        """Return credits over base, or None for an empty base."""
+        return self.n / self.d if self.d else None
+
+    @property
+    def share(self) -> Fraction | None:
+        """Return how good the value is, from 0 to 1, or None for an empty base."""
+        value = self.value
+        if value is None:
+            return None
+        share = value / self.indicator.top
+        return share if self.indicator.more_is_better else 1 - share
+
+
+def _due(verdict: Callable[[Case], bool | None]) -> Base:
+    return lambda c: verdict(c) is not None
+
+
+def indicators(rework_base: str = "due_to_close", definitions: int = DEFINITIONS[-1]) -> dict[str, Indicator]:
+    """Return every indicator by name; the base of the rework rate is a setting (one of REWORK_BASES).
+
+    `definitions` is one of DEFINITIONS: what an earlier one gave can be computed again.
+    """
+    if rework_base not in REWORK_BASES:
+        raise ValueError(f"expected one of {', '.join(REWORK_BASES)}, not {rework_base!r}")
+    rework: dict[str, Base] = {
+        "due_to_close": lambda c: c.due_to_close,
+        "disposed": lambda c: c.disposed,
+        "dispatched": lambda c: c.dispatched,
+    }
+    base = rework[rework_base]
+
+    def satisfaction(c: Case) -> Fraction:
+        return Fraction(1) if c.satisfied else Fraction(9, 10) if c.mostly else Fraction(0)
+
+    every = (
+        Indicator("disposal", "处置率", "disposal rate", lambda c: c.disposed, lambda c: c.dispatched),
+        Indicator(
+            "on_time_disposal", "按期处置率", "on-time disposal", lambda c: c.disposed and c.on_time,
+            lambda c: c.dispatched and c.target,
+        ),
+        Indicator("closing", "结案率", "closing rate", lambda c: c.closed, lambda c: c.due_to_close),
+        Indicator(
+            "on_time_closing", "按期结案率", "on-time closing", lambda c: c.closed and c.closed_on_time,
+            lambda c: c.due_to_close,
+        ),
+        Indicator(
+            "rework", "返工率", "rework rate", lambda c: c.reworked, base, more_is_better=False,
+        ),
+        Indicator(
+            "overdue_backlog", "超期待处置率", "overdue backlog", lambda c: c.overdue and not c.disposed,
+            lambda c: c.dispatched, more_is_better=False,
+        ),
+        Indicator(
+            "extension", "延期率", "extension rate", lambda c: c.extended, lambda c: c.dispatched,
+            more_is_better=False,
+        ),
+        Indicator(
+            "accurate_dispatch", "准确派遣率", "accurate dispatch",
+            (lambda c: not c.returned) if definitions == 1 else (lambda c: not c.not_ours), lambda c: c.sent,
+            version=min(definitions, 2),
+        ),
+        Indicator(
+            "on_time_registering", "按时立案率", "on-time registering", lambda c: bool(c.registered_on_time),
+            _due(lambda c: c.registered_on_time),
+        ),
+        Indicator(
+            "on_time_dispatch", "按时派遣率", "on-time dispatch", lambda c: bool(c.dispatched_on_time),
+            _due(lambda c: c.dispatched_on_time),
+        ),
+        Indicator(
+            "on_time_check", "按期核实率", "on-time field check", lambda c: bool(c.checked_on_time),
+            _due(lambda c: c.checked_on_time),
+        ),
+        Indicator(
+            "on_time_verification", "按期核查率", "on-time verification", lambda c: bool(c.verified_on_time),
+            _due(lambda c: c.verified_on_time),
+        ),
+        Indicator(
+            "valid_reports", "有效上报率", "valid reports", lambda c: c.accepted,
+            lambda c: c.reported and c.own_report,
+        ),
+        Indicator(
+            "missed_by_others", "漏报率", "missed, found by others", lambda c: not c.own_report,
+            lambda c: c.reported and c.accepted, more_is_better=False, ours=True,
+        ),
+        Indicator(
+            "once_and_done", "一次完成率", "once and done", lambda c: not c.reworked and not c.returned,
+            lambda c: c.closed, ours=True,
+        ),
+        Indicator(
+            "whistle_answered", "应哨率", "whistles answered", lambda c: c.whistle_answered,
+            lambda c: c.whistle_sent,
+        ),
+        Indicator(
+            "whistle_on_site", "30分钟报到率", "on site in 30 minutes", lambda c: c.whistle_on_site,
+            lambda c: c.whistle_sent,
+        ),
+        Indicator(
+            "whistle_ended", "销哨率", "whistles ended", lambda c: c.whistle_ended, lambda c: c.whistle_sent
+        ),
+        Indicator(
+            "whistle_rating", "评哨均分", "mean whistle rating", lambda c: c.whistle_rating or 0,
+            lambda c: c.whistle_rating is not None, top=TOP_RATING,
+        ),
+        Indicator(
+            "settlement", "调解成功率", "disputes settled", lambda c: c.settled,
+            lambda c: c.dispute and c.accepted,
+        ),
+        Indicator("solved_in_grid", "小事一格解决率", "solved in one grid", lambda c: c.in_grid, lambda c: c.closed),
+        Indicator(
+            "repeat", "重复诉求率", "repeated within 30 days", lambda c: c.repeat, lambda c: c.closed,
+            more_is_better=False, version=2 if definitions > 2 else 1,
+        ),
+        Indicator("response", "响应率", "residents contacted", lambda c: c.contacted, lambda c: c.called_back),
+        Indicator("solution", "解决率", "residents' matters solved", lambda c: c.solved, lambda c: c.called_back),
+        Indicator("satisfaction", "满意率", "residents satisfied", satisfaction, lambda c: c.called_back),
+        Indicator(
+            "three_rates", "三率综合", "three rates combined",
+            lambda c: Fraction(1, 10) * c.contacted + Fraction(1, 2) * c.solved + Fraction(2, 5) * satisfaction(c),
+            lambda c: c.called_back,
+        ),
+    )  # fmt: skip
+    return {each.name: each for each in every}
+
+
+def evaluate(indicator: Indicator, cases: Iterable[Case]) -> Rate:
+    """Return an indicator over cases of one subject, with every case of both sets.
+
+    A case that was never the subject's leaves a base only where it would count against the subject: an exemption
+    must not cost the one it protects.
+    """
+    counted = [(c, indicator.numerator(c)) for c in cases if indicator.denominator(c)]
+    kept, left_out = _without_strangers(indicator, counted)
+    kept.sort(key=lambda each: each[0].id)
+    # Most credits are whole: exact fractions are kept for the few that are not.
+    whole = sum(credit for _, credit in kept if not isinstance(credit, Fraction))
+    parts = sum((credit for _, credit in kept if isinstance(credit, Fraction)), Fraction(0))
+    return Rate(
+        indicator,
+        parts + whole,
+        len(kept),
+        tuple(case.id for case, credit in kept if credit),
+        tuple(case.id for case, _ in kept),
+        tuple((case.id, case.exempt) for case, _ in kept if case.exempt),
+        tuple((case.id, case.exempt) for case, _ in left_out),
+    )
+
+
+Credited = tuple[Case, Fraction | int]
+
+
+def _without_strangers(
+    indicator: Indicator, counted: list[Credited]
+) -> tuple[list[Credited], list[Credited]]:
+    """Take out, worst first, the cases that were never the subject's and stand below what the others reach."""
+    kept = [each for each in counted if not each[0].never_theirs]
+    if len(kept) == len(counted):
+        return kept, []
+
+    strangers = sorted(
+        (each for each in counted if each[0].never_theirs), key=lambda e: (_good(indicator, e), e[0].id)
+    )
+    total = sum((_good(indicator, each) for each in counted), Fraction(0))
+    left_out: list[Credited] = []
+    for each in strangers:
+        good = _good(indicator, each)
+        mean = total / (len(counted) - len(left_out))
+        if good == 0 or good < mean:
+            left_out.append(each)
+            total -= good
+        else:
+            kept.append(each)
+    return kept, left_out
+
+
+def _good(indicator: Indicator, each: Credited) -> Fraction:
+    share = Fraction(each[1], indicator.top)
+    return share if indicator.more_is_better else 1 - share
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Hold one version of how work is assessed: cards of weights, bands, and the settings beside them."""
+
+    version: int
+    min_count: int
+    freeze_day: int
+    confidence: float
+    definitions: int
+    rework_base: str
+    satisfied: frozenset[int]
+    mostly: frozenset[int]
+    solved: frozenset[int]
+    bands: Mapping[str, int]
+    cards: Mapping[str, Mapping[str, int]]
+    full_volume: int
+    # Whether who acted is assessed, with their centre's total beside; before, duty leaders were their centre alone.
+    persons: bool
+    catalogue: Mapping[str, Indicator] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Hold one line of a score: its weight, the rate behind it, and the points it earned (None: no data)."""
+
+    weight: int
+    rate: Rate
+
+    @property
+    def points(self) -> Fraction | None:
+        """Return the weight's share that was earned, unrounded."""
+        share = self.rate.share
+        return None if share is None else self.weight * share
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Hold one subject's card: its parts, how much weight had data, and the exact value from 0 to 100.
+
+    The value is the points over the weight that has data, times 100; None where nothing has.
+    """
+
+    card: str
+    parts: tuple[Part, ...]
+    weighed: int
+    value: Fraction | None
+
+    @property
+    def count(self) -> int:
+        """Return the largest base of its parts: how much the score rests on."""
+        return max((part.rate.d for part in self.parts), default=0)
+
+
+def score(rules: Rules, card: str, cases: Sequence[Case]) -> Score:
+    """Return the card of one subject over its cases; raise KeyError for a card that the rules do not name."""
+    parts = []
+    for name, weight in rules.cards[card].items():
+        rate = _volume(rules, cases) if name == VOLUME else evaluate(rules.catalogue[name], cases)
+        parts.append(Part(weight, rate))
+    return _summed(card, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Exempted:
+    """Hold a subject's cases that appeals exempt: as they are judged, and in the same order by the bare facts."""
+
+    judged: tuple[Case, ...]
+    raw: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Hold what a stored part counts: credits over a base, and the cases that it left out of the base."""
+
+    n: Fraction
+    d: int
+    left_out: tuple[int, ...] = ()
+
+
+def without_exemptions(rules: Rules, card: str, counted: Mapping[str, Counted], exempted: Exempted) -> Score:
+    """Return what a card would be without exemptions, from what it counts with them and the cases they concern.
+
+    What was left out of a base as never the subject's is in it again, and every verdict is that of the bare facts.
+    The rates of the parts tell no cases. Raise KeyError for a part that is not counted.
+    """
+    parts = []
+    for name, weight in rules.cards[card].items():
+        stored = counted[name]
+        # How much was dispatched is work, whatever became of it.
+        rate = (
+            Rate(_VOLUME, stored.n, stored.d, (), ())
+            if name == VOLUME
+            else _bared(rules.catalogue[name], stored, exempted)
+        )
+        parts.append(Part(weight, rate))
+    return _summed(card, parts)
+
+
+def _bared(indicator: Indicator, stored: Counted, exempted: Exempted) -> Rate:
+    """Take the exempt cases out of a stored part as they were judged, and put them in by the bare facts."""
+    out = Counter(stored.left_out)
+    judged = [(c, indicator.numerator(c)) for c in exempted.judged if indicator.denominator(c)]
+    # A case may be there once for each subject below: those that count the most against it were left out first.
+    judged.sort(key=lambda each: (_good(indicator, each), each[0].id))
+    n, d = stored.n, stored.d
+    for case, credit in judged:
+        if out[case.id]:
+            out[case.id] -= 1
+            continue
+        n -= credit
+        d -= 1
+    for case in exempted.raw:
+        if indicator.denominator(case):
+            n += indicator.numerator(case)
+            d += 1
+    return Rate(indicator, n, d, (), ())
+
+
+def moved(indicator: Indicator, judged: Case, raw: Case) -> bool:
+    """Tell whether an exemption changes what a case counts in an indicator."""
+    if indicator.denominator(judged) != indicator.denominator(raw):
+        return True
+    return indicator.denominator(raw) and indicator.numerator(judged) != indicator.numerator(raw)
+
+
+def _summed(card: str, parts: Sequence[Part]) -> Score:
+    weighed = sum(part.weight for part in parts if part.rate.d)
+    points = sum((part.points or 0 for part in parts), Fraction(0))
+    return Score(card, tuple(parts), weighed, points * Fraction(WHOLE, weighed) if weighed else None)
+
+
+def band(rules: Rules, value: Fraction | None) -> str:
+    """Return the letter of an exact score, or an empty text for no data."""
+    if value is None:
+        return ""
+    for letter in BANDS:
+        if value >= rules.bands[letter]:
+            return letter
+    return LOWEST_BAND
+
+
+def _volume(rules: Rules, cases: Iterable[Case]) -> Rate:
+    """Return how much was dispatched of what earns full marks; whatever became of a case, it was work."""
+    ids = tuple(sorted(case.id for case in cases if case.sent))
+    return Rate(
+        _VOLUME, Fraction(min(len(ids), rules.full_volume)), rules.full_volume if ids else 0, ids, ids
+    )
+
+
+_VOLUME = Indicator(VOLUME, "派遣量", "dispatches", lambda c: c.sent, lambda c: c.sent, ours=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """Hold how long one stage took over n cases, in seconds around the clock and of working time.
+
+    P50 and P90 are nearest-rank percentiles: a time that some case really took.
+    """
+
+    n: int
+    p50: float
+    p90: float
+    mean: float
+    working_p50: float
+    working_p90: float
+    working_mean: float
+
+
+def stage_times(cases: Iterable[Case]) -> dict[str, StageTimes]:
+    """Return stage -> times over the cases that passed through it; stages without any are left out."""
+    taken: dict[str, list[tuple[float, float]]] = {}
+    for case in cases:
+        for stage, seconds, working in case.stages:
+            taken.setdefault(stage, []).append((seconds, working))
+    found = {}
+    for stage, times in sorted(taken.items()):
+        around, working_time = sorted(t[0] for t in times), sorted(t[1] for t in times)
+        n = len(times)
+        found[stage] = StageTimes(
+            n, _rank(around, 50), _rank(around, 90), sum(around) / n,
+            _rank(working_time, 50), _rank(working_time, 90), sum(working_time) / n,
+        )  # fmt: skip
+    return found
+
+
+def _rank(ordered: Sequence[float], percent: int) -> float:
+    return ordered[max(0, -(-percent * len(ordered) // 100) - 1)]
+
+
+def used(spans: Iterable[tuple[datetime, datetime, bool]], calendar: Calendar, working: bool) -> float:
+    """Return the seconds of (from, to, paused) stretches that count, of working time or around the clock."""
+    return sum(calendar.elapsed(begin, end, working) for begin, end, paused in spans if not paused)
+
+
+def verdict(
+    clock: Clock, as_of: datetime, calendar: Calendar, exempt: Sequence[Span] = ()
+) -> Literal["on_time", "late", "overdue", "inside"]:
+    """Judge a clock as of an instant with exempt time taken out; exempt stretches must not overlap.
+
+    `late` ended after its limit, `overdue` is awaited past it, `inside` is awaited and not past it (also while
+    paused). Finished exactly at the limit is on time.
+    """
+    ended = clock.ended is not None and clock.ended <= as_of
+    if clock.due is None:
+        # Ended or still waiting in a pause: what was left then decides.
+        if ended:
+            return "late" if clock.state == "breached" else "on_time"
+        return "overdue" if clock.left is not None and clock.left < 0 else "inside"
+    due = clock.due
+    working = clock.limit != BY_SOURCE and Limit.parse(clock.limit).working
+    end = clock.ended if ended and clock.ended is not None else as_of
+    # Time given back moves the limit on; what lies in it can be exempt in turn, up to the end.
+    given = sum(
+        calendar.elapsed(max(begin, clock.since), min(until, end), working)
+        for begin, until in exempt
+        if max(begin, clock.since) < min(until, end)
+    )
+    if given:
+        due = calendar.after(due, given, working)
+    if ended:
+        return "on_time" if end <= due else "late"
+    return "overdue" if end > due else "inside"
+
+
+def headline(settled: int, accepted: int, villages: int, months: int = 12) -> dict[str, Fraction | None]:
+    """Return the seed's arithmetic over any figures: disputes a village, months between two, share settled."""
+    return {
+        "per_village": Fraction(accepted, villages) if villages else None,
+        "months_between": Fraction(months * villages, accepted) if accepted else None,
+        "settled": Fraction(settled, accepted) if accepted else None,
+    }
+
+
+def shown(value: Fraction | None, language: str = "zh", digits: int = 2, percent: bool = True) -> str:
+    """Return an exact value as text: the one place where it is rounded, half up. None reads as no data."""
+    if value is None:
+        return NO_DATA[0] if language == "zh" else NO_DATA[1]
+    scaled = abs(value) * (WHOLE if percent else 1) * 10**digits
+    whole, rest = divmod(scaled.numerator, scaled.denominator)
+    rounded = whole + (2 * rest >= scaled.denominator)
+    sign = "-" if value < 0 and rounded else ""
+    return f"{sign}{Decimal(rounded).scaleb(-digits):f}{' %' if percent else ''}"
+
+
+def signed(value: Fraction, digits: int = 1) -> str:
+    """Return a number with its sign, rounded half up; what rounds to nothing has none."""
+    text = shown(abs(value), digits=digits, percent=False)
+    if not text.strip("0."):
+        return text
+    return ("+" if value > 0 else MINUS) + text
+
+
+def parse(version: int, text: str) -> Rules:
+    """Build Rules from the text of assessment.toml; raise PolicyError at the first thing that is wrong."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise PolicyError(FILE, "text", str(fault)) from fault
+    rework_base = table.get("rework_base")
+    if rework_base not in REWORK_BASES:
+        raise PolicyError(
+            FILE, "rework_base", f"expected one of {', '.join(REWORK_BASES)}, not {rework_base!r}"
+        )
+    definitions = _whole({"definitions": 1} | table, "definitions", DEFINITIONS[0], DEFINITIONS[-1])
+    catalogue = indicators(rework_base, definitions)
+    confidence = table.get("confidence")
+    if not isinstance(confidence, float) or not 0.5 <= confidence < 1:
+        raise PolicyError(FILE, "confidence", f"expected a number from 0.5 to below 1, not {confidence!r}")
+    ratings = _table(table, "ratings")
+    volume = _table(table, "volume")
+    return Rules(
+        version=version,
+        min_count=_whole(table, "min_count", 1, 10_000),
+        freeze_day=_whole(table, "freeze_day", 1, 28),
+        confidence=confidence,
+        definitions=definitions,
+        rework_base=str(rework_base),
+        satisfied=_ratings(ratings, "satisfied"),
+        mostly=_ratings(ratings, "mostly"),
+        solved=_ratings(ratings, "solved"),
+        bands=_bands(_table(table, "bands")),
+        cards=_cards(_table(table, "cards"), catalogue),
+        full_volume=_whole(volume, "full", 1, 1_000_000, "volume.full"),
+        persons=_flag(table, "persons"),
+        catalogue=catalogue,
+    )
+
+
+def _table(table: Mapping[str, object], key: str) -> Mapping[str, object]:
+    value = table.get(key)
+    if not isinstance(value, dict):
+        raise PolicyError(FILE, key, "is missing")
+    return value
+
+
+def _whole(table: Mapping[str, object], key: str, least: int, most: int, name: str = "") -> int:
+    value = table.get(key)
+    if type(value) is not int or not least <= value <= most:
+        raise PolicyError(FILE, name or key, f"expected a whole number from {least} to {most}, not {value!r}")
+    return value
+
+
+def _flag(table: Mapping[str, object], key: str) -> bool:
+    value = table.get(key, False)
+    if type(value) is not bool:
+        raise PolicyError(FILE, key, f"expected true or false, not {value!r}")
+    return value
+
+
+def _ratings(table: Mapping[str, object], key: str) -> frozenset[int]:
+    value = table.get(key)
+    if not isinstance(value, list) or not all(type(v) is int and 1 <= v <= TOP_RATING for v in value):
+        raise PolicyError(FILE, f"ratings.{key}", f"expected a list of ratings from 1 to {TOP_RATING}")
+    return frozenset(value)
+
+
+def _bands(table: Mapping[str, object]) -> dict[str, int]:
+    bands = {letter: _whole(table, letter, 0, WHOLE, f"bands.{letter}") for letter in BANDS}
+    if list(bands.values()) != sorted(set(bands.values()), reverse=True):
+        raise PolicyError(FILE, "bands", "expected each band to begin below the one before")
+    return bands
+
+
+def _cards(table: Mapping[str, object], catalogue: Mapping[str, Indicator]) -> dict[str, dict[str, int]]:
+    cards = {}
+    for card in table:
+        weights = {}
+        for name in (parts := _table(table, card)):
+            if name != VOLUME and name not in catalogue:
+                raise PolicyError(FILE, f"cards.{card}.{name}", "is not an indicator")
+            weights[name] = _whole(parts, name, 1, WHOLE, f"cards.{card}.{name}")
+        if sum(weights.values()) != WHOLE:
+            raise PolicyError(
+                FILE, f"cards.{card}", f"weights sum to {sum(weights.values())}, expected {WHOLE}"
+            )
+        cards[card] = weights
+    missing = {"unit", "whistle", "dispatcher", "duty_leader", "grid_worker"} - cards.keys()
+    if missing:
+        raise PolicyError(FILE, "cards", f"missing {', '.join(sorted(missing))}")
+    return cards

@@ -1,0 +1,1 @@
+"""Read, invent and load cities: areas, outlines, people, holidays."""

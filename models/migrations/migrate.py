@@ -1,0 +1,63 @@
+"""Brings a database to the newest schema, safely from several processes at once and while others are at work."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import psycopg.errors
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+
+from models.servers import servers
+
+SCRIPTS = Path(__file__).parent
+# A migration that waits for a lock makes everybody queue behind it: give up soon, try again a little later.
+LOCK_ATTEMPTS = 6
+LOCK_PAUSE_S = 2.0
+
+
+def config(database_url: str) -> Config:
+    """Return Alembic's settings for a database; there is no alembic.ini to keep in step."""
+    settings = Config()
+    settings.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    settings.set_main_option("path_separator", "os")
+    # An attribute, not an option: options treat the percent signs of an address as their own.
+    settings.attributes["database_url"] = database_url
+    return settings
+
+
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Apply all migrations up to `revision`, one process at a time.
+
+    A lock that stays taken is waited for `LOCK_ATTEMPTS` times; after that SQLAlchemy's error is raised. Each
+    migration is one transaction, so a failed one leaves nothing behind. Raises ServersError for a database that
+    is newer than this program.
+    """
+    for attempt in range(1, LOCK_ATTEMPTS + 1):
+        try:
+            command.upgrade(config(database_url), revision)
+            return
+        except CommandError as error:
+            raise servers.ServersError(
+                f"The database cannot be brought to this program's schema: {error}"
+            ) from error
+        except DBAPIError as error:
+            if attempt == LOCK_ATTEMPTS or not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                raise
+        time.sleep(LOCK_PAUSE_S * attempt)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `python -m dispatch migrate` takes."""
+    parser.add_argument("--revision", default="head", help="the revision to stop at (default: the newest)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Upgrade the database that the environment names; return the exit code."""
+    upgrade(os.environ.get("DATABASE_URL") or servers.addresses().database_url, args.revision)
+    return 0

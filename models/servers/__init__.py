@@ -1,0 +1,1 @@
+"""Run PostgreSQL and Valkey, and lend what connects to them."""
