@@ -42,7 +42,7 @@ from tests.conftest import _address, _administer
 from tests.ports import free_port
 from tests.small_city import CITY, COUNTY, EAST, TOWN, WEST
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse"
 NEXT_TOWN, NEXT_VILLAGE = "990901002", "990901002001"
 FAR_COUNTY, FAR_TOWN, FAR_VILLAGE = "990902", "990902001", "990902001001"

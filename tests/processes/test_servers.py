@@ -25,7 +25,7 @@ from models.servers.servers import Servers
 
 pytestmark = pytest.mark.processes
 WAIT_S = 120.0
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 

@@ -27,10 +27,10 @@ from dispatch.rules.policy import bursts
 from models.cities import loading
 from models.servers.servers import Servers, psycopg_dsn
 from tests.answers import Answers
+from tests.browser.test_wall import READY_S, ROOT, WAIT_MS, chromium
 from tests.ports import free_port
+from tests.screens.test_workbench import with_second_teams
 from tests.small_city import EAST, IN_EAST, TOWN
-from tests.test_browser_wall import READY_S, ROOT, WAIT_MS, chromium
-from tests.test_workbench import with_second_teams
 
 __all__ = ["chromium"]
 pytestmark = pytest.mark.browser

@@ -17,7 +17,7 @@ from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration
 from models.servers.servers import Servers
 from tests import crowded_city
-from tests.test_browser_wall import WAIT_MS, Site, chromium, page
+from tests.browser.test_wall import WAIT_MS, Site, chromium, page
 
 __all__ = ["chromium", "page"]
 

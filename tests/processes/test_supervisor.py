@@ -29,7 +29,7 @@ from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
 WAIT_S = 180.0
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # Stand-ins for the real processes: each says who it is, and some misbehave.
 STUB = """

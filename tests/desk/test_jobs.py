@@ -522,7 +522,7 @@ def test_help_needs_no_servers_and_names_every_command() -> None:
     """`python -m jobs --help`, as a newcomer types it."""
     done = subprocess.run(
         [sys.executable, "-m", "jobs", "--help"],
-        capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[1], env=os.environ, check=False,
+        capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2], env=os.environ, check=False,
     )  # fmt: skip
     assert done.returncode == 0
     assert all(word in done.stdout for word in ("list", "run", "run-all"))

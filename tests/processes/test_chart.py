@@ -11,7 +11,7 @@ from dispatch.__main__ import main
 from dispatch.ops.chart import ROLES, markdown
 from dispatch.rules.law import STATES, STEPS
 
-DRAWN = Path(__file__).parents[1] / "docs" / "chain.md"
+DRAWN = Path(__file__).parents[2] / "docs" / "chain.md"
 
 
 def test_the_drawn_chain_is_not_stale() -> None:

@@ -19,7 +19,7 @@ from dispatch.intake.dead_letters import FIELD, STREAM
 from models.servers.servers import Servers
 from tests import phone_city as phones
 from tests import small_city as town
-from tests.test_browser_wall import BROWSER, FLAGS, Site
+from tests.browser.test_wall import BROWSER, FLAGS, Site
 
 pytestmark = pytest.mark.browser
 WAIT_MS = 120_000

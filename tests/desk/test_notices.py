@@ -472,7 +472,7 @@ def test_every_kind_of_address_that_the_documents_name_is_one_that_can_be_sent_t
     """WeCom, DingTalk, Feishu, a text message gateway, e-mail and a plain webhook, with our patience added."""
     import apprise
 
-    text = Path(__file__).parents[1].joinpath("docs", "assignment.md").read_text("utf-8")
+    text = Path(__file__).parents[2].joinpath("docs", "assignment.md").read_text("utf-8")
     table = text.partition("| to reach |")[2].partition("\n\n")[0]
     examples = re.findall(r"`(\w+://[^`]+)`", table)
     kinds = [

@@ -37,13 +37,13 @@ from tests.halfway import killed_halfway
 
 pytestmark = pytest.mark.processes
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAST = datetime(2026, 6, 12, 4, tzinfo=UTC)  # until when the city lived
 NOW = PAST + timedelta(days=18, hours=5)  # when every job runs
 DAYS, PER_DAY, SEED = 72, 7, 5
 APRIL = date(2026, 4, 1)
 PATIENCE_S = 180.0
-# What these write is no row: each has a test of its own, the first two below, the others in tests/test_digests.py.
+# What these write is no row: each has a test of its own, the first two below, the others in tests/desk/test_digests.py.
 ELSEWHERE = {"backup", "letters", "digests", "old_digests"}
 assert {job.name for job in JOBS} >= ELSEWHERE
 LETTERS = 3 * dead_letters.PAGE

@@ -16,7 +16,7 @@ from dashboard.wording.catalogue import FOLDER, ROLES, done, shorter, shortest, 
 from dispatch.rules.incident.chain import STEPS
 from dispatch.rules.law import ROLE_NAMES
 
-ROOM = Path(__file__).resolve().parents[1] / "dashboard"
+ROOM = Path(__file__).resolve().parents[2] / "dashboard"
 PAGES = sorted(path for path in ROOM.rglob("*.py"))
 SCRIPTS = sorted(ROOM.glob("components/**/*.js"))
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")

@@ -25,9 +25,9 @@ from models.servers.servers import Servers, psycopg_dsn
 from tests import phone_city as phones
 from tests import small_city as town
 from tests.answers import Answers
-from tests.test_browser_phone import HERE, WAIT_MS, photo
-from tests.test_browser_wall import ROOT, Site, chromium
-from tests.test_browser_workbench import rested
+from tests.browser.test_phone import HERE, WAIT_MS, photo
+from tests.browser.test_wall import ROOT, Site, chromium
+from tests.browser.test_workbench_live import rested
 
 __all__ = ["chromium"]
 pytestmark = pytest.mark.browser

@@ -188,7 +188,7 @@ def test_two_processes_out_of_step_do_each_turn_once(
             children.append(
                 subprocess.Popen(
                     [sys.executable, "-c", script, str(told)],
-                    cwd=Path(__file__).parents[1],
+                    cwd=Path(__file__).parents[2],
                     env=os.environ | {"DATABASE_URL": database, "REDIS_URL": stream_url},
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,

@@ -21,7 +21,7 @@ from dispatch.rules.incident.chain import Actor
 from dispatch.rules.time.period import Period
 from models.servers.servers import psycopg_dsn
 
-FILE = Path(__file__).parent / "data" / "requests.csv"
+FILE = Path(__file__).parents[1] / "data" / "requests.csv"
 EXPECTED = {
     "read": 8, "accepted": 8, "duplicates": 0, "refused": 0, "no_location": 2, "with_target": 7, "without_target": 1,
     "on_time": 4, "overdue": 3, "verdict_agrees": 5, "verdict_differs": 1, "source_blank": 1,

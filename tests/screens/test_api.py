@@ -22,7 +22,7 @@ from dispatch.intake.messages import number_of, parse_number, show_number
 from models.cities import loading
 from models.servers.servers import Servers, psycopg_dsn
 from tests import small_city as town
-from tests.test_intake import until
+from tests.intake.test_intake import until
 
 KEY = {"Authorization": f"Bearer {town.KEY}"}
 URL = "/api/v1/incidents"
