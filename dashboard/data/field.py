@@ -21,7 +21,8 @@ from dispatch.intake import contacts, photos
 from dispatch.intake.photos import Photo
 from dispatch.rules.areas import Level, ancestors, at_level, prefix_of
 from dispatch.rules.incident.chain import lawful
-from dispatch.rules.incident.values import LIVE, Actor, Assignment, Incident
+from dispatch.rules.incident.values import Actor, Assignment, Incident
+from dispatch.rules.law import LIVE
 from dispatch.rules.time.clocks import Clock, yellow_from
 
 TASKS_LIMIT = 300

@@ -9,7 +9,8 @@ from dashboard.data.city import Reads
 from dashboard.data.scope import covers, within
 from dispatch.desk import store
 from dispatch.rules.areas import contains, prefix_of
-from dispatch.rules.incident.values import LIVE, Actor, Assignment, Incident
+from dispatch.rules.incident.values import Actor, Assignment, Incident
+from dispatch.rules.law import LIVE
 from dispatch.rules.measures.assessment import Case, Rate, evaluate, indicators
 from dispatch.rules.time.clocks import Clock
 

@@ -34,7 +34,6 @@ from dispatch.figures import published
 from dispatch.intake.messages import number_of
 from dispatch.rules.incident.chain import decide, evolve, open_report, route
 from dispatch.rules.incident.values import (
-    LIVE,
     SYSTEM,
     Actor,
     Around,
@@ -44,6 +43,7 @@ from dispatch.rules.incident.values import (
     Incident,
     Report,
 )
+from dispatch.rules.law import LIVE
 from dispatch.rules.policy import escalation
 from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy

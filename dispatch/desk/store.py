@@ -10,7 +10,8 @@ import msgspec
 import psycopg
 
 from dispatch.rules.incident.links import GENESIS, link
-from dispatch.rules.incident.values import LIVE, Assignment, Change, Done, Event, Incident
+from dispatch.rules.incident.values import Assignment, Change, Done, Event, Incident
+from dispatch.rules.law import LIVE
 from dispatch.rules.policy import escalation
 from dispatch.rules.teams.routing import Team
 from dispatch.rules.time import clocks

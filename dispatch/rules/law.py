@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dispatch.rules.incident.values import LIVE
 from dispatch.rules.refusals import Refusal
 
 STATES: dict[str, tuple[str, str]] = {
@@ -34,6 +33,7 @@ ASSIGNMENT_STATES: dict[str, tuple[str, str]] = {
     "declined": ("已退回", "returned"),
     "recalled": ("已撤回", "recalled"),
 }
+LIVE = frozenset({"sent", "picked_up", "on_site"})  # states in which a team has something to do
 
 MODE_NAMES: dict[str, tuple[str, str]] = {
     "one_grid": ("一格解决", "in one grid"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from math import cos, hypot, radians
 
+KM_PER_DEGREE = 111.195  # of latitude, on a sphere of 6,371 km
+METRES_PER_DEGREE = 1_000 * KM_PER_DEGREE
 CELLS_PER_DEGREE = 500  # cells of 0.002 degree, about 200 m
-METRES_PER_DEGREE = 111_195.0  # of latitude, on a sphere of 6,371 km
 
 
 def place_of(category: str, lon: float | None, lat: float | None) -> int | None:

@@ -10,10 +10,10 @@ from types import MappingProxyType
 
 import pytest
 
+from dispatch.rules.places import KM_PER_DEGREE
 from dispatch.rules.policy import bursts
 from dispatch.rules.policy.bursts import Bursts, Cause, Standing, found
 from dispatch.rules.policy.tables import PolicyError
-from dispatch.rules.teams.routing import KM_PER_DEGREE
 
 NOON = datetime(2026, 6, 16, 4, tzinfo=UTC)
 STORM = Cause("storm", "暴雨", "Rainstorm", frozenset({"0803", "0808"}))

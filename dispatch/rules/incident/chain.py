@@ -14,7 +14,6 @@ from typing import Any
 from dispatch.rules.areas import centre_of, contains, level_of
 from dispatch.rules.incident import effects, sending
 from dispatch.rules.incident.values import (
-    LIVE,
     SYSTEM,
     Actor,
     Around,
@@ -35,6 +34,7 @@ from dispatch.rules.law import (
     BESIDE,
     ENDED,
     GRID,
+    LIVE,
     MODE_NAMES,
     STATES,
     STEPS,

@@ -17,7 +17,6 @@ from dispatch.rules.areas import centre_of, contains, level_of
 from dispatch.rules.incident import appeals, sending
 from dispatch.rules.incident.sending import holding_centre, let_go, limit_of, own_life, send, start_clock
 from dispatch.rules.incident.values import (
-    LIVE,
     Actor,
     Around,
     Change,
@@ -28,7 +27,7 @@ from dispatch.rules.incident.values import (
     reporter_of,
     same_person,
 )
-from dispatch.rules.law import ENDED
+from dispatch.rules.law import ENDED, LIVE
 from dispatch.rules.places import metres, place_of
 from dispatch.rules.policy.policy import MODES, Policy
 from dispatch.rules.refusals import Refusal

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from dispatch.rules.areas import centre_of
-from dispatch.rules.incident.values import LIVE, Around, Assignment, Change, Command, Incident, is_rating
+from dispatch.rules.incident.values import Around, Assignment, Change, Command, Incident, is_rating
+from dispatch.rules.law import LIVE
 from dispatch.rules.policy.policy import EventType, Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Team, choose

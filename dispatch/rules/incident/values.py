@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from dispatch.rules.law import LIVE
 from dispatch.rules.teams.routing import Roster
 from dispatch.rules.time.clocks import Clock
 
-LIVE = frozenset({"sent", "picked_up", "on_site"})
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from math import ceil, cos, floor, hypot, radians
 from types import MappingProxyType
 
+from dispatch.rules.places import KM_PER_DEGREE
 from dispatch.rules.policy.tables import PolicyError, Table
-from dispatch.rules.teams.routing import KM_PER_DEGREE
 
 FILE = "bursts.toml"
 CAUSES_LIMIT = 50

@@ -16,8 +16,9 @@ from math import cos, hypot, inf, radians
 from typing import Any
 
 from dispatch.rules.areas import ancestors
+from dispatch.rules.places import KM_PER_DEGREE
 from dispatch.rules.policy.weights import Weights
-from dispatch.rules.teams.routing import KM_PER_DEGREE, READY, Team
+from dispatch.rules.teams.routing import READY, Team
 
 OFFERS_SHOWN = 5  # offers put into words for each incident of a burst
 OFFERS_LIMIT = 50  # and at most, for one incident that somebody looks at

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import cos, hypot, radians
 
 from dispatch.rules.areas import ancestors
+from dispatch.rules.places import KM_PER_DEGREE
 from dispatch.rules.policy.weights import FORMER, Weights
 
-KM_PER_DEGREE = 111.195  # of latitude, on a sphere of 6,371 km
 # States in which a team can be given one more incident.
 READY = frozenset({"available", "assigned", "on_the_way", "on_scene"})
 
