@@ -20,7 +20,6 @@ from dispatch.rules import clocks
 from dispatch.rules.areas import centre_of
 from dispatch.rules.calendar import Limit
 from dispatch.rules.incident import SYSTEM, Actor, Assignment, Incident
-from dispatch.rules.law import ENDED
 from dispatch.rules.policy import EventType, Policy
 from dispatch.rules.routing import Roster, choose
 
@@ -298,11 +297,6 @@ def _drawn(
         share += rnd.uniform(0.8, 2.0)
     seconds = max(5.0, policy.calendar.seconds(limit) * share)
     return policy.calendar.after(since, seconds, limit.working)
-
-
-def is_over(incident: Incident) -> bool:
-    """Tell whether an incident has ended."""
-    return incident.state in ENDED
 
 
 @lru_cache(maxsize=8_192)
