@@ -14,13 +14,16 @@ run: install
 
 test: install-dev
 	# Two at a time, each with servers of its own; a file stays together, since its tests share a city.
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	# The slowest are told at the end, so that nobody has to look for what keeps the whole.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 30 --durations-min 1
 
 check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict $(CODE)
 	$(BIN)/lint-imports
+	# Reads source alone: no servers, so nothing of what the other tests share is loaded.
+	$(BIN)/python -m pytest -q -p no:xdist -p no:cacheprovider --noconftest tests/test_house.py
 
 # Months of a small city with every fault drawn from SEED; a failure prints what repeats it.
 simulate: install-dev

@@ -18,7 +18,6 @@ from typing import Any
 
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.values import SYSTEM, Actor, Assignment, Incident
-from dispatch.rules.law import ENDED
 from dispatch.rules.policy.policy import EventType, Policy
 from dispatch.rules.teams.routing import Roster, choose
 from dispatch.rules.time import clocks
@@ -298,11 +297,6 @@ def _drawn(
         share += rnd.uniform(0.8, 2.0)
     seconds = max(5.0, policy.calendar.seconds(limit) * share)
     return policy.calendar.after(since, seconds, limit.working)
-
-
-def is_over(incident: Incident) -> bool:
-    """Tell whether an incident has ended."""
-    return incident.state in ENDED
 
 
 @lru_cache(maxsize=8_192)

@@ -137,14 +137,6 @@ class OnTime:
         )  # fmt: skip
 
 
-def compared(
-    cursor: psycopg.Cursor[Any], source: str, as_of: datetime, lang: str = "zh"
-) -> tuple[OnTime, str]:
-    """Return a source's on-time figures, honest and naive, as of an instant, and their difference in words."""
-    found = on_time_of(cursor, source, as_of)
-    return found, found.explained(lang)
-
-
 def on_time_of(cursor: psycopg.Cursor[Any], source: str, as_of: datetime) -> OnTime:
     """Return how a source's requests did against their own targets, as of an instant.
 

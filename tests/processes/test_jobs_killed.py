@@ -367,7 +367,7 @@ def test_killed_between_letters_the_next_run_masks_the_rest_and_doubles_none(
             steps.xadd(dead_letters.DEAD_STREAM, written, id=f"{first + number}-0")
         steps.execute()
     killed_halfway(
-        "import sys\nfrom dispatch.intake import dead_letters as letters\nfrom jobs.__main__ import main\n"
+        "import sys\nfrom dispatch.intake.consumer import dead_letters as letters\nfrom jobs.__main__ import main\n"
         "mask, seen = letters._without_contacts, []\n"
         "def held(fields):\n"
         f"    len(seen) == {LETTERS // 2} and halt()\n    seen.append(1)\n    return mask(fields)\n"
