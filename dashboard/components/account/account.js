@@ -8,7 +8,8 @@ const COUNT_EVERY_MS = 10000, COUNTED = ["workbench", "whistles"];
 /** How many cases of a page are past their limit, said beside its name in the bar; an unknown number is not said. */
 function count(path, n) {
   const root = document.documentElement, name = `--gw-n-${path}`;
-  if (n > 0) root.style.setProperty(name, JSON.stringify(String(n))); else root.style.removeProperty(name);
+  if (n > 0) root.style.setProperty(name, JSON.stringify(String(n)));
+  else root.style.removeProperty(name);
   root.toggleAttribute(`data-gw-n-${path}`, n > 0);
 }
 
@@ -56,10 +57,16 @@ function menu(words) {
 
 function dialog(words) {
   const field = (name, kind) =>
-    `<label>${esc(words[name])}<input name="${name}" type="password" autocomplete="${kind}" required maxlength="128"></label>`;
-  return `<dialog><form><h2>${esc(words.password)}</h2>${field("old", "current-password")}${field("new", "new-password")}
+    `<label>${
+      esc(words[name])
+    }<input name="${name}" type="password" autocomplete="${kind}" required maxlength="128"></label>`;
+  return `<dialog><form><h2>${esc(words.password)}</h2>${field("old", "current-password")}${
+    field("new", "new-password")
+  }
     ${field("again", "new-password")}<p class="bad" role="alert"></p><div class="row">
-    <button type="button" data-do="cancel">${esc(words.cancel)}</button><button class="go">${esc(words.save)}</button></div>
+    <button type="button" data-do="cancel">${esc(words.cancel)}</button><button class="go">${
+    esc(words.save)
+  }</button></div>
     </form></dialog>`;
 }
 
@@ -87,23 +94,37 @@ function draw(host, data) {
   if (!data.name) {
     host.innerHTML = `${always}<button class="plain" data-do="in">${esc(words.in)}</button>`;
   } else {
-    host.innerHTML = `${always}<button class="who" aria-haspopup="menu" aria-expanded="false" data-do="menu">${esc(data.name)}
+    host.innerHTML =
+      `${always}<button class="who" aria-haspopup="menu" aria-expanded="false" data-do="menu">${
+        esc(data.name)
+      }
       <small>${esc(data.role)} · ${esc(data.area)}</small></button><div class="menu" hidden>
-      <p><b>${esc(data.name)}</b>${esc(data.role)} · ${esc(data.area)}</p>${menu(words)}</div>${dialog(words)}`;
+      <p><b>${esc(data.name)}</b>${esc(data.role)} · ${esc(data.area)}</p>${menu(words)}</div>${
+        dialog(words)
+      }`;
   }
-  const list = host.querySelector(".menu"), box = host.querySelector("dialog"), who = host.querySelector(".who");
+  const list = host.querySelector(".menu"),
+    box = host.querySelector("dialog"),
+    who = host.querySelector(".who");
   const show = (open) => {
     if (!list) return;
     list.hidden = !open;
     who.setAttribute("aria-expanded", String(open));
   };
   const acts = {
-    menu: () => { show(list.hidden); list.querySelector("button").focus(); },
+    menu: () => {
+      show(list.hidden);
+      list.querySelector("button").focus();
+    },
     language: () => inLanguage(other),
     in: () => signIn(lang),
     out: () => leave(false, lang),
     everywhere: () => leave(true, lang),
-    password: () => { show(false); box.querySelector("form").reset(); box.showModal(); },
+    password: () => {
+      show(false);
+      box.querySelector("form").reset();
+      box.showModal();
+    },
     cancel: () => box.close(),
   };
   host.onclick = (event) => acts[event.target.closest("[data-do]")?.dataset.do]?.();
@@ -112,7 +133,12 @@ function draw(host, data) {
     event.stopPropagation();
     if (event.key === "Escape") show(false);
   };
-  if (box) box.querySelector("form").onsubmit = (event) => { event.preventDefault(); change(event.target, words, lang); };
+  if (box) {
+    box.querySelector("form").onsubmit = (event) => {
+      event.preventDefault();
+      change(event.target, words, lang);
+    };
+  }
   return show;
 }
 
@@ -132,7 +158,9 @@ export default function (component) {
     drawn.set(host, { said, show: draw(host, component.data) });
     counted(Boolean(component.data.name));
   }
-  const outside = (event) => { if (!host.contains(event.target)) drawn.get(host)?.show(false); };
+  const outside = (event) => {
+    if (!host.contains(event.target)) drawn.get(host)?.show(false);
+  };
   document.addEventListener("click", outside);
   return () => document.removeEventListener("click", outside);
 }

@@ -15,10 +15,11 @@ function newId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-const asked = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});
+const asked = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
 
 /** Shrink a picture to 1600 px before it is kept: an old phone is full, and a poor line slow. */
 async function shrunk(file) {
@@ -50,7 +51,10 @@ class Outbox {
     this.heard = 0;
     this.sending = null;
     this.stopped = false;
-    this.onOnline = () => { for (const each of this.entries.values()) each.next = 0; this.run(); };
+    this.onOnline = () => {
+      for (const each of this.entries.values()) each.next = 0;
+      this.run();
+    };
     window.addEventListener("online", this.onOnline);
   }
 
@@ -70,14 +74,23 @@ class Outbox {
       const row = await asked(base.transaction("kept").objectStore("kept").get(SHELL));
       base.close();
       return row?.value ?? null;
-    } catch { return null; }
+    } catch {
+      return null;
+    }
   }
 
   /** Keep what the page was given, for the page that opens without a line: of one person only, the last. */
   async settle(data) {
     if (!this.base) return;
-    await asked(this.base.transaction("kept", "readwrite").objectStore("kept").put({ key: SHELL, value: JSON.parse(JSON.stringify(data)) })).catch(() => {});
-    document.cookie = `${SIGNED_IN}=1; path=/; max-age=${SIGNED_IN_S}; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+    await asked(
+      this.base.transaction("kept", "readwrite").objectStore("kept").put({
+        key: SHELL,
+        value: JSON.parse(JSON.stringify(data)),
+      }),
+    ).catch(() => {});
+    document.cookie = `${SIGNED_IN}=1; path=/; max-age=${SIGNED_IN_S}; samesite=lax${
+      location.protocol === "https:" ? "; secure" : ""
+    }`;
   }
 
   async open() {
@@ -102,7 +115,9 @@ class Outbox {
   }
 
   list(...states) {
-    return [...this.entries.values()].filter((e) => states.includes(e.state)).sort((a, b) => a.written - b.written);
+    return [...this.entries.values()].filter((e) => states.includes(e.state)).sort((a, b) =>
+      a.written - b.written
+    );
   }
 
   async put(entry) {
@@ -111,38 +126,57 @@ class Outbox {
       try {
         await asked(this.base.transaction("entries", "readwrite").objectStore("entries").put(entry));
         this.kept = true;
-      } catch { this.kept = false; }
+      } catch {
+        this.kept = false;
+      }
     }
     this.changed();
   }
 
   async drop(id) {
     this.entries.delete(id);
-    if (this.base) await asked(this.base.transaction("entries", "readwrite").objectStore("entries").delete(id)).catch(() => {});
+    if (this.base) {
+      await asked(this.base.transaction("entries", "readwrite").objectStore("entries").delete(id)).catch(
+        () => {},
+      );
+    }
     this.changed();
   }
 
   /** Keep what was fetched last, to show it while the line is down. */
   async remember(key, value) {
-    if (this.base) await asked(this.base.transaction("kept", "readwrite").objectStore("kept").put({ key: `${this.owner}/${key}`, value })).catch(() => {});
+    if (this.base) {
+      await asked(
+        this.base.transaction("kept", "readwrite").objectStore("kept").put({
+          key: `${this.owner}/${key}`,
+          value,
+        }),
+      ).catch(() => {});
+    }
   }
 
   async recall(key) {
     if (!this.base) return null;
-    const row = await asked(this.base.transaction("kept").objectStore("kept").get(`${this.owner}/${key}`)).catch(() => null);
+    const row = await asked(this.base.transaction("kept").objectStore("kept").get(`${this.owner}/${key}`))
+      .catch(() => null);
     return row?.value ?? null;
   }
 
   async tidy() {
     const sent = this.list("sent").reverse();
-    for (const [n, each] of sent.entries()) if (n >= SENT_KEPT || Date.now() - each.sent_at > SENT_KEPT_MS) await this.drop(each.id);
+    for (const [n, each] of sent.entries()) {
+      if (n >= SENT_KEPT || Date.now() - each.sent_at > SENT_KEPT_MS) await this.drop(each.id);
+    }
   }
 
   /** Ask our own server; an answer of any kind says that the line is there. */
   async ask(path, options = {}, wait = SMALL_TIMEOUT_MS) {
     try {
       const answer = await fetch(`${path}${path.includes("?") ? "&" : "?"}lang=${this.lang}`, {
-        credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout?.(wait), ...options,
+        credentials: "same-origin",
+        cache: "no-store",
+        signal: AbortSignal.timeout?.(wait),
+        ...options,
         headers: { "X-Gridwhistle": "1", ...options.headers },
       });
       this.heard = Date.now();
@@ -162,7 +196,11 @@ class Outbox {
 
   /** Send one photo; return its name, and whether another case carries it. Throws while the line is down. */
   async upload(photo) {
-    const answer = await this.ask("/phone/photos", { method: "POST", body: photo.blob, headers: { "Content-Type": photo.blob.type || "application/octet-stream" } }, PHOTO_TIMEOUT_MS);
+    const answer = await this.ask("/phone/photos", {
+      method: "POST",
+      body: photo.blob,
+      headers: { "Content-Type": photo.blob.type || "application/octet-stream" },
+    }, PHOTO_TIMEOUT_MS);
     const said = await answer.json().catch(() => ({}));
     if (!answer.ok) throw Object.assign(new Error("refused"), { answer, said });
     photo.name = said.name;
@@ -172,7 +210,9 @@ class Outbox {
 
   run(now = false) {
     if (this.stopped || this.line === "signed_out" && !now) return null;
-    this.sending ??= this.sendAll(now).finally(() => { this.sending = null; });
+    this.sending ??= this.sendAll(now).finally(() => {
+      this.sending = null;
+    });
     return this.sending;
   }
 
@@ -181,8 +221,15 @@ class Outbox {
       if (this.stopped) return;
       if (!now && (entry.next ?? 0) > Date.now()) continue;
       // Steps on one case arrive in the order in which they were taken.
-      if (this.list("waiting").some((e) => e.written < entry.written && e.body.incident_id && e.body.incident_id === entry.body.incident_id)) continue;
-      if (!navigator.onLine) { this.set("poor"); return; }
+      if (
+        this.list("waiting").some((e) =>
+          e.written < entry.written && e.body.incident_id && e.body.incident_id === entry.body.incident_id
+        )
+      ) continue;
+      if (!navigator.onLine) {
+        this.set("poor");
+        return;
+      }
       if (!(await this.send(entry))) return;
     }
   }
@@ -192,26 +239,45 @@ class Outbox {
     entry.going = true;
     this.changed();
     try {
-      for (const photo of entry.photos ?? []) if (!photo.name) { await this.upload(photo); await this.put(entry); }
+      for (const photo of entry.photos ?? []) {
+        if (!photo.name) {
+          await this.upload(photo);
+          await this.put(entry);
+        }
+      }
       const body = { ...entry.body, id: entry.id };
       if (entry.photos?.length) body.photos = entry.photos.map((photo) => photo.name);
-      const answer = await this.ask(`/phone/${entry.kind}s`, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+      const answer = await this.ask(`/phone/${entry.kind}s`, {
+        method: "POST",
+        body: JSON.stringify(body),
+        headers: { "Content-Type": "application/json" },
+      });
       const said = await answer.json().catch(() => ({}));
       if (!answer.ok) throw Object.assign(new Error("refused"), { answer, said });
-      Object.assign(entry, { state: "sent", sent_at: Date.now(), number: said.number, photos: [], going: false });
+      Object.assign(entry, {
+        state: "sent",
+        sent_at: Date.now(),
+        number: said.number,
+        photos: [],
+        going: false,
+      });
       await this.put(entry);
       return true;
     } catch (fault) {
       entry.going = false;
       const status = fault.answer?.status ?? 0;
-      if (status === 401) { this.changed(); return false; }
+      if (status === 401) {
+        this.changed();
+        return false;
+      }
       if (status && status < 500 && status !== 429 && status !== 408) {
         Object.assign(entry, { state: "refused", said: fault.said?.said ?? String(status) });
         await this.put(entry);
         return true;
       }
       entry.tries = (entry.tries ?? 0) + 1;
-      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(entry.tries - 1, 10)) * (0.8 + Math.random() * 0.4);
+      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(entry.tries - 1, 10)) *
+        (0.8 + Math.random() * 0.4);
       entry.next = Date.now() + Math.max(wait, 1000 * Number(fault.answer?.headers.get("retry-after") ?? 0));
       await this.put(entry);
       return status === 429;

@@ -7,7 +7,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     // Whoever walks by keyboard stays where they were when figures change below them.
     const had = host.contains(document.activeElement) ? document.activeElement.dataset.open : undefined;
     // What scrolls within itself stays where it was, too.
-    const tops = new Map([...host.querySelectorAll("[data-keep]")].map((box) => [box.dataset.keep, box.scrollTop]));
+    const tops = new Map(
+      [...host.querySelectorAll("[data-keep]")].map((box) => [box.dataset.keep, box.scrollTop]),
+    );
     host.innerHTML = data.html;
     for (const box of host.querySelectorAll("[data-keep]")) box.scrollTop = tops.get(box.dataset.keep) ?? 0;
     host.gwHtml = data.html;
