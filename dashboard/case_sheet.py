@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from dashboard import told
@@ -15,6 +14,7 @@ from dashboard.data import Detail, Directory, SegmentRow
 from dashboard.data.workbench import Like
 from dashboard.live.desk import clock_words
 from dashboard.told import ZONE
+from dashboard.widgets.component import sheet
 from dashboard.words import clock_name, limit_words, pick, translator
 from dispatch.messages import show_number
 from dispatch.rules.calendar import Calendar, Limit
@@ -37,7 +37,7 @@ _PHOTO = re.compile(r"photo:([0-9a-f]{64})")
 @cache
 def style() -> str:
     """Return the style sheet of a case's parts, wherever they stand."""
-    return (Path(__file__).parent / "components" / "workbench" / "workbench.css").read_text(encoding="utf-8")
+    return sheet("workbench")
 
 
 def head(incident: Incident, directory: Directory, lang: str) -> str:

@@ -8,7 +8,6 @@
   for (const root of [document.documentElement, document.body]) {
     if (tall(root)) found.push("the page scrolls");
   }
-  const blocks = [...wall.querySelectorAll(".tile, .stage > header")];
   const walker = document.createTreeWalker(stage, NodeFilter.SHOW_TEXT), inks = [];
   const name = (e) => (e.closest(".tile, header").className || "header").replace(/^tile tile-/, "");
   while (walker.nextNode()) {
