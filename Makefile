@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CODE := dispatch models jobs dashboard benchmarks tests
+# What checks the scripts: no word to its maker, and its cache beside it.
+DENO := DENO_NO_UPDATE_CHECK=1 DENO_DIR=$(VENV)/.deno $(BIN)/deno
 
 .PHONY: run test check bench simulate outages install install-dev
 .DEFAULT_GOAL := run
@@ -21,6 +23,9 @@ check: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict $(CODE)
 	$(BIN)/lint-imports
+	$(DENO) lint --quiet
+	$(DENO) fmt --check --quiet
+	$(DENO) check --quiet dashboard/components tests/scripts
 
 # Months of a small city with every fault drawn from SEED; a failure prints what repeats it.
 simulate: install-dev
@@ -28,7 +33,7 @@ simulate: install-dev
 
 # Each server really stopped for a minute under a wall and under pages in a real browser.
 outages: install-dev
-	$(BIN)/python -m pytest tests/browser/test_wall.py -k "server_is_stopped or database_is_away" --away 60
+	$(BIN)/python -m pytest tests/test_browser_wall.py -k "server_is_stopped or database_is_away" --away 60
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -1,7 +1,7 @@
 """Name sets of cases, and list the cases of each: what a number of the leaders' picture opens.
 
-A set is a predicate of dispatch/figures/cohorts.py, or one of `MORE`, within an area and some days; the counting and
-the listing read the same text, so that a list is as long as its number says. Until the roll-up is level with the last
+A set is a predicate of dispatch/figures/cohorts.py, or one of `MORE`, within an area and some days; the counting and the
+listing read the same text, so that a list is as long as its number says. Until the roll-up is level with the last
 events a list may be a few cases ahead of its number.
 """
 
@@ -31,9 +31,9 @@ PAGE_ROWS = 50
 class CaseSet:
     """Name a set of cases: what is true of them, where, reported on which days, and further bounds.
 
-    `name` is a predicate of dispatch/figures/cohorts.py or one of `MORE`. `first` and `until` bound the day of
-    reporting (until not included); both are None for what is true now, whenever it was reported. `weekday` counts
-    from 0 for Monday.
+    `name` is a predicate of dispatch/figures/cohorts.py or one of `MORE`. `first` and `until` bound the day of reporting
+    (until not included); both are None for what is true now, whenever it was reported. `weekday` counts from 0
+    for Monday.
     """
 
     name: str

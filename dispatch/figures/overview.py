@@ -1,8 +1,8 @@
 """Read the leaders' picture of an area and a period: figures, trend, ranking, funnel, times of stages.
 
 Everything is said of one cohort, what was reported in the period: counts come from the daily roll-up of
-dispatch/figures/cohorts.py (`counted_at` says since when it is level with the events), and every number names the set
-of cases it counts, which dispatch/figures/case_sets.py lists by the same predicate.
+dispatch/figures/cohorts.py (`counted_at` says since when it is level with the events), and every number names the set of
+cases it counts, which dispatch/figures/case_sets.py lists by the same predicate.
 """
 
 from __future__ import annotations

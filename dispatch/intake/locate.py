@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 SAME_POINT_DECIMALS: Final = 5
 # Centres of villages and smaller cells are real places; those of larger areas only stand for "somewhere in there".
 CENTRE_LEVEL: Final = 3
-DEFAULT_POINTS: Final = Path(__file__).resolve().parents[2] / "config" / "default_points.csv"
+DEFAULT_POINTS: Final = Path(__file__).parent.parent / "config" / "default_points.csv"
 DEFAULT_POINTS_LIMIT: Final = 10_000
 NAME_MINIMUM_CHARS: Final = 2
 GCJ02_ROUNDS: Final = 3  # each shrinks the error about a thousandfold; two already reach a centimetre

@@ -26,7 +26,7 @@ from dispatch.rules.measures import assessment
 from dispatch.rules.policy import policy as policies
 from models.cities import loading
 
-MAPPINGS: Final = Path(__file__).resolve().parents[2] / "config" / "replay"
+MAPPINGS: Final = Path(__file__).resolve().parents[1] / "config" / "replay"
 LINE_LIMIT_BYTES: Final = 1_000_000
 ROWS_LIMIT: Final = 5_000_000
 FAULTS_SHOWN: Final = 200

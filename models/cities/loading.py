@@ -18,7 +18,7 @@ from dispatch.rules.policy import policy as rules
 from dispatch.rules.time.calendar import FIRST_DAY
 from models.servers.servers import psycopg_dsn
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
+CONFIG = Path(__file__).resolve().parents[1] / "config"
 POLICY_DIR = CONFIG / "policy"
 PROBLEMS_SHOWN = 50
 LOCK_TIMEOUT = "30s"

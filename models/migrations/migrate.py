@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from models.servers import servers
 
-SCRIPTS = Path(__file__).parent
+SCRIPTS = Path(__file__).parent / "migrations"
 # A migration that waits for a lock makes everybody queue behind it: give up soon, try again a little later.
 LOCK_ATTEMPTS = 6
 LOCK_PAUSE_S = 2.0

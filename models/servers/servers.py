@@ -1,7 +1,7 @@
 """Runs the two servers everything rests on, PostgreSQL and Valkey, from their wheels and under one data folder.
 
-A process started here lives no longer than the process that started it (see `models.servers.tied_process`), but where
-the kernel cannot promise that. Given `DATABASE_URL` or `REDIS_URL`, that server is somebody else's: never started or
+A process started here lives no longer than the process that started it (see `models.servers.tied_process`), except where the
+kernel cannot promise that. Given `DATABASE_URL` or `REDIS_URL`, that server is somebody else's: never started or
 stopped here.
 
 Started as root, both servers run as an account of their own, because PostgreSQL refuses to run as root. That

@@ -34,6 +34,6 @@ class Base(DeclarativeBase):
 
 def load_all() -> MetaData:
     """Import every module that declares tables and return their metadata."""
-    from models.tables import accounts, city, field, incidents, notices, people, roster, scores  # noqa: F401
+    from models.tables import accounts, city, field, incidents, notices, people, roster, scores
 
     return Base.metadata

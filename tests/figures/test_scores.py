@@ -226,7 +226,7 @@ def test_killed_in_the_middle_the_next_run_completes_and_counts_nothing_twice(
     url: str, connection: Connection
 ) -> None:
     killed_halfway(
-        "import psycopg, sys\nfrom dispatch.figures import rollup\n"
+        "import psycopg, sys\nfrom dispatch import rollup\n"
         "write, bites = rollup._write, iter(range(3))\n"
         "def held(*args):\n    write(*args)\n    next(bites, None) == 2 and halt()\n"
         "rollup._write = held\n"

@@ -43,7 +43,7 @@ NOW = PAST + timedelta(days=18, hours=5)  # when every job runs
 DAYS, PER_DAY, SEED = 72, 7, 5
 APRIL = date(2026, 4, 1)
 PATIENCE_S = 180.0
-# What these write is no row: each has a test of its own, the first two below, the others in tests/desk/test_digests.py.
+# What these write is no row: each has a test of its own, the first two below, the others in tests/test_digests.py.
 ELSEWHERE = {"backup", "letters", "digests", "old_digests"}
 assert {job.name for job in JOBS} >= ELSEWHERE
 LETTERS = 3 * dead_letters.PAGE
@@ -367,7 +367,7 @@ def test_killed_between_letters_the_next_run_masks_the_rest_and_doubles_none(
             steps.xadd(dead_letters.DEAD_STREAM, written, id=f"{first + number}-0")
         steps.execute()
     killed_halfway(
-        "import sys\nfrom dispatch.intake import dead_letters as letters\nfrom jobs.__main__ import main\n"
+        "import sys\nfrom dispatch import letters\nfrom jobs.__main__ import main\n"
         "mask, seen = letters._without_contacts, []\n"
         "def held(fields):\n"
         f"    len(seen) == {LETTERS // 2} and halt()\n    seen.append(1)\n    return mask(fields)\n"

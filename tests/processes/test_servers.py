@@ -229,7 +229,7 @@ def test_an_odd_path_works(data_dir: Path) -> None:
 def test_servers_end_with_the_process_that_started_them(data_dir: Path) -> None:
     script = """
 import pathlib, sys
-from models.servers import servers
+from models import servers
 servers.start(pathlib.Path(sys.argv[1]))
 print(1, flush=True)
 input()
@@ -325,7 +325,7 @@ def test_a_plain_user_starts_them_too_and_root_goes_on_with_their_data(data_dir:
     script = """
 import os, pwd, sys, pathlib, encodings.idna
 import psycopg, redis
-from models.servers import servers
+from models import servers
 redis.Redis.from_url("unix:///none").connection_pool
 os.setgroups([]); os.setgid(pwd.getpwnam("nobody").pw_gid); os.setuid(pwd.getpwnam("nobody").pw_uid)
 sys.executable = os.environ["PLAIN_PYTHON"]

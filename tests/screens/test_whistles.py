@@ -21,6 +21,7 @@ from dashboard.access import COOKIE
 from dashboard.data import Reads, field, whistles
 from dashboard.routes.whistles import Whistling, midnight
 from dashboard.screens import whistles as screen
+from dashboard.widgets.component import sentences
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.desk.desk import Desk
 from dispatch.intake.messages import number_of
@@ -215,7 +216,7 @@ def test_the_export_has_a_cell_for_each_column(door: Reads, city: str) -> None:
 
 def test_every_sentence_of_the_board_has_its_chinese() -> None:
     chinese = translator("zh")
-    assert not [each for each in screen.sentences() if chinese(each) == each]
+    assert not [each for each in sentences("whistles") if chinese(each) == each]
 
 
 def test_the_day_begins_at_the_citys_midnight() -> None:

@@ -2,8 +2,7 @@
 
 Every effect takes (incident, command, change, policy, around, now), adds to the change, and returns a refusal or
 None. Where the step moves an assignment, its moved form is the change's first. What teams are given or let go of
-stands in `dispatch.rules.incident.sending`, appeals in `dispatch.rules.incident.appeals`; here is the incident's own
-way.
+stands in `dispatch.rules.incident.sending`, appeals in `dispatch.rules.incident.appeals`; here is the incident's own way.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Offer teams for waiting incidents, each with its cost in minutes and the reasons and shortfalls in words.
 
-The cost of a pair is a plain sum of the prices in `config/policy/assignment.toml` (`dispatch.rules.policy.weights`):
-the way, what the team holds, what it is doing, rest, training, the area, and what experience says of the trade. One
+The cost of a pair is a plain sum of the prices in `config/policy/assignment.toml` (`dispatch.rules.policy.weights`): the
+way, what the team holds, what it is doing, rest, training, the area, and what experience says of the trade. One
 incident gets its best offer; a burst is solved together as the assignment problem (H. W. Kuhn, 1955), each team
 standing in it once for every incident that it still has room for, each time dearer by its price of load. An
 incident may also stay without a team at a price that no pair reaches, so every solution is comparable in total.
