@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-import gc
 import logging
 import os
 import secrets
-import signal
 import socket
 import threading
 import time
@@ -33,7 +30,7 @@ from dispatch.intake.suggest import Suggester
 from dispatch.rules.incident.chain import SYSTEM, Command, Report
 from dispatch.rules.policy.policy import Policy, PolicyError
 from dispatch.rules.refusals import Refusal
-from models.servers.servers import Servers, addresses, psycopg_dsn
+from models.servers.servers import Servers, psycopg_dsn
 
 GROUP: Final = "dispatch"
 HEARTBEAT: Final = "gridwhistle:dispatcher:"  # + name: hash of what this dispatcher does
@@ -731,26 +728,3 @@ def living(stream: redis.Redis) -> dict[str, dict[str, str]]:
             name = key.decode().removeprefix(HEARTBEAT)
             found[name] = {k.decode(): v.decode() for k, v in fields.items()}
     return found
-
-
-# --- the command --------------------------------------------------------------------------------------------------
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `python -m dispatch run` takes."""
-    parser.add_argument("--name", help="name in the consumer group (default: host, process and four digits)")
-    parser.add_argument("--batch", type=int, default=BATCH, help=f"messages in one transaction ({BATCH})")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Dispatch until SIGTERM or Ctrl-C, then finish the batch in hand; return the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    # A batch makes thousands of objects that all die with it, beside a picture of the city that all stays: searching
-    # both for cycles as often as Python does by default takes a fifth of the time.
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
-    dispatcher = Dispatcher(addresses(), args.name, min(max(args.batch, 1), BATCH))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: dispatcher.stop())
-    dispatcher.run()
-    return 0
