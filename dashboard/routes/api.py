@@ -21,8 +21,8 @@ from dashboard.routes.health import Health
 from dashboard.routes.refused import LIST_LIMIT, REASONS, Refused
 from dashboard.routes.upstream import Upstream, soon
 from dispatch.intake import messages
-from dispatch.intake.consumer import RECEIVED
 from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.message_stream import RECEIVED
 from dispatch.intake.messages import Problem, ReportMessage, number_of, parse, parse_number, show_number
 from dispatch.rules.incident.chain import STATES, STEPS
 from models.servers.servers import Servers

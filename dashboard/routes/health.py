@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 
 from dashboard.routes.refused import Refused
 from dashboard.routes.upstream import Upstream, soon
-from dispatch.intake.consumer import GROUP, HEARTBEAT
 from dispatch.intake.dead_letters import DEAD_STREAM, OLD_STREAM, STREAM
+from dispatch.intake.message_stream import GROUP, HEARTBEAT
 
 JOB: Final = "gridwhistle:job:"
 JOBS_LIMIT: Final = 100

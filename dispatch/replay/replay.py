@@ -18,7 +18,8 @@ import msgspec
 import psycopg
 
 from dispatch.figures import published
-from dispatch.intake import consumer
+from dispatch.intake import message_stream
+from dispatch.intake.consumer import Dispatcher
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import TEXT_LIMIT_CHARS, OutcomeMessage, ReportMessage
 from dispatch.replay.source_file import (
@@ -91,7 +92,7 @@ class Replay:
         self._path = path
         self._how = how
         self._tell = tell
-        self._stream = consumer.connect(where.redis_url)
+        self._stream = message_stream.connect(where.redis_url)
         self._database = psycopg.connect(psycopg_dsn(where.database_url), autocommit=True, connect_timeout=5)
         self._city = how.city[0]
         self._areas: dict[tuple[str, ...], str] = {}
@@ -234,8 +235,8 @@ class Replay:
         if not last:
             return
         waiting, moved_at = -1, time.monotonic()
-        while not consumer.settled(self._stream, last):
-            if (now_waiting := consumer.lag(self._stream)) != waiting:
+        while not message_stream.settled(self._stream, last):
+            if (now_waiting := message_stream.lag(self._stream)) != waiting:
                 waiting, moved_at = now_waiting, time.monotonic()
             if time.monotonic() - moved_at > STALLED_S:
                 raise ReplayError(
@@ -308,7 +309,7 @@ class Replay:
             )
 
     def _refused(self, row: Row) -> None:
-        said = cast("bytes | None", self._stream.get(f"{consumer.RECEIVED}{row.number}"))
+        said = cast("bytes | None", self._stream.get(f"{message_stream.RECEIVED}{row.number}"))
         why = (
             json.loads(said)
             if said
@@ -347,13 +348,13 @@ def _word(on_time: bool) -> str:
 @contextmanager
 def _dispatching(where: Servers, tell: Callable[[str], None]) -> Iterator[None]:
     """Make sure that a dispatcher works: one that is alive, else one of our own for as long as this lasts."""
-    stream = consumer.connect(where.redis_url)
-    if living := consumer.living(stream):
+    stream = message_stream.connect(where.redis_url)
+    if living := message_stream.living(stream):
         tell(f"dispatchers at work: {', '.join(sorted(living))}")
         yield
         return
     tell("no dispatcher is running: one works inside this command while it lasts")
-    dispatcher = consumer.Dispatcher(where, name=None)
+    dispatcher = Dispatcher(where, name=None)
     thread = threading.Thread(target=dispatcher.run, name="dispatcher", daemon=True)
     thread.start()
     try:
