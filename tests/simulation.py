@@ -29,8 +29,9 @@ from sqlalchemy import make_url
 from dispatch.checks import audit
 from dispatch.desk import store
 from dispatch.desk.desk import Desk, Outcome
-from dispatch.intake.consumer import GROUP, Preparer
 from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.message_stream import GROUP
+from dispatch.intake.prepare import Preparer
 from dispatch.rules.incident.chain import (
     ENDED,
     LIVE,

@@ -31,7 +31,8 @@ from dispatch.rules.incident.chain import (
     lawful,
 )
 from dispatch.rules.policy.policy import Policy
-from dispatch.rules.teams.proposals import Because, Offer
+from dispatch.rules.teams.proposals import Offer
+from dispatch.rules.teams.reasons import Because
 from dispatch.rules.teams.routing import Roster
 
 OFFERS_OPEN = 3  # offers with their reasons; the others, and those that cannot go, stand below in a line each

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from dashboard.data.assessment import Card, Kept, Line, Subject, bundles
+from dashboard.data.assessment import Card, Kept, Line, bundles
+from dashboard.data.card_scope import Subject
 from dashboard.data.city import Reads
 from dashboard.data.scope import within
 from dispatch.desk.desk import Outcome

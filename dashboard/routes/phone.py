@@ -26,8 +26,8 @@ from dashboard.data import Directory, Reads, Viewer, field
 from dashboard.live.messages import GridArea, GridMap, Task, TasksMessage
 from dashboard.wording.catalogue import chosen, pick
 from dispatch.intake import contacts, photos
-from dispatch.intake.consumer import RECEIVED
 from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.message_stream import RECEIVED
 from dispatch.intake.messages import Problem, number_of, parse, show_number
 from dispatch.intake.photos import NAME, NotAPhoto
 from dispatch.intake.suggest import Suggester

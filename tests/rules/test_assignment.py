@@ -17,7 +17,6 @@ from dispatch.rules.policy import weights as weighing
 from dispatch.rules.policy.tables import PolicyError
 from dispatch.rules.policy.weights import FORMER, Skill
 from dispatch.rules.teams.proposals import (
-    SENTENCES,
     Decision,
     Experience,
     Problem,
@@ -27,6 +26,7 @@ from dispatch.rules.teams.proposals import (
     one_at_a_time,
     total,
 )
+from dispatch.rules.teams.reasons import SENTENCES
 from dispatch.rules.teams.routing import READY, Roster, Team, choose
 from models.cities.loading import POLICY_DIR
 
