@@ -43,7 +43,7 @@ COMMANDS = (
         "write the briefing of an area for a day, a week or a month: Excel, Word or PDF",
         "dispatch.figures.briefing",
     ),
-    Command("policy", "check, compare, try out and publish the city's policy", "dispatch.record.policies"),
+    Command("policy", "check, compare, try out and publish the city's policy", "dispatch.record.publishing"),
     Command(
         "accounts", "add, list, shut and open accounts, set passwords and roles", "dispatch.accounts.people"
     ),

@@ -16,6 +16,7 @@ import msgspec
 import psycopg
 
 from dashboard.data.city import Reads
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import contains, prefix_of
 from dispatch.rules.incident.values import Actor
 from dispatch.rules.measures import fairness
@@ -33,12 +34,8 @@ PERSONS = frozenset({"dispatcher", "duty_leader", "grid_worker", "grid_head"})
 LOOSE = frozenset({"dispatch_centre", "grid_head"})
 # Whose cases a pooled kind's are, from the kind below.
 BELOW = {
-    "town": "village",
-    "county": "village",
-    "city": "village",
-    "department": "team",
-    "grid_head": "grid_worker",
-}
+    "town": "village", "county": "village", "city": "village", "department": "team", "grid_head": "grid_worker",
+}  # fmt: skip
 # Who sees the cards of all the units below them, and who of the people too.
 UNITS = frozenset({"leader", "city", "county", "duty_leader", "dispatcher", "village", "auditor"})
 PEOPLE = frozenset({"leader", "city", "county", "duty_leader", "village", "auditor"})
@@ -320,7 +317,7 @@ def card(door: Reads, actor: Actor, kind: str, subject: str, month: Month, name:
         found = next((row for row in rows if row[0] == name), None)
         if found is None:
             return None
-        rules = scoring.rules_of(connection.cursor(), month.version)
+        rules = Policies(connection.cursor()).rules(month.version)
         before = connection.execute(
             "select parts ->> 'score' from assessment where month < %s and kind = %s and subject = %s and card = %s"
             " order by month desc limit 1",

@@ -16,7 +16,7 @@ from dispatch.commands.arguments import day
 from dispatch.figures import overview
 from dispatch.figures.case_sets import Connection
 from dispatch.figures.overview import Overview
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.time.period import FIXED, Period
 from models.servers.servers import addresses, psycopg_dsn
 
@@ -61,7 +61,7 @@ def brief(connection: Connection, area: str, period: Period, form: str, lang: st
             else f"no data: {picture.period.text} lies before the first report, {since}"
         )
     with connection.cursor() as cursor:
-        zone = Policies(cursor).newest().calendar.zone
+        zone = Policies(cursor).in_force(now).calendar.zone
     return make(picture, form, lang, zone)
 
 
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         ) as connection:
             connection.read_only = True
             with connection.cursor() as cursor:
-                today = Policies(cursor).newest().calendar.local(now).date()
+                today = Policies(cursor).in_force(now).calendar.local(now).date()
             period = (
                 Period.between(args.days[0], args.days[1], today)
                 if args.days is not None
