@@ -17,7 +17,7 @@ _senders: dict[str, Sender] = {}
 
 def tell(desk: Desk, now: datetime) -> int:
     """Follow the events, write down what is due, and send; return the events followed."""
-    law = desk.policy()
+    law = desk.in_force(now)
     followed = 0
     for _ in range(ROUNDS_LIMIT):
         taken = desk.ask(lambda cursor: outbox.follow(cursor, law, now))

@@ -131,7 +131,7 @@ def teams() -> list[Team]:
 
 def around(own: Iterable[Team] | None = None) -> Around:
     """Return surroundings with fresh teams and assignment ids from 1."""
-    return Around(Roster(teams() if own is None else own), count(1).__next__)
+    return Around(Roster(teams() if own is None else own, law().weights), count(1).__next__)
 
 
 def report(

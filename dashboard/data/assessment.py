@@ -26,6 +26,7 @@ from dashboard.data.card_scope import (
     sees,
 )
 from dashboard.data.city import Reads
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import prefix_of
 from dispatch.rules.incident.values import Actor
 from dispatch.rules.measures import fairness
@@ -270,7 +271,7 @@ def card(door: Reads, actor: Actor, kind: str, subject: str, month: Month, name:
         found = next((row for row in rows if row[0] == name), None)
         if found is None:
             return None
-        rules = scoring.rules_of(connection.cursor(), month.version)
+        rules = Policies(connection.cursor()).rules(month.version)
         before = connection.execute(
             "select parts ->> 'score' from assessment where month < %s and kind = %s and subject = %s and card = %s"
             " order by month desc limit 1",

@@ -11,7 +11,7 @@ import psycopg
 
 from dispatch.commands.arguments import day
 from dispatch.figures.briefing import FORMATS, LANGUAGES, brief, put
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.time.period import FIXED, Period
 from models.servers.servers import addresses, psycopg_dsn
 
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         ) as connection:
             connection.read_only = True
             with connection.cursor() as cursor:
-                today = Policies(cursor).newest().calendar.local(now).date()
+                today = Policies(cursor).in_force(now).calendar.local(now).date()
             period = (
                 Period.between(args.days[0], args.days[1], today)
                 if args.days is not None

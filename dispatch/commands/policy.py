@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from dispatch.commands.arguments import day
-from dispatch.record.policies import PublishError, cases, differences, in_force, publish
+from dispatch.record.publishing import PublishError, cases, differences, in_force, publish
 from dispatch.rules.measures.whatif import Effect, Verdict, judge
 from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy

@@ -27,6 +27,7 @@ from dispatch.desk.desk import Desk
 from dispatch.desk.store import Held, Ids
 from dispatch.figures import published
 from dispatch.intake.messages import number_of
+from dispatch.record.policies import Policies
 from dispatch.rules.incident.chain import decide, evolve, open_report, route
 from dispatch.rules.incident.values import (
     SYSTEM,
@@ -40,7 +41,6 @@ from dispatch.rules.incident.values import (
 )
 from dispatch.rules.law import LIVE
 from dispatch.rules.policy import escalation
-from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Roster
@@ -98,7 +98,8 @@ def judge(database_url: str) -> Iterator[tuple[date, int, bool]]:
         cursor = connection.cursor()
         if cursor.execute("select 1 from assessment_month limit 1").fetchone() is not None:
             return
-        now, calendar = datetime.now(UTC), _law(cursor).calendar
+        now = datetime.now(UTC)
+        calendar = Policies(cursor).in_force(now).calendar
         if (town := sessions.demo_town(cursor)) is not None:
             object_to_lateness(database_url, now, town)
         published.enter(cursor)
@@ -119,7 +120,8 @@ def object_to_lateness(database_url: str, now: datetime, town: tuple[str, int]) 
     """
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         cursor = connection.cursor()
-        calendar, rules = _law(cursor).calendar, scoring.rules_of(cursor)
+        known = Policies(cursor)
+        calendar = known.in_force(now).calendar
         present = calendar.local(now).date().replace(day=1)
         before = (present - timedelta(days=1)).replace(day=1)
         commands: list[tuple[datetime, Command]] = []
@@ -127,7 +129,8 @@ def object_to_lateness(database_url: str, now: datetime, town: tuple[str, int]) 
             "select id, reported_at, disposed_at, last_at from incident where state = 'closed'"
             " and disposed_on_time is false and (facts ->> 'disposer_team')::int = %s"
         )
-        for month, until in ((before, min(now, scoring.freezes_at(before, rules, calendar))), (present, now)):
+        closing = scoring.freezes_at(before, *scoring.rules_of(known, before, now))
+        for month, until in ((before, min(now, closing)), (present, now)):
             found = cursor.execute(
                 f"{late} and reported_at >= %s and reported_at < %s and last_at < %s order by reported_at limit %s",
                 (town[1], *span_of(month, calendar), until - APPEALED_WITHIN, len(GROUNDS)),
@@ -178,7 +181,7 @@ def write(
     """
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         cursor = connection.cursor()
-        law = _law(cursor)
+        law = Policies(cursor).in_force(until)
         today = law.calendar.midnight(until)
         world = city(cursor, law, seed)
         ids, part_ids = Ids("incident_block"), Ids("assignment_block")
@@ -351,11 +354,3 @@ def spots(cursor: store.Cursor) -> list[Spot]:
     return [
         Spot(code, name, float(x), float(y)) for (code, name, _), (x, y) in zip(rows, inside, strict=True)
     ]
-
-
-def _law(cursor: store.Cursor) -> Policy:
-    cursor.execute("select version, files from policy_version order by version desc limit 1")
-    row = cursor.fetchone()
-    if row is None:
-        raise LookupError("the database holds no policy: load the demo city first (python -m models demo)")
-    return policies.parse(row[0], row[1])

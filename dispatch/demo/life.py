@@ -90,7 +90,7 @@ class Life:
         """Do everything whose moment has come."""
         if self._world is None:
             with psycopg.connect(self._dsn) as connection:
-                self._world = city(connection.cursor(), self._desk.policy(), self._seed)
+                self._world = city(connection.cursor(), self._desk.in_force(now), self._seed)
         self._file_reports(now)
         if time.monotonic() - self._looked >= LOOK_EVERY_S:
             self._look(now)
@@ -152,7 +152,7 @@ class Life:
         changed = [i for i, seq in present.items() if self._seen.get(i) != seq]
         if not changed:
             return
-        law, roster = self._desk.policy(), self._desk.roster()
+        law, roster = self._desk.in_force(now), self._desk.roster()
         for first in range(0, len(changed), 1_000):
             for incident_id, held in store.load(cursor, changed[first : first + 1_000], lock=False).items():
                 incident = held.incident

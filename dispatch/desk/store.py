@@ -48,10 +48,10 @@ _LOADED = (
 )  # fmt: skip
 
 # Since when nobody has answered; with whoever it was handed down to, silence counts anew.
-_HANDED_DOWN = "(i.facts ->> 'handed_down_at')::timestamptz"
-SILENT = f"greatest(i.overdue_since, {_HANDED_DOWN})"
+HANDED_DOWN = "(i.facts ->> 'handed_down_at')::timestamptz"
+SILENT = f"greatest(i.overdue_since, {HANDED_DOWN})"
 # The report-in of a live whistle, passed and still awaited.
-UNREPORTED = f"greatest((p.clocks -> 'arrive' ->> 'due')::timestamptz, {_HANDED_DOWN})"
+UNREPORTED = f"greatest((p.clocks -> 'arrive' ->> 'due')::timestamptz, {HANDED_DOWN})"
 UNREPORTED_JOIN = (
     " join assignment p on p.incident_id = i.id and p.kind = 'whistle'"
     " and p.state in ('sent', 'picked_up') and p.clocks -> 'arrive' ->> 'state' = 'breached'"
@@ -200,7 +200,7 @@ def clocks_due(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int
 
 
 def overdue(
-    cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder = escalation.FORMER
+    cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder
 ) -> list[tuple[int, int, int, datetime]]:
     """Return (incident id, severity, level, silent since) of open incidents that go up by `now`, gravest first.
 
@@ -219,13 +219,13 @@ def overdue(
 
 def unreported(
     cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder
-) -> list[tuple[int, int, int, datetime]]:
-    """Return (incident id, assignment id, level, silent since) of whistles not reported in that go up by `now`."""
+) -> list[tuple[int, int, int, int, datetime]]:
+    """Return (incident id, assignment id, severity, level, silent since) of whistles not reported in that go up."""
     if ladder.whistle is None:
         return []
     cursor.execute(
-        f"select distinct on (i.id) i.id, p.id, i.level, {UNREPORTED} as since from incident i{UNREPORTED_JOIN}"
-        f" where i.overdue_since <= %s and i.level > %s and {UNREPORTED} <= %s order by i.id, since limit %s",
+        f"select distinct on (i.id) i.id, p.id, i.severity, i.level, {UNREPORTED} from incident i{UNREPORTED_JOIN}"
+        f" where i.overdue_since <= %s and i.level > %s and {UNREPORTED} <= %s order by i.id, 5 limit %s",
         (before := now - timedelta(minutes=ladder.whistle.after_min), ladder.whistle.level, before, limit),
     )
     return cursor.fetchall()

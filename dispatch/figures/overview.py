@@ -18,13 +18,12 @@ import psycopg
 
 from dispatch.figures import cohorts
 from dispatch.figures.case_sets import MISSED, CaseSet, Connection, Counted, look, renamed
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import Level, prefix_of
 from dispatch.rules.measures import fairness
 from dispatch.rules.measures.assessment import headline
 from dispatch.rules.time.clocks import OF_ASSIGNMENT
 from dispatch.rules.time.period import Period
-from dispatch.scores.scoring import rules_of
 from models.tables.scores import DAILY_COUNTS
 
 Counts = Mapping[str, int]
@@ -401,8 +400,10 @@ class _Reader:
         self, cursor: psycopg.Cursor[Any], area: str, period: Period, now: datetime, ranked: Level | None
     ) -> None:
         self.cursor, self.period, self.now = cursor, period, now
-        self.law = Policies(cursor).newest()
-        self.calendar, self.rules = self.law.calendar, rules_of(cursor)
+        self.law = Policies(cursor).in_force(now)
+        self.calendar = self.law.calendar
+        today = self.calendar.local(now).date()
+        self.rules = Policies(cursor).rules_on(today)
         row = cursor.execute(
             "select code, level, name, name_en from area where code = %s", (area,)
         ).fetchone()
@@ -411,7 +412,6 @@ class _Reader:
         if row[1] > Level.VILLAGE:
             raise ValueError(f"area: expected a city, county, town or village, not {area}")
         self.area = AreaName(row[0], Level(row[1]), row[2], row[3] or "")
-        today = self.calendar.local(now).date()
         if period.first > today:
             raise ValueError(f"day: the {period.kind} of {period.first} has not begun")
         self.compared = period.compared(today)
@@ -420,10 +420,10 @@ class _Reader:
             raise ValueError(f"ranked: {self.ranked.name.lower()} does not lie inside {area}")
         self.begin = self.calendar.begins(period.first)
         self.end = self.calendar.begins(period.until)
-        known = cursor.execute(
+        row = cursor.execute(
             "select day from daily where area_code = %s order by day limit 1", (area[:4] + "00",)
         ).fetchone()
-        self.known_since: date | None = known[0] if known is not None else None
+        self.known_since: date | None = row[0] if row is not None else None
 
     def read(self, timed: bool) -> Overview:
         inside = self._inside()

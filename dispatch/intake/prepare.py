@@ -129,7 +129,7 @@ class Preparer:
             if changed:
                 self._locator = locate.load(self._connection, self._default_points)
                 self._print = print_now
-            policy = self._desk.policy()
+            policy = self._desk.in_force(datetime.now(UTC))
             if policy is not self._policy:
                 self._policy = policy
                 self._suggester = Suggester(policy.types, policy.fallback)

@@ -13,7 +13,8 @@ from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import Life, Policies, all_lives, lives
+from dispatch.record.histories import Life, all_lives, lives
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.appeals import EXEMPTS
 from dispatch.rules.incident.chain import Assignment, Event, Incident
@@ -23,9 +24,8 @@ from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock
 
-LOOK_BACK = timedelta(
-    days=400
-)  # an incident reported longer before its month than this is not assessed in it
+# An incident reported longer before its month than this is not assessed in it.
+LOOK_BACK = timedelta(days=400)
 DISPUTES = "02"  # the theme of disputes
 FIELD_SOURCES = frozenset({"field_app"})  # reports by grid workers themselves
 DISPATCHING = frozenset({"dispatch", "reassign", "send_whistle"})
@@ -71,7 +71,7 @@ def cases(
     `granted` are appeals judged later than the scope knows, for corrections. Runs inside a transaction.
     """
     law = Policies(connection.cursor())
-    begin, end = span_of(scope.month, law.newest().calendar)
+    begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
     found: Cases = defaultdict(list)
     workers = _workers(connection)
     read = 0
@@ -106,7 +106,7 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
     """
     with connection.cursor() as cursor:
         law = Policies(connection.cursor())
-        begin, end = span_of(scope.month, law.newest().calendar)
+        begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
         # Only what was closed can be exempt, and whatever is of the month was closed after it began, or is open again.
         ids = [
             i

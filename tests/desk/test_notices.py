@@ -262,7 +262,7 @@ def test_a_reminder_counts_what_an_extension_has_added(desk: Desk) -> None:
         "select (clocks -> 'dispose' ->> 'since')::timestamptz, (clocks -> 'dispose' ->> 'due')::timestamptz"
         " from assignment where role = 'lead'",
     )
-    law = desk.policy()
+    law = desk.in_force(NOW)
     hours = round(law.calendar.elapsed(since, due, working=True) / 3600)
     act(desk, incident, "ask_extension", crew, NOW, limit=f"{hours}wh", reason="等配件")
     act(desk, incident, "grant_extension", CENTRE, NOW)
@@ -296,7 +296,7 @@ def test_a_channel_that_is_down_is_left_alone_and_tried_again_until_it_is_dead(
 
 
 def _send(desk: Desk, at: datetime) -> None:
-    assert Sender(desk.dsn).send(desk.policy(), at, 120.0) == []
+    assert Sender(desk.dsn).send(desk.in_force(NOW), at, 120.0) == []
 
 
 def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,7 +454,7 @@ def test_a_letter_goes_out_by_a_real_mail_server(desk: Desk, monkeypatch: pytest
         "GRIDWHISTLE_NOTIFY_MAIL",
         f"mailto://127.0.0.1:{box.port}?from=desk@city.example&to=county@city.example&mode=insecure&format=text",
     )
-    law = desk.policy()
+    law = desk.in_force(NOW)
     rule = replace(law.notices.rules[0], channels=("mail",))
     mailed = replace(law, notices=replace(law.notices, rules=(rule,)))
     sent_to_police(desk, 1)
@@ -534,7 +534,7 @@ def test_two_processes_that_drain_one_channel_send_each_message_once(desk: Desk,
     hook.status, hook.delay_s = 200, 0.2
     later = NOW + timedelta(minutes=1)
     senders = [Sender(desk.dsn) for _ in range(4)]
-    law = desk.policy()
+    law = desk.in_force(NOW)
     threads = [threading.Thread(target=one.send, args=(law, later, 120.0)) for one in senders]
     for thread in threads:
         thread.start()

@@ -233,8 +233,8 @@ def test_the_fast_road_and_the_offers_agree_on_one_incident(teams: list[Team], l
     spot = HERE if located else (None, None)
     asked = Waiting(1, "0101", 3, "police", VILLAGE, *spot)
     decision = decide([asked], teams, FORMER, shown=10)[0]
-    fast = choose(Roster(teams), "police", VILLAGE, *spot)
-    nearest = {t.id for t in Roster(teams).nearest("police", VILLAGE)}
+    fast = choose(Roster(teams, FORMER), "police", VILLAGE, *spot)
+    nearest = {t.id for t in Roster(teams, FORMER).nearest("police", VILLAGE)}
     ranked = [o.team for o in decision.offers if o.team.id in nearest and o.team.state in READY]
     assert fast is (ranked[0] if ranked else None)
     if fast is not None and fast.load < fast.capacity:

@@ -11,7 +11,7 @@ from pathlib import Path
 from dispatch.figures import overview
 from dispatch.figures.case_sets import Connection
 from dispatch.figures.overview import Overview
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.time.period import Period
 
 Writer = Callable[[Overview, str, str], bytes]
@@ -55,7 +55,7 @@ def brief(connection: Connection, area: str, period: Period, form: str, lang: st
             else f"no data: {picture.period.text} lies before the first report, {since}"
         )
     with connection.cursor() as cursor:
-        zone = Policies(cursor).newest().calendar.zone
+        zone = Policies(cursor).in_force(now).calendar.zone
     return make(picture, form, lang, zone)
 
 
