@@ -23,13 +23,13 @@ from streamlit.testing.v1 import AppTest
 from dashboard import data, frame
 from dashboard.access import COOKIE
 from dashboard.casework import bulk, legend, offers, sheet
+from dashboard.components import sentences
 from dashboard.data import Reads
 from dashboard.data import workbench as bench
 from dashboard.live import Client, Live, Picture, midnight
 from dashboard.live.picture import WHISTLES_OVER
 from dashboard.live.queue import DeskLine, next_clock, stage_of
 from dashboard.routes.queue_stream import DeskStream
-from dashboard.screens import workbench
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import limit_words, translator
 from dispatch.accounts import sessions
@@ -196,7 +196,7 @@ def test_others_are_told_for_whom_it_is(sign_in: Callable[[str], None]) -> None:
 
 def test_every_sentence_of_the_queue_has_its_chinese() -> None:
     chinese = translator("zh")
-    assert not [each for each in workbench.sentences() if chinese(each) == each]
+    assert not [each for each in sentences("workbench") if chinese(each) == each]
 
 
 def test_a_case_is_accepted_and_dispatched_by_the_filled_button(
