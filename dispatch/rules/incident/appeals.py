@@ -6,14 +6,20 @@ Each effect is as `dispatch.rules.incident.effects` describes.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal
 
+from dispatch.rules.incident.facts import Appeal, Exemption, Review
 from dispatch.rules.incident.values import Around, Change, Command, Incident, instant, same_person
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 
 REVIEWERS = 2
-EXEMPTS = ("exempt", "never_theirs", "exempt_spans")  # what an appeal that is granted leaves
+# What an appeal that is granted leaves.
+EXEMPTS: tuple[Literal["exempt", "never_theirs", "exempt_spans"], ...] = (
+    "exempt",
+    "never_theirs",
+    "exempt_spans",
+)
 SPANS_LIMIT = 20  # stretches of exempt time in one review
 
 
@@ -27,7 +33,7 @@ def _appeal(
     until = policy.appeal_until(i.ended_at) if i.ended_at is not None else None
     if until is not None and now > until:
         return Refusal("appeal_late", {"until": f"{policy.calendar.local(until):%Y-%m-%d %H:%M}"})
-    appeal = {"by": c.actor.id, "reason": c.args["reason"], "reviews": [], "granted": None}
+    appeal: Appeal = {"by": c.actor.id, "reason": c.args["reason"], "reviews": [], "granted": None}
     appeal["life"] = len(i.facts.get("former", ()))
     if policy.appeal_answer is not None:
         appeal["answer_by"] = policy.calendar.due(now, policy.appeal_answer).isoformat()
@@ -46,7 +52,7 @@ def _judge_appeal(
     if c.actor.team_id is not None and any(p.team_id == c.actor.team_id for p in i.parts.values()):
         return Refusal("own_appeal")
     granted = c.args["granted"] is True
-    review: dict[str, Any] = {"by": c.actor.id, "granted": granted, "reason": c.args["reason"]}
+    review: Review = {"by": c.actor.id, "granted": granted, "reason": c.args["reason"]}
     if granted and c.args.get("spans"):
         spans = _spans(c.args["spans"], i.reported_at, now)
         if spans is None:
@@ -55,12 +61,12 @@ def _judge_appeal(
     if granted and c.args.get("never_theirs"):
         review["never_theirs"] = True
     reviews = [*appeal["reviews"], review]
-    judged: dict[str, Any] = {**appeal, "reviews": reviews}
+    judged: Appeal = {**appeal, "reviews": reviews}
     if not granted or len(reviews) == REVIEWERS:
         judged["granted"] = granted
     change.facts["appeal"] = judged
     if judged["granted"]:
-        exempt: dict[str, Any] = {"exempt": appeal["reason"]}
+        exempt: Exemption = {"exempt": appeal["reason"]}
         if all(each.get("never_theirs") for each in reviews):
             exempt["never_theirs"] = True
         # What only one of them gives is not exempt; who gives none leaves it to the other.
@@ -73,11 +79,11 @@ def _judge_appeal(
         former, life = list(i.facts.get("former", ())), appeal.get("life")
         if life is not None and life < len(former):
             # Opened again while the reviewers looked: what they give is still of the life that was appealed.
-            former[life] = former[life] | exempt
+            former[life] = {**former[life], **exempt}
             # Whatever is exempt at all is found by this fact.
             change.facts |= {"former": former, "exempt": i.facts.get("exempt")}
         else:
-            change.facts |= exempt
+            change.facts = {**change.facts, **exempt}
     return None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from dispatch.rules.areas import centre_of, contains, level_of
 from dispatch.rules.incident import effects, sending
+from dispatch.rules.incident.facts import Facts
 from dispatch.rules.incident.values import (
     SYSTEM,
     Actor,
@@ -142,7 +143,7 @@ def open_report(report: Report, policy: Policy, around: Around, now: datetime) -
     centre = centre_of(report.area_code)
     severity = report.severity or kind.severity
     begun: dict[str, Clock] = {}
-    facts: dict[str, Any] = {"reporter": report.reporter} if report.reporter else {}
+    facts: Facts = {"reporter": report.reporter} if report.reporter else {}
     if report.imported:
         # Kept where every later decision sees it: our clocks do not judge what another system runs.
         facts["imported"] = True
@@ -262,7 +263,7 @@ def lawful(incident: Incident, actor: Actor) -> list[Step]:
     return found
 
 
-def _fold_facts(incident: Incident, facts: dict[str, Any]) -> None:
+def _fold_facts(incident: Incident, facts: Facts) -> None:
     incident.facts.update(facts)
     if "rating" in facts:
         incident.rating = facts["rating"]
@@ -446,5 +447,5 @@ def _moved(part: Assignment, step: Step, now: datetime, policy: Policy) -> Assig
         own = {kind: clocks.pause(clock, now, policy.calendar) for kind, clock in own.items()}
     ended_at = now if ends or target == "refused" else part.ended_at
     return Assignment(
-        part.id, part.team_id, part.role, part.kind, target, part.sent_at, ended_at, own, dict(part.facts)
+        part.id, part.team_id, part.role, part.kind, target, part.sent_at, ended_at, own, part.facts.copy()
     )

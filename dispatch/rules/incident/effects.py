@@ -15,6 +15,7 @@ from hashlib import sha256
 
 from dispatch.rules.areas import centre_of, contains, level_of
 from dispatch.rules.incident import appeals, sending
+from dispatch.rules.incident.facts import FormerLife
 from dispatch.rules.incident.sending import holding_centre, let_go, limit_of, own_life, send, start_clock
 from dispatch.rules.incident.values import (
     Actor,
@@ -313,7 +314,7 @@ def _reopen(
         i.rating is None or i.rating > DISSATISFIED or i.ended_at is None or now - i.ended_at > REOPEN_WITHIN
     ):
         return Refusal("reopen")
-    life = {
+    life: FormerLife = {
         "disposed_at": i.disposed_at.isoformat() if i.disposed_at else None,
         "disposed_on_time": i.disposed_on_time,
         "closed_at": i.ended_at.isoformat() if i.ended_at else None,
@@ -321,9 +322,13 @@ def _reopen(
         "rating": i.rating,
         "parts": sorted(i.parts),
         # An exemption is of the life that it was asked for: the next one answers for itself.
-        **{name: i.facts.get(name) for name in appeals.EXEMPTS},
+        "exempt": i.facts.get("exempt"),
+        "never_theirs": i.facts.get("never_theirs"),
+        "exempt_spans": i.facts.get("exempt_spans"),
     }
-    change.facts |= {name: None for name in appeals.EXEMPTS if name in i.facts}
+    for name in appeals.EXEMPTS:
+        if name in i.facts:
+            change.facts[name] = None
     change.facts |= {
         "former": [*i.facts.get("former", ()), life],
         "disposed_at": None,

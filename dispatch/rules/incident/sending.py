@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from dispatch.rules.areas import centre_of
+from dispatch.rules.incident.facts import PartFacts
 from dispatch.rules.incident.values import Around, Assignment, Change, Command, Incident, is_rating
 from dispatch.rules.law import LIVE
 from dispatch.rules.policy.policy import EventType, Policy
@@ -122,8 +123,9 @@ def holding_centre(incident: Incident) -> str:
 
 def own_life(i: Incident) -> list[Assignment]:
     """Return the assignments of this life of an incident: reopened, it goes on with none of the former ones."""
-    former = i.facts.get("former") or [{}]
-    return [part for part in i.parts.values() if part.id not in former[-1].get("parts", ())]
+    former = i.facts.get("former")
+    theirs = former[-1].get("parts", ()) if former else ()
+    return [part for part in i.parts.values() if part.id not in theirs]
 
 
 def let_go(part: Assignment, around: Around) -> None:
@@ -227,7 +229,7 @@ def _whistle(
     ):
         return Refusal("has_part", _named(team))
     review = clocks.start(limit_of(i, policy.review), now, policy.calendar)
-    facts = {"asked_by": c.actor.id, "whistle_kind": c.args["whistle_kind"]}
+    facts: PartFacts = {"asked_by": c.actor.id, "whistle_kind": c.args["whistle_kind"]}
     change.assignments.append(
         Assignment(
             around.new_id(), team.id, "assist" if i.lead else "lead", "whistle", "review", now, None,

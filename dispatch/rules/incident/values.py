@@ -8,11 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dispatch.rules.law import LIVE
 from dispatch.rules.teams.routing import Roster
 from dispatch.rules.time.clocks import Clock
+
+if TYPE_CHECKING:
+    from dispatch.rules.incident.facts import Facts, PartFacts
+else:
+    # What decodes events reads these types: a fact that only another version knows is kept, not dropped or refused.
+    Facts = PartFacts = dict[str, Any]
 
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -120,7 +126,7 @@ class Assignment:
     sent_at: datetime
     ended_at: datetime | None
     clocks: dict[str, Clock]
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: PartFacts = field(default_factory=lambda: PartFacts())
 
 
 @dataclass(slots=True)
@@ -146,7 +152,7 @@ class Change:
     holder: str | None = None
     clocks: dict[str, Clock] = field(default_factory=dict)
     assignments: list[Assignment] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=lambda: Facts())
     fields: dict[str, Any] = field(default_factory=dict)
     said: dict[str, Any] = field(default_factory=dict)
     opened: dict[str, Any] = field(default_factory=dict)
@@ -195,7 +201,7 @@ class Incident:
     segment: int = 0
     clocks: dict[str, Clock] = field(default_factory=dict)
     parts: dict[int, Assignment] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=lambda: Facts())
     disposed_at: datetime | None = None
     disposed_on_time: bool | None = None
     ended_at: datetime | None = None
