@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dispatch.rules.incident.facts import Facts, PartFacts
 else:
     # What decodes events reads these types: a fact that only another version knows is kept, not dropped or refused.
-    Facts = PartFacts = dict[str, Any]
+    Facts = PartFacts = dict
 
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 _NOTHING: Mapping[str, Any] = {}
@@ -116,7 +116,7 @@ class Done:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would cost three times as much to make; nobody alters one
 class Assignment:
     """One unit's part in the incident; `facts` hold who asked for a whistle, its kind and its rating."""
 
@@ -128,7 +128,7 @@ class Assignment:
     sent_at: datetime
     ended_at: datetime | None
     clocks: dict[str, Clock]
-    facts: PartFacts = field(default_factory=lambda: PartFacts())
+    facts: PartFacts = field(default_factory=PartFacts)
 
 
 @dataclass(slots=True)
@@ -143,7 +143,7 @@ class Segment:
     ended_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would cost three times as much to make; nobody alters one
 class Change:
     """What one event changes; everything a replay needs. Empty parts are left out when it is written down.
 
@@ -154,7 +154,7 @@ class Change:
     holder: str | None = None
     clocks: Mapping[str, Clock] = field(default_factory=dict)
     assignments: tuple[Assignment, ...] = ()
-    facts: Facts = field(default_factory=lambda: Facts())
+    facts: Facts = field(default_factory=Facts)
     fields: Mapping[str, Any] = field(default_factory=dict)
     said: Mapping[str, Any] = field(default_factory=dict)
     opened: Mapping[str, Any] = field(default_factory=dict)
@@ -221,7 +221,7 @@ class Incident:
     segment: int = 0
     clocks: dict[str, Clock] = field(default_factory=dict)
     parts: dict[int, Assignment] = field(default_factory=dict)
-    facts: Facts = field(default_factory=lambda: Facts())
+    facts: Facts = field(default_factory=Facts)
     disposed_at: datetime | None = None
     disposed_on_time: bool | None = None
     ended_at: datetime | None = None
