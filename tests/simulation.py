@@ -569,7 +569,7 @@ class Simulation:
         if since is not None and (step := escalation.whistle_step(i.level, since, ladder)) is not None:
             moments.append(step[0] + MINUTE)
         if i.paused_why is not None:
-            until = datetime.fromisoformat(i.facts["suspended_until"]) + MINUTE
+            until = datetime.fromisoformat(i.facts["suspended_until"] or "") + MINUTE
             moments.append(until)
             self._push(max(until, self.now + SLOT), "look", i.id)
         for moment in moments:

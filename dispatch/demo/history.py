@@ -29,6 +29,7 @@ from dispatch.figures import published
 from dispatch.intake.messages import number_of
 from dispatch.record.policies import Policies
 from dispatch.rules.incident.chain import decide, evolve, open_report, route
+from dispatch.rules.incident.sending import load_changes
 from dispatch.rules.incident.values import (
     SYSTEM,
     Actor,
@@ -242,6 +243,7 @@ def live_through(
 
     def happen(at: datetime, verb: str, actor: str, cause: str, change: Change) -> None:
         event = Event(incident.id, incident.seq + 1, at, verb, actor, cause, law.version, change)
+        around.roster.count(load_changes(incident, change))
         evolve(incident, event)
         events.append(event)
 
@@ -269,9 +271,7 @@ def live_through(
             )
         happen(at, act.verb, act.actor.id, command.id, change)
     # Walking a past incident must not weigh on the choice of teams for others.
-    for team_id, count in store.live_by_team(incident).items():
-        if (team := around.roster.team(team_id)) is not None:
-            team.load -= count
+    around.roster.count({team: -count for team, count in store.live_by_team(incident).items()})
     return events
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from types import TracebackType
@@ -21,6 +21,7 @@ from dispatch.desk import store
 from dispatch.desk.store import Held, Ids
 from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.incident.chain import decide, evolve, open_report, overtaken, route
+from dispatch.rules.incident.sending import load_changes
 from dispatch.rules.incident.values import SYSTEM, Around, Change, Command, Done, Event, Incident, Report
 from dispatch.rules.places import place_of, places_around
 from dispatch.rules.policy.policy import Policy
@@ -191,22 +192,22 @@ class Desk:
                 outcomes.append(_repeat(report, opened.get(number), ids[number], known.get(number)))
                 continue
             at = report.reported_at if report.imported else now
-            around.suspects = seen.get(number, 0)
-            change = open_report(report, law, around, at)
+            near = seen.get(number, 0)
+            change = open_report(report, law, replace(around, suspects=near) if near else around, at)
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", None, change))
                 continue
             if report.imported:
                 # Its own time is the source's: when we heard of it is kept too, or nothing would bear that out.
-                change.said["received_at"] = now.isoformat()
+                change = change.plus(said={"received_at": now.isoformat()})
             opened[number] = report
             incident = Incident(ids[number])
             one = Held(incident, received_at=now)
             cause = f"{report.source}:{report.source_id}"
-            events.append(_happen(incident, at, "report", report.source, cause, law.version, change))
+            events.append(_happen(roster, incident, at, "report", report.source, cause, law.version, change))
             routed = route(incident, law, around, at)
             if routed is not None:
-                events.append(_happen(incident, at, "route", SYSTEM.id, cause, law.version, routed))
+                events.append(_happen(roster, incident, at, "route", SYSTEM.id, cause, law.version, routed))
                 for part in routed.assignments:
                     loads[part.team_id] = loads.get(part.team_id, 0) + 1
             held.append(one)
@@ -224,7 +225,8 @@ class Desk:
         held = store.load(cursor, [c.incident_id for c in commands] + [_into(c) for c in commands])
         # After the rows are locked: whoever pressed first has left its receipt by now.
         known = store.receipts(cursor, keys)
-        around = Around(self._teams(cursor, now), lambda: self._assignment_ids.take(cursor))
+        roster = self._teams(cursor, now)
+        plain = Around(roster, lambda: self._assignment_ids.take(cursor))
         before = {key: store.live_by_team(h.incident) for key, h in held.items()}
         news = store.done_since(cursor, _unseen(commands, held))
         outcomes: list[Outcome] = []
@@ -243,7 +245,7 @@ class Desk:
             law = self._policy(cursor).version(incident.policy_version)
             at = _moment(command, incident, now)
             other = held.get(_into(command))
-            around.other = other.incident if other is not None else None
+            around = replace(plain, other=other.incident) if other is not None else plain
             if command.verb == "merge" and other is not None:
                 # Both change, so it counts as done after what either of them has seen.
                 at = max(at, _moment(command, other.incident, now))
@@ -253,7 +255,7 @@ class Desk:
                 outcomes.append(Outcome("refused", incident.id, change))
                 continue
             events.append(
-                _happen(incident, at, command.verb, command.actor.id, command.id, law.version, change)
+                _happen(roster, incident, at, command.verb, command.actor.id, command.id, law.version, change)
             )
             news.setdefault(incident.id, []).append(
                 Done(incident.seq, command.verb, command.actor.id, incident.last_at)
@@ -261,7 +263,7 @@ class Desk:
             changed[incident.id] = mine
             fresh[key] = incident.id
             if command.verb == "merge" and other is not None:
-                events.append(self._absorb(cursor, other.incident, command, incident, around, now))
+                events.append(self._absorb(cursor, other.incident, command, incident, plain, now))
                 changed[other.incident.id] = other
             outcomes.append(Outcome("done", incident.id))
         if changed:
@@ -291,7 +293,7 @@ class Desk:
         change = decide(main, command, law, around, at)
         if isinstance(change, Refusal):
             raise AssertionError(f"an open incident takes in what is merged into it: {change.words('en')}")
-        return _happen(main, at, command.verb, SYSTEM.id, command.id, law.version, change)
+        return _happen(around.roster, main, at, command.verb, SYSTEM.id, command.id, law.version, change)
 
     def _wartime(self, cursor: store.Cursor, now: datetime) -> tuple[str, ...]:
         if time.monotonic() - self._wartime_at >= WARTIME_AGE_S:
@@ -399,9 +401,12 @@ def _moment(command: Command, incident: Incident, now: datetime) -> datetime:
 
 
 def _happen(
-    incident: Incident, at: datetime, verb: str, actor: str, cause: str, policy: int, change: Change
+    roster: Roster, incident: Incident, at: datetime, verb: str, actor: str, cause: str, policy: int, change: Change
 ) -> Event:  # fmt: skip
+    """Apply a change: fold it into its incident, and let what comes after it in the batch see who is held by it."""
     event = Event(incident.id, incident.seq + 1, at, verb, actor, cause, policy, change)
+    if change.assignments:
+        roster.count(load_changes(incident, change))
     evolve(incident, event)
     return event
 

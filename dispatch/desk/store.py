@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,7 +61,8 @@ _encoder = msgspec.json.Encoder()
 _encode = _encoder.encode
 _clock_map = msgspec.json.Decoder(dict[str, Clock])
 _change = msgspec.json.Decoder(Change)
-_facts = msgspec.json.Decoder(dict[str, Any])
+# Read as they stand, whichever version wrote them.
+_facts: msgspec.json.Decoder[Any] = msgspec.json.Decoder(dict[str, Any])
 
 
 class Held:
@@ -519,7 +520,7 @@ def _text(value: str | None) -> str:
     return r"\N" if value is None else _escaped(value)
 
 
-def _json(value: dict[str, Any]) -> str:
+def _json(value: Mapping[str, object]) -> str:
     return _escaped(_encode(value).decode()) if value else "{}"
 
 

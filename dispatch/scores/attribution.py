@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import psycopg
 
@@ -18,6 +18,7 @@ from dispatch.record.policies import Policies
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.appeals import EXEMPTS
 from dispatch.rules.incident.chain import Assignment, Event, Incident
+from dispatch.rules.incident.facts import Exemption as Exempt
 from dispatch.rules.measures import assessment
 from dispatch.rules.measures.assessment import Case, Exempted, Rules
 from dispatch.rules.policy.policy import Policy
@@ -39,6 +40,7 @@ REFUSED = frozenset({"rejected", "void"})
 BEFORE_ACCEPTING = frozenset({"reported", "checking", "merged"}) | REFUSED
 EXEMPT_MOST = 2_000  # incidents of a month that a page looks at both ways
 
+Told = TypeVar("Told", bound=Exempt)
 Subject = tuple[str, str]  # kind, and a code or id
 Cases = dict[Subject, list[Case]]
 Spans = Sequence[Sequence[str]]  # stretches of exempt time, each as two ISO texts; none exempts the whole
@@ -146,12 +148,15 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
 
 def _grant(incident: Incident, exemption: Exemption, life: int | None) -> None:
     """Exempt the life of an incident that was appealed, unless it had not begun yet."""
-    exempt = dict(zip(EXEMPTS, exemption, strict=True))
+    why, never_theirs, spans = exemption
+    exempt: Exempt = {
+        "exempt": why, "never_theirs": never_theirs, "exempt_spans": [list(span) for span in spans],
+    }  # fmt: skip
     former = list(incident.facts.get("former", ()))
     if life is None or life == len(former):
-        incident.facts |= exempt
+        incident.facts = {**incident.facts, **exempt}
     elif life < len(former):
-        former[life] = former[life] | exempt
+        former[life] = {**former[life], **exempt}
         incident.facts["former"] = former
 
 
@@ -161,8 +166,8 @@ def _why(incident: Incident) -> str:
     return str(next((life["exempt"] for life in lives if life.get("exempt")), ""))
 
 
-def _bare(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if name not in EXEMPTS}
+def _bare(facts: Told) -> Told:
+    return cast(Told, {name: value for name, value in facts.items() if name not in EXEMPTS})
 
 
 def _workers(connection: psycopg.Connection[Any]) -> frozenset[str]:
@@ -215,9 +220,9 @@ class _Story:
         self.never_theirs = bool(incident.facts.get("exempt") and incident.facts.get("never_theirs"))
         # When each former life ended, and what it is exempt of; reopened before that was kept, all lives share one.
         self.lives = [
-            (datetime.fromisoformat(life["closed_at"]), life)
+            (datetime.fromisoformat(closed_at), life)
             for life in incident.facts.get("former", ())
-            if life.get("closed_at") and life.keys() & set(EXEMPTS)
+            if (closed_at := life.get("closed_at")) and life.keys() & set(EXEMPTS)
         ]
         self.leads = sorted(
             (p for p in incident.parts.values() if p.role == "lead" and p.state not in ("review", "refused")),
