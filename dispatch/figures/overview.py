@@ -20,7 +20,7 @@ from dispatch.figures import cohorts
 from dispatch.figures.case_sets import MISSED, CaseSet, Connection, Counted, look, renamed
 from dispatch.record.histories import Policies
 from dispatch.rules.areas import Level, prefix_of
-from dispatch.rules.measures import fairness
+from dispatch.rules.measures import cases, fairness
 from dispatch.rules.measures.assessment import headline
 from dispatch.rules.time.clocks import OF_ASSIGNMENT
 from dispatch.rules.time.period import Period
@@ -868,10 +868,10 @@ class _Reader:
 
     def _funnel(self, whole: Counts) -> tuple[Step, ...]:
         steps = []
-        for i, stage in enumerate(cohorts.STAGES):
+        for i, stage in enumerate(cases.STAGES):
             reached = whole.get(stage, 0)
             gone = whole.get("rejected", 0) + whole.get("merged", 0) if i == 0 else 0
-            following = whole.get(cohorts.STAGES[i + 1], 0) if i + 1 < len(cohorts.STAGES) else 0
+            following = whole.get(cases.STAGES[i + 1], 0) if i + 1 < len(cases.STAGES) else 0
             standing = reached - following - gone
             steps.append(
                 Step(stage, self._counted(whole, stage), Counted(standing, self._set(f"at_{stage}")))

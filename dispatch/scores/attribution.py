@@ -18,6 +18,7 @@ from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.appeals import EXEMPTS
 from dispatch.rules.incident.chain import Assignment, Event, Incident
 from dispatch.rules.measures import assessment
+from dispatch.rules.measures import cases as measures
 from dispatch.rules.measures.assessment import Case, Exempted, Rules
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.calendar import Calendar
@@ -26,7 +27,6 @@ from dispatch.rules.time.clocks import Clock
 LOOK_BACK = timedelta(
     days=400
 )  # an incident reported longer before its month than this is not assessed in it
-DISPUTES = "02"  # the theme of disputes
 FIELD_SOURCES = frozenset({"field_app"})  # reports by grid workers themselves
 DISPATCHING = frozenset({"dispatch", "reassign", "send_whistle"})
 # How ids of actors begin: of accounts, and of the desks of a demo whose people have none.
@@ -34,9 +34,6 @@ DUTY_LEADERS = ("duty_leader:", "duty/")
 GRID_WORKERS = ("grid_worker:", "grid_head:", "worker/")
 DONE = frozenset({"done", "ended"})
 GONE = frozenset({"declined", "recalled"})
-CLOSED = frozenset({"closed", "archived"})
-REFUSED = frozenset({"rejected", "void"})
-BEFORE_ACCEPTING = frozenset({"reported", "checking", "merged"}) | REFUSED
 EXEMPT_MOST = 2_000  # incidents of a month that a page looks at both ways
 
 Subject = tuple[str, str]  # kind, and a code or id
@@ -220,13 +217,13 @@ class _Story:
             if life.get("closed_at") and life.keys() & set(EXEMPTS)
         ]
         self.leads = sorted(
-            (p for p in incident.parts.values() if p.role == "lead" and p.state not in ("review", "refused")),
+            measures.leads(incident),
             key=lambda p: (p.sent_at, p.id),
         )
         self.not_ours = not_ours(self.events, self.law.weights.not_ours)
-        self.accepted = incident.state not in BEFORE_ACCEPTING
+        self.accepted = incident.state not in measures.UNACCEPTED
         self.rating = incident.rating
-        self.closed = incident.state in CLOSED
+        self.closed = incident.state in measures.CLOSED
         self.closed_on_time = self.closed and (
             incident.closed_on_time is True or self._excused(incident.clocks.get("close"))
         )
@@ -244,10 +241,9 @@ class _Story:
                 yield "duty_leader", leader, i.reported_at, whole
         else:
             yield "duty_leader", f"duty/{centre}", i.reported_at, whole
-        for team_id in sorted({p.team_id for p in i.parts.values() if p.state not in ("review", "refused")}):
-            parts = [
-                p for p in i.parts.values() if p.team_id == team_id and p.state not in ("review", "refused")
-            ]
+        sent = measures.sent_parts(i)
+        for team_id in sorted({p.team_id for p in sent}):
+            parts = [p for p in sent if p.team_id == team_id]
             yield "team", str(team_id), min(p.sent_at for p in parts), self._team(team_id, parts)
         yield from self._dispatchers()
         yield from self._grid()
@@ -286,8 +282,8 @@ class _Story:
             dispatched_on_time=self._due(i.clocks.get("dispatch")),
             verified_on_time=self._due(i.clocks.get("verify")),
             **self._whistles([p for p in i.parts.values() if p.kind == "whistle"]),
-            dispute=self._theme() == DISPUTES,
-            settled=bool(i.facts.get("settled")),
+            dispute=self._theme() == measures.DISPUTES,
+            settled=measures.is_settled(i),
             in_grid=bool(i.facts.get("solved_in_grid")),
             repeat=self._repeats(),
             **self._answers(),
@@ -328,8 +324,8 @@ class _Story:
             not_ours=any(p.id in self.not_ours for p in leads),
             extended=self._extended(team_id),
             **self._whistles([p for p in parts if p.kind == "whistle"]),
-            dispute=disposed and self._theme() == DISPUTES,
-            settled=bool(i.facts.get("settled")),
+            dispute=disposed and self._theme() == measures.DISPUTES,
+            settled=measures.is_settled(i),
             in_grid=bool(i.facts.get("solved_in_grid")),
             repeat=self.rules.definitions > 2 and self._repeats(),
             **answered,
