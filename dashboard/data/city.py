@@ -24,6 +24,7 @@ from dispatch.desk.desk import Desk, Outcome
 from dispatch.rules.areas import Level, level_of, prefix_of
 from dispatch.rules.incident.chain import Actor, Command, Event, Incident, replay
 from dispatch.rules.law import ENDED
+from dispatch.rules.measures.cases import SETTLED_SQL
 from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.bursts import Bursts
 from dispatch.rules.policy.policy import Policy
@@ -287,7 +288,7 @@ _parts = msgspec.json.Decoder(list[Part] | None)
 _LIVE_COLUMNS = (
     "i.id, i.number, i.category, i.severity, i.area_code, i.state, i.level, i.holder, i.awaits, i.due_at,"
     " i.overdue_since, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.rating, i.last_verb,"
-    " i.last_at, i.lon, i.lat, coalesce(i.facts->>'settled', 'true') = 'true', i.address,"
+    f" i.last_at, i.lon, i.lat, {SETTLED_SQL}, i.address,"
     " i.paused_why, coalesce((i.facts->>'returns')::int, 0),"
     " coalesce(jsonb_typeof(i.facts->'extension_asked') = 'object', false), i.seq, i.last_actor, i.clocks::text,"
     " (select json_agg(json_build_object('team_id', a.team_id, 'role', a.role, 'kind', a.kind, 'sent_at', a.sent_at,"
@@ -296,7 +297,7 @@ _LIVE_COLUMNS = (
 )
 _PAST = (
     "select i.category, i.area_code, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.state,"
-    " coalesce(i.facts->>'settled', 'true') = 'true', i.rating,"
+    f" {SETTLED_SQL}, i.rating,"
     " case when i.last_verb = 'rate' then i.last_at end, i.clocks::text,"
     " (select json_agg(json_build_object('clocks', a.clocks, 'ended_at', a.ended_at))::text"
     "  from assignment a where a.incident_id = i.id)"

@@ -10,14 +10,12 @@ from datetime import datetime, timedelta
 
 from dashboard.data import Directory, InForce, LiveRow, Part, PastRow, Raised, Snapshot
 from dispatch.rules.areas import ancestors, centre_of, prefix_of
+from dispatch.rules.measures import cases
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock, yellow_from
 
 RED_ROWS, WHISTLE_ROWS, RAISED_ROWS, HAPPENINGS = 5, 4, 2, 3
 SATISFIED = 4  # of 5
-DISPUTES = "02"
-DONE = frozenset({"closed", "archived"})
-UNACCEPTED = frozenset({"rejected", "merged"})
 
 # What is counted for each area: positions in one flat list, so that folding is adding.
 (
@@ -264,7 +262,7 @@ class Picture:
             if row.disposed_on_time:
                 marks.append(ON_TIME)
         if row.ended_at is not None and row.ended_at >= today:
-            marks.extend(_ending(row.state, row.settled, kind is not None and kind.theme == DISPUTES))
+            marks.extend(_ending(row.state, row.settled, kind is not None and kind.theme == cases.DISPUTES))
         if row.rating is not None and row.last_verb == "rate" and row.last_at >= today:
             marks.append(RATED)
             if row.rating >= SATISFIED:
@@ -337,11 +335,12 @@ def limit_of(row: LiveRow) -> datetime | None:
 
 
 def _ending(state: str, settled: bool, dispute: bool) -> Iterable[int]:
-    if state in DONE:
-        yield CLOSED
-    if dispute and state not in UNACCEPTED:
+    if state not in cases.CLOSED:
+        return
+    yield CLOSED
+    if dispute:
         yield MEDIATED
-        if state in DONE and settled:
+        if settled:
             yield SETTLED
 
 
@@ -369,7 +368,7 @@ def _past_steps(
         if row.disposed_at is not None and inside(row.disposed_at) and row.disposed_on_time is not None:
             yield row.disposed_at, area, (DISPOSED, ON_TIME) if row.disposed_on_time else (DISPOSED,), 1
         if row.ended_at is not None and inside(row.ended_at):
-            marks = tuple(_ending(row.state, row.settled, kind is not None and kind.theme == DISPUTES))
+            marks = tuple(_ending(row.state, row.settled, kind is not None and kind.theme == cases.DISPUTES))
             yield row.ended_at, area, marks, 1
         if row.rated_at is not None and inside(row.rated_at) and row.rating is not None:
             yield row.rated_at, area, (RATED, PLEASED) if row.rating >= SATISFIED else (RATED,), 1

@@ -386,7 +386,7 @@ class Wall {
     const red = now[NOW.RED];
     return `<li><div class="k">${t("Overdue and open")}</div><div class="v ${red ? "red" : ""}">${red ? this.light("r") : this.light("g")}${num(red)}<u>${unit}</u><small>${t("open")}<i class="bare">${num(now[NOW.OPEN])}</i></small></div>${last(then && num(then[NOW.RED]), then && signed(red - then[NOW.RED]))}</li>`
       + plain(t("Reported today"), now[NOW.REPORTED], before[NOW.REPORTED]) + plain(t("Closed today"), now[NOW.CLOSED], before[NOW.CLOSED])
-      + rate(t("Disposed on time"), NOW.ON_TIME, NOW.DISPOSED) + rate(t("Disputes settled"), NOW.SETTLED, NOW.MEDIATED) + rate(t("Residents satisfied"), NOW.PLEASED, NOW.RATED);
+      + rate(t("Disposed on time"), NOW.ON_TIME, NOW.DISPOSED) + rate(t("Disputes settled today"), NOW.SETTLED, NOW.MEDIATED) + rate(t("Residents satisfied"), NOW.PLEASED, NOW.RATED);
   }
 
   rank(rank, part) {
