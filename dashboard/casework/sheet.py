@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
+from dashboard.components import sheet
 from dashboard.data import Detail, Directory, SegmentRow
 from dashboard.data.workbench import Like
 from dashboard.live.queue import clock_words
@@ -37,8 +37,7 @@ _PHOTO = re.compile(r"photo:([0-9a-f]{64})")
 @cache
 def style() -> str:
     """Return the style sheet of a case's parts, wherever they stand."""
-    folder = Path(__file__).resolve().parents[1] / "components" / "workbench"
-    return (folder / "workbench.css").read_text(encoding="utf-8")
+    return sheet("workbench")
 
 
 def head(incident: Incident, directory: Directory, lang: str) -> str:

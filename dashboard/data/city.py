@@ -97,6 +97,8 @@ class Directory:
     workers: dict[tuple[str, str], int]
     schematic: bool
     calendar: Calendar
+    # Minutes of a whistle: to its answer, to its report-in, and until it goes up by itself after that.
+    whistle_minutes: tuple[int, int, int]
     # Names of the people who act, by login.
     people: dict[str, str] = field(default_factory=dict)
     trades: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -363,8 +365,8 @@ class Reads(Door):
         outlined = bool(schematic and schematic[0])
         trades = {trade: (name, name_en) for trade, (name, name_en, _) in law.trades.items()}
         found = Directory(
-            by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar, dict(people), trades,
-            law.bursts,
+            by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar,
+            _whistle_minutes(law), dict(people), trades, law.bursts,
         )  # fmt: skip
         self._directory = begun, found
         return found
@@ -655,6 +657,13 @@ def reads() -> Reads:
 def digest(key: str) -> str:
     """Return the form in which a key is remembered: its SHA-256 in hex."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _whistle_minutes(law: Policy) -> tuple[int, int, int]:
+    """Return the limits of a whistle in minutes: its answer, its report-in, and when it goes up after that."""
+    answer, report_in = (law.calendar.seconds(limit) // 60 for limit in (law.answer, law.report_in))
+    rung = law.ladder.whistle
+    return answer, report_in, report_in + (report_in // 2 if rung is None else rung.after_min)
 
 
 def _in_force(connection: psycopg.Connection[Any]) -> tuple[InForce, ...]:

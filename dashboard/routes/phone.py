@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from dashboard.access import OWN, from_our_page, viewer
 from dashboard.data import Directory, Reads, Viewer, field
+from dashboard.live.messages import GridArea, GridMap, Task, TasksMessage
 from dashboard.wording.catalogue import chosen, pick
 from dispatch.intake import contacts, photos
 from dispatch.intake.consumer import RECEIVED
@@ -201,7 +202,7 @@ class Phone:
     def _tasks(self, who: Viewer, lang: str) -> bytes:
         directory = self._door.known()
         found = field.tasks(self._door, who.actor, datetime.now(UTC))
-        return msgspec.json.encode({"tasks": [_shown(each, who.actor, directory, lang) for each in found]})
+        return msgspec.json.encode(TasksMessage([_shown(each, who.actor, directory, lang) for each in found]))
 
     # --- photos ---
 
@@ -358,11 +359,11 @@ class Phone:
         for each, wkb in rows:
             shape = shapely.simplify(shapely.from_wkb(wkb), MAP_COARSE)
             rings = [
-                [[round(x, MAP_DIGITS), round(y, MAP_DIGITS)] for x, y in part.exterior.coords]
+                [(round(x, MAP_DIGITS), round(y, MAP_DIGITS)) for x, y in part.exterior.coords]
                 for part in getattr(shape, "geoms", [shape])
             ]
-            areas.append({"code": each.code, "name": _place(each.code, "", directory, lang), "rings": rings})
-        return msgspec.json.encode({"areas": areas})
+            areas.append(GridArea(each.code, _place(each.code, "", directory, lang), rings))
+        return msgspec.json.encode(GridMap(areas))
 
     def _redis(self) -> redis.asyncio.Redis:
         if self._stream is None:
@@ -430,40 +431,40 @@ def _args(sent: _Step) -> dict[str, Any]:
     return plain
 
 
-def _shown(task: field.Task, actor: Actor, directory: Directory, lang: str) -> dict[str, Any]:
+def _shown(task: field.Task, actor: Actor, directory: Directory, lang: str) -> Task:
     """Return a task as the phone shows it: words in its language, instants in milliseconds."""
     incident = task.incident
     kind = directory.types.get(incident.category)
     yellow = field.yellow_at(task.clock, directory)
     part = task.part
     arrive = part.clocks.get("arrive") if part is not None else None
-    return {
-        "id": incident.id,
-        "number": show_number(incident.number),
-        "title": incident.category if kind is None else pick(lang, kind.name, kind.name_en),
-        "category": incident.category,
-        "severity": incident.severity,
-        "text": incident.text,
-        "place": _place(incident.area_code, incident.address, directory, lang),
-        "lon": incident.lon,
-        "lat": incident.lat,
-        "sure": incident.located == "point",
-        "state": incident.state,
-        "mode": incident.mode,
-        "verb": task.verb,
-        "verbs": list(task.verbs),
-        "clock": field.CLOCK_OF.get(task.verb, "") if task.clock is not None else "",
-        "due": _ms(task.due),
-        "yellow": _ms(yellow),
-        "paused": incident.paused_why,
-        "whistle": part is not None and part.kind == "whistle",
-        "arrived": _ms(arrive.ended)
+    return Task(
+        id=incident.id,
+        number=show_number(incident.number),
+        title=incident.category if kind is None else pick(lang, kind.name, kind.name_en),
+        category=incident.category,
+        severity=incident.severity,
+        text=incident.text,
+        place=_place(incident.area_code, incident.address, directory, lang),
+        lon=incident.lon,
+        lat=incident.lat,
+        sure=incident.located == "point",
+        state=incident.state,
+        mode=incident.mode,
+        verb=task.verb,
+        verbs=list(task.verbs),
+        clock=field.CLOCK_OF.get(task.verb, "") if task.clock is not None else "",
+        due=_ms(task.due),
+        yellow=_ms(yellow),
+        paused=incident.paused_why,
+        whistle=part is not None and part.kind == "whistle",
+        arrived=_ms(arrive.ended)
         if arrive is not None and part is not None and part.state == "on_site"
         else None,
-        "dispute": incident.category.startswith("02"),
-        "photos": list(task.photos),
-        "limit_m": ON_SITE_M,
-    }
+        dispute=incident.category.startswith("02"),
+        photos=list(task.photos),
+        limit_m=ON_SITE_M,
+    )
 
 
 def _place(code: str, address: str, directory: Directory, lang: str) -> str:

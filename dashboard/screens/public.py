@@ -13,6 +13,7 @@ import redis
 import streamlit as st
 
 from dashboard.access import Throttle
+from dashboard.components import COMPONENTS, component
 from dashboard.data import Reads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
 from dashboard.frame import Frame, away, corner, style
@@ -71,7 +72,7 @@ def _visitor(lang: str, who: Viewer | None, _: Translate) -> None:
 
 def _resident(frame: Frame) -> None:
     _ = frame._
-    field.component()(
+    component("field")(
         key=f"public-{frame.who.login}", data=field.given(frame, "public"), on_sent_change=lambda: None
     )
     with st.container(key="public-mine"):
@@ -285,4 +286,4 @@ def _throttle() -> Throttle:
 @cache
 def _column() -> str:
     """Return the style of the page around the component."""
-    return (field.FOLDER / "public.css").read_text(encoding="utf-8")
+    return (COMPONENTS / "field" / "public.css").read_text(encoding="utf-8")

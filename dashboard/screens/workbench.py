@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -16,19 +13,17 @@ from dashboard import address
 from dashboard.casework import bulk, offers, sheet
 from dashboard.casework.act import FRESH, WRITTEN, conflict
 from dashboard.casework.offers import acting, take, take_other
+from dashboard.components import city_zone, component, words
 from dashboard.data import demo
 from dashboard.data.workbench import Case, Like, case, outlines
 from dashboard.frame import Frame, framed
 from dashboard.wording import names as told
-from dashboard.wording.catalogue import translator
 from dispatch.intake.messages import show_number
 from dispatch.rules.incident.chain import STEPS, lawful
 from dispatch.rules.teams.proposals import Offer
 
-FOLDER = Path(__file__).resolve().parents[1] / "components" / "workbench"
 STAGES = ("", "accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand")
 SORTS = ("", "severity", "place")  # of the queue: by the next limit, or by something else before it
-_SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)"\s*\)""")
 
 
 def page() -> None:
@@ -77,9 +72,10 @@ def _part(f: Frame, part: str, key: str, **data: Any) -> Any:
     """Mount one live part; `on_…_change` are its callbacks."""
     calls = {name: data.pop(name) for name in list(data) if name.startswith("on_")}
     given = {
-        "part": part, "area": f.who.area, "lang": f.lang, "me": f.who.actor.id, "words": words(f.lang), **data,
+        "part": part, "area": f.who.area, "lang": f.lang, "me": f.who.actor.id, "zone": city_zone(),
+        "words": words("workbench", f.lang), **data,
     }  # fmt: skip
-    return _component()(key=key, data=given, **calls)
+    return component("workbench", style=False)(key=key, data=given, **calls)
 
 
 def _queue(f: Frame, selected: str, wish: str) -> None:
@@ -361,25 +357,3 @@ def legend(f: Frame) -> tuple[list[tuple[str, str]], ...]:
         ("8", _("See it now")), ("9", _("Do mine anyway")),
     ]  # fmt: skip
     return moves, case_keys, ticked
-
-
-@cache
-def words(lang: str) -> dict[str, str]:
-    """Return every sentence that the component's script says, translated."""
-    return {sentence: translator(lang)(sentence) for sentence in sentences()}
-
-
-def sentences() -> list[str]:
-    """Return the sentences of the component's script, in English."""
-    script = (FOLDER / "workbench.js").read_text(encoding="utf-8")
-    return sorted(set(_SENTENCE.findall(script)) | set(sheet.SEVERITIES[1:]))
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "gridwhistle_workbench",
-        html='<div class="gw-host"></div>',
-        js=(FOLDER / "workbench.js").read_text(encoding="utf-8"),
-        isolate_styles=False,
-    )

@@ -21,6 +21,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import data, web
 from dashboard.access import COOKIE
 from dashboard.casework import act
+from dashboard.components import words
 from dashboard.data import PAGE_ROWS, Reads
 from dashboard.data import leaders as leading
 from dashboard.live import Minute, Picture, tiles
@@ -28,7 +29,6 @@ from dashboard.live.queue import DeskLine
 from dashboard.live.tiles import TILES
 from dashboard.pages import PLACES
 from dashboard.routes.queue_stream import DeskStream
-from dashboard.screens import workbench
 from dashboard.screens.admin import TABS
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dashboard.wording.catalogue import ROLES as ROLE_NAMES
@@ -321,7 +321,7 @@ def test_what_is_said_of_nothing_and_of_no_database_has_its_chinese() -> None:
     chinese = translator("zh")
     for sentence in (AWAY, *NOTHING.values()):
         assert chinese(sentence) != sentence
-    assert {"Nothing waits for you now."} <= set(workbench.words("zh"))
+    assert {"Nothing waits for you now."} <= set(words("workbench", "zh"))
 
 
 def test_streams_and_shapes_say_that_the_database_is_away(

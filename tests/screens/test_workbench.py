@@ -23,6 +23,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import data, frame
 from dashboard.access import COOKIE
 from dashboard.casework import bulk, offers, sheet
+from dashboard.components import sentences
 from dashboard.data import Reads
 from dashboard.data import workbench as bench
 from dashboard.live import Client, Live, Picture
@@ -196,7 +197,7 @@ def test_others_are_told_for_whom_it_is(sign_in: Callable[[str], None]) -> None:
 
 def test_every_sentence_of_the_queue_has_its_chinese() -> None:
     chinese = translator("zh")
-    assert not [each for each in workbench.sentences() if chinese(each) == each]
+    assert not [each for each in sentences("workbench") if chinese(each) == each]
 
 
 def test_a_case_is_accepted_and_dispatched_by_the_filled_button(
