@@ -24,14 +24,14 @@ from dispatch.desk.desk import Desk, Outcome
 from dispatch.rules.areas import Level, level_of, prefix_of
 from dispatch.rules.incident.chain import Actor, Command, Event, Incident, replay
 from dispatch.rules.law import ENDED
-from dispatch.rules.measures.cases import SETTLED_SQL
+from dispatch.rules.measures.cases import INSIDE_LIMIT_SQL, PAST_LIMIT_SQL, SETTLED_SQL
 from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.bursts import Bursts
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.proposals import Offer
 from dispatch.rules.time.calendar import Calendar
-from dispatch.rules.time.clocks import Clock, light
+from dispatch.rules.time.clocks import Clock, light_of
 from models.servers.servers import addresses
 
 # More changes than this since the last look are read as a whole new picture instead.
@@ -257,9 +257,7 @@ class ListRow:
         """Return red, yellow or green as of `now`, and nothing for an incident that has ended."""
         if self.ended_at is not None:
             return ""
-        if self.overdue_since is not None or (self.due_at is not None and now > self.due_at):
-            return "red"
-        return "green" if self.awaited is None else light(self.awaited, now, calendar)
+        return light_of(self.overdue_since, self.due_at, self.awaited, now, calendar)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -692,11 +690,11 @@ def conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any]
             where.append("i.ended_at is null")
     if wanted.light == "red":
         # What has ended has neither; to ask for that too would only mislead who plans the query.
-        where.append("(i.overdue_since is not null or i.due_at < %(now)s)")
+        where.append(PAST_LIMIT_SQL)
         values["now"] = now
     elif wanted.light == "yellow":
         # How far a clock has run only the calendar knows: the rows are looked through for it.
-        where.append("i.due_at >= %(now)s and i.overdue_since is null")
+        where.append(INSIDE_LIMIT_SQL)
         values["now"] = now
     if wanted.theme:
         where.append("c.theme = %(theme)s")

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from dashboard.data import Directory, InForce, LiveRow, Part, PastRow, Raised, Snapshot
 from dispatch.rules.areas import ancestors, centre_of, prefix_of
 from dispatch.rules.measures import cases
+from dispatch.rules.time import clocks
 from dispatch.rules.time.calendar import Calendar
-from dispatch.rules.time.clocks import Clock, yellow_from
+from dispatch.rules.time.clocks import Clock
 
 RED_ROWS, WHISTLE_ROWS, RAISED_ROWS, HAPPENINGS = 5, 4, 2, 3
 SATISFIED = 4  # of 5
@@ -271,20 +272,8 @@ class Picture:
 
 
 def light_of(row: LiveRow, now: datetime, calendar: Calendar) -> tuple[str, datetime | None]:
-    """Return an open incident's light and when it next changes by itself.
-
-    Red: some limit is passed. Yellow: 80 % of the limit of what is awaited now has run. Else green.
-    """
-    if row.overdue_since is not None or (row.due_at is not None and now > row.due_at):
-        return "red", None
-    turn = row.due_at
-    clock = _awaited(row)
-    near = yellow_from(clock, calendar) if clock is not None and clock.awaited else None
-    if near is not None:
-        if now >= near:
-            return "yellow", turn
-        turn = near if turn is None else min(turn, near)
-    return "green", turn
+    """Return an open incident's light and when it next changes by itself."""
+    return clocks.light_of(row.overdue_since, row.due_at, _awaited(row), now, calendar)
 
 
 def _awaited(row: LiveRow) -> Clock | None:

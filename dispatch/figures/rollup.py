@@ -17,6 +17,7 @@ from dispatch.record.histories import Life, Policies, all_lives, bite, horizon, 
 from dispatch.rules.areas import Level, centre_of, prefix_of
 from dispatch.rules.incident.chain import Incident
 from dispatch.rules.measures import cases
+from dispatch.rules.time import clocks
 from models.tables.scores import COUNTS
 
 NAME = "hourly"
@@ -67,7 +68,7 @@ def _results(incident: Incident) -> Iterator[tuple[datetime, str, int]]:
         if incident.facts.get("reworks"):
             yield disposed, "reworked", 1
     elif ended is None:
-        late = [c.due for c in cases.disposal_clocks(incident) if cases.passed(c) and c.due is not None]
+        late = [c.due for c in cases.disposal_clocks(incident) if clocks.passed(c) and c.due is not None]
         if late:
             yield min(late), "overdue", 1
     if ended is not None and incident.state in cases.CLOSED:

@@ -17,7 +17,7 @@ from dispatch.record.histories import Life, Policies, all_lives, lives
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.appeals import EXEMPTS
 from dispatch.rules.incident.chain import Assignment, Event, Incident
-from dispatch.rules.measures import assessment
+from dispatch.rules.measures import assessment, returns
 from dispatch.rules.measures import cases as measures
 from dispatch.rules.measures.assessment import Case, Exempted, Rules
 from dispatch.rules.policy.policy import Policy
@@ -508,21 +508,12 @@ def _spans(life: Mapping[str, Any]) -> list[assessment.Span]:
 
 
 def not_ours(events: Iterable[Event], words: Collection[str]) -> frozenset[int]:
-    """Return the assignments that were given back as another unit's.
-
-    The team ticks it; in events from before it was asked for, the words that the policy lists say it.
-    """
-    known = [word.lower() for word in words]
-    found = set()
-    for event in events:
-        if event.verb == "decline":
-            kind, reason = (
-                event.change.said.get("return_kind"),
-                str(event.change.said.get("reason", "")).lower(),
-            )
-            if kind == "not_ours" or (kind is None and any(word in reason for word in known)):
-                found.add(event.change.assignments[0].id)
-    return frozenset(found)
+    """Return the assignments that were given back as another unit's."""
+    return frozenset(
+        event.change.assignments[0].id
+        for event in events
+        if event.verb == "decline" and returns.is_not_ours(event.change.said, words)
+    )
 
 
 def _ended(clock: Clock | None) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -13,16 +16,21 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy import make_url
 
+from dashboard.data import Filter, Reads
+from dashboard.data.city import ListRow
+from dashboard.live import picture as live
 from dispatch.desk import store
-from dispatch.rules.incident.values import Incident
-from dispatch.rules.law import ASSIGNMENT_STATES, ENDED, STATES
-from dispatch.rules.measures.cases import MEASURES, ROWS, Setting
+from dispatch.rules.incident.values import Actor, Incident
+from dispatch.rules.law import ASSIGNMENT_STATES, ENDED, LIVE, STATES
+from dispatch.rules.measures import returns
+from dispatch.rules.measures.cases import MEASURES, ROWS, Setting, light_of
 from models.servers.servers import Servers, psycopg_dsn
 from models.tables.scores import DAILY_COUNTS
 from tests.conftest import LIVED_UNTIL as UNTIL
 from tests.conftest import _administer
 
 PLEASED = [4, 5]
+CITY_DESK = Actor("city", "city", "445300")
 CHANGED = 700  # incidents that are made anew by chance
 # Of so many incidents at least a measure and its opposite must hold, or it was not tried.
 LEAST = 3
@@ -35,6 +43,7 @@ class City:
     folds: dict[int, Incident]
     themes: dict[int, str]
     connection: psycopg.Connection[Any]
+    url: str
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +61,12 @@ def city(servers: Servers, pictured: str) -> Iterator[City]:
                 "select i.id, c.theme from incident i join category c on c.code = i.category"
             ).fetchall()
         )
-        yield City(folds, themes, connection)
+        yield City(folds, themes, connection, url)
     _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def changed_by_chance(connection: psycopg.Connection[Any], rnd: Random) -> None:
     """Give a part of the incidents states, ends, verdicts, facts and clocks of any kind."""
-    connection.execute("drop index uq_assignment_live_lead")
     disputes = [row[0] for row in connection.execute("select code from category where theme = '02'")]
     rows = connection.execute("select id, clocks from incident order by id limit %s", (CHANGED,)).fetchall()
     for key, own in rows:
@@ -74,22 +82,31 @@ def changed_by_chance(connection: psycopg.Connection[Any], rnd: Random) -> None:
         connection.execute(
             "update incident set state = %s, ended_at = %s, disposed_at = %s, disposed_on_time = %s,"
             " closed_on_time = %s, rating = %s, level = %s, clocks = %s, facts = facts - %s::text[] || %s,"
-            " category = coalesce(%s, category), due_at = null, due_clocks = null, overdue_since = null"
+            " category = coalesce(%s, category), awaits = %s, due_at = null, due_clocks = null, overdue_since = null"
             " where id = %s",
             (
                 state, UNTIL if state in ENDED else None, rnd.choice([None, UNTIL]),
                 rnd.choice([None, True, False]), rnd.choice([None, True, False]),
                 rnd.choice([None, 1, 2, 3, 4, 5]), rnd.choice([1, 2, 3]),
                 Jsonb({kind: any_clock(rnd) for kind in clocks}), ["settled", "solved_in_grid", "reworks"],
-                Jsonb(facts), rnd.choice([None, rnd.choice(disputes)]), key,
+                Jsonb(facts), rnd.choice([None, rnd.choice(disputes)]),
+                rnd.choice([*clocks, "pick_up", "arrive", "dispose"]), key,
             ),
         )  # fmt: skip
-        for (part,) in connection.execute("select id from assignment where incident_id = %s", (key,)):
+        connection.execute("update assignment set state = 'done' where incident_id = %s", (key,))
+        led = False
+        for part, role in connection.execute(
+            "select id, role from assignment where incident_id = %s order by id desc", (key,)
+        ).fetchall():
+            standing = rnd.choice(list(ASSIGNMENT_STATES))
+            if role == "lead" and standing in LIVE:
+                # The database lets one lead be live alone.
+                standing, led = "declined" if led else standing, True
             kinds = [kind for kind in ("pick_up", "arrive", "dispose") if rnd.random() < 0.7]
             connection.execute(
                 "update assignment set state = %s, kind = %s, clocks = %s where id = %s",
                 (
-                    rnd.choice(list(ASSIGNMENT_STATES)), rnd.choice(["ordinary", "whistle"]),
+                    standing, rnd.choice(["ordinary", "whistle"]),
                     Jsonb({kind: any_clock(rnd) for kind in kinds}), part,
                 ),
             )  # fmt: skip
@@ -104,7 +121,7 @@ def changed_by_chance(connection: psycopg.Connection[Any], rnd: Random) -> None:
 
 def any_clock(rnd: Random) -> dict[str, Any]:
     """Return a clock in one of the ways in which it can stand, as it is written down."""
-    since, due = "2026-06-10T00:00:00Z", rnd.choice(["2026-06-12T03:00:00Z", "2026-06-12T09:00:00Z"])
+    since, due = "2026-06-10T00:00:00Z", f"2026-06-12T0{rnd.choice([3, 9, 9, 9])}:00:00Z"
     state = rnd.choice(["running", "paused", "met", "breached"])
     ended = due if state == "met" or (state == "breached" and rnd.random() < 0.5) else None
     return {
@@ -127,6 +144,50 @@ def test_a_measure_says_the_same_of_folds_and_of_rows(city: City, name: str) -> 
     assert {row[0] for row in found} == held
     assert len(held) >= LEAST
     assert name == "reported" or len(city.folds) - len(held) >= LEAST
+
+
+def test_an_incident_has_one_light_on_the_wall_in_the_list_and_on_its_sheet(city: City) -> None:
+    reads = Reads(city.url)
+    calendar = reads.directory().calendar
+    walls = {row.id: row for row in reads.snapshot(UNTIL).rows if row.ended_at is None}
+    assert walls.keys() == {key for key, incident in city.folds.items() if incident.ended_at is None}
+    lists: dict[int, ListRow] = {}
+    after: tuple[datetime, int] | None = None
+    while rows := reads.incidents(CITY_DESK, Filter(state="open"), UNTIL, after):
+        lists |= {row.id: row for row in rows}
+        after = rows[-1].reported_at, rows[-1].id
+    assert lists.keys() == walls.keys()
+    sheets = {key: light_of(city.folds[key], UNTIL, calendar) for key in walls}
+    assert {key: live.light_of(row, UNTIL, calendar)[0] for key, row in walls.items()} == sheets
+    assert {key: row.light(UNTIL, calendar) for key, row in lists.items()} == sheets
+    assert min(Counter(sheets.values())[each] for each in ("green", "yellow", "red")) >= LEAST
+
+
+WORDS = ("非本单位", "Not our unit", "50%_off\\")
+
+
+@pytest.mark.parametrize(
+    ("said", "ours"),
+    [
+        ({"return_kind": "not_ours", "reason": "人手不足"}, False),
+        ({"return_kind": "no_means", "reason": "非本单位职责"}, True),
+        ({"return_kind": "other"}, True),
+        ({"reason": "此事非本单位职责"}, False),
+        ({"reason": "this is NOT OUR UNIT's"}, False),
+        ({"reason": "the 50%_OFF\\ sale"}, False),
+        ({"reason": "the 50 and off sale"}, True),
+        ({"reason": ""}, True),
+        ({}, True),
+    ],
+)
+def test_a_return_says_the_same_in_python_and_in_sql(city: City, said: dict[str, str], ours: bool) -> None:
+    """What the team ticks is believed; only where it ticks nothing do its words say it, a sign being a sign."""
+    row = city.connection.execute(
+        f"select {returns.NOT_OURS_SQL} from (select %(data)s::json data) e".encode(),
+        {"data": json.dumps({"said": said}), "words": returns.patterns(WORDS)},
+    ).fetchone()
+    assert row == (not ours,)
+    assert returns.is_not_ours(said, WORDS) is not ours
 
 
 def test_every_count_of_the_days_is_a_measure() -> None:

@@ -93,7 +93,7 @@ def decide(
     if change.to is not None and change.to in ENDED:
         # A limit that is still running when the incident ends by another road ends with it, unjudged.
         for kind, clock in incident.clocks.items():
-            if clock.awaited and kind not in change.clocks and clock.state == "breached":
+            if clocks.passed(clock) and kind not in change.clocks:
                 change.clocks[kind] = clocks.meet(clock, now)
         sending.release(incident, change, policy, around, now)
     asked = incident.facts.get("extension_asked")

@@ -409,11 +409,7 @@ def _is_silent(i: Incident, c: Command) -> bool:
     if (named := c.args.get("assignment_id")) is None:
         return clocks.overdue_since(i.running()) is not None
     part = i.parts.get(named)
-    return part is not None and part.state in LIVE and _is_late(part.clocks.get("arrive"))
-
-
-def _is_late(clock: Clock | None) -> bool:
-    return clock is not None and clock.state == "breached" and clock.awaited
+    return part is not None and part.state in LIVE and clocks.passed(part.clocks.get("arrive"))
 
 
 def _hand_down(

@@ -13,7 +13,8 @@ from datetime import datetime
 from dispatch.rules.incident.values import Assignment, Incident
 from dispatch.rules.law import LIVE
 from dispatch.rules.time import clocks
-from dispatch.rules.time.clocks import Clock
+from dispatch.rules.time.calendar import Calendar
+from dispatch.rules.time.clocks import Clock, Light, passed, passed_sql
 
 DISPUTES = "02"  # the theme of disputes
 REFUSED = frozenset({"rejected", "void"})
@@ -43,20 +44,6 @@ class Measure:
 
     holds: Callable[[Incident, Setting], bool]
     sql: str
-
-
-# ---- of one clock ----
-
-
-def passed(clock: Clock | None) -> bool:
-    """Tell whether a limit was noted as passed and is still awaited."""
-    return clock is not None and clock.state == "breached" and clock.awaited
-
-
-def passed_sql(row: str, kind: str) -> str:
-    """Return the twin of `passed` for a clock of a row of incidents or assignments; null where there is none."""
-    clock = f"{row}.clocks -> '{kind}'"
-    return f"{clock} ->> 'state' = 'breached' and {clock} ->> 'ended' is null"
 
 
 # ---- of an incident ----
@@ -126,6 +113,15 @@ def overdue(incident: Incident) -> bool:
 def is_late_to_close(incident: Incident) -> bool:
     """Tell whether an incident is open though its closing was noted as overdue."""
     return incident.ended_at is None and passed(incident.clocks.get("close"))
+
+
+def light_of(incident: Incident, now: datetime, calendar: Calendar) -> Light:
+    """Return the light of an incident: red past any limit, yellow near that of what is awaited now, else green."""
+    running, lead = incident.running(), incident.lead
+    awaited = incident.clocks.get(incident.awaits or "")
+    if awaited is None and lead is not None:
+        awaited = lead.clocks.get(incident.awaits or "")
+    return clocks.light_of(clocks.overdue_since(running), clocks.nearest(running), awaited, now, calendar)[0]
 
 
 def is_dispute(incident: Incident, theme: str) -> bool:
@@ -235,6 +231,13 @@ _LIMITED_SQL = (
 )
 _CLOSE_LATE_SQL = f"i.ended_at is null and coalesce({passed_sql('i', 'close')}, false)"
 _DISPUTE_SQL = f"c.theme = '{DISPUTES}' and {_REACHED_SQL} >= 1"
+
+
+def unreported_sql(row: str) -> str:
+    """Return the condition under which a row of assignments is a whistle awaited past its time to be on the spot."""
+    return f"{row}.kind = 'whistle' and {row}.state in ('sent', 'picked_up') and {passed_sql(row, 'arrive')}"
+
+
 # Of a row of incidents alone, for what asks it of rows that are not `ROWS`.
 SETTLED_SQL = "coalesce(i.facts -> 'settled' = 'true', false)"
 PAST_LIMIT_SQL = "(i.overdue_since is not null or i.due_at < %(now)s)"
@@ -278,8 +281,8 @@ _PLAIN: dict[str, Measure] = {
     # A whistle that is still awaited past its time to be on the spot, and what is above the centre it came to.
     "whistle_late": Measure(
         _whistle_late,
-        "i.ended_at is null and exists (select from assignment w where w.incident_id = i.id and w.kind = 'whistle'"
-        f" and w.state in ('sent', 'picked_up') and {passed_sql('w', 'arrive')})",
+        "i.ended_at is null and exists (select from assignment w where w.incident_id = i.id"
+        f" and {unreported_sql('w')})",
     ),
     "raised": Measure(
         lambda i, s: i.ended_at is None and i.level < (3 if len(i.area_code) >= 9 else 2),
