@@ -16,6 +16,7 @@ from dashboard.frame import Frame
 from dashboard.wording import names as told
 from dispatch.intake.messages import show_number
 from dispatch.rules.incident.chain import STEPS, lawful
+from dispatch.rules.measures.cases import light_of
 from dispatch.rules.teams.proposals import Offer
 
 
@@ -82,7 +83,7 @@ def _map(f: Frame, part: Callable[..., Any], found: Case, now: datetime) -> None
     if incident.lon is not None and incident.lat is not None and incident.located == "point":
         marks.append(
             {"kind": "case", "lon": incident.lon, "lat": incident.lat,
-             "light": sheet.light_of(incident, now, f.directory.calendar)}
+             "light": light_of(incident, now, f.directory.calendar)}
         )  # fmt: skip
         marks += [
             {"kind": "like", "lon": each.lon, "lat": each.lat, "label": f"{round(each.metres)} m",

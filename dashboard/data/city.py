@@ -25,13 +25,14 @@ from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.areas import Level, level_of, prefix_of
 from dispatch.rules.incident.chain import Actor, Command, Event, Incident, replay
 from dispatch.rules.law import ENDED
+from dispatch.rules.measures.cases import INSIDE_LIMIT_SQL, PAST_LIMIT_SQL, SETTLED_SQL
 from dispatch.rules.policy.bursts import Bursts
 from dispatch.rules.policy.escalation import Ladder
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.proposals import Offer
 from dispatch.rules.time.calendar import Calendar
-from dispatch.rules.time.clocks import Clock, light
+from dispatch.rules.time.clocks import Clock, light_of
 from models.servers.servers import addresses
 
 # More changes than this since the last look are read as a whole new picture instead.
@@ -259,9 +260,7 @@ class ListRow:
         """Return red, yellow or green as of `now`, and nothing for an incident that has ended."""
         if self.ended_at is not None:
             return ""
-        if self.overdue_since is not None or (self.due_at is not None and now > self.due_at):
-            return "red"
-        return "green" if self.awaited is None else light(self.awaited, now, calendar)
+        return light_of(self.overdue_since, self.due_at, self.awaited, now, calendar)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +291,7 @@ _parts = msgspec.json.Decoder(list[Part] | None)
 _LIVE_COLUMNS = (
     "i.id, i.number, i.category, i.severity, i.area_code, i.state, i.level, i.holder, i.awaits, i.due_at,"
     " i.overdue_since, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.rating, i.last_verb,"
-    " i.last_at, i.lon, i.lat, coalesce(i.facts->>'settled', 'true') = 'true', i.address,"
+    f" i.last_at, i.lon, i.lat, {SETTLED_SQL}, i.address,"
     " i.paused_why, coalesce((i.facts->>'returns')::int, 0),"
     " coalesce(jsonb_typeof(i.facts->'extension_asked') = 'object', false), i.seq, i.last_actor,"
     f" {store.HANDED_DOWN}, i.clocks::text,"
@@ -302,7 +301,7 @@ _LIVE_COLUMNS = (
 )
 _PAST = (
     "select i.category, i.area_code, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.state,"
-    " coalesce(i.facts->>'settled', 'true') = 'true', i.rating,"
+    f" {SETTLED_SQL}, i.rating,"
     " case when i.last_verb = 'rate' then i.last_at end, i.clocks::text,"
     " (select json_agg(json_build_object('clocks', a.clocks, 'ended_at', a.ended_at))::text"
     "  from assignment a where a.incident_id = i.id)"
@@ -677,11 +676,11 @@ def conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any]
             where.append("i.ended_at is null")
     if wanted.light == "red":
         # What has ended has neither; to ask for that too would only mislead who plans the query.
-        where.append("(i.overdue_since is not null or i.due_at < %(now)s)")
+        where.append(PAST_LIMIT_SQL)
         values["now"] = now
     elif wanted.light == "yellow":
         # How far a clock has run only the calendar knows: the rows are looked through for it.
-        where.append("i.due_at >= %(now)s and i.overdue_since is null")
+        where.append(INSIDE_LIMIT_SQL)
         values["now"] = now
     if wanted.theme:
         where.append("c.theme = %(theme)s")

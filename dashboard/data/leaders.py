@@ -23,6 +23,7 @@ from dispatch.figures.overview import Overview
 from dispatch.record.policies import Policies
 from dispatch.rules.areas import contains, prefix_of
 from dispatch.rules.incident.values import Actor, Command
+from dispatch.rules.measures.cases import MEASURES
 from dispatch.rules.time.period import Period
 from models.servers.servers import addresses
 
@@ -117,8 +118,8 @@ def present(door: Reads, actor: Actor, area: str, now: datetime) -> Present | No
     like = {"area": prefix_of(area) + "%"}
     with door.look() as connection:
         late, raised = connection.execute(
-            f"select count(*) filter (where {case_sets.MORE['whistle_late']}),"
-            f" count(*) filter (where {case_sets.MORE['raised']})"
+            f"select count(*) filter (where {MEASURES['whistle_late'].sql}),"
+            f" count(*) filter (where {MEASURES['raised'].sql})"
             " from incident i where i.ended_at is null and i.area_code like %(area)s",
             like,
         ).fetchall()[0]

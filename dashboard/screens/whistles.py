@@ -12,7 +12,7 @@ from dashboard.components import city_zone, component, words
 from dashboard.data import Directory, whistles
 from dashboard.frame import Frame, framed, headed
 from dashboard.pages import PLACES
-from dashboard.routes.whistles import midnight, place, whistle_kind
+from dashboard.routes.whistles import place, whistle_kind
 from dashboard.widgets.export import download
 from dashboard.wording.catalogue import pick, translator
 from dispatch.intake.messages import show_number
@@ -103,7 +103,7 @@ def _columns(frame: Frame) -> list[str]:
 
 def _rows(frame: Frame, area: str) -> list[list[Any]]:
     now = datetime.now(UTC)
-    board = whistles.board(frame.door, frame.who.actor, area, midnight(now), now)
+    board = whistles.board(frame.door, frame.who.actor, area, frame.directory.calendar.midnight(now), now)
     return [_cells(each, frame.directory, frame.lang) for each in board.rows]
 
 

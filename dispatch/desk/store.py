@@ -12,6 +12,7 @@ import psycopg
 from dispatch.rules.incident.links import GENESIS, link
 from dispatch.rules.incident.values import Assignment, Change, Done, Event, Incident
 from dispatch.rules.law import LIVE
+from dispatch.rules.measures.cases import unreported_sql
 from dispatch.rules.policy import escalation
 from dispatch.rules.teams.routing import Team
 from dispatch.rules.time import clocks
@@ -52,10 +53,7 @@ HANDED_DOWN = "(i.facts ->> 'handed_down_at')::timestamptz"
 SILENT = f"greatest(i.overdue_since, {HANDED_DOWN})"
 # The report-in of a live whistle, passed and still awaited.
 UNREPORTED = f"greatest((p.clocks -> 'arrive' ->> 'due')::timestamptz, {HANDED_DOWN})"
-UNREPORTED_JOIN = (
-    " join assignment p on p.incident_id = i.id and p.kind = 'whistle'"
-    " and p.state in ('sent', 'picked_up') and p.clocks -> 'arrive' ->> 'state' = 'breached'"
-)
+UNREPORTED_JOIN = f" join assignment p on p.incident_id = i.id and {unreported_sql('p')}"
 
 _encoder = msgspec.json.Encoder()
 _encode = _encoder.encode

@@ -245,7 +245,7 @@ export class Telling {
       ${plain(t("Reported today"), NOW.REPORTED)}
       ${plain(t("Closed today"), NOW.CLOSED)}
       ${rate(t("Disposed on time"), NOW.ON_TIME, NOW.DISPOSED)}
-      ${rate(t("Disputes settled"), NOW.SETTLED, NOW.MEDIATED)}
+      ${rate(t("Disputes settled today"), NOW.SETTLED, NOW.MEDIATED)}
       ${rate(t("Residents satisfied"), NOW.PLEASED, NOW.RATED)}`;
   }
 
