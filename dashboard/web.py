@@ -27,7 +27,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import config
 
 from dashboard import kept
 from dashboard.data import Reads, demo, digest, reads
@@ -36,6 +35,7 @@ from dashboard.live import Client, Live
 from dashboard.login import Login
 from dashboard.phone import Phone
 from dashboard.whistling import Whistling
+from dashboard.widgets.inner import config
 from dashboard.words import chosen
 from dispatch.rules.areas import Level, contains, level_of
 from models.servers import Servers, addresses

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import psycopg
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import address, amounts, boards, briefs, figures, supervising, told
 from dashboard.cases import PARAMETER, drawer, open_cases
@@ -19,6 +18,7 @@ from dashboard.data import leaders as data
 from dashboard.frame import Frame, alone, away, framed
 from dashboard.panel import Markup, joined, markup, opens, panel
 from dashboard.pressing import is_open
+from dashboard.widgets.inner import DeltaGenerator
 from dashboard.words import pick
 from dispatch.briefing import words as spoken
 from dispatch.case_sets import CasePage, CaseSet
