@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DENO = shutil.which("deno", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 ENTRIES = sorted(
     str(path.relative_to(COMPONENTS))
-    for path in (*COMPONENTS.glob("*/*.js"), COMPONENTS / "field" / "alone.js")
+    for path in COMPONENTS.glob("*/*.js")
     if path.stem in (path.parent.name, "alone")
 )
 LONGEST = 500  # lines of a script
