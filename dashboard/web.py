@@ -27,7 +27,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import config
 
 from dashboard.data import Reads, demo, digest, reads
 from dashboard.live import Client, Live
@@ -36,6 +35,7 @@ from dashboard.routes.login import Login
 from dashboard.routes.phone import Phone
 from dashboard.routes.queue_stream import DeskStream
 from dashboard.routes.whistles import Whistling
+from dashboard.widgets.inner import config
 from dashboard.wording.catalogue import chosen
 from dispatch.rules.areas import Level, contains, level_of
 from models.servers.servers import Servers, addresses

@@ -29,8 +29,9 @@ def declarations() -> str:
     return "\n".join(parts)
 
 
-def _structs(base: type) -> Iterable[type[Struct]]:
-    for each in base.__subclasses__():
+def _structs(base: type[Struct]) -> Iterable[type[Struct]]:
+    below: list[type[Struct]] = base.__subclasses__()
+    for each in below:
         if each.__module__ == messages.__name__:
             yield each
             yield from _structs(each)

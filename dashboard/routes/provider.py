@@ -11,10 +11,10 @@ from functools import cache
 
 import psycopg
 import streamlit as st
-from streamlit.runtime.secrets import secrets_singleton
 
 from dashboard.data import NotIn, reads, sign_in_as
 from dashboard.widgets.component import component
+from dashboard.widgets.inner import secrets_singleton
 from dashboard.wording.catalogue import translator
 
 

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import psycopg
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import address
 from dashboard.casework import supervise
@@ -20,6 +19,7 @@ from dashboard.data import leaders as data
 from dashboard.frame import Frame, alone, away, framed
 from dashboard.widgets import boards, briefs, charts
 from dashboard.widgets.drawer import PARAMETER, drawer, open_cases
+from dashboard.widgets.inner import DeltaGenerator
 from dashboard.widgets.panel import Markup, joined, markup, opens, panel
 from dashboard.wording import amounts
 from dashboard.wording import names as told

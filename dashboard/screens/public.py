@@ -18,7 +18,7 @@ from dashboard.data.public import Milestone, Progress
 from dashboard.frame import Frame, away, corner, style
 from dashboard.screens import field
 from dashboard.session import viewer
-from dashboard.widgets.component import COMPONENTS, component
+from dashboard.widgets.component import component, sheet
 from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, pick, translator
 from dispatch.intake.messages import parse_number, show_number
@@ -286,4 +286,4 @@ def _throttle() -> Throttle:
 @cache
 def _column() -> str:
     """Return the style of the page around the component."""
-    return (COMPONENTS / "field" / "public.css").read_text(encoding="utf-8")
+    return sheet("field/public.css")
