@@ -9,11 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import address
 from dashboard.casework import supervise
 from dashboard.casework.act import is_open
+from dashboard.components.inner import DeltaGenerator
 from dashboard.data import leaders as data
 from dashboard.frame import Frame, alone, framed
 from dashboard.widgets import boards, charts

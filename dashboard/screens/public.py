@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard.access import Throttle
 from dashboard.casework.resident import offer
-from dashboard.components import COMPONENTS, component
+from dashboard.components import component, sheet
 from dashboard.data import Reads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
 from dashboard.frame import Frame, away, corner, style
@@ -238,4 +238,4 @@ def _throttle() -> Throttle:
 @cache
 def _column() -> str:
     """Return the style of the page around the component."""
-    return (COMPONENTS / "field" / "public.css").read_text(encoding="utf-8")
+    return sheet("field/public.css")
