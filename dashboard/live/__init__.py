@@ -3,6 +3,7 @@
 `picture` folds rows, `tiles` tells what a wall shows of an area, `push` keeps the picture fresh and sends it.
 """
 
+from dashboard.live.minute import Minute
 from dashboard.live.picture import (
     CLOSED,
     DISPOSED,
@@ -19,7 +20,7 @@ from dashboard.live.picture import (
     light_of,
 )  # fmt: skip
 from dashboard.live.push import Client, Live
-from dashboard.live.tiles import TILES, Minute, tiles
+from dashboard.live.tiles import TILES, tiles
 
 __all__ = [
     "CLOSED", "DISPOSED", "ESCALATED", "ON_TIME", "OPEN", "RED", "REPORTED", "SUPERVISED", "TILES", "WHISTLES",

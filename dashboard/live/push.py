@@ -16,9 +16,10 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from dashboard.data import Changes, Directory, Reads
+from dashboard.live.minute import Minute
 from dashboard.live.picture import WHISTLES_OVER, Picture
 from dashboard.live.queue import DeskLine, overdue
-from dashboard.live.tiles import WHISTLED_SPAN, Minute, tiles
+from dashboard.live.tiles import WHISTLED_SPAN, tiles
 
 CHANNEL = "gridwhistle:changed"
 GATHER_EVERY_S = 0.1  # at most this often, however often the stream nudges

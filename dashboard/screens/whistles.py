@@ -11,8 +11,8 @@ import streamlit as st
 from dashboard.components import city_zone, component, words
 from dashboard.data import Directory, whistles
 from dashboard.frame import Frame, framed, headed
+from dashboard.live.whistles import place, whistle_kind
 from dashboard.pages import PLACES
-from dashboard.routes.whistles import place, whistle_kind
 from dashboard.widgets.export import download
 from dashboard.wording.catalogue import pick, translator
 from dispatch.intake.messages import show_number
