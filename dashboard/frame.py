@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import streamlit as st
 
-from dashboard.components import component, sheet
+from dashboard.components import component, sheet, streamlit_selectors
 from dashboard.data import Directory, Reads, Viewer, demo, reads
 from dashboard.pages import PLACES
 from dashboard.session import required
@@ -97,7 +97,7 @@ def pick_files(f: Frame, label: str, kinds: list[str], key: str) -> list[Any]:
         "--gw-files-told": f._("{kinds}, at most {n} MB each").format(kinds=" ".join(kinds), n=FILE_MB),
     }
     told_by = ";".join(f'{name}:"{word}"' for name, word in words.items())
-    st.html(f"<style>.stApp{{{told_by}}}</style>")
+    st.html(f"<style>{streamlit_selectors()['st-app']}{{{told_by}}}</style>")
     return st.file_uploader(label, kinds, accept_multiple_files=True, key=key, max_upload_size=FILE_MB) or []
 
 
@@ -110,7 +110,7 @@ def away(lang: str) -> None:
 def failed(lang: str) -> None:
     """Say that a page could not be shown; Streamlit's sentence, English and about its cloud, is hidden."""
     _ = translator(lang)
-    st.html('<style>[data-testid="stException"]{display:none}</style>')
+    st.html(f"<style>{streamlit_selectors()['st-exception']}{{display:none}}</style>")
     st.error(_("This page could not be shown. What went wrong is in the log; the other pages stand."))
 
 
@@ -179,4 +179,4 @@ def remember_language() -> None:
 @cache
 def style() -> str:
     """Return the style sheet of desk and phone pages."""
-    return sheet("desk")
+    return sheet("desk/desk.css")

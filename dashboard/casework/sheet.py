@@ -37,7 +37,7 @@ _PHOTO = re.compile(r"photo:([0-9a-f]{64})")
 @cache
 def style() -> str:
     """Return the style sheet of a case's parts, wherever they stand."""
-    return sheet("workbench")
+    return sheet("workbench/workbench.css")
 
 
 def head(incident: Incident, directory: Directory, lang: str) -> str:

@@ -21,6 +21,7 @@ from dispatch.rules.time.calendar import Calendar
 COMPONENTS = Path(__file__).resolve().parent
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|class|function)\b)", re.MULTILINE)
+_SELECTOR = re.compile(r":--(st-[a-z-]+)")
 _SENTENCE = re.compile(r"""\b(?:t|empty)\(\s*"((?:[^"\\]|\\.)*)"|one\("([^"]+)\"""")
 
 
@@ -33,7 +34,7 @@ def component(folder: str, host: str = "gw-host", style: bool = True) -> Any:
     return st.components.v2.component(
         f"gridwhistle_{folder}",
         html=f'<div class="{host}"></div>',
-        css=sheet(folder) if style else None,
+        css=sheet(f"{folder}/{folder}.css") if style else None,
         js=script(f"{folder}/{folder}.js"),
         isolate_styles=False,
     )
@@ -49,7 +50,7 @@ def script(entry: str) -> str:
     first = COMPONENTS / entry
     _gather(first, parts)
     joined = "\n".join(
-        text if path == first else _EXPORT.sub("", text).replace("export default ", "void ")
+        _EXPORT.sub("", text if path == first else text.replace("export default ", "void "))
         for path, text in parts.items()
     )
     if re.search(r"^import ", joined, re.MULTILINE):
@@ -69,9 +70,21 @@ def _gather(path: Path, parts: dict[Path, str]) -> None:
 
 
 @cache
-def sheet(folder: str) -> str:
-    """Return the style sheet of a folder of `dashboard/components`."""
-    return (COMPONENTS / folder / f"{folder}.css").read_text(encoding="utf-8")
+def sheet(path: str) -> str:
+    """Return a style sheet of `dashboard/components`, the names of Streamlit's own markup filled in.
+
+    KeyError: a name that `shared/streamlit.css` does not have.
+    """
+    known = streamlit_selectors()
+    text = (COMPONENTS / path).read_text(encoding="utf-8")
+    return _SELECTOR.sub(lambda found: known[found[1]], text)
+
+
+@cache
+def streamlit_selectors() -> dict[str, str]:
+    """Return the selectors of Streamlit's own markup by the names that `shared/streamlit.css` gives them."""
+    text = (COMPONENTS / "shared" / "streamlit.css").read_text(encoding="utf-8")
+    return dict(re.findall(r"^@custom-selector :--([a-z-]+) (.+);$", text, re.MULTILINE))
 
 
 @cache

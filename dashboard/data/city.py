@@ -21,12 +21,13 @@ from dashboard.data.scope import within
 from dispatch.assignment.proposals import Proposals
 from dispatch.desk import store
 from dispatch.desk.desk import Desk, Outcome
+from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.areas import Level, level_of, prefix_of
 from dispatch.rules.incident.chain import Actor, Command, Event, Incident, replay
 from dispatch.rules.law import ENDED
 from dispatch.rules.measures.cases import INSIDE_LIMIT_SQL, PAST_LIMIT_SQL, SETTLED_SQL
-from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.bursts import Bursts
+from dispatch.rules.policy.escalation import Ladder
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.proposals import Offer
@@ -99,6 +100,7 @@ class Directory:
     calendar: Calendar
     # Minutes of a whistle: to its answer, to its report-in, and until it goes up by itself after that.
     whistle_minutes: tuple[int, int, int]
+    ladder: Ladder
     # Names of the people who act, by login.
     people: dict[str, str] = field(default_factory=dict)
     trades: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -149,6 +151,7 @@ class LiveRow:
     asks: bool = False  # an extension, which nobody has answered yet
     seq: int = 0
     last_actor: str = ""
+    handed_down_at: datetime | None = None
     clocks: dict[str, Clock] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
 
@@ -290,7 +293,8 @@ _LIVE_COLUMNS = (
     " i.overdue_since, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.rating, i.last_verb,"
     f" i.last_at, i.lon, i.lat, {SETTLED_SQL}, i.address,"
     " i.paused_why, coalesce((i.facts->>'returns')::int, 0),"
-    " coalesce(jsonb_typeof(i.facts->'extension_asked') = 'object', false), i.seq, i.last_actor, i.clocks::text,"
+    " coalesce(jsonb_typeof(i.facts->'extension_asked') = 'object', false), i.seq, i.last_actor,"
+    f" {store.HANDED_DOWN}, i.clocks::text,"
     " (select json_agg(json_build_object('team_id', a.team_id, 'role', a.role, 'kind', a.kind, 'sent_at', a.sent_at,"
     " 'clocks', a.clocks, 'state', a.state, 'blown', coalesce(a.facts->>'whistle_kind', '')))::text"
     "  from assignment a where a.incident_id = i.id and a.state in ('review', 'sent', 'picked_up', 'on_site'))"
@@ -319,7 +323,7 @@ class Reads(Door):
 
     def __init__(self, database_url: str) -> None:
         super().__init__(database_url)
-        self._policies: dict[int, Policy] = {}
+        self._policies = PolicyCache()
         self._areas: tuple[tuple[int, int], dict[str, Area]] | None = None
         self._directory: tuple[float, Directory] | None = None
         self._reading = Lock()
@@ -364,7 +368,7 @@ class Reads(Door):
         trades = {trade: (name, name_en) for trade, (name, name_en, _) in law.trades.items()}
         found = Directory(
             by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar,
-            _whistle_minutes(law), dict(people), trades, law.bursts,
+            _whistle_minutes(law), law.ladder, dict(people), trades, law.bursts,
         )  # fmt: skip
         self._directory = begun, found
         return found
@@ -599,26 +603,8 @@ class Reads(Door):
         rows = connection.execute(f"select {_LIVE_COLUMNS} from incident i where {where}", values).fetchall()
         return [_live_row(*row) for row in rows]
 
-    def _law(self, connection: psycopg.Connection, version: int | None = None) -> Policy:
-        if version is None:
-            # By the city's own date, as at the Desk: the server's may be a day behind, or before it.
-            now = datetime.now(UTC)
-            for number, valid_from in connection.execute(
-                "select version, valid_from from policy_version where valid_from <= %s order by version desc",
-                (now.date() + timedelta(days=1),),
-            ).fetchall():
-                law = self._law(connection, number)
-                if valid_from <= law.calendar.local(now).date():
-                    return law
-            raise LookupError("the database holds no policy: load a city first")
-        if version not in self._policies:
-            row = connection.execute(
-                "select files from policy_version where version = %s", (version,)
-            ).fetchone()
-            if row is None:
-                raise LookupError("the database holds no policy: load a city first")
-            self._policies[version] = policies.parse(version, row[0])
-        return self._policies[version]
+    def _law(self, connection: psycopg.Connection) -> Policy:
+        return Policies(connection.cursor(), self._policies).in_force(datetime.now(UTC))
 
 
 def _unknown() -> Outcome:

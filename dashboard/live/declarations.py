@@ -29,9 +29,9 @@ def declarations() -> str:
     return "\n".join(parts)
 
 
-def _structs(base: type) -> Iterable[type[Struct]]:
-    subclasses: Sequence[type[Struct]] = base.__subclasses__()
-    for each in subclasses:
+def _structs(base: type[Struct]) -> Iterable[type[Struct]]:
+    below: Sequence[type[Struct]] = base.__subclasses__()
+    for each in below:
         if each.__module__ == messages.__name__:
             yield each
             yield from _structs(each)

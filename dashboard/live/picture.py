@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from dashboard.data import Directory, InForce, LiveRow, Part, PastRow, Raised, Snapshot
 from dispatch.rules.areas import ancestors, centre_of, prefix_of
 from dispatch.rules.measures import cases
+from dispatch.rules.policy.escalation import Rise, goes_up, silent_since
 from dispatch.rules.time import clocks
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock
@@ -215,6 +216,14 @@ class Picture:
         newest = sorted(self._newest.get(area, ()), reverse=True)
         return [self._kept[each].row for _, each in newest if each in self._kept]
 
+    def goes_up(self, row: LiveRow) -> Rise | None:
+        """Return when and to which level an open incident goes up if nothing happens, by the ladder in force."""
+        silent, unreported = (
+            None if passed is None else silent_since(passed, row.handed_down_at)
+            for passed in (limit_of(row), _unreported_from(row))
+        )
+        return goes_up(row.severity, row.level, silent, unreported, self.directory.ladder)
+
     def _drop(self, incident_id: int) -> None:
         kept = self._kept.pop(incident_id, None)
         if kept is None:
@@ -321,6 +330,17 @@ def limit_of(row: LiveRow) -> datetime | None:
     if row.due_at is None or due is None:
         return row.due_at or due
     return min(row.due_at, due)
+
+
+def _unreported_from(row: LiveRow) -> datetime | None:
+    """Return the first report-in of a live whistle that is awaited, passed or still to come, or None."""
+    dues = [
+        arrive.due
+        for part in row.parts
+        if part.kind == "whistle" and part.state in ("sent", "picked_up")
+        if (arrive := part.clocks.get("arrive")) is not None and arrive.awaited and arrive.due is not None
+    ]
+    return min(dues, default=None)
 
 
 def _ending(state: str, settled: bool, dispute: bool) -> Iterable[int]:

@@ -33,7 +33,6 @@ from dashboard.live.picture import (
 from dashboard.wording.catalogue import clock_name, done, pick, shorter, shortest, translator
 from dispatch.rules.areas import Level, ancestors, centre_of, level_of, parent_of, prefix_of
 from dispatch.rules.incident.chain import ENDED, STATES, STEPS
-from dispatch.rules.policy.escalation import next_step
 from dispatch.rules.time.clocks import yellow_from
 from dispatch.rules.wartime import KINDS, LEVELS
 
@@ -316,8 +315,8 @@ class _Teller:
 
     def next_up(self, row: LiveRow) -> messages.NextUp | None:
         """Return when and to which level (2 county, 1 city) an incident goes up next if nothing happens."""
-        up = next_step(row.severity, row.level, limit_of(row))
-        return None if up is None else messages.NextUp(ms(up[0]), up[1])
+        up = self.picture.goes_up(row)
+        return None if up is None else messages.NextUp(ms(up.at), up.level)
 
     def whistles(self) -> messages.Whistles:
         directory = self.picture.directory

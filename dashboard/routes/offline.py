@@ -50,7 +50,7 @@ async def _worker(request: Request) -> Response:
 def page() -> tuple[str, str]:
     """Return the page, and the script within: the component of the phone, without anything of Streamlit around it."""
     script = components.script("field/alone.js")
-    styles = style() + components.sheet("field")
+    styles = style() + components.sheet("field/field.css")
     nobody = "".join(_nobody(lang) for lang in LANGUAGES)
     title = escape(translator(LANGUAGES[0])("Gridwhistle"))
     return (

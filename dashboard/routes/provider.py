@@ -11,9 +11,9 @@ from functools import cache
 
 import psycopg
 import streamlit as st
-from streamlit.runtime.secrets import secrets_singleton
 
 from dashboard.components import component
+from dashboard.components.inner import secrets_singleton
 from dashboard.data import NotIn, reads, sign_in_as
 from dashboard.wording.catalogue import translator
 

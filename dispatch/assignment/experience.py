@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import Policies, bite, horizon
+from dispatch.record.histories import bite, horizon
+from dispatch.record.policies import Policies
 from dispatch.rules.measures import returns
 from dispatch.rules.policy.weights import Weights
 from dispatch.rules.teams.proposals import Experience
@@ -47,7 +48,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
     than before, everything is counted anew. A run that is cut short, or done twice, does no harm.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        law = Policies(cursor).newest()
+        law = Policies(cursor).in_force(datetime.now(UTC))
         begin = _locked(cursor, law.weights)
         if not begin:
             return _anew(cursor, law.weights, law.calendar)
@@ -86,7 +87,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
 def rebuild(connection: psycopg.Connection[Any]) -> int:
     """Count every day anew, in one transaction that keeps followers waiting; return the rows written."""
     with connection.transaction(), connection.cursor() as cursor:
-        law = Policies(cursor).newest()
+        law = Policies(cursor).in_force(datetime.now(UTC))
         _locked(cursor, law.weights)
         return _anew(cursor, law.weights, law.calendar)
 

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import level_of, prefix_of
 from dispatch.rules.measures.assessment import Rules
 from dispatch.rules.measures.cases import MEASURES, ROWS
 from dispatch.rules.time.calendar import Calendar
-from dispatch.scores.scoring import rules_of
 
 Connection = psycopg.Connection[Any]
 
@@ -124,8 +123,9 @@ def cases(connection: Connection, wanted: CaseSet, page: int = 1, page_rows: int
     if page < 1:
         raise ValueError(f"page: expected 1 or more, not {page}")
     with look(connection) as cursor:
-        calendar = Policies(cursor).newest().calendar
-        rows, where, values = _selected(wanted, calendar, rules_of(cursor))
+        known, now = Policies(cursor), datetime.now(UTC)
+        calendar = known.in_force(now).calendar
+        rows, where, values = _selected(wanted, calendar, known.rules_on(calendar.local(now).date()))
         counted = cursor.execute(f"select count(*) from {rows} where {where}", values).fetchone()
         assert counted is not None
         total = int(counted[0])

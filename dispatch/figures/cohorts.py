@@ -8,12 +8,13 @@ they cannot differ in what they mean.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import Policies, bite, horizon
+from dispatch.record.histories import bite, horizon
+from dispatch.record.policies import Policies
 from dispatch.rules.measures.cases import MEASURES, ROWS
 from dispatch.rules.time.calendar import Calendar
 from models.tables.scores import DAILY_COUNTS
@@ -30,7 +31,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
     short, or done twice, does no harm.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        calendar = Policies(cursor).newest().calendar
+        calendar = Policies(cursor).in_force(datetime.now(UTC)).calendar
         begin = _locked(cursor)
         end = bite(cursor, begin, events_limit)
         cursor.execute(
@@ -50,7 +51,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
 def rebuild(connection: psycopg.Connection[Any]) -> int:
     """Count every day anew from the rows, in one transaction that keeps followers waiting; return the days."""
     with connection.transaction(), connection.cursor() as cursor:
-        calendar = Policies(cursor).newest().calendar
+        calendar = Policies(cursor).in_force(datetime.now(UTC)).calendar
         _locked(cursor)
         end = horizon(cursor)
         cursor.execute("delete from daily")

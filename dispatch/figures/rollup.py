@@ -13,7 +13,8 @@ from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import Life, Policies, all_lives, bite, horizon, lives
+from dispatch.record.histories import Life, all_lives, bite, horizon, lives
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import Level, centre_of, prefix_of
 from dispatch.rules.incident.chain import Incident
 from dispatch.rules.measures import cases

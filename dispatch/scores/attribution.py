@@ -9,14 +9,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import psycopg
 
-from dispatch.record.histories import Life, Policies, all_lives, lives
+from dispatch.record.histories import Life, all_lives, lives
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.appeals import EXEMPTS
 from dispatch.rules.incident.chain import Assignment, Event, Incident
+from dispatch.rules.incident.facts import Exemption as Exempt
 from dispatch.rules.measures import assessment, returns
 from dispatch.rules.measures import cases as measures
 from dispatch.rules.measures.assessment import Exempted, Rules
@@ -25,9 +27,8 @@ from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock
 
-LOOK_BACK = timedelta(
-    days=400
-)  # an incident reported longer before its month than this is not assessed in it
+# An incident reported longer before its month than this is not assessed in it.
+LOOK_BACK = timedelta(days=400)
 FIELD_SOURCES = frozenset({"field_app"})  # reports by grid workers themselves
 DISPATCHING = frozenset({"dispatch", "reassign", "send_whistle"})
 # How ids of actors begin: of accounts, and of the desks of a demo whose people have none.
@@ -37,6 +38,7 @@ DONE = frozenset({"done", "ended"})
 GONE = frozenset({"declined", "recalled"})
 EXEMPT_MOST = 2_000  # incidents of a month that a page looks at both ways
 
+Told = TypeVar("Told", bound=Exempt)
 Subject = tuple[str, str]  # kind, and a code or id
 Cases = dict[Subject, list[Case]]
 Spans = Sequence[Sequence[str]]  # stretches of exempt time, each as two ISO texts; none exempts the whole
@@ -69,7 +71,7 @@ def cases(
     `granted` are appeals judged later than the scope knows, for corrections. Runs inside a transaction.
     """
     law = Policies(connection.cursor())
-    begin, end = span_of(scope.month, law.newest().calendar)
+    begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
     found: Cases = defaultdict(list)
     workers = _workers(connection)
     read = 0
@@ -104,7 +106,7 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
     """
     with connection.cursor() as cursor:
         law = Policies(connection.cursor())
-        begin, end = span_of(scope.month, law.newest().calendar)
+        begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
         # Only what was closed can be exempt, and whatever is of the month was closed after it began, or is open again.
         ids = [
             i
@@ -144,12 +146,15 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
 
 def _grant(incident: Incident, exemption: Exemption, life: int | None) -> None:
     """Exempt the life of an incident that was appealed, unless it had not begun yet."""
-    exempt = dict(zip(EXEMPTS, exemption, strict=True))
+    why, never_theirs, spans = exemption
+    exempt: Exempt = {
+        "exempt": why, "never_theirs": never_theirs, "exempt_spans": [list(span) for span in spans],
+    }  # fmt: skip
     former = list(incident.facts.get("former", ()))
     if life is None or life == len(former):
-        incident.facts |= exempt
+        incident.facts = {**incident.facts, **exempt}
     elif life < len(former):
-        former[life] = former[life] | exempt
+        former[life] = {**former[life], **exempt}
         incident.facts["former"] = former
 
 
@@ -159,8 +164,8 @@ def _why(incident: Incident) -> str:
     return str(next((life["exempt"] for life in lives if life.get("exempt")), ""))
 
 
-def _bare(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if name not in EXEMPTS}
+def _bare(facts: Told) -> Told:
+    return cast(Told, {name: value for name, value in facts.items() if name not in EXEMPTS})
 
 
 def _workers(connection: psycopg.Connection[Any]) -> frozenset[str]:
@@ -213,9 +218,9 @@ class _Story:
         self.never_theirs = bool(incident.facts.get("exempt") and incident.facts.get("never_theirs"))
         # When each former life ended, and what it is exempt of; reopened before that was kept, all lives share one.
         self.lives = [
-            (datetime.fromisoformat(life["closed_at"]), life)
+            (datetime.fromisoformat(closed_at), life)
             for life in incident.facts.get("former", ())
-            if life.get("closed_at") and life.keys() & set(EXEMPTS)
+            if (closed_at := life.get("closed_at")) and life.keys() & set(EXEMPTS)
         ]
         self.leads = sorted(
             measures.leads(incident),

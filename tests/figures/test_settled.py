@@ -17,6 +17,7 @@ from dashboard.live.picture import MEDIATED, SETTLED, Picture
 from dispatch.desk.desk import Desk
 from dispatch.figures import cohorts, overview, rollup
 from dispatch.record.histories import horizon
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import Level
 from dispatch.rules.incident.values import Actor, Command, Report
 from dispatch.rules.measures.indicators import evaluate
@@ -68,7 +69,7 @@ def test_a_dispute_counts_as_settled_where_somebody_said_so_and_nowhere_else(cit
         figures = (int(figure.n), figure.base.count)
         with connection.transaction(), connection.cursor() as cursor:
             hours = rollup.sums(cursor, NOON - timedelta(hours=6), now, Level.CITY, CITY)[CITY]
-            rules = scoring.rules_of(cursor)
+            rules, _ = scoring.rules_of(Policies(cursor), DAY, now)
             scope = attribution.Scope(DAY.replace(day=1), rules, now, horizon(cursor))
             judged = attribution.cases(connection, scope)[0]["city", CITY]
         rate = evaluate(

@@ -22,7 +22,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data, frame
 from dashboard.access import COOKIE
-from dashboard.casework import bulk, offers, sheet
+from dashboard.casework import bulk, legend, offers, sheet
 from dashboard.components import sentences
 from dashboard.data import Reads
 from dashboard.data import workbench as bench
@@ -30,7 +30,6 @@ from dashboard.live import Client, Live, Picture
 from dashboard.live.picture import WHISTLES_OVER
 from dashboard.live.queue import DeskLine, next_clock, stage_of
 from dashboard.routes.queue_stream import DeskStream
-from dashboard.screens import workbench
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import limit_words, translator
 from dispatch.accounts import sessions
@@ -735,7 +734,7 @@ def test_no_two_steps_that_may_stand_beside_each_other_share_a_key() -> None:
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_legend_names_every_key(door: Reads, lang: str) -> None:
     who = sessions.Viewer(1, "dispatcher", "x", DISPATCHER)
-    columns = workbench.legend(frame.Frame(lang, translator(lang), who, door))
+    columns = legend.legend(frame.Frame(lang, translator(lang), who, door))
     told_keys = {key for column in columns for key, _ in column}
     assert {*offers.KEYS.values(), offers.MET_KEY, "D", "E", "F", "N", "0", "8", "9", "Enter"} <= told_keys
     assert {key.replace("Shift+", "⇧") for key in bulk.KEYS.values()} <= told_keys

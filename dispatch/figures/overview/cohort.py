@@ -12,10 +12,9 @@ import psycopg
 
 from dispatch.figures.case_sets import CaseSet, Counted, renamed
 from dispatch.figures.overview.values import AreaName, Figure, Reading
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import Level
 from dispatch.rules.time.period import Period
-from dispatch.scores.scoring import rules_of
 from models.tables.scores import DAILY_COUNTS
 
 Counts = Mapping[str, int]
@@ -47,8 +46,11 @@ class Cohort:
         self, cursor: psycopg.Cursor[Any], area: str, period: Period, now: datetime, ranked: Level | None
     ) -> None:
         self.cursor, self.period, self.now = cursor, period, now
-        self.law = Policies(cursor).newest()
-        self.calendar, self.rules = self.law.calendar, rules_of(cursor)
+        known = Policies(cursor)
+        self.law = known.in_force(now)
+        self.calendar = self.law.calendar
+        today = self.calendar.local(now).date()
+        self.rules = known.rules_on(today)
         row = cursor.execute(
             "select code, level, name, name_en from area where code = %s", (area,)
         ).fetchone()
@@ -57,7 +59,6 @@ class Cohort:
         if row[1] > Level.VILLAGE:
             raise ValueError(f"area: expected a city, county, town or village, not {area}")
         self.area = AreaName(row[0], Level(row[1]), row[2], row[3] or "")
-        today = self.calendar.local(now).date()
         if period.first > today:
             raise ValueError(f"day: the {period.kind} of {period.first} has not begun")
         self.compared = period.compared(today)
@@ -66,10 +67,10 @@ class Cohort:
             raise ValueError(f"ranked: {self.ranked.name.lower()} does not lie inside {area}")
         self.begin = self.calendar.begins(period.first)
         self.end = self.calendar.begins(period.until)
-        known = cursor.execute(
+        row = cursor.execute(
             "select day from daily where area_code = %s order by day limit 1", (area[:4] + "00",)
         ).fetchone()
-        self.known_since: date | None = known[0] if known is not None else None
+        self.known_since: date | None = row[0] if row is not None else None
 
     def periods(self) -> list[ByTheme]:
         """Return theme -> counts of the period, and of the two that it is held against."""
