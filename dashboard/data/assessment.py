@@ -30,8 +30,8 @@ from dispatch.record.policies import Policies
 from dispatch.rules.areas import prefix_of
 from dispatch.rules.incident.values import Actor
 from dispatch.rules.measures import fairness
-from dispatch.rules.measures.assessment import VOLUME, Indicator, Rules, band
-from dispatch.rules.measures.fairness import Standing
+from dispatch.rules.measures.assessment import VOLUME, Rules, band
+from dispatch.rules.measures.indicators import Indicator
 from dispatch.scores import resampling, scoring
 from dispatch.scores.resampling import Drawn
 
@@ -178,7 +178,7 @@ class Card:
 class Peers:
     """Hold a subject's place among its like: ranks it may have within the intervals, of how many that are ranked."""
 
-    own: Standing
+    own: fairness.Standing
     best: int
     worst: int
     ranked: int
@@ -314,7 +314,7 @@ def card(door: Reads, actor: Actor, kind: str, subject: str, month: Month, name:
 def peers(door: Reads, found: Card) -> Peers | None:
     """Return a subject's place among all of its kind in the month, or None where it has too few cases for one."""
     key = (id(door), found.month.hash, found.kind, found.name)
-    places: dict[str, Standing] | None = _standings.get(key)
+    places: dict[str, fairness.Standing] | None = _standings.get(key)
     if places is None:
         with door.look() as connection:
             rows = connection.execute(

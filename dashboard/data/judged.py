@@ -18,7 +18,8 @@ from dashboard.data.scope import within
 from dispatch.desk.desk import Outcome
 from dispatch.record.policies import Policies
 from dispatch.rules.incident.chain import STEPS, Actor, Command
-from dispatch.rules.measures.assessment import Case, Counted, Exempted, Rate, Score, moved, without_exemptions
+from dispatch.rules.measures.assessment import Counted, Exempted, Score, without_exemptions
+from dispatch.rules.measures.indicators import Case, Rate, moved
 from dispatch.rules.time.clocks import Clock
 from dispatch.scores import scoring
 from dispatch.scores.attribution import Exemptions

@@ -11,7 +11,9 @@ from dispatch.desk import store
 from dispatch.rules.areas import contains, prefix_of
 from dispatch.rules.incident.values import Actor, Assignment, Incident
 from dispatch.rules.law import LIVE
-from dispatch.rules.measures.assessment import Case, Rate, evaluate, indicators
+from dispatch.rules.measures.cases import is_on_site_in_time
+from dispatch.rules.measures.cases import whistles as sent_whistles
+from dispatch.rules.measures.indicators import Case, Rate, evaluate, indicators, whistle_facts
 from dispatch.rules.time.clocks import Clock, was_late
 
 ROWS_LIMIT = 500
@@ -112,25 +114,8 @@ def rates(incidents: list[Incident]) -> dict[str, Rate]:
 
 def _case(incident: Incident) -> Case | None:
     # As the assessment reads a case: every whistle of it must have been answered, and reported in, in time.
-    sent = [
-        p for p in incident.parts.values() if p.kind == "whistle" and p.state not in ("review", "refused")
-    ]
-    if not sent:
-        return None
-    ratings = [p.facts["rating"] for p in sent if "rating" in p.facts]
-    return Case(
-        incident.id,
-        whistle_sent=True,
-        whistle_answered=all(
-            (c := p.clocks.get("pick_up")) is not None and c.ended is not None for p in sent
-        ),
-        whistle_on_site=all(
-            (c := p.clocks.get("arrive")) is not None and c.ended is not None and c.state == "met"
-            for p in sent
-        ),
-        whistle_ended=all(p.state == "ended" for p in sent),
-        whistle_rating=min(ratings) if ratings else None,
-    )
+    facts = whistle_facts(sent_whistles(incident), is_on_site_in_time)
+    return Case(incident.id, **facts) if facts else None
 
 
 def _order(whistle: Whistle, now: datetime) -> tuple[int, float]:

@@ -21,7 +21,8 @@ from dispatch.rules.incident.chain import Assignment, Event, Incident
 from dispatch.rules.incident.facts import Exemption as Exempt
 from dispatch.rules.measures import assessment, returns
 from dispatch.rules.measures import cases as measures
-from dispatch.rules.measures.assessment import Case, Exempted, Rules
+from dispatch.rules.measures.assessment import Exempted, Rules
+from dispatch.rules.measures.indicators import Case, whistle_facts
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock
@@ -466,17 +467,8 @@ class _Story:
         return kind.theme if kind is not None else ""
 
     def _whistles(self, parts: Sequence[Assignment]) -> dict[str, Any]:
-        sent = [p for p in parts if p.state not in ("review", "refused")]
-        if not sent:
-            return {}
-        ratings = [p.facts["rating"] for p in sent if "rating" in getattr(p, "facts", {})]
-        return {
-            "whistle_sent": True,
-            "whistle_answered": all(_ended(p.clocks.get("pick_up")) for p in sent),
-            "whistle_on_site": all(self._on_site(p.clocks.get("arrive")) for p in sent),
-            "whistle_ended": all(p.state == "ended" for p in sent),
-            "whistle_rating": min(ratings) if ratings else None,
-        }
+        sent = [p for p in parts if p.state not in measures.UNSENT]
+        return whistle_facts(sent, lambda part: self._on_site(part.clocks.get("arrive")))
 
     def _on_site(self, clock: Clock | None) -> bool:
         if clock is None or clock.ended is None:
@@ -519,7 +511,3 @@ def not_ours(events: Iterable[Event], words: Collection[str]) -> frozenset[int]:
         for event in events
         if event.verb == "decline" and returns.is_not_ours(event.change.said, words)
     )
-
-
-def _ended(clock: Clock | None) -> bool:
-    return clock is not None and clock.ended is not None

@@ -19,7 +19,8 @@ import psycopg
 from dispatch.record.histories import horizon
 from dispatch.record.policies import Policies
 from dispatch.rules.measures import assessment
-from dispatch.rules.measures.assessment import Case, Rate, Rules, Score
+from dispatch.rules.measures.assessment import Rules, Score
+from dispatch.rules.measures.indicators import Case, Rate, evaluate
 from dispatch.rules.time.calendar import Calendar
 from dispatch.scores.attribution import Exemption, Exemptions, Granted, Scope, cases, exempted
 
@@ -138,11 +139,7 @@ def _card(scope: Scope, kind: str, subject: str, scored: Score, own: Sequence[Ca
     }
     if kind in IN_FULL and scored.card == "unit":
         named = {p.rate.indicator.name for p in scored.parts}
-        rates = (
-            assessment.evaluate(each, own)
-            for name, each in scope.rules.catalogue.items()
-            if name not in named
-        )
+        rates = (evaluate(each, own) for name, each in scope.rules.catalogue.items() if name not in named)
         parts["also"] = [_written(rate, listed) for rate in rates if rate.d]
         parts["times"] = {
             stage: [

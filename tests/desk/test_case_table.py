@@ -19,7 +19,8 @@ from dispatch.record.histories import horizon
 from dispatch.record.policies import Policies
 from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.incident.effects import sampled
-from dispatch.rules.measures.assessment import Case, Rules, evaluate, parse
+from dispatch.rules.measures.assessment import Rules, parse
+from dispatch.rules.measures.indicators import Case, evaluate
 from dispatch.scores import attribution, scoring
 from models.cities.loading import POLICY_DIR
 from models.servers.servers import Servers, psycopg_dsn

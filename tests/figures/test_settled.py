@@ -20,7 +20,7 @@ from dispatch.record.histories import horizon
 from dispatch.record.policies import Policies
 from dispatch.rules.areas import Level
 from dispatch.rules.incident.values import Actor, Command, Report
-from dispatch.rules.measures.assessment import evaluate
+from dispatch.rules.measures.indicators import evaluate
 from dispatch.rules.time.period import Period
 from dispatch.scores import attribution, scoring
 from models.servers.servers import Servers, psycopg_dsn

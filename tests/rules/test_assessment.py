@@ -13,17 +13,15 @@ from hypothesis import strategies as st
 
 from dispatch.rules.measures import assessment
 from dispatch.rules.measures.assessment import (
-    Case,
     Counted,
     Exempted,
-    evaluate,
-    indicators,
     parse,
     score,
     shown,
     verdict,
     without_exemptions,
 )
+from dispatch.rules.measures.indicators import Case, Rate, evaluate, indicators, moved
 from dispatch.rules.policy.policy import PolicyError
 from dispatch.rules.time import clocks
 from dispatch.rules.time.calendar import Calendar, Limit
@@ -195,8 +193,8 @@ def test_mistake_3_weights_sum_to_a_hundred_and_a_better_rate_never_lowers_a_sco
         better, worse = Fraction(8, 10), Fraction(2, 10)
         if not kind.more_is_better:
             better, worse = worse, better
-        high = assessment.Part(weight, assessment.Rate(kind, better * 10 * kind.top, 10, (), ()))
-        low = assessment.Part(weight, assessment.Rate(kind, worse * 10 * kind.top, 10, (), ()))
+        high = assessment.Part(weight, Rate(kind, better * 10 * kind.top, 10, (), ()))
+        low = assessment.Part(weight, Rate(kind, worse * 10 * kind.top, 10, (), ()))
         assert high.points == weight * Fraction(8, 10)
         assert low.points == weight * Fraction(2, 10)
 
@@ -458,8 +456,8 @@ def test_a_limit_that_is_not_asked_for_once_exempt_is_asked_for_again() -> None:
     raw = without_exemptions(RULES, "grid_worker", counted, Exempted((excused,), (raw_one,)))
     rate = next(p.rate for p in raw.parts if p.rate.indicator.name == "on_time_verification")
     assert f"{rate.n}/{rate.d}" == "1/2"
-    assert assessment.moved(RULES.catalogue["on_time_verification"], excused, raw_one)
-    assert not assessment.moved(RULES.catalogue["on_time_check"], excused, raw_one)
+    assert moved(RULES.catalogue["on_time_verification"], excused, raw_one)
+    assert not moved(RULES.catalogue["on_time_check"], excused, raw_one)
 
 
 @given(cases=_drawn(), data=st.data())
