@@ -6,8 +6,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 from dashboard.data import Directory, InForce, LiveRow, Part, PastRow, Raised, Snapshot
 from dispatch.rules.areas import ancestors, centre_of, prefix_of
@@ -15,7 +14,6 @@ from dispatch.rules.policy.escalation import Rise, goes_up, silent_since
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock, yellow_from
 
-ZONE = ZoneInfo("Asia/Shanghai")
 RED_ROWS, WHISTLE_ROWS, RAISED_ROWS, HAPPENINGS = 5, 4, 2, 3
 SATISFIED = 4  # of 5
 DISPUTES = "02"
@@ -50,7 +48,7 @@ class Picture:
 
     def __init__(self, directory: Directory, snapshot: Snapshot, now: datetime) -> None:
         self.directory = directory
-        self.midnight = midnight(now)
+        self.midnight = directory.calendar.midnight(now)
         self.cursor = snapshot.cursor
         self.wartime = snapshot.wartime
         self.now = now
@@ -281,11 +279,6 @@ class Picture:
             if row.rating >= SATISFIED:
                 marks.append(PLEASED)
         return tuple(marks), light, whistle, turn
-
-
-def midnight(now: datetime) -> datetime:
-    """Return, in UTC, the beginning of the city's day that holds `now`."""
-    return now.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
 def light_of(row: LiveRow, now: datetime, calendar: Calendar) -> tuple[str, datetime | None]:

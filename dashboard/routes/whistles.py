@@ -7,7 +7,6 @@ import hashlib
 import time
 from datetime import UTC, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 import psycopg
@@ -26,7 +25,6 @@ from dispatch.rules.incident.values import Actor
 from dispatch.rules.law import ASSIGNMENT_STATES
 from dispatch.rules.time.clocks import Clock, light, yellow_from
 
-ZONE = ZoneInfo("Asia/Shanghai")
 AGE_S: Final = 30.0  # rates and lights move by the clock too
 BODIES_KEPT: Final = 500
 
@@ -75,13 +73,9 @@ class Whistling:
 
     def _body(self, who: Viewer, area: str, lang: str) -> bytes:
         now = datetime.now(UTC)
-        found = whistles.board(self._door, who.actor, area, midnight(now), now)
-        return msgspec.json.encode(shown(found, self._door.known(), lang, now))
-
-
-def midnight(now: datetime) -> datetime:
-    """Return when the city's day began."""
-    return now.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+        directory = self._door.known()
+        found = whistles.board(self._door, who.actor, area, directory.calendar.midnight(now), now)
+        return msgspec.json.encode(shown(found, directory, lang, now))
 
 
 def shown(board: Board, directory: Directory, lang: str, now: datetime) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def page() -> None:
     """Show the figures of `?area=` in the period of `?kind=` and `?day=`, and the cases of `?cases=`."""
     with framed("leaders") as f:
         now = datetime.now(UTC)
-        today = now.astimezone(told.ZONE).date()
+        today = now.astimezone(told.zone()).date()
         area = _area(f)
         period = _period(today)
         if isinstance(period, PeriodError):
@@ -285,7 +285,7 @@ def _now(f: Frame, area: str) -> None:
     parts = [
         markup(
             '<div><span class="m2">{now} {at}</span></div>',
-            now=_("Now"), at=f"{found.at.astimezone(told.ZONE):%H:%M:%S}",
+            now=_("Now"), at=f"{found.at.astimezone(told.zone()):%H:%M:%S}",
         )
     ]  # fmt: skip
     holders = _(", ").join(f"{told.holder(f.directory, key, f.lang)} {n}" for key, n in found.holders)
@@ -630,6 +630,6 @@ def _bounds(f: Frame, wanted: CaseSet, picture: Overview) -> tuple[str, ...]:
         days = [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
         found.append(f"{days[wanted.weekday % 7]} {wanted.hour:02d}:00")
     if picture.counted_at is not None and wanted.first is not None:
-        at = f"{picture.counted_at.astimezone(told.ZONE):%H:%M}"
+        at = f"{picture.counted_at.astimezone(told.zone()):%H:%M}"
         found.append(_("listed now; the number was counted at {at}").format(at=at))
     return tuple(found)

@@ -7,21 +7,20 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from dashboard.data import Directory, whistles
 from dashboard.frame import Frame, framed, headed
 from dashboard.pages import PLACES
-from dashboard.routes.whistles import midnight, place, whistle_kind
+from dashboard.routes.whistles import place, whistle_kind
 from dashboard.widgets.export import download
 from dashboard.wording.catalogue import pick, translator
+from dashboard.wording.names import zone
 from dispatch.intake.messages import show_number
 from dispatch.rules.areas import Level, contains, level_of
 from dispatch.rules.law import ASSIGNMENT_STATES
 
-ZONE = ZoneInfo("Asia/Shanghai")
 FOLDER = Path(__file__).resolve().parents[1] / "components" / "whistles"
 _SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)\"""")
 
@@ -47,8 +46,8 @@ def page() -> None:
                 _("Export"),
                 lambda: _rows(frame, area),
                 _columns(frame),
-                f"{_('Whistle board')} {datetime.now(ZONE):%Y-%m-%d}",
-                notes=(_("As of {at}").format(at=f"{datetime.now(ZONE):%Y-%m-%d %H:%M}"),),
+                f"{_('Whistle board')} {datetime.now(zone()):%Y-%m-%d}",
+                notes=(_("As of {at}").format(at=f"{datetime.now(zone()):%Y-%m-%d %H:%M}"),),
             )
         page_of_case = "workbench" if _opens("workbench", frame.who.role) else "incidents"
         language = "" if frame.lang == "zh" else "lang=en&"
@@ -106,7 +105,7 @@ def _columns(frame: Frame) -> list[str]:
 
 def _rows(frame: Frame, area: str) -> list[list[Any]]:
     now = datetime.now(UTC)
-    board = whistles.board(frame.door, frame.who.actor, area, midnight(now), now)
+    board = whistles.board(frame.door, frame.who.actor, area, frame.directory.calendar.midnight(now), now)
     return [_cells(each, frame.directory, frame.lang) for each in board.rows]
 
 

@@ -330,7 +330,7 @@ def test_a_reviewer_gives_stretches_of_time_and_the_next_sees_them(
     page.run()
     next(box for box in page.radio if box.key == "whole-p").set_value(False).run()
     ends = next(box for box in page.datetime_input if box.key == "until-p-0")
-    local = (reported_at + timedelta(hours=3)).astimezone(told.ZONE).replace(second=0, tzinfo=None)
+    local = (reported_at + timedelta(hours=3)).astimezone(told.zone()).replace(second=0, tzinfo=None)
     ends.set_value(local.replace(microsecond=0))
     next(box for box in page.text_area if box.key == "reason-p").set_value("属实")
     next(box for box in page.button if box.key == "send-p").click()
@@ -527,7 +527,7 @@ def test_until_when_one_may_appeal_stands_at_the_case() -> None:
         return scorecard._appeal_of(case, frozenset({7} if appealable else ()), zh)
 
     later = now + timedelta(days=2)
-    assert f"到 {later.astimezone(told.ZONE):%m-%d}" in shown(later)
+    assert f"到 {later.astimezone(told.zone()):%m-%d}" in shown(later)
     assert f"{scorecard.APPEAL}7" in shown(later)
     assert "已过期" in shown(now - timedelta(seconds=1))
     assert scorecard.APPEAL not in shown(now - timedelta(seconds=1))

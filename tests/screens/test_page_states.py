@@ -23,7 +23,7 @@ from dashboard.access import COOKIE
 from dashboard.casework import act
 from dashboard.data import PAGE_ROWS, Reads
 from dashboard.data import leaders as leading
-from dashboard.live import Minute, Picture, midnight, tiles
+from dashboard.live import Minute, Picture, tiles
 from dashboard.live.queue import DeskLine
 from dashboard.live.tiles import TILES
 from dashboard.pages import PLACES
@@ -272,7 +272,7 @@ def test_the_live_parts_stand_with_nothing_with_one_and_with_a_crowd(
     state: State, door: Reads, lang: str
 ) -> None:
     now = datetime.now(UTC)
-    picture = Picture(door.directory(), door.snapshot(midnight(now)), now)
+    picture = Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
     for area in (CITY, COUNTY, TOWN, EAST):
         told = tiles(picture, Minute.of(picture.directory, {}, now), area, lang, demo=False)
         assert told.keys() == set(TILES)

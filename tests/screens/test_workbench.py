@@ -25,7 +25,7 @@ from dashboard.access import COOKIE
 from dashboard.casework import bulk, offers, sheet
 from dashboard.data import Reads
 from dashboard.data import workbench as bench
-from dashboard.live import Client, Live, Picture, midnight
+from dashboard.live import Client, Live, Picture
 from dashboard.live.picture import WHISTLES_OVER
 from dashboard.live.queue import DeskLine, next_clock, stage_of
 from dashboard.routes.queue_stream import DeskStream
@@ -425,7 +425,7 @@ def test_ticks_beyond_ones_area_count_for_nothing(town: Town, door: Reads) -> No
 
 def picture_of(door: Reads) -> Picture:
     now = datetime.now(UTC)
-    return Picture(door.directory(), door.snapshot(midnight(now)), now)
+    return Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
 
 
 def rows_of(told: bytes | None) -> dict[int, dict[str, Any]]:
@@ -487,7 +487,7 @@ def test_rows_are_sent_when_they_change_and_once_more_when_they_end(town: Town, 
 
 def test_a_burst_is_told_with_the_rows_and_again_when_its_cases_change(town: Town, door: Reads) -> None:
     now = datetime.now(UTC)
-    picture = Picture(door.directory(), door.snapshot(midnight(now)), now)
+    picture = Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
     law = picture.directory.bursts
     assert law is not None
     line = DeskLine(TOWN, "zh")
@@ -548,7 +548,7 @@ def test_the_counts_of_the_bar_are_those_of_the_queue_and_for_those_signed_in(
         )
         connection.execute("update incident set paused_why = 'rain' where id = %s", (paused,))
     now = datetime.now(UTC)
-    picture = Picture(door.directory(), door.snapshot(midnight(now)), now)
+    picture = Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
     rows = [json.loads(each) for each in _renewed(DeskLine(TOWN, "zh"), picture)]
     expected = [
         row["id"] for row in rows if row["due"] and row["due"] < now.timestamp() * 1000 and not row["paused"]
@@ -633,12 +633,12 @@ def test_what_is_not_of_today_stands_with_its_day_and_its_hour(town: Town, door:
     detail = door.detail(SYSTEM_EYES, incident_id)
     assert detail is not None
     directory, at = door.directory(), detail.incident.reported_at
-    hour = f"{at.astimezone(told.ZONE):%H:%M}"
+    hour = f"{at.astimezone(told.zone()):%H:%M}"
     for days, lang in ((0, "zh"), (2, "zh"), (2, "en")):
         now = at + timedelta(days=days)
         told_now = sheet.timeline(detail, directory, now, lang)
         assert re.findall(r">(\d\d:\d\d)</time>", told_now)[-1] == hour
-        day = f"{at.astimezone(told.ZONE):%m-%d}"
+        day = f"{at.astimezone(told.zone()):%m-%d}"
         assert (f'<li class="day">{day}</li>' in told_now) is bool(days)
         done = [
             s for s in sheet.clocks(detail.incident, directory.calendar, now, lang) if s["state"] == "done"
