@@ -33,6 +33,7 @@ from dispatch.scores import resampling, scoring
 from dispatch.scores.resampling import Drawn
 from models.servers.servers import Servers, psycopg_dsn
 from tests import pages
+from tests.conftest import CITY_ZONE
 from tests.conftest import LIVED_UNTIL as UNTIL
 
 CITY, COUNTY, TOWN, VILLAGE = "445300", "445302", "445302001", "445302001009"
@@ -518,7 +519,8 @@ def test_without_a_replayed_city_the_page_says_how_to_replay_one(open_page: Call
     assert any("dispatch replay" in each.value for each in test.code)
 
 
-def test_until_when_one_may_appeal_stands_at_the_case() -> None:
+def test_until_when_one_may_appeal_stands_at_the_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told, "zone", lambda: CITY_ZONE)
     now = datetime.now(UTC)
     zh = translator("zh")
 
@@ -535,7 +537,8 @@ def test_until_when_one_may_appeal_stands_at_the_case() -> None:
     assert scorecard.APPEAL not in shown(later, appealable=False)
 
 
-def test_reviewers_who_are_late_are_told_so() -> None:
+def test_reviewers_who_are_late_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told, "zone", lambda: CITY_ZONE)
     now = datetime.now(UTC)
     for by, words, tone in (
         (now + timedelta(hours=1), "须在", "m2"), (now - timedelta(hours=1), "已超时", "red"),
