@@ -27,6 +27,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from dispatch.commands.arguments import instant
 from dispatch.desk.desk import Desk
+from dispatch.rules.time.calendar import DEFAULT_ZONE
 from dispatch.scores import forecasting
 from jobs.health import Health, health, last_success, note_fault, note_planned, note_success
 from jobs.table import JOBS, Job
@@ -36,7 +37,6 @@ log = logging.getLogger("jobs")
 # One number names the family of our advisory locks, the job's name the lock.
 LOCK_FAMILY = 20_531
 STREAM_TIMEOUT_S = 5.0
-DEFAULT_ZONE = "Asia/Shanghai"
 RETRY_AFTER = timedelta(minutes=15)  # for a job that failed and whose next turn is far
 LOOK_AGAIN_S = 2.0  # for a policy, while none is in force
 CATCH_UP_AFTER, CATCH_UP_APART = timedelta(minutes=10), timedelta(minutes=1)

@@ -113,7 +113,7 @@ def conflict_words(quicker: Last, incident: Incident, verb: str, lang: str) -> s
     """Return who did what to a case before one's own step."""
     _ = translator(lang)
     who = names.actor(reads().known(), quicker.actor, lang)
-    at = f"{quicker.at.astimezone(names.ZONE):%H:%M}"
+    at = f"{quicker.at.astimezone(names.zone()):%H:%M}"
     said = _("{who} already did “{done}” at {at}: {number}.").format(
         who=who, done=names.verb(quicker.verb, lang), at=at, number=show_number(incident.number)
     )

@@ -114,11 +114,11 @@ def _exempt_time(f: Frame, about: judged.Asked, press: str) -> list[list[str]]:
         since = left.datetime_input(_("From"), _local(since), key=f"from-{press}-{n}", **limits)
         until = right.datetime_input(_("Until"), _local(until), key=f"until-{press}-{n}", **limits)
         # The fields know minutes; the report and this moment have seconds.
-        since, until = (each.replace(tzinfo=told.ZONE) for each in (since, until))
+        since, until = (each.replace(tzinfo=told.zone()) for each in (since, until))
         found.append([max(since, begin).isoformat(), min(until, end).isoformat()])
     return found
 
 
 def _local(at: datetime) -> datetime:
     """Return an instant as a date and time of the city's clock, to the minute, without a zone."""
-    return at.astimezone(told.ZONE).replace(second=0, microsecond=0, tzinfo=None)
+    return at.astimezone(told.zone()).replace(second=0, microsecond=0, tzinfo=None)

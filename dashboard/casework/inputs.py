@@ -11,7 +11,7 @@ from dashboard.data import Detail, Directory
 from dashboard.frame import Frame
 from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, limit_words, pick
-from dashboard.wording.names import ZONE
+from dashboard.wording.names import zone
 from dispatch.intake.messages import parse_number
 from dispatch.rules.areas import ancestors, centre_of
 from dispatch.rules.incident.chain import LIVE, Step
@@ -79,9 +79,9 @@ def ask(f: Frame, step: Step, need: str, detail: Detail, key: str, given: str = 
             )
         case "until":
             day = st.date_input(
-                _("Until the morning of"), datetime.now(ZONE).date() + timedelta(days=1), key=key
+                _("Until the morning of"), datetime.now(zone()).date() + timedelta(days=1), key=key
             )
-            return datetime.combine(day, time(8), ZONE).isoformat() if isinstance(day, date) else None
+            return datetime.combine(day, time(8), zone()).isoformat() if isinstance(day, date) else None
         case "category":
             types = door.policy().types
             # None stands there by itself: what is sent without looking must not become another matter.

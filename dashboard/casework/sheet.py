@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from html import escape
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dashboard.components import sheet
 from dashboard.data import Detail, Directory, SegmentRow
@@ -15,7 +16,7 @@ from dashboard.data.workbench import Like
 from dashboard.live.queue import clock_words
 from dashboard.wording import names
 from dashboard.wording.catalogue import clock_name, limit_words, pick, translator
-from dashboard.wording.names import ZONE
+from dashboard.wording.names import zone
 from dispatch.intake.messages import show_number
 from dispatch.rules.incident.chain import LIVE, STATES, Assignment, Event, Incident
 from dispatch.rules.law import MODE_NAMES
@@ -244,10 +245,11 @@ def timeline(
 ) -> str:
     """Return what happened to a case, newest first: each with its hour, below its day where that is not today."""
     rows = []
-    day = now.astimezone(ZONE).date()
+    here = ZoneInfo(directory.zone)
+    day = now.astimezone(here).date()
     for event in list(reversed(detail.events))[:limit]:
         said = translator(lang)("; ").join(_said(event, directory, lang))
-        at = event.at.astimezone(ZONE)
+        at = event.at.astimezone(here)
         if at.date() != day:
             day = at.date()
             rows.append(f'<li class="day">{at:%m-%d}</li>')
@@ -342,8 +344,8 @@ def _span(length: timedelta, lang: str) -> str:
 
 def _hm(at: datetime, now: datetime | None = None) -> str:
     """Return an instant by its hour, with its day before it where that is not today's."""
-    local = at.astimezone(ZONE)
-    same = now is None or local.date() == now.astimezone(ZONE).date()
+    local = at.astimezone(zone())
+    same = now is None or local.date() == now.astimezone(zone()).date()
     return f"{local:%H:%M}" if same else f"{local:%m-%d %H:%M}"
 
 

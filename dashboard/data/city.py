@@ -106,6 +106,11 @@ class Directory:
     trades: dict[str, tuple[str, str]] = field(default_factory=dict)
     bursts: Bursts | None = None
 
+    @property
+    def zone(self) -> str:
+        """Return the name of the city's own time zone."""
+        return self.calendar.zone
+
 
 @dataclass(slots=True)
 class Part:

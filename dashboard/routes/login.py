@@ -8,7 +8,6 @@ import logging
 from datetime import datetime, timedelta
 from math import ceil
 from urllib.parse import parse_qs, urlencode
-from zoneinfo import ZoneInfo
 
 import psycopg
 from starlette.requests import Request
@@ -28,12 +27,12 @@ from dashboard.data import (
 )
 from dashboard.routes import provider
 from dashboard.wording.catalogue import ROLES, chosen, translator
+from dashboard.wording.names import zone_of
 from dispatch.accounts.sessions import DEMO_PASSWORD
 
 BODY_LIMIT_BYTES = 8_192
 NEXT_LIMIT_CHARS = 2_000
 AT_ONCE = 4  # passwords checked at a time: each takes 64 MiB and a core
-ZONE = ZoneInfo("Asia/Shanghai")
 log = logging.getLogger("dashboard")
 DEMO_LOGINS = (
     "dispatcher", "duty", "team", "worker", "head", "village", "resident", "county", "city", "leader", "auditor",
@@ -104,17 +103,17 @@ class Login:
             async with self._checking:
                 # Those who waited here in a crowd are looked at one after another.
                 if (wait := self._throttle.wait_s(address)) > 0:
-                    reason = _too_many(lang, wait)
+                    reason = await asyncio.to_thread(_too_many, self._door, lang, wait)
                     return HTMLResponse(_form(lang, onward, reason, login), 429, _HEADERS | _after(wait))
                 answer = await asyncio.to_thread(
                     sign_in, self._door, login, given.get("password", ""), address
                 )
                 if isinstance(answer, NotIn):
                     self._throttle.failed(address)
+                    reason = await asyncio.to_thread(_refused, self._door, lang, answer.until)
         except psycopg.Error:
             return HTMLResponse(_form(lang, onward, _away(lang), login), 503, _HEADERS)
         if isinstance(answer, NotIn):
-            reason = _("Login or password is wrong.") if answer.until is None else _locked(lang, answer.until)
             log.warning("a sign-in was refused: %s", answer.why)
             return HTMLResponse(_form(lang, onward, reason, login), 401, _HEADERS)
         if before := request.cookies.get(COOKIE, ""):
@@ -174,7 +173,7 @@ class Login:
             old, new = given.get("old", ""), given.get("new", "")
             async with self._checking:
                 if (wait := self._throttle.wait_s(address)) > 0:
-                    return _said(429, _too_many(lang, wait))
+                    return _said(429, await asyncio.to_thread(_too_many, self._door, lang, wait))
                 why = await asyncio.to_thread(
                     change_password, self._door, who.account_id, old, new, token, address
                 )
@@ -207,16 +206,18 @@ def _after(wait_s: float) -> dict[str, str]:
     return {"Retry-After": str(ceil(wait_s))}
 
 
-def _too_many(lang: str, wait_s: float) -> str:
-    at = datetime.now(ZONE) + timedelta(seconds=wait_s)
+def _too_many(door: Reads, lang: str, wait_s: float) -> str:
+    at = datetime.now(zone_of(door)) + timedelta(seconds=wait_s)
     return translator(lang)("Too many attempts from this address. Try again after {at}.").format(
         at=f"{at:%H:%M:%S}"
     )
 
 
-def _locked(lang: str, until: datetime) -> str:
+def _refused(door: Reads, lang: str, locked_until: datetime | None) -> str:
+    if locked_until is None:
+        return translator(lang)("Login or password is wrong.")
     return translator(lang)("Too many wrong passwords. Try again after {at}.").format(
-        at=f"{until.astimezone(ZONE):%H:%M:%S}"
+        at=f"{locked_until.astimezone(zone_of(door)):%H:%M:%S}"
     )
 
 

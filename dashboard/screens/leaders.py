@@ -39,7 +39,7 @@ def page() -> None:
     """Show the figures of `?area=` in the period of `?kind=` and `?day=`, and the cases of `?cases=`."""
     with framed("leaders") as f:
         now = datetime.now(UTC)
-        today = now.astimezone(told.ZONE).date()
+        today = now.astimezone(told.zone()).date()
         area = area_of(f)
         period = period_of(today)
         if isinstance(period, PeriodError):

@@ -6,7 +6,6 @@ import html
 from datetime import datetime, timedelta
 from functools import cache
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import psycopg
 import redis
@@ -22,10 +21,9 @@ from dashboard.screens import field
 from dashboard.session import viewer
 from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, pick, translator
+from dashboard.wording.names import zone
 from dispatch.intake.messages import parse_number, show_number
 from models.servers.servers import addresses
-
-ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def page() -> None:
@@ -225,8 +223,8 @@ def _line(milestone: Milestone, _: Translate) -> str:
 
 
 def _time(at: datetime) -> str:
-    local = at.astimezone(ZONE)
-    recent = datetime.now(ZONE) - local < timedelta(days=180)
+    local = at.astimezone(zone())
+    recent = datetime.now(zone()) - local < timedelta(days=180)
     return f"{local:%m-%d %H:%M}" if recent else f"{local:%Y-%m-%d}"
 
 

@@ -77,7 +77,7 @@ def _source(f: Frame, each: data.Source) -> Markup:
                 rate=amounts.rate(rate, _), n=f"{n:,}", d=f"{d:,}",
             )
         )  # fmt: skip
-    span = f"{each.first.astimezone(names.ZONE):%Y-%m-%d} – {each.as_of.astimezone(names.ZONE):%Y-%m-%d}"
+    span = f"{each.first.astimezone(names.zone()):%Y-%m-%d} – {each.as_of.astimezone(names.zone()):%Y-%m-%d}"
     return markup(
         '<h2>{name} <span class="m">{n}　{span}</span></h2><div class="gw-scroll">'
         '<table style="margin-top:8px">{bars}</table>'

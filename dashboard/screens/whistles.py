@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -15,11 +14,10 @@ from dashboard.live.whistles import place, whistle_kind
 from dashboard.pages import PLACES
 from dashboard.widgets.export import download
 from dashboard.wording.catalogue import pick, translator
+from dashboard.wording.names import zone
 from dispatch.intake.messages import show_number
 from dispatch.rules.areas import Level, contains, level_of
 from dispatch.rules.law import ASSIGNMENT_STATES
-
-ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def page() -> None:
@@ -43,8 +41,8 @@ def page() -> None:
                 _("Export"),
                 lambda: _rows(frame, area),
                 _columns(frame),
-                f"{_('Whistle board')} {datetime.now(ZONE):%Y-%m-%d}",
-                notes=(_("As of {at}").format(at=f"{datetime.now(ZONE):%Y-%m-%d %H:%M}"),),
+                f"{_('Whistle board')} {datetime.now(zone()):%Y-%m-%d}",
+                notes=(_("As of {at}").format(at=f"{datetime.now(zone()):%Y-%m-%d %H:%M}"),),
             )
         page_of_case = "workbench" if _opens("workbench", frame.who.role) else "incidents"
         language = "" if frame.lang == "zh" else "lang=en&"

@@ -34,7 +34,7 @@ _MIDDLE_GRIDS = 984  # as the same article has it beside 965 villages; shown, ne
 def six(picture: Overview, over: bool, lang: str, _: Translate) -> Markup:
     """Return the six figures; `over` says that the period has ended, so that counts can be held against whole ones."""
     # Days to come have no course yet.
-    passed = (picture.as_of.astimezone(names.ZONE).date() - picture.period.first).days + 1
+    passed = (picture.as_of.astimezone(names.zone()).date() - picture.period.first).days + 1
     return markup(
         '<div class="gw-six">{all}</div>',
         all=joined([_tile(each, passed, over, lang, _) for each in picture.figures]),

@@ -26,7 +26,7 @@ def buttons(f: Frame, picture: Overview, whole: Callable[[], Overview]) -> None:
     """
 
     def made(form: str, lang: str) -> bytes:
-        return make(whole(), form, lang)
+        return make(whole(), form, lang, f.directory.zone)
 
     labels = {"xlsx": f._("Excel"), "docx": f._("Word"), "pdf": f._("One-page PDF")}
     for form, kind in _KINDS.items():

@@ -16,7 +16,7 @@ from dashboard.widgets.panel import Markup, joined, markup, panel
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import Translate, pick
-from dashboard.wording.names import ZONE
+from dashboard.wording.names import zone
 from dispatch.intake.messages import show_number
 from dispatch.rules.incident.chain import (
     STATES,
@@ -51,7 +51,7 @@ def listing(f: Frame, wanted: Filter, now: datetime) -> str:
             address.choose(after=f"{rows[-1].reported_at.timestamp():.6f}_{rows[-1].id}", id="")
             st.rerun()
         st.caption(
-            _("{n} shown, as of {at}").format(n=len(rows), at=f"{now.astimezone(ZONE):%H:%M:%S}"),
+            _("{n} shown, as of {at}").format(n=len(rows), at=f"{now.astimezone(zone()):%H:%M:%S}"),
             width="content",
         )
     return str(rows[0].id)
@@ -122,7 +122,7 @@ def export_list(f: Frame, wanted: Filter, now: datetime) -> None:
         )  # fmt: skip
 
     columns = [_("Number"), _("Type"), _("Place"), _("State"), _("With"), _("Reported"), _("Limit")]
-    as_of = f"{now.astimezone(ZONE):%Y-%m-%d %H:%M}"
+    as_of = f"{now.astimezone(zone()):%Y-%m-%d %H:%M}"
     download(
         _("Export"), rows, columns, f"{_('Incidents')} {as_of[:10]}", key="cases-export",
         notes=(_("As of {at}").format(at=as_of),),

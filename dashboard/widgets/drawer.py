@@ -132,4 +132,4 @@ def link(incident_id: int, number: int, lang: str, incidents: str = "/incidents"
 
 
 def _time(at: datetime | None) -> str:
-    return "" if at is None else f"{at.astimezone(told.ZONE):%Y-%m-%d %H:%M}"
+    return "" if at is None else f"{at.astimezone(told.zone()):%Y-%m-%d %H:%M}"

@@ -14,8 +14,8 @@ import streamlit as st
 import xlsxwriter
 
 from dashboard.wording.catalogue import chosen, translator
+from dashboard.wording.names import zone
 
-ZONE = ZoneInfo("Asia/Shanghai")
 ROWS_LIMIT = 50_000
 CELL_LIMIT = 32_767  # characters; Excel takes no more
 WIDEST = 60  # characters
@@ -50,7 +50,12 @@ def download(
 
     def built() -> bytes:
         return workbook(
-            rows() if callable(rows) else rows, columns, name, notes, short.format(rows=f"{ROWS_LIMIT:,}")
+            rows() if callable(rows) else rows,
+            columns,
+            name,
+            zone(),
+            notes,
+            short.format(rows=f"{ROWS_LIMIT:,}"),
         )
 
     return st.download_button(
@@ -59,14 +64,14 @@ def download(
 
 
 def workbook(
-    rows: Rows, columns: Sequence[str], title: str, notes: Sequence[str] = (), short: str = ""
+    rows: Rows, columns: Sequence[str], title: str, here: ZoneInfo, notes: Sequence[str] = (), short: str = ""
 ) -> bytes:
     """Return an Excel file of one sheet: a head that stays in sight, at most `ROWS_LIMIT` rows, then the notes.
 
     Where there were more rows, `short` says so, first of all in the row below the last one.
 
-    Text that would be a formula is written as text behind an apostrophe; times become the city's own, without a
-    zone, since Excel knows none; fractions become decimals.
+    Text that would be a formula is written as text behind an apostrophe; times become those of the zone `here`, without
+    it, since Excel knows none; fractions become decimals.
     """
     file = io.BytesIO()
     book = xlsxwriter.Workbook(
@@ -103,7 +108,7 @@ def workbook(
                 case int() | float() | Fraction():
                     sheet.write_number(at, n, float(value))
                 case datetime():
-                    local = value.astimezone(ZONE).replace(tzinfo=None) if value.tzinfo else value
+                    local = value.astimezone(here).replace(tzinfo=None) if value.tzinfo else value
                     sheet.write_datetime(at, n, local, time)
                 case date():
                     sheet.write_datetime(at, n, datetime.combine(value, datetime.min.time()), day)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from dashboard.data import Directory
+from dashboard.data import Directory, Reads, reads
 from dashboard.wording.catalogue import ROLES, clock_name, pick, translator
 from dispatch.rules.areas import Level, ancestors, level_of
 from dispatch.rules.incident.chain import STEPS
+from dispatch.rules.time.calendar import DEFAULT_ZONE
 
-ZONE = ZoneInfo("Asia/Shanghai")
 # What the record calls a role beside its name in the law.
 _SHORT = {"duty": "duty_leader", "worker": "grid_worker", "head": "grid_head"}
 
@@ -86,6 +86,19 @@ def said(directory: Directory, what: str, value: object, lang: str) -> str:
     return actor(directory, str(value), lang) if what == "commander" else str(value)
 
 
+def zone() -> ZoneInfo:
+    """Return the zone of the clock of the city whose pages this process shows."""
+    return zone_of(reads())
+
+
+def zone_of(door: Reads) -> ZoneInfo:
+    """Return the zone of a city's clock, the default one while no city is loaded."""
+    try:
+        return ZoneInfo(door.known().zone)
+    except LookupError:
+        return ZoneInfo(DEFAULT_ZONE)
+
+
 def moment(at: datetime) -> str:
     """Return an instant as month, day, hour and minute of the city's clock."""
-    return f"{at.astimezone(ZONE):%m-%d %H:%M}"
+    return f"{at.astimezone(zone()):%m-%d %H:%M}"

@@ -30,6 +30,7 @@ from models.cities.loading import (
     ShapeRow,
     TeamRow,
     establish,
+    in_zone,
     parsed_policy,
     policy_files,
 )
@@ -112,7 +113,7 @@ class _Reader:
         if self.problems:
             raise _Stop
         self._place(shapes)
-        city = City(roots[0].code, policy, shapes=shapes)
+        city = City(roots[0].code, in_zone(policy, settings.get("timezone")), shapes=shapes)
         city.areas = sorted(self.areas.values(), key=lambda each: (each.level, each.code))
         city.organisations, city.teams = establish(city.areas, trades, teams=teams is None)
         if teams is not None:
@@ -142,7 +143,7 @@ class _Reader:
                 ZoneInfo(zone)
             except (ZoneInfoNotFoundError, ValueError):
                 self._note(
-                    path.name, "", "timezone", f"no time zone {zone!r}; expected one like Asia/Shanghai"
+                    path.name, "", "timezone", f"no time zone {zone!r}; expected a name of the IANA list"
                 )
         return settings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -157,6 +158,14 @@ def policy_files(folder: Path = POLICY_DIR) -> dict[str, str]:
             except UnicodeDecodeError as fault:
                 raise CityError([Problem(path.name, "", "", f"is not UTF-8 ({fault.reason})")]) from fault
     return files
+
+
+def in_zone(files: Mapping[str, str], zone: str | None) -> dict[str, str]:
+    """Return policy files whose calendar is of a city's own time zone; None leaves that of the files."""
+    if zone is None:
+        return dict(files)
+    limits = re.sub(r"^zone = .*", f'zone = "{zone}"', files["limits.toml"], count=1, flags=re.MULTILINE)
+    return {**files, "limits.toml": limits}
 
 
 def parsed_policy(files: Mapping[str, str]) -> rules.Policy:

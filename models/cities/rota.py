@@ -69,7 +69,7 @@ def rows(posts: Iterable[Post], first: date, days: int, zone: str) -> Iterator[R
                     yield Row(team_id, centre, post.person_id, post.role, begins, begins + length)
 
 
-def draw_up(cursor: psycopg.Cursor[Any], first: date, days: int = DAYS, zone: str = "Asia/Shanghai") -> int:
+def draw_up(cursor: psycopg.Cursor[Any], first: date, days: int, zone: str) -> int:
     """Draw up rosters of a demo city's invented people from a day on; return how many turns are new.
 
     Only people of centres, and of teams whose trade answers around the clock, take turns.

@@ -55,7 +55,7 @@ def number(value: words.Value) -> float | str | None:
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_every_cell_of_the_excel_file_is_the_pictures(may: Overview, lang: str) -> None:
-    book = openpyxl.load_workbook(io.BytesIO(briefing.make(may, "xlsx", lang)))
+    book = openpyxl.load_workbook(io.BytesIO(briefing.make(may, "xlsx", lang, ZONE)))
     tables = words.tables(may, lang)
     assert book.sheetnames == [words.say("Summary", lang), *(table.title for table in tables)]
     assert book.worksheets[0]["A1"].value == words.title(may, lang)
@@ -104,7 +104,7 @@ def test_the_tables_hold_the_numbers_of_the_picture(may: Overview) -> None:
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_every_cell_of_the_word_file_is_the_pictures(may: Overview, lang: str) -> None:
-    document = docx.Document(io.BytesIO(briefing.make(may, "docx", lang)))
+    document = docx.Document(io.BytesIO(briefing.make(may, "docx", lang, ZONE)))
     text = [paragraph.text for paragraph in document.paragraphs]
     assert text[0] == words.title(may, lang)
     assert text[1] == words.sentence(may, lang)
@@ -122,7 +122,7 @@ def _squeezed(text: str) -> str:
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_pdf_is_one_page_that_says_the_same_with_its_font_inside(may: Overview, lang: str) -> None:
-    made = pypdf.PdfReader(io.BytesIO(briefing.make(may, "pdf", lang)))
+    made = pypdf.PdfReader(io.BytesIO(briefing.make(may, "pdf", lang, ZONE)))
     assert len(made.pages) == 1
     text = _squeezed(made.pages[0].extract_text())
     tables = {table.name: table for table in words.tables(may, lang)}
@@ -169,7 +169,7 @@ def test_any_period_of_a_city_county_or_town_fits_one_page(
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_word_has_the_charts_of_the_page_each_with_its_words(may: Overview, lang: str) -> None:
-    document = docx.Document(io.BytesIO(briefing.make(may, "docx", lang)))
+    document = docx.Document(io.BytesIO(briefing.make(may, "docx", lang, ZONE)))
     told = [shape._inline.docPr.get("descr") for shape in document.inline_shapes]
     names = ("Ranking", "Course by day", "The chain", "Reports by weekday and hour")
     assert told == [f"{words.title(may, lang)} · {words.say(name, lang)}" for name in names]
@@ -226,7 +226,7 @@ def test_an_area_without_a_case_is_briefed_without_a_number_made_up(city: Connec
     figures_of = words.tables(quiet, "zh")[0].texts("zh")
     assert [row[1] for row in figures_of] == ["0", *["无数据"] * 5]
     for form in briefing.FORMATS:
-        assert briefing.make(quiet, form, "zh")
+        assert briefing.make(quiet, form, "zh", ZONE)
 
 
 def test_the_sentence_on_top_is_made_from_the_same_rows(may: Overview) -> None:
@@ -301,7 +301,7 @@ def test_text_that_looks_like_a_formula_stays_text(may: Overview) -> None:
     place = replace(may.places[0], name=trap)
     area = AreaName(may.area.code, may.area.level, trap, "")
     book = openpyxl.load_workbook(
-        io.BytesIO(briefing.make(replace(may, area=area, places=(place,)), "xlsx", "zh"))
+        io.BytesIO(briefing.make(replace(may, area=area, places=(place,)), "xlsx", "zh", ZONE))
     )
     cells = [cell for sheet in book.worksheets for row in sheet.iter_rows() for cell in row]
     assert [cell.value for cell in cells if cell.value == trap] == [trap]
@@ -317,9 +317,9 @@ def test_every_word_has_its_chinese(may: Overview) -> None:
 
 def test_another_form_or_language_is_refused(may: Overview) -> None:
     with pytest.raises(ValueError, match=r"format: expected xlsx, docx, pdf, not 'odt'"):
-        briefing.make(may, "odt")
+        briefing.make(may, "odt", "zh", ZONE)
     with pytest.raises(ValueError, match="lang: expected zh or en"):
-        briefing.make(may, "pdf", "fr")
+        briefing.make(may, "pdf", "fr", ZONE)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:

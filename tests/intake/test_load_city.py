@@ -13,7 +13,7 @@ import shapely
 from models.__main__ import main
 from models.cities import city_files
 from models.cities.city_files import read_city
-from models.cities.loading import PROBLEMS_SHOWN, CityError, census, is_empty, store
+from models.cities.loading import PROBLEMS_SHOWN, CityError, census, is_empty, parsed_policy, store
 from models.servers.servers import psycopg_dsn
 
 HEADER = "code,name,name_en,level,parent,kind,lon,lat"
@@ -84,6 +84,12 @@ def test_a_sound_city_is_loaded_with_centres_stations_and_teams(database: str, f
     assert shapely.from_wkb(city.shapes[0].wkb).contains(shapely.Point(west.lon, west.lat))
     with psycopg.connect(psycopg_dsn(database)) as connection:
         assert connection.execute("SELECT count(*) FROM api_key").fetchone() == (0,)
+
+
+def test_a_city_says_its_zone_in_its_own_file(folder: Path) -> None:
+    """And its calendar, by which every limit runs and every day begins, is of that zone."""
+    (folder / "city.toml").write_text('code = "990100"\ntimezone = "America/New_York"\n')
+    assert parsed_policy(read_city(folder).policy).calendar.zone == "America/New_York"
 
 
 def test_a_city_brings_its_own_teams(folder: Path) -> None:

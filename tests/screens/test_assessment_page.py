@@ -34,6 +34,7 @@ from dispatch.scores import resampling, scoring
 from dispatch.scores.resampling import Drawn
 from models.servers.servers import Servers, psycopg_dsn
 from tests import pages
+from tests.conftest import CITY_ZONE
 from tests.conftest import LIVED_UNTIL as UNTIL
 
 CITY, COUNTY, TOWN, VILLAGE = "445300", "445302", "445302001", "445302001009"
@@ -331,7 +332,7 @@ def test_a_reviewer_gives_stretches_of_time_and_the_next_sees_them(
     page.run()
     next(box for box in page.radio if box.key == "whole-p").set_value(False).run()
     ends = next(box for box in page.datetime_input if box.key == "until-p-0")
-    local = (reported_at + timedelta(hours=3)).astimezone(told.ZONE).replace(second=0, tzinfo=None)
+    local = (reported_at + timedelta(hours=3)).astimezone(told.zone()).replace(second=0, tzinfo=None)
     ends.set_value(local.replace(microsecond=0))
     next(box for box in page.text_area if box.key == "reason-p").set_value("属实")
     next(box for box in page.button if box.key == "send-p").click()
@@ -519,7 +520,8 @@ def test_without_a_replayed_city_the_page_says_how_to_replay_one(open_page: Call
     assert any("dispatch replay" in each.value for each in test.code)
 
 
-def test_until_when_one_may_appeal_stands_at_the_case() -> None:
+def test_until_when_one_may_appeal_stands_at_the_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told, "zone", lambda: CITY_ZONE)
     now = datetime.now(UTC)
     zh = translator("zh")
 
@@ -528,7 +530,7 @@ def test_until_when_one_may_appeal_stands_at_the_case() -> None:
         return cases._appeal_of(case, frozenset({7} if appealable else ()), zh)
 
     later = now + timedelta(days=2)
-    assert f"到 {later.astimezone(told.ZONE):%m-%d}" in shown(later)
+    assert f"到 {later.astimezone(told.zone()):%m-%d}" in shown(later)
     assert f"{scorecard.APPEAL}7" in shown(later)
     assert "已过期" in shown(now - timedelta(seconds=1))
     assert scorecard.APPEAL not in shown(now - timedelta(seconds=1))
@@ -536,7 +538,8 @@ def test_until_when_one_may_appeal_stands_at_the_case() -> None:
     assert scorecard.APPEAL not in shown(later, appealable=False)
 
 
-def test_reviewers_who_are_late_are_told_so() -> None:
+def test_reviewers_who_are_late_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told, "zone", lambda: CITY_ZONE)
     now = datetime.now(UTC)
     for by, words, tone in (
         (now + timedelta(hours=1), "须在", "m2"), (now - timedelta(hours=1), "已超时", "red"),

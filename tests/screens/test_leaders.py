@@ -40,6 +40,7 @@ from dispatch.rules.incident.chain import Actor
 from dispatch.rules.time.period import Period
 from models.servers.servers import Servers, psycopg_dsn
 from tests import pages
+from tests.conftest import CITY_ZONE
 from tests.conftest import LIVED_UNTIL as UNTIL
 
 CITY, COUNTY, OTHER_COUNTY, TOWN = "445300", "445302", "445381", "445302001"
@@ -305,6 +306,7 @@ def test_no_cell_of_a_file_is_a_formula() -> None:
         [[text, 3, Fraction(1, 4), when, None] for text in evil],
         ["=head", "n", "r", "t", "e"],
         "a/b:[c]",
+        CITY_ZONE,
         ["=note"],
     )
     sheet = openpyxl.load_workbook(io.BytesIO(made)).active
@@ -320,7 +322,9 @@ def test_no_cell_of_a_file_is_a_formula() -> None:
 def test_a_file_that_holds_not_all_rows_says_so_below_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "ROWS_LIMIT", 3)
     for rows, below in ((3, ["as of now"]), (4, ["the rest is elsewhere", "as of now"])):
-        made = workbook([[n] for n in range(rows)], ["n"], "t", ["as of now"], "the rest is elsewhere")
+        made = workbook(
+            [[n] for n in range(rows)], ["n"], "t", CITY_ZONE, ["as of now"], "the rest is elsewhere"
+        )
         sheet = openpyxl.load_workbook(io.BytesIO(made)).active
         assert sheet is not None
         column = [cell.value for cell in sheet["A"]]

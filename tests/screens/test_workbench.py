@@ -633,12 +633,12 @@ def test_what_is_not_of_today_stands_with_its_day_and_its_hour(town: Town, door:
     detail = door.detail(SYSTEM_EYES, incident_id)
     assert detail is not None
     directory, at = door.directory(), detail.incident.reported_at
-    hour = f"{at.astimezone(told.ZONE):%H:%M}"
+    hour = f"{at.astimezone(told.zone()):%H:%M}"
     for days, lang in ((0, "zh"), (2, "zh"), (2, "en")):
         now = at + timedelta(days=days)
         told_now = sheet.timeline(detail, directory, now, lang)
         assert re.findall(r">(\d\d:\d\d)</time>", told_now)[-1] == hour
-        day = f"{at.astimezone(told.ZONE):%m-%d}"
+        day = f"{at.astimezone(told.zone()):%m-%d}"
         assert (f'<li class="day">{day}</li>' in told_now) is bool(days)
         done = [
             s for s in sheet.clocks(detail.incident, directory.calendar, now, lang) if s["state"] == "done"

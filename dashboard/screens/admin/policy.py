@@ -11,7 +11,7 @@ from dashboard.data.admin import PublishError, Version
 from dashboard.frame import Frame, pick_files
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import pick
-from dashboard.wording.names import ZONE
+from dashboard.wording.names import zone
 from dispatch.rules.measures.whatif import Effect
 
 PROBLEMS_SHOWN = 50
@@ -165,7 +165,7 @@ def _publish(f: Frame, current: Version, files: dict[str, str]) -> None:
         st.error(st.session_state["policy-answer"])
     with st.form("policy-publish"):
         note = st.text_input(_("Why, in one line; kept with the version"), max_chars=200)
-        today = datetime.now(ZONE).date()
+        today = datetime.now(zone()).date()
         day = st.date_input(_("Valid from"), max(today, current.valid_from), min_value=today)
         sure = st.checkbox(_("I have read what it changes. No version is ever edited or taken back."))
         if st.form_submit_button(_("Publish as version {n}").format(n=current.version + 1), type="primary"):

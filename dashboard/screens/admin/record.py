@@ -12,7 +12,7 @@ from dashboard.frame import Frame
 from dashboard.screens.admin.doors import turn
 from dashboard.widgets import export
 from dashboard.wording import names
-from dashboard.wording.names import ZONE
+from dashboard.wording.names import zone
 from dispatch.intake.messages import parse_number, show_number
 from dispatch.rules.incident.chain import STEPS
 
@@ -33,7 +33,7 @@ def audit(f: Frame) -> None:
     actor = boxes[2].text_input(
         _("By (as the record has it)"), key="audit-actor", max_chars=80, placeholder="dispatcher:chen"
     ).strip()  # fmt: skip
-    today = datetime.now(ZONE).date()
+    today = datetime.now(zone()).date()
     first = boxes[3].date_input(_("From"), today - timedelta(days=1), max_value=today, key="audit-from")
     last = boxes[4].date_input(_("To"), today, max_value=today, key="audit-to")
     number = None
@@ -43,8 +43,8 @@ def audit(f: Frame) -> None:
         except ValueError:
             st.error(_("This is no number of an incident."))
             return
-    since = datetime.combine(first, time(), ZONE)
-    until = datetime.combine(last, time(), ZONE) + timedelta(days=1)
+    since = datetime.combine(first, time(), zone())
+    until = datetime.combine(last, time(), zone()) + timedelta(days=1)
     if number is None and until - since > admin.SPAN_MOST:
         st.warning(_("The last {n} days of this span are searched.").format(n=admin.SPAN_MOST.days))
     wanted = (text, verb, actor, first, last)
@@ -54,7 +54,7 @@ def audit(f: Frame) -> None:
     lines = admin.search(f.door, f.who, since, until, number, str(verb or ""), actor, page)
     rows = [
         {
-            _("Time"): f"{line.at.astimezone(ZONE):%Y-%m-%d %H:%M:%S}",
+            _("Time"): f"{line.at.astimezone(zone()):%Y-%m-%d %H:%M:%S}",
             _("Number"): show_number(line.number),
             _("Event"): line.seq,
             _("Step"): names.verb(line.verb, f.lang),

@@ -107,7 +107,7 @@ def _appeal_of(case: CaseLine, appealable: frozenset[int], _: Translate) -> Mark
     if until is not None and until < datetime.now(UTC):
         return markup('<span class="m">{t}</span>', t=_("too late to appeal"))
     if case.id in appealable:
-        by = "" if until is None else _("until {day}").format(day=f"{until.astimezone(told.ZONE):%m-%d}")
+        by = "" if until is None else _("until {day}").format(day=f"{until.astimezone(told.zone()):%m-%d}")
         return markup(
             '{go} <span class="m">{by}</span>', go=opens(f"{APPEAL}{case.id}", _("appeal it"), "go"), by=by
         )

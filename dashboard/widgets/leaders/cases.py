@@ -126,6 +126,6 @@ def _bounds(f: Frame, wanted: CaseSet, picture: Overview) -> tuple[str, ...]:
         days = [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
         found.append(f"{days[wanted.weekday % 7]} {wanted.hour:02d}:00")
     if picture.counted_at is not None and wanted.first is not None:
-        at = f"{picture.counted_at.astimezone(told.ZONE):%H:%M}"
+        at = f"{picture.counted_at.astimezone(told.zone()):%H:%M}"
         found.append(_("listed now; the number was counted at {at}").format(at=at))
     return tuple(found)

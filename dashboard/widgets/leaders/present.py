@@ -76,7 +76,7 @@ def present(f: Frame, area: str) -> None:
     parts = [
         markup(
             '<div><span class="m2">{now} {at}</span></div>',
-            now=_("Now"), at=f"{found.at.astimezone(told.ZONE):%H:%M:%S}",
+            now=_("Now"), at=f"{found.at.astimezone(told.zone()):%H:%M:%S}",
         )
     ]  # fmt: skip
     holders = _(", ").join(f"{told.holder(f.directory, key, f.lang)} {n}" for key, n in found.holders)

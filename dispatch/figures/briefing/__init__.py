@@ -25,7 +25,7 @@ class NothingYet(LookupError):
     """Say that there is nothing to brief on: no report in the period."""
 
 
-def make(picture: Overview, form: str, lang: str = "zh", zone: str = "Asia/Shanghai") -> bytes:
+def make(picture: Overview, form: str, lang: str, zone: str) -> bytes:
     """Return a picture as a file of a form (xlsx, docx or pdf) in `zh` or `en`; `zone` is the city's own time.
 
     Raises ValueError for another form or language.

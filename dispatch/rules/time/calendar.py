@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+DEFAULT_ZONE = "Asia/Shanghai"  # where no city says its own
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 SECOND_US = 1_000_000
@@ -72,7 +73,7 @@ class Calendar:
     times of a working day. Outside `FIRST_DAY`..`LAST_DAY` every method raises ValueError.
     """
 
-    zone: str = "Asia/Shanghai"
+    zone: str = DEFAULT_ZONE
     sessions: tuple[tuple[time, time], ...] = ((time(8), time(12)), (time(14), time(18)))
     holidays: frozenset[date] = frozenset()
     workdays: frozenset[date] = frozenset()

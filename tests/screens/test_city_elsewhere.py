@@ -1,0 +1,117 @@
+"""A city elsewhere has its own day and hour on every page, in every file and for every job."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
+from zoneinfo import ZoneInfo
+
+import openpyxl
+import pytest
+
+from dashboard.casework import appeal, sheet
+from dashboard.data import Reads, Viewer, whistles
+from dashboard.live import Live, Picture
+from dashboard.routes import login
+from dashboard.routes import whistles as whistle_routes
+from dashboard.screens import public
+from dashboard.widgets import drawer, export
+from dashboard.wording import names
+from dispatch.rules.incident.chain import Actor
+from jobs.__main__ import Runner
+from models.cities import loading
+from models.servers.servers import Servers
+from tests import pages, small_city
+from tests.conftest import _address, _administer
+
+ZONE = "America/New_York"
+# Half past ten in the evening there, half past eleven of the next morning where the shipped policy is from.
+AT = datetime(2026, 3, 2, 3, 30, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 3, 1, 5, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(servers: Servers, template: str) -> Iterator[str]:
+    """Load a small city whose clock is that of New York."""
+    _administer(servers, f"CREATE DATABASE elsewhere_city TEMPLATE {template} STRATEGY FILE_COPY")
+    url = _address(servers, "elsewhere_city")
+    city = small_city.build()
+    city.policy = loading.in_zone(city.policy, ZONE)
+    loading.store(url, city)
+    yield url
+    _administer(servers, "DROP DATABASE elsewhere_city WITH (FORCE)")
+
+
+@pytest.fixture
+def door(elsewhere: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+    with pages.pointed(monkeypatch, elsewhere, servers.redis_url) as reads:
+        yield reads
+
+
+def a_file(door: Reads) -> str:
+    made = export.workbook([[AT]], ["at"], "t", names.zone())
+    active = openpyxl.load_workbook(io.BytesIO(made)).active
+    assert active is not None
+    return f"{active['A2'].value:%m-%d %H:%M}"
+
+
+SAID: dict[str, tuple[Callable[[Reads], str], str]] = {
+    "a moment": (lambda door: names.moment(AT), "03-01 22:30"),
+    "an hour of the desk": (lambda door: sheet._hm(AT, AT), "22:30"),
+    "an hour of another day": (lambda door: sheet._hm(AT, AT + timedelta(hours=2)), "03-01 22:30"),
+    "a list of cases": (lambda door: drawer._time(AT), "2026-03-01 22:30"),
+    "an appeal's stretch": (lambda door: f"{appeal._local(AT)}", "2026-03-01 22:30:00"),
+    "a file": (a_file, "03-01 22:30"),
+    "a locked account": (lambda door: login._refused(door, "en", AT), "22:30:00"),
+    "a resident's milestone": (
+        lambda door: public._time(datetime(2020, 3, 2, 3, 30, tzinfo=UTC)),
+        "2020-03-01",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SAID)
+def test_a_page_says_the_citys_own_day_and_hour(door: Reads, what: str) -> None:
+    say, expected = SAID[what]
+    assert say(door).rstrip(".").endswith(expected)
+
+
+def test_the_live_picture_begins_at_the_citys_own_midnight(
+    door: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the month of its ranking on the first of the city's own."""
+    picture = Picture(door.directory(), door.snapshot(MIDNIGHT), AT)
+    assert picture.midnight == MIDNIGHT
+    asked: list[datetime] = []
+
+    def late(since: datetime) -> dict[str, dict[str, int]]:
+        asked.append(since)
+        return {}
+
+    monkeypatch.setattr(door, "late", late)
+    Live(door, None, demo=False)._look_around(door.known(), AT, None)
+    assert asked == [MIDNIGHT]
+
+
+def test_the_whistle_board_begins_at_the_citys_own_midnight(
+    door: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[datetime] = []
+
+    def board(reads: Reads, actor: object, area: str, midnight: datetime, now: datetime) -> whistles.Board:
+        asked.append(midnight)
+        return real(reads, actor, area, midnight, now)  # type: ignore[arg-type]
+
+    real = whistles.board
+    monkeypatch.setattr(whistles, "board", board)
+    leader = SimpleNamespace(actor=Actor("leader:leader", "leader", small_city.CITY))
+    whistle_routes.Whistling(door)._body(cast(Viewer, leader), small_city.CITY, "zh")
+    today = datetime.now(ZoneInfo(ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
+    assert asked == [today]
+
+
+def test_jobs_of_a_time_of_day_run_by_the_citys_clock(door: Reads) -> None:
+    assert Runner().zone == ZoneInfo(ZONE)
