@@ -30,7 +30,7 @@ from dispatch.desk.desk import Desk
 from dispatch.scores import forecasting
 from jobs.health import Health, health, last_success, note_fault, note_planned, note_success
 from jobs.table import JOBS, Job
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 log = logging.getLogger("jobs")
 # One number names the family of our advisory locks, the job's name the lock.

@@ -18,6 +18,7 @@ from dispatch.desk.store import Cursor
 from dispatch.intake import dead_letters as dead
 from dispatch.intake import photos
 from models.servers import servers, tied_process
+from models.servers.database import addresses
 
 BACKUPS_KEPT = 7
 DUMP_TIMEOUT_S = 3_600
@@ -79,7 +80,7 @@ def forget(desk: Desk, now: datetime) -> int:
 
 def letters(desk: Desk, now: datetime) -> int:
     """Take contacts out of dead letters after a day, and drop them after thirty; return how many were touched."""
-    stream = redis.Redis.from_url(servers.addresses().redis_url, socket_timeout=STREAM_TIMEOUT_S, protocol=2)
+    stream = redis.Redis.from_url(addresses().redis_url, socket_timeout=STREAM_TIMEOUT_S, protocol=2)
     try:
         return dead.age(stream, now)
     finally:

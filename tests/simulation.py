@@ -51,7 +51,8 @@ from dispatch.rules.policy import escalation
 from jobs.clocks import escalate, sweep
 from jobs.resume import patrol, resume
 from models.migrations import migrate
-from models.servers.servers import psycopg_dsn, temporary
+from models.servers.database import psycopg_dsn
+from models.servers.servers import temporary
 from tests import district
 from tests.small_law import CITY, GRID_TEAM, JOINT, MAJOR, SMALL, VILLAGE, WHISTLE, local
 

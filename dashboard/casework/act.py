@@ -22,7 +22,7 @@ from dispatch.desk.desk import Outcome
 from dispatch.intake.messages import show_number
 from dispatch.rules.incident.chain import STEPS, Command, Incident, Step
 from dispatch.rules.law import BESIDE
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 CONFLICT, REFUSED, FRESH, WRITTEN = "wb-conflict", "wb-refused", "wb-fresh", "wb-written"
 OPENED = "wb-opened"  # the dialog that is open: it stays open whatever else the page hears meanwhile

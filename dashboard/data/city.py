@@ -31,7 +31,7 @@ from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.proposals import Offer
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock, light
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 # More changes than this since the last look are read as a whole new picture instead.
 CHANGES_LIMIT = 20_000

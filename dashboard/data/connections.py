@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 import psycopg
 
 from dashboard.data.hang_aware import Patient
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 
 CONNECTIONS = 8  # kept open between uses; more are opened when needed and closed after
 STATEMENT_TIMEOUT_S = 20

@@ -34,7 +34,7 @@ from dispatch.intake.consumer import GROUP, HEARTBEAT, RECEIVED
 from dispatch.intake.dead_letters import DEAD_STREAM, FIELD, OLD_STREAM, STREAM
 from dispatch.intake.messages import Problem, ReportMessage, number_of, parse, parse_number, show_number
 from dispatch.rules.incident.chain import STATES, STEPS
-from models.servers.servers import Servers, addresses, psycopg_dsn
+from models.servers.database import Servers, addresses, psycopg_dsn
 
 BODY_LIMIT_BYTES: Final = 2 * 1024 * 1024
 LIST_LIMIT: Final = 1_000

@@ -35,7 +35,7 @@ from dispatch.rules.incident.chain import (
 )
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock, light
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 KEPT = ("area", "state", "light", "theme", "text")
 TEXT_MOST = 60  # letters of the words that are looked for

@@ -22,7 +22,7 @@ from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, pick, translator
 from dispatch.intake.messages import parse_number, show_number
 from dispatch.rules.incident.effects import DISSATISFIED, REOPEN_WITHIN
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 ZONE = ZoneInfo("Asia/Shanghai")
 TEXT_LIMIT = 500

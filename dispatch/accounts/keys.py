@@ -15,7 +15,7 @@ import psycopg
 
 from dispatch.accounts.sessions import digest, note
 from dispatch.rules.areas import level_of
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 NOTE_LENGTH = 100
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{1,31}")

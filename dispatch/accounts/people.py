@@ -16,7 +16,7 @@ from psycopg.rows import class_row
 
 from dispatch.accounts.sessions import ABSOLUTE, IDLE, AccountError, digest, hashed, note, sign_out_everywhere
 from dispatch.rules.areas import level_of
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 from models.tables.accounts import ROLES
 
 # What the role `system` does, no person does.

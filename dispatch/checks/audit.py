@@ -19,7 +19,7 @@ from dispatch.desk import store
 from dispatch.rules.incident.chain import Change, Event, Incident, evolve
 from dispatch.rules.incident.links import GENESIS, holds
 from dispatch.rules.incident.values import Assignment
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 FETCH_ROWS = 5_000  # rows held in memory at a time
 FOLDS_HELD = 500  # incidents whose rows are read and compared together

@@ -26,7 +26,7 @@ from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Roster
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 
 CHANGED_CHANNEL = "gridwhistle:changed"
 BATCH_LIMIT = 2_000  # commands or reports in one transaction

@@ -33,7 +33,7 @@ from dispatch.intake.suggest import Suggester
 from dispatch.rules.incident.chain import SYSTEM, Command, Report
 from dispatch.rules.policy.policy import Policy, PolicyError
 from dispatch.rules.refusals import Refusal
-from models.servers.servers import Servers, addresses, psycopg_dsn
+from models.servers.database import Servers, addresses, psycopg_dsn
 
 GROUP: Final = "dispatch"
 HEARTBEAT: Final = "gridwhistle:dispatcher:"  # + name: hash of what this dispatcher does

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import redis
 
 from dispatch.intake.messages import MESSAGE_LIMIT_BYTES, Problem
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 STREAM: Final = "incidents"
 FIELD: Final = "m"

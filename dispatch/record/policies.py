@@ -24,7 +24,7 @@ from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.clocks import Clock
 from models.cities.loading import POLICY_DIR, PROBLEMS_SHOWN, CityError, digest, policy_files
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 FETCH_ROWS = 5_000  # events held in memory at a time
 DIFF_LINES = 200  # shown of each file

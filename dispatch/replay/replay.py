@@ -41,7 +41,7 @@ from dispatch.replay.source_file import (
 from models.cities import loading
 from models.migrations import migrate
 from models.servers import servers
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, ServersError, addresses, psycopg_dsn
 
 SPEED_ROWS_LIMIT: Final = 500_000  # rows held in memory to be sent in the order of their times
 BATCH: Final = 500
@@ -384,7 +384,7 @@ def run(args: argparse.Namespace) -> int:
         if args.speed is not None and not 0 < args.speed < float("inf"):
             raise ReplayError("--speed: expected a number above 0")
         return _run(args, sys.stderr)
-    except (ReplayError, loading.CityError, servers.ServersError, OSError) as error:
+    except (ReplayError, loading.CityError, ServersError, OSError) as error:
         print(f"{args.file}: {error}", file=sys.stderr)
     except psycopg.Error as error:
         print(f"the database does not answer: {type(error).__name__}", file=sys.stderr)
@@ -401,7 +401,7 @@ def _run(args: argparse.Namespace, out: TextIO) -> int:
     as_of = args.as_of or (found.newest + AS_OF_STEP if found.newest_is_target else found.newest)
     if as_of.tzinfo is None:
         as_of = as_of.replace(tzinfo=how.zone)
-    where = servers.addresses()
+    where = addresses()
     if not servers.alive(where):
         print("the servers are not running: starting them for this command", file=out)
         where = servers.start()

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from models.servers import servers
+from models.servers.database import ServersError, addresses
 
 SCRIPTS = Path(__file__).parent
 # A migration that waits for a lock makes everybody queue behind it: give up soon, try again a little later.
@@ -43,9 +43,7 @@ def upgrade(database_url: str, revision: str = "head") -> None:
             command.upgrade(config(database_url), revision)
             return
         except CommandError as error:
-            raise servers.ServersError(
-                f"The database cannot be brought to this program's schema: {error}"
-            ) from error
+            raise ServersError(f"The database cannot be brought to this program's schema: {error}") from error
         except DBAPIError as error:
             if attempt == LOCK_ATTEMPTS or not isinstance(error.orig, psycopg.errors.LockNotAvailable):
                 raise
@@ -59,5 +57,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Upgrade the database that the environment names; return the exit code."""
-    upgrade(os.environ.get("DATABASE_URL") or servers.addresses().database_url, args.revision)
+    upgrade(os.environ.get("DATABASE_URL") or addresses().database_url, args.revision)
     return 0

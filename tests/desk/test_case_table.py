@@ -21,7 +21,7 @@ from dispatch.rules.incident.effects import sampled
 from dispatch.rules.measures.assessment import Case, Rules, evaluate, parse
 from dispatch.scores import attribution, scoring
 from models.cities.loading import POLICY_DIR
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import district
 from tests.conftest import _address, _administer
 from tests.small_law import (

@@ -21,7 +21,7 @@ from dispatch.figures import cohorts
 from dispatch.scores import scoring
 from jobs import briefings
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import small_city as town
 from tests.halfway import killed_halfway
 

@@ -35,7 +35,7 @@ from jobs.notices import tell
 from models.cities import loading
 from models.migrations import migrate
 from models.servers import servers
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import small_city
 from tests.small_city import COUNTY, EAST, IN_EAST, IN_WEST, TOWN, WEST
 

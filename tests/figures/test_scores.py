@@ -26,7 +26,7 @@ from dispatch.rules.time.calendar import Calendar
 from dispatch.scores import attribution, scoring
 from jobs import followers
 from models.cities import demo
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from models.tables.scores import COUNTS
 from tests import district
 from tests.halfway import killed_halfway

@@ -29,7 +29,7 @@ from jobs import health as records
 from jobs.table import JOBS, Job
 from models.cities.loading import POLICY_DIR
 from models.servers import servers as places
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import district
 from tests.small_law import COUNTY_DESK, JOINT, MONDAY, report
 

@@ -25,7 +25,7 @@ from dispatch.intake import photos
 from dispatch.intake.dead_letters import STREAM
 from dispatch.rules.incident.effects import ON_SITE_M
 from jobs import retention
-from models.servers.servers import Servers
+from models.servers.database import Servers
 from tests import phone_city as phones
 from tests import small_city as town
 

@@ -36,7 +36,7 @@ from dispatch.rules.incident.chain import STEPS, Actor, Command, Report
 from dispatch.rules.incident.values import reporter_of
 from models.cities import loading
 from models.cities.loading import AreaRow
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import pages, small_city
 from tests.conftest import _address, _administer
 from tests.ports import free_port

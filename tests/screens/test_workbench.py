@@ -37,7 +37,7 @@ from dispatch.desk.desk import Desk
 from dispatch.intake.messages import show_number
 from dispatch.rules.incident.chain import STATES, STEPS, Actor, Command, Incident, Report
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import pages
 from tests.small_city import EAST, IN_EAST, TOWN, WEST, build
 

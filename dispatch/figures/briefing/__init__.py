@@ -18,7 +18,7 @@ from dispatch.figures.case_sets import Connection
 from dispatch.figures.overview import Overview
 from dispatch.record.histories import Policies
 from dispatch.rules.time.period import FIXED, Period
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 Writer = Callable[[Overview, str, str], bytes]
 
