@@ -191,7 +191,6 @@ def test_each_sees_the_incidents_of_their_scope_and_no_other(city: City, door: R
         "by id": names(lambda _, key: door.detail(actor, key)),
         "by number": names(lambda name, _: door.id_of(actor, city.numbers[name])),
         "on the workbench": names(lambda _, key: workbench.case(door, actor, key, now)),
-        "what happened since": names(lambda _, key: workbench.since(door, actor, key, 0)),
         "by the phone": names(lambda _, key: field.visible(door, actor, key)),
     }
     everything = {key: name for name, key in city.ids.items()}

@@ -415,7 +415,6 @@ def test_ticks_beyond_ones_area_count_for_nothing(town: Town, door: Reads) -> No
     assert [each.id for each in bench.several(door, DISPATCHER, ids)] == ids
     assert bench.several(door, ELSEWHERE, ids) == []
     assert bench.case(door, ELSEWHERE, ids[0], datetime.now(UTC)) is None
-    assert bench.since(door, ELSEWHERE, ids[0], 0) == []
     assert bench.plan(door, ELSEWHERE, ids, datetime.now(UTC)).decisions == ()
     assert bulk.LIMIT >= 50
 
