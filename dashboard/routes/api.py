@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import html
 import math
-import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 import msgspec
 import psycopg
-import redis.asyncio
 from prometheus_client import (
-    CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
-    generate_latest,
 )
-from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from dashboard.routes.asking import Asking, Unavailable, soon
+from dashboard.routes.health import Health
 from dispatch.intake import messages
-from dispatch.intake.consumer import GROUP, HEARTBEAT, RECEIVED
-from dispatch.intake.dead_letters import DEAD_STREAM, FIELD, OLD_STREAM, STREAM
+from dispatch.intake.consumer import RECEIVED
+from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import Problem, ReportMessage, number_of, parse, parse_number, show_number
 from dispatch.rules.incident.chain import STATES, STEPS
-from models.servers.database import Servers, addresses, psycopg_dsn
+from models.servers.database import Servers
 
 BODY_LIMIT_BYTES: Final = 2 * 1024 * 1024
 LIST_LIMIT: Final = 1_000
@@ -44,16 +38,9 @@ KEYS_MISS_AGE_S: Final = 1.0  # a key made just now works within a second, a wro
 KEYS_LIMIT: Final = 10_000
 RATE_PER_S: Final = 500.0  # reports that one key may send for long
 BURST: Final = 5_000.0  # and at once
-TIMEOUT_S: Final = 2.0
 RETRY_AFTER_S: Final = 5
 RECEIVED_KEPT_S: Final = 24 * 3600
-THREADS: Final = 4  # of the database; each has a connection of its own
 EVENTS_SHOWN: Final = 200
-JOB: Final = "gridwhistle:job:"
-JOBS_LIMIT: Final = 100
-FRESH_S: Final = 10.0  # a heartbeat older than this is no sign of life
-
-T = TypeVar("T")
 
 # What goes wrong at the door itself; what is wrong with a message says `dispatch.intake.messages`.
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -98,15 +85,12 @@ class Door:
     """Serve the HTTP door of one process; opens its connections at the first request."""
 
     def __init__(self, servers: Servers | None = None) -> None:
-        self._servers = servers
-        self._stream: redis.asyncio.Redis | None = None
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="door")
-        self._own = threading.local()
+        self._asking = Asking(servers)
         self._keys: dict[str, str] = {}
         self._keys_at = -math.inf
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._registry = CollectorRegistry()
-        registry = self._registry
+        registry = CollectorRegistry()
+        self._health = Health(self._asking, registry)
         self._requests = Counter(
             "gridwhistle_http_requests", "Requests by door and status", ["door", "status"], registry=registry
         )
@@ -116,37 +100,14 @@ class Door:
         self._seconds = Histogram(
             "gridwhistle_http_seconds", "Seconds to answer, by door", ["door"], registry=registry
         )
-        self._lag = Gauge("gridwhistle_stream_lag", "Messages that wait for a dispatcher", registry=registry)
-        self._dead = Gauge(
-            "gridwhistle_dead_letters", "Dead letters kept, replayed ones included", registry=registry
-        )
-        self._up = Gauge("gridwhistle_up", "1 where it answers", ["part"], registry=registry)
-        self._dispatchers = Gauge(
-            "gridwhistle_dispatchers", "Dispatchers with a fresh heartbeat", registry=registry
-        )
-        self._job_age = Gauge(
-            "gridwhistle_job_age_seconds", "Seconds since a job's last success", ["job"], registry=registry
-        )
-        self._job_took = Gauge(
-            "gridwhistle_job_seconds", "Seconds a job's last success took", ["job"], registry=registry
-        )
-        self._job_rows = Gauge(
-            "gridwhistle_job_rows", "Rows that a job's last success handled", ["job"], registry=registry
-        )
-        self._job_next = Gauge(
-            "gridwhistle_job_next_seconds", "Seconds until a job's next run", ["job"], registry=registry
-        )
-        self._job_failing = Gauge(
-            "gridwhistle_job_failing", "1 where a job's last run failed", ["job"], registry=registry
-        )
 
     def routes(self) -> list[Route]:
         """Return the routes, for a Starlette application."""
         return [
             Route("/api/v1/incidents", self._answering("post", self.post), methods=["POST"]),
             Route("/api/v1/incidents/{number}", self._answering("get", self.get), methods=["GET"]),
-            Route("/healthz", self._answering("healthz", self.healthz), methods=["GET"]),
-            Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/healthz", self._answering("healthz", self._health.healthz), methods=["GET"]),
+            Route("/metrics", self._health.metrics, methods=["GET"]),
             Route("/openapi.json", _openapi, methods=["GET"]),
             Route("/api", _page, methods=["GET"]),
             # Otherwise a page of the web app would answer 200 to a mistyped address.
@@ -162,6 +123,8 @@ class Door:
                 response = await answer(request)
             except Refused as refused:
                 response = refused.response()
+            except Unavailable:
+                response = _unavailable().response()
             self._requests.labels(door, str(response.status_code)).inc()
             self._seconds.labels(door).observe(time.perf_counter() - began)
             return response
@@ -204,13 +167,13 @@ class Door:
         said = msgspec.json.encode({"state": "received", "source": source})
 
         async def put() -> None:
-            async with self._redis().pipeline(transaction=True) as steps:
+            async with self._asking.stream().pipeline(transaction=True) as steps:
                 for number, raw in ready:
                     steps.xadd(STREAM, {FIELD: raw})
                     steps.set(f"{RECEIVED}{number}", said, ex=RECEIVED_KEPT_S)
                 await steps.execute()
 
-        await _soon(put())
+        await soon(put())
 
     def _pay(self, source: str, cost: int) -> None:
         """Take `cost` reports out of the source's bucket; refuse with the seconds after which they will fit."""
@@ -231,8 +194,8 @@ class Door:
         age = time.monotonic() - self._keys_at
         if age > KEYS_AGE_S or (digest not in self._keys and age > KEYS_MISS_AGE_S):
             try:
-                found = await self._ask(_read_keys)
-            except Refused:
+                found = await self._asking.ask(_read_keys)
+            except Unavailable:
                 # The stream takes reports while the database is away, from keys that were known before.
                 if digest not in self._keys:
                     raise
@@ -252,10 +215,10 @@ class Door:
             number = parse_number(request.path_params["number"])
         except ValueError:
             raise Refused(400, "bad_number") from None
-        found = await self._ask(lambda connection: _read_incident(connection, number, source))
+        found = await self._asking.ask(lambda connection: _read_incident(connection, number, source))
         if found is not None:
             return JSONResponse(found)
-        said = await _soon(self._redis().get(f"{RECEIVED}{number}"))
+        said = await soon(self._asking.stream().get(f"{RECEIVED}{number}"))
         state = msgspec.json.decode(said) if said is not None else {}
         if state.pop("source", None) != source:
             raise Refused(404, "unknown")
@@ -263,134 +226,9 @@ class Door:
             {"number": show_number(number)} | state, 202 if state["state"] == "received" else 200
         )
 
-    # --- health ---
-
-    async def healthz(self, _: Request) -> Response:
-        """Answer 200 while database, stream and at least one dispatcher are well, else 503; each with its figures."""
-        health = await self._health()
-        return JSONResponse(health, 200 if health["ok"] else 503, {"Cache-Control": "no-store"})
-
-    async def metrics(self, _: Request) -> Response:
-        """Answer in the text format of Prometheus."""
-        health = await self._health()
-        self._up.labels("database").set(health["database"]["ok"])
-        self._up.labels("stream").set(health["stream"]["ok"])
-        self._lag.set(health["stream"]["lag"] or 0)
-        self._dead.set(health["stream"]["dead_letters"] or 0)
-        self._dispatchers.set(sum(each["ok"] for each in health["dispatchers"].values()))
-        for name, job in health["jobs"].items():
-            if job["age_s"] is not None:
-                self._job_age.labels(name).set(job["age_s"])
-                self._job_took.labels(name).set(int(job.get("ms") or 0) / 1000)
-                self._job_rows.labels(name).set(int(job.get("rows") or 0))
-            if (ago := _age(job.get("next_at"), datetime.now(UTC))) is not None:
-                self._job_next.labels(name).set(-ago)
-            # Both are ISO 8601 in UTC to the same digits, so their order is that of their texts.
-            self._job_failing.labels(name).set(job.get("failed_at", "") > job.get("at", ""))
-        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
-
-    async def _health(self) -> dict[str, Any]:
-        database, stream = await asyncio.gather(self._database_health(), self._stream_health())
-        dispatchers, jobs = stream.pop("dispatchers"), stream.pop("jobs")
-        ok = database["ok"] and stream["ok"] and any(each["ok"] for each in dispatchers.values())
-        return {"ok": ok, "database": database, "stream": stream, "dispatchers": dispatchers, "jobs": jobs}
-
-    async def _database_health(self) -> dict[str, Any]:
-        began = time.perf_counter()
-        try:
-            await self._ask(lambda connection: connection.execute("SELECT 1").fetchone())
-        except Refused:
-            return {"ok": False, "ms": None}
-        return {"ok": True, "ms": round((time.perf_counter() - began) * 1000, 1)}
-
-    async def _stream_health(self) -> dict[str, Any]:
-        began = time.perf_counter()
-        try:
-            found = await _soon(self._look_at_stream())
-        except Refused:
-            return {"ok": False, "ms": None, "lag": None, "dead_letters": None, "dispatchers": {}, "jobs": {}}
-        return {"ok": True, "ms": round((time.perf_counter() - began) * 1000, 1)} | found
-
-    async def _look_at_stream(self) -> dict[str, Any]:
-        stream = self._redis()
-        now = datetime.now(UTC)
-        lag = 0
-        if await stream.exists(STREAM):
-            groups = cast(Any, await stream.xinfo_groups(STREAM))
-            waiting = [g["pending"] + (g["lag"] or 0) for g in groups if g["name"] == GROUP.encode()]
-            lag = waiting[0] if waiting else await stream.xlen(STREAM)
-        dispatchers = {}
-        for name, fields in (await _hashes(stream, HEARTBEAT)).items():
-            age = _age(fields.get("at"), now)
-            state = fields.get("state", "")
-            fresh = age is not None and age <= FRESH_S
-            dispatchers[name] = {
-                "ok": fresh and not state.startswith("waiting"),
-                "age_s": age,
-                "state": state,
-                "lag": int(fields.get("lag") or 0),
-                "last_batch_at": fields.get("last_batch_at") or None,
-            }
-        jobs = {}
-        for name, fields in (await _hashes(stream, JOB)).items():
-            last = fields.get("succeeded_at") or fields.get("last_success") or fields.get("at")
-            jobs[name] = {"age_s": _age(last, now)} | {k: v for k, v in fields.items() if k != "error"}
-        return {
-            "lag": lag,
-            "dead_letters": await stream.xlen(DEAD_STREAM) + await stream.xlen(OLD_STREAM),
-            "dispatchers": dispatchers,
-            "jobs": jobs,
-        }
-
-    # --- servers ---
-
-    def _where(self) -> Servers:
-        if self._servers is None:
-            self._servers = addresses()
-        return self._servers
-
-    def _redis(self) -> redis.asyncio.Redis:
-        if self._stream is None:
-            self._stream = redis.asyncio.Redis.from_url(
-                self._where().redis_url,
-                protocol=2,
-                socket_timeout=TIMEOUT_S,
-                socket_connect_timeout=TIMEOUT_S,
-                max_connections=64,
-            )
-        return self._stream
-
-    async def _ask(self, question: Callable[[psycopg.Connection[Any]], T]) -> T:
-        """Put a question to the database off the event loop; refuse with 503 when it does not answer in time."""
-
-        def asked() -> T:
-            connection: psycopg.Connection[Any] | None = getattr(self._own, "connection", None)
-            if connection is None or connection.closed:
-                connection = psycopg.connect(
-                    psycopg_dsn(self._where().database_url),
-                    connect_timeout=math.ceil(TIMEOUT_S),
-                    autocommit=True,
-                    options=f"-c statement_timeout={int(TIMEOUT_S * 1000)}",
-                )
-                self._own.connection = connection
-            try:
-                return question(connection)
-            except psycopg.Error:
-                connection.close()
-                raise
-
-        return await _soon(asyncio.get_running_loop().run_in_executor(self._threads, asked))
-
 
 def _unavailable() -> Refused:
     return Refused(503, "unavailable", {"Retry-After": str(RETRY_AFTER_S)})
-
-
-async def _soon(answer: Awaitable[T]) -> T:
-    try:
-        return await asyncio.wait_for(answer, TIMEOUT_S + 0.5)
-    except (TimeoutError, RedisError, OSError, psycopg.Error) as fault:
-        raise _unavailable() from fault
 
 
 async def _body(request: Request) -> bytes:
@@ -491,23 +329,6 @@ def _read_incident(connection: psycopg.Connection[Any], number: int, source: str
     }
 
 
-async def _hashes(stream: redis.asyncio.Redis, prefix: str) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    async for key in stream.scan_iter(match=f"{prefix}*", count=1_000):
-        fields = cast(dict[bytes, bytes], await cast(Any, stream.hgetall(key)))
-        if fields and len(found) < JOBS_LIMIT:
-            name = key.decode().removeprefix(prefix)
-            found[name] = {k.decode(): v.decode(errors="replace") for k, v in fields.items()}
-    return found
-
-
-def _age(text: str | None, now: datetime) -> float | None:
-    try:
-        return round((now - datetime.fromisoformat(text or "")).total_seconds(), 1)
-    except (ValueError, TypeError):
-        return None
-
-
 # --- what the door says about itself ------------------------------------------------------------------------------
 
 
@@ -594,7 +415,7 @@ def description() -> dict[str, Any]:
             },
             "/healthz": {
                 "get": {
-                    "summary": "Health of database, stream, dispatchers and jobs",
+                    "summary": "Health of database, stream, dispatchers, jobs and followers of the log",
                     "security": [],
                     "responses": {"200": said("Well", False), "503": said("Not well", False)},
                 }
