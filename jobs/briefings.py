@@ -41,7 +41,7 @@ def write(work: Work) -> int:
     A run stops after `RUN_S`, having written one at least. What is there is not written again; each file appears
     whole or not at all, and the notice to the leader of its area is entered once.
     """
-    calendar = work.desk.policy().calendar
+    calendar = work.desk.in_force(work.now).calendar
     today = calendar.local(work.now)
     if today.time() < FROM:
         return 0

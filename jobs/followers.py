@@ -44,14 +44,14 @@ correct = _following(scoring.follow_appeals, rounds=1)
 
 def write_days(work: Work) -> int:
     """Write the figures of the last days, and enter those published elsewhere; return the figures."""
-    calendar = work.desk.policy().calendar
+    calendar = work.desk.in_force(work.now).calendar
     entered = work.ask(published.enter)
     return entered + work.ask(lambda cursor: published.count_days(cursor, calendar, work.now))
 
 
 def assess(work: Work) -> int:
     """Assess the present month provisionally, and the last one until it is frozen; return the cards."""
-    today = work.desk.policy().calendar.local(work.now).date()
+    today = work.desk.in_force(work.now).calendar.local(work.now).date()
     this = today.replace(day=1)
     last = (this - timedelta(days=1)).replace(day=1)
     return sum(_assess(work, month) for month in (last, this))

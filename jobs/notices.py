@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dispatch.desk.store import Cursor
 from dispatch.notices import outbox
-from dispatch.notices.outbox import Sender
+from dispatch.notices.sender import Sender
 from jobs.work import Work
 
 ROUNDS_LIMIT = 10  # of following in one run
@@ -15,7 +15,7 @@ _senders: dict[str, Sender] = {}
 
 def tell(work: Work) -> int:
     """Follow the events, write down what is due, and send; return the events followed."""
-    law = work.desk.policy()
+    law = work.desk.in_force(work.now)
     followed = 0
     for _ in range(ROUNDS_LIMIT):
         taken = work.ask(lambda cursor: outbox.follow(cursor, law, work.now))

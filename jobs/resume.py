@@ -33,7 +33,7 @@ def patrol(work: Work) -> int:
 
     What is past a limit is left to the ladder, what is suspended to its date; each is reminded once a day.
     """
-    day = f"{work.desk.policy().calendar.local(work.now):%Y-%m-%d}"
+    day = f"{work.desk.in_force(work.now).calendar.local(work.now):%Y-%m-%d}"
 
     def gather(cursor: Cursor) -> list[tuple[int]]:
         return cursor.execute(

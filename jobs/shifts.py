@@ -28,7 +28,7 @@ def draw(work: Work) -> int:
 
     A city of real people enters its own, and is left alone.
     """
-    calendar = work.desk.policy().calendar
+    calendar = work.desk.in_force(work.now).calendar
 
     def rows(cursor: Cursor) -> int:
         row = cursor.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import count
@@ -21,6 +22,7 @@ from dispatch.rules.incident.chain import (
     open_report,
 )
 from dispatch.rules.incident.chain import route as rule_route
+from dispatch.rules.incident.sending import load_changes
 from dispatch.rules.policy import escalation
 from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy
@@ -131,7 +133,7 @@ def teams() -> list[Team]:
 
 def around(own: Iterable[Team] | None = None) -> Around:
     """Return surroundings with fresh teams and assignment ids from 1."""
-    return Around(Roster(teams() if own is None else own), count(1).__next__)
+    return Around(Roster(teams() if own is None else own, law().weights), count(1).__next__)
 
 
 def report(
@@ -184,7 +186,12 @@ class Case:
         """Fold one change."""
         event = Event(101, self.incident.seq + 1, self.now, verb, actor, "test", 7, change)  # type: ignore[arg-type]
         self.events.append(event)
+        self.around.roster.count(load_changes(self.incident, event.change))
         evolve(self.incident, event)
+
+    def beside(self, other: Incident) -> None:
+        """Let the incident that a merge may name be another one."""
+        self.around = replace(self.around, other=other)
 
     def ask(self, verb: str, actor: Actor, **args: object) -> Refusal | None:
         """Try a command now; return the refusal, or None when it was done."""

@@ -129,7 +129,7 @@ def walk(rnd: Random, category: str, imported: bool = False) -> Iterator[Case]:
     A refused act must say why in words and must have changed nothing.
     """
     case = Case(category, imported=imported, target_at=MONDAY + DAY if imported else None)
-    case.around.other = Incident(102, number=77, state="reported", area_code=MICRO)
+    case.beside(Incident(102, number=77, state="reported", area_code=MICRO))
     yield case
     for _ in range(rnd.randint(5, 30)):
         case.now += timedelta(seconds=rnd.choice((0, 1, 60, 3_600, 86_400, 400_000)))

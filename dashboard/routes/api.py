@@ -1,9 +1,8 @@
-"""Open the HTTP door: reports in, one incident out, health, metrics, and the description of all of it."""
+"""Open the HTTP door: reports in, one incident out, and the way to its health and its description."""
 
 from __future__ import annotations
 
 import hashlib
-import html
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -12,85 +11,44 @@ from typing import Any, Final
 
 import msgspec
 import psycopg
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-)
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dashboard.routes.asking import Asking, Unavailable, soon
+from dashboard.routes.api_description import openapi, page
 from dashboard.routes.health import Health
+from dashboard.routes.refused import LIST_LIMIT, REASONS, Refused
+from dashboard.routes.upstream import Upstream, soon
 from dispatch.intake import messages
-from dispatch.intake.consumer import RECEIVED
 from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.message_stream import RECEIVED
 from dispatch.intake.messages import Problem, ReportMessage, number_of, parse, parse_number, show_number
 from dispatch.rules.incident.chain import STATES, STEPS
 from models.servers.database import Servers
 
 BODY_LIMIT_BYTES: Final = 2 * 1024 * 1024
-LIST_LIMIT: Final = 1_000
 PROBLEMS_SHOWN: Final = 20
 KEYS_AGE_S: Final = 30.0
 KEYS_MISS_AGE_S: Final = 1.0  # a key made just now works within a second, a wrong one costs one look a second
 KEYS_LIMIT: Final = 10_000
 RATE_PER_S: Final = 500.0  # reports that one key may send for long
 BURST: Final = 5_000.0  # and at once
-RETRY_AFTER_S: Final = 5
 RECEIVED_KEPT_S: Final = 24 * 3600
 EVENTS_SHOWN: Final = 200
 
-# What goes wrong at the door itself; what is wrong with a message says `dispatch.intake.messages`.
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-REASONS: Final[dict[str, tuple[str, str]]] = {
-    "no_key": ("缺少或不认识的密钥", "The bearer key is missing or not known"),
-    "not_json_type": ("Content-Type 应为 application/json", "Content-Type must be application/json"),
-    "too_large": ("请求体超过 2 MiB", "The body is larger than 2 MiB"),
-    "too_many": (f"一次最多 {LIST_LIMIT} 条", f"At most {LIST_LIMIT} reports at once"),
-    "empty": ("列表为空", "The list is empty"),
-    "source_mismatch": ("source 与密钥不符", "The source is not the one that the key is bound to"),
-    "too_fast": ("发送过快,请稍后重试", "Too many reports: try again later"),
-    "unavailable": ("服务暂不可用,请稍后重试", "The service is not available now: try again later"),
-    "bad_number": ("编号应为 16 位数字", "A number has sixteen digits"),
-    "unknown": ("没有这个编号的件", "There is no incident with this number"),
-    "no_address": ("没有这个接口，请看 /api", "There is nothing at this address: see /api"),
-    "wrong_method": ("这个接口不接受该方法，请看 /api", "This address does not take this method: see /api"),
-}
-
-
-class Refused(Exception):
-    """A request is refused: HTTP status, reason code of `REASONS` or a Problem, and headers."""
-
-    def __init__(
-        self,
-        status: int,
-        reason: str,
-        headers: dict[str, str] | None = None,
-        more: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(reason)
-        self.status, self.reason, self.headers, self.more = status, reason, headers or {}, more or {}
-
-    def response(self) -> Response:
-        """Return the refusal as JSON, with its sentence in Chinese and in English."""
-        body: dict[str, Any] = {"reason": self.reason}
-        if self.reason in REASONS:
-            body["zh"], body["en"] = REASONS[self.reason]
-        return JSONResponse(body | self.more, self.status, self.headers)
 
 
 class Door:
     """Serve the HTTP door of one process; opens its connections at the first request."""
 
     def __init__(self, servers: Servers | None = None) -> None:
-        self._asking = Asking(servers)
+        self._upstream = Upstream(servers)
         self._keys: dict[str, str] = {}
         self._keys_at = -math.inf
         self._buckets: dict[str, tuple[float, float]] = {}
         registry = CollectorRegistry()
-        self._health = Health(self._asking, registry)
         self._requests = Counter(
             "gridwhistle_http_requests", "Requests by door and status", ["door", "status"], registry=registry
         )
@@ -100,6 +58,7 @@ class Door:
         self._seconds = Histogram(
             "gridwhistle_http_seconds", "Seconds to answer, by door", ["door"], registry=registry
         )
+        self._health = Health(self._upstream, registry)
 
     def routes(self) -> list[Route]:
         """Return the routes, for a Starlette application."""
@@ -108,8 +67,8 @@ class Door:
             Route("/api/v1/incidents/{number}", self._answering("get", self.get), methods=["GET"]),
             Route("/healthz", self._answering("healthz", self._health.healthz), methods=["GET"]),
             Route("/metrics", self._health.metrics, methods=["GET"]),
-            Route("/openapi.json", _openapi, methods=["GET"]),
-            Route("/api", _page, methods=["GET"]),
+            Route("/openapi.json", openapi, methods=["GET"]),
+            Route("/api", page, methods=["GET"]),
             # Otherwise a page of the web app would answer 200 to a mistyped address.
             Route("/api/{rest:path}", self._answering("none", _nowhere), methods=list(METHODS)),
         ]
@@ -123,8 +82,6 @@ class Door:
                 response = await answer(request)
             except Refused as refused:
                 response = refused.response()
-            except Unavailable:
-                response = _unavailable().response()
             self._requests.labels(door, str(response.status_code)).inc()
             self._seconds.labels(door).observe(time.perf_counter() - began)
             return response
@@ -167,7 +124,7 @@ class Door:
         said = msgspec.json.encode({"state": "received", "source": source})
 
         async def put() -> None:
-            async with self._asking.stream().pipeline(transaction=True) as steps:
+            async with self._upstream.redis().pipeline(transaction=True) as steps:
                 for number, raw in ready:
                     steps.xadd(STREAM, {FIELD: raw})
                     steps.set(f"{RECEIVED}{number}", said, ex=RECEIVED_KEPT_S)
@@ -194,8 +151,8 @@ class Door:
         age = time.monotonic() - self._keys_at
         if age > KEYS_AGE_S or (digest not in self._keys and age > KEYS_MISS_AGE_S):
             try:
-                found = await self._asking.ask(_read_keys)
-            except Unavailable:
+                found = await self._upstream.ask(_read_keys)
+            except Refused:
                 # The stream takes reports while the database is away, from keys that were known before.
                 if digest not in self._keys:
                     raise
@@ -215,20 +172,16 @@ class Door:
             number = parse_number(request.path_params["number"])
         except ValueError:
             raise Refused(400, "bad_number") from None
-        found = await self._asking.ask(lambda connection: _read_incident(connection, number, source))
+        found = await self._upstream.ask(lambda connection: _read_incident(connection, number, source))
         if found is not None:
             return JSONResponse(found)
-        said = await soon(self._asking.stream().get(f"{RECEIVED}{number}"))
+        said = await soon(self._upstream.redis().get(f"{RECEIVED}{number}"))
         state = msgspec.json.decode(said) if said is not None else {}
         if state.pop("source", None) != source:
             raise Refused(404, "unknown")
         return JSONResponse(
             {"number": show_number(number)} | state, 202 if state["state"] == "received" else 200
         )
-
-
-def _unavailable() -> Refused:
-    return Refused(503, "unavailable", {"Retry-After": str(RETRY_AFTER_S)})
 
 
 async def _body(request: Request) -> bytes:
@@ -329,101 +282,6 @@ def _read_incident(connection: psycopg.Connection[Any], number: int, source: str
     }
 
 
-# --- what the door says about itself ------------------------------------------------------------------------------
-
-
-def description() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the door."""
-    report = messages.schema()
-    schemas = report.pop("$defs", {})
-    own = dict(schemas.get("ReportMessage", report))
-    # The door fills both in; on the stream they must be there.
-    own["required"] = [name for name in own.get("required", []) if name not in ("v", "source")]
-    schemas["ReportMessage"] = own
-    reference = {"$ref": "#/components/schemas/ReportMessage"}
-    refusal = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
-    schemas["Refusal"] = {
-        "type": "object",
-        "properties": {
-            "reason": {"type": "string"},
-            "zh": {"type": "string"},
-            "en": {"type": "string"},
-            "index": {"type": "integer"},
-            "field": {"type": "string"},
-        },
-        "required": ["reason", "zh", "en"],
-    }
-
-    def said(text: str, with_refusal: bool = True) -> dict[str, Any]:
-        return {"description": text} | ({"content": refusal} if with_refusal else {})
-
-    common = {"401": said("Key missing or unknown"), "503": said("Not available; see Retry-After")}
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Gridwhistle intake", "version": str(messages.VERSION)},
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-        },
-        "security": [{"key": []}],
-        "paths": {
-            "/api/v1/incidents": {
-                "post": {
-                    "summary": "Send one report, or a list of up to 1,000: all are taken or none",
-                    "requestBody": {
-                        "required": True,
-                        "content": {
-                            "application/json": {
-                                "schema": {
-                                    "oneOf": [
-                                        reference,
-                                        {
-                                            "type": "array",
-                                            "items": reference,
-                                            "minItems": 1,
-                                            "maxItems": LIST_LIMIT,
-                                        },
-                                    ]
-                                }
-                            }
-                        },
-                    },
-                    "responses": {
-                        "202": said("On the stream, durably; the body holds the numbers", False),
-                        "400": said("A report is wrong: index, field and reason; none was taken"),
-                        "413": said("The body is larger than 2 MiB"),
-                        "415": said("Content-Type is not application/json"),
-                        "429": said("Too many reports with this key; see Retry-After"),
-                        **common,
-                    },
-                }
-            },
-            "/api/v1/incidents/{number}": {
-                "get": {
-                    "summary": "Read the state and timeline of an incident of the key's source",
-                    "parameters": [
-                        {"name": "number", "in": "path", "required": True, "schema": {"type": "string"}},
-                    ],
-                    "responses": {
-                        "200": said("The incident, or why it was refused after it was received", False),
-                        "202": said("Received, not yet dispatched", False),
-                        "400": said("No number"),
-                        "404": said("No incident of this source has this number"),
-                        **common,
-                    },
-                }
-            },
-            "/healthz": {
-                "get": {
-                    "summary": "Health of database, stream, dispatchers, jobs and followers of the log",
-                    "security": [],
-                    "responses": {"200": said("Well", False), "503": said("Not well", False)},
-                }
-            },
-        },
-    }
-
-
 async def _nowhere(request: Request) -> Response:
     match request.path_params["rest"].split("/"):
         case ["v1", "incidents"]:
@@ -431,29 +289,6 @@ async def _nowhere(request: Request) -> Response:
         case ["v1", "incidents", number] if number:
             raise Refused(405, "wrong_method", {"Allow": "GET"})
     raise Refused(404, "no_address")
-
-
-async def _openapi(_: Request) -> Response:
-    return JSONResponse(description())
-
-
-async def _page(_: Request) -> Response:
-    rows = []
-    for path, verbs in description()["paths"].items():
-        for verb, what in verbs.items():
-            answers = ", ".join(
-                f"{code} {html.escape(each['description'])}" for code, each in what["responses"].items()
-            )
-            rows.append(
-                f"<h2><code>{verb.upper()} {html.escape(path)}</code></h2><p>{html.escape(what['summary'])}.</p>"
-                f"<p>{answers}</p>"
-            )
-    return HTMLResponse(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Gridwhistle API</title>'
-        "<body style='font:16px/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem'>"
-        "<h1>网格哨 Gridwhistle API</h1><p>Machine-readable: <a href='/openapi.json'>/openapi.json</a>."
-        " Keys go in <code>Authorization: Bearer …</code>.</p>" + "".join(rows) + "</body></html>"
-    )
 
 
 routes: list[Route] = Door().routes()

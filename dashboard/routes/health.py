@@ -1,4 +1,4 @@
-"""Say whether the house is well: database, stream, dispatchers, jobs and followers of the log, also to Prometheus."""
+"""Say how the house fares: `/healthz` for whoever watches it, `/metrics` for Prometheus."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dashboard.routes.asking import Asking, Unavailable, soon
-from dispatch.intake.consumer import GROUP, HEARTBEAT
+from dashboard.routes.refused import Refused
+from dashboard.routes.upstream import Upstream, soon
 from dispatch.intake.dead_letters import DEAD_STREAM, OLD_STREAM, STREAM
+from dispatch.intake.message_stream import GROUP, HEARTBEAT
 from dispatch.record import follower
 from dispatch.record.follower import Lag
 
@@ -25,10 +26,10 @@ FRESH_S: Final = 10.0  # a heartbeat older than this is no sign of life
 
 
 class Health:
-    """Answer how the house does, and keep the figures of the door and of the house in one registry."""
+    """Look at the servers, dispatchers, jobs and followers of the log; the metrics are all that `registry` holds."""
 
-    def __init__(self, asking: Asking, registry: CollectorRegistry) -> None:
-        self._asking = asking
+    def __init__(self, upstream: Upstream, registry: CollectorRegistry) -> None:
+        self._upstream = upstream
         self._registry = registry
         self._lag = Gauge("gridwhistle_stream_lag", "Messages that wait for a dispatcher", registry=registry)
         self._dead = Gauge(
@@ -111,15 +112,15 @@ class Health:
     async def _database_health(self) -> dict[str, Any]:
         began = time.perf_counter()
         try:
-            await self._asking.ask(lambda connection: connection.execute("SELECT 1").fetchone())
-        except Unavailable:
+            await self._upstream.ask(lambda connection: connection.execute("SELECT 1").fetchone())
+        except Refused:
             return {"ok": False, "ms": None}
         return {"ok": True, "ms": round((time.perf_counter() - began) * 1000, 1)}
 
     async def _followers(self) -> dict[str, dict[str, float]]:
         try:
-            found = await self._asking.ask(_lags)
-        except Unavailable:
+            found = await self._upstream.ask(_lags)
+        except Refused:
             return {}
         return {lag.name: {"events": lag.events, "seconds": round(lag.seconds, 1)} for lag in found}
 
@@ -127,12 +128,12 @@ class Health:
         began = time.perf_counter()
         try:
             found = await soon(self._look_at_stream())
-        except Unavailable:
+        except Refused:
             return {"ok": False, "ms": None, "lag": None, "dead_letters": None, "dispatchers": {}, "jobs": {}}
         return {"ok": True, "ms": round((time.perf_counter() - began) * 1000, 1)} | found
 
     async def _look_at_stream(self) -> dict[str, Any]:
-        stream = self._asking.stream()
+        stream = self._upstream.redis()
         now = datetime.now(UTC)
         lag = 0
         if await stream.exists(STREAM):

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 
 from dispatch.record import follower
 from dispatch.record.follower import STRETCH, Follower
-from dispatch.record.histories import Policies, horizon
+from dispatch.record.histories import horizon
+from dispatch.record.policies import Policies
+from dispatch.rules.measures import returns
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.policy.weights import Weights
 from dispatch.rules.teams.proposals import Experience
@@ -29,9 +31,7 @@ _COUNTED = (
     " count(*) filter (where a.state = 'declined' and exists (select from event e"
     "  where e.incident_id = a.incident_id and e.verb = 'decline'"
     "  and (e.data -> 'assignments' -> 0 ->> 'id')::bigint = a.id"
-    # What the team ticked; before it was asked for, what its words say.
-    "  and coalesce(e.data -> 'said' ->> 'return_kind' = 'not_ours',"
-    "   e.data -> 'said' ->> 'reason' ilike any(%(words)s)))) as returned,"
+    f"  and {returns.NOT_OURS_SQL})) as returned,"
     " count(*) filter (where a.state in ('done', 'ended')) as settled"
     " from {which} join incident i on i.id = a.incident_id join team t on t.id = a.team_id"
     " where a.role = 'lead' group by 1, 2, 3"
@@ -50,7 +50,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int | None = None)
     than before, everything is counted anew. A run that is cut short, or done twice, does no harm.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        law = Policies(cursor).newest()
+        law = Policies(cursor).in_force(datetime.now(UTC))
         return follower.follow(connection, _follower(law), events_limit)
 
 
@@ -66,7 +66,11 @@ def _follower(law: Policy) -> Follower:
         assert row is not None
         events, days = row
         if days:
-            values = {"days": days, "zone": law.calendar.zone, "words": _patterns(law.weights)}
+            values = {
+                "days": days,
+                "zone": law.calendar.zone,
+                "words": returns.patterns(law.weights.not_ours),
+            }
             cursor.execute(
                 f"with counted as materialized ({_COUNTED.replace('{which}', _OF_DAYS)}),"
                 " gone as (delete from experience x where x.day = any(%(days)s) and not exists (select from counted n"
@@ -89,7 +93,7 @@ def _follower(law: Policy) -> Follower:
 def rebuild(connection: psycopg.Connection[Any]) -> int:
     """Count every day anew, in one transaction that keeps followers waiting; return the rows written."""
     with connection.transaction(), connection.cursor() as cursor:
-        law = Policies(cursor).newest()
+        law = Policies(cursor).in_force(datetime.now(UTC))
         follower.hold(cursor, _name(law.weights))
         end = horizon(cursor)
         rows = _anew(cursor, law.weights, law.calendar)
@@ -119,7 +123,7 @@ def _anew(cursor: psycopg.Cursor[Any], weights: Weights, calendar: Calendar) -> 
     cursor.execute(
         "insert into experience (category, day, trade, sent, returned, settled)"
         f" {_COUNTED.replace('{which}', _ALL)}",
-        {"zone": calendar.zone, "words": _patterns(weights)},
+        {"zone": calendar.zone, "words": returns.patterns(weights.not_ours)},
     )
     rows = cursor.rowcount
     cursor.execute("delete from follower where name like %s and name <> %s", (f"{NAME}/%", _name(weights)))

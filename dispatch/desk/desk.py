@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from types import TracebackType
@@ -20,12 +20,14 @@ import redis
 
 from dispatch.desk import store
 from dispatch.desk.store import Held, Ids
+from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.incident.chain import decide, evolve, open_report, overtaken, route
+from dispatch.rules.incident.sending import load_changes
 from dispatch.rules.incident.values import SYSTEM, Around, Change, Command, Done, Event, Incident, Report
 from dispatch.rules.law import BESIDE
 from dispatch.rules.places import place_of, places_around
-from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy
+from dispatch.rules.policy.weights import Weights
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Roster
 from models.servers.database import Connection, Line
@@ -33,7 +35,7 @@ from models.servers.database import Connection, Line
 CHANGED_CHANNEL = "gridwhistle:changed"
 BATCH_LIMIT = 2_000  # commands or reports in one transaction
 ROSTER_AGE_S = 1.0  # how old the loads that routing looks at may be
-POLICY_AGE_S = 5.0
+POLICY_AGE_S = 5.0  # how old the list of policy versions may be; which of them is in force is asked each time
 WARTIME_AGE_S = 1.0
 DUPLICATE_DAYS = 30
 # An act that waited for another one's lock, or comes from a machine whose clock is behind, may lie this much before
@@ -63,17 +65,18 @@ class Teams:
     """The teams as they were a moment ago: Desks of one process may share them, and each second one of them looks."""
 
     def __init__(self) -> None:
-        self._roster = Roster(())
+        self._roster: Roster | None = None
         self._at = -ROSTER_AGE_S
         self._reading = threading.Lock()
 
-    def now(self, read: Callable[[], Roster]) -> Roster:
-        """Return the teams, read anew where they are older than `ROSTER_AGE_S`."""
+    def now(self, weights: Weights, read: Callable[[Weights], Roster]) -> Roster:
+        """Return the teams, read anew where they are older than `ROSTER_AGE_S` or weighed by other weights."""
         with self._reading:
-            if time.monotonic() - self._at >= ROSTER_AGE_S:
-                self._roster = read()
+            roster, old = self._roster, time.monotonic() - self._at >= ROSTER_AGE_S
+            if roster is None or old or weights != roster.weights:
+                roster = self._roster = read(weights)
                 self._at = time.monotonic()
-            return self._roster
+            return roster
 
     def forget(self) -> None:
         """Have them read anew at the next call."""
@@ -96,9 +99,7 @@ class Desk:
         self._incident_ids = Ids("incident_block")
         self._assignment_ids = Ids("assignment_block")
         self._known_teams = teams or Teams()
-        self._policies: dict[int, Policy] = {}
-        self._current = 0
-        self._policy_at = -POLICY_AGE_S
+        self._policies = PolicyCache(POLICY_AGE_S)
         self._areas_in_wartime: tuple[str, ...] = ()
         self._wartime_at = -WARTIME_AGE_S
 
@@ -146,13 +147,17 @@ class Desk:
         self._nudge(outcomes)
         return outcomes
 
-    def policy(self, version: int | None = None) -> Policy:
-        """Return a version of the policy, or the one in force."""
-        return self._ask(lambda cursor: self._policy(cursor, version))
+    def in_force(self, at: datetime) -> Policy:
+        """Return the policy in force at an instant."""
+        return self._ask(lambda cursor: self._policy(cursor).in_force(at))
+
+    def policy(self, version: int) -> Policy:
+        """Return a version of the policy."""
+        return self._ask(lambda cursor: self._policy(cursor).version(version))
 
     def roster(self) -> Roster:
         """Return the teams as they are now, for offers."""
-        return self._ask(self._teams)
+        return self._ask(lambda cursor: self._teams(cursor, datetime.now(UTC)))
 
     def clocks_due(self, now: datetime, limit: int) -> list[tuple[int, int | None, str, datetime]]:
         """Return (incident id, assignment id or None, clock, due) of at most `limit` passed limits, oldest first."""
@@ -160,12 +165,14 @@ class Desk:
 
     def overdue(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
         """Return (incident id, severity, level, silent since) of at most `limit` incidents that go up by `now`."""
-        return self._ask(lambda cursor: store.overdue(cursor, now, limit, self._policy(cursor, None).ladder))
-
-    def unreported(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
-        """Return (incident id, assignment id, level, silent since) of at most `limit` whistles not reported in."""
         return self._ask(
-            lambda cursor: store.unreported(cursor, now, limit, self._policy(cursor, None).ladder)
+            lambda cursor: store.overdue(cursor, now, limit, self._policy(cursor).in_force(now).ladder)
+        )
+
+    def unreported(self, now: datetime, limit: int) -> list[tuple[int, int, int, int, datetime]]:
+        """Return (incident, assignment, severity, level, silent since) of at most `limit` whistles not reported in."""
+        return self._ask(
+            lambda cursor: store.unreported(cursor, now, limit, self._policy(cursor).in_force(now).ladder)
         )
 
     def recount_loads(self) -> int:
@@ -185,8 +192,8 @@ class Desk:
             raise
 
     def _report(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> list[Outcome]:
-        law = self._policy(cursor, None)
-        roster = self._teams(cursor)
+        law = self._policy(cursor).in_force(now)
+        roster = self._teams(cursor, now)
         # The first of equal numbers opens the incident, its repeats in the same batch are duplicates of it.
         ids: dict[int, int] = {}
         firsts: list[Report] = []
@@ -211,22 +218,22 @@ class Desk:
                 outcomes.append(_repeat(report, opened.get(number), ids[number], known.get(number)))
                 continue
             at = report.reported_at if report.imported else now
-            around.suspects = seen.get(number, 0)
-            change = open_report(report, law, around, at)
+            near = seen.get(number, 0)
+            change = open_report(report, law, replace(around, suspects=near) if near else around, at)
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", None, change))
                 continue
             if report.imported:
                 # Its own time is the source's: when we heard of it is kept too, or nothing would bear that out.
-                change.said["received_at"] = now.isoformat()
+                change = change.plus(said={"received_at": now.isoformat()})
             opened[number] = report
             incident = Incident(ids[number])
             one = Held(incident, received_at=now)
             cause = f"{report.source}:{report.source_id}"
-            events.append(_happen(incident, at, "report", report.source, cause, law.version, change))
+            events.append(_happen(roster, incident, at, "report", report.source, cause, law.version, change))
             routed = route(incident, law, around, at)
             if routed is not None:
-                events.append(_happen(incident, at, "route", SYSTEM.id, cause, law.version, routed))
+                events.append(_happen(roster, incident, at, "route", SYSTEM.id, cause, law.version, routed))
                 for part in routed.assignments:
                     loads[part.team_id] = loads.get(part.team_id, 0) + 1
             held.append(one)
@@ -244,7 +251,8 @@ class Desk:
         held = store.load(cursor, [c.incident_id for c in commands] + [_into(c) for c in commands])
         # After the rows are locked: whoever pressed first has left its receipt by now.
         known = store.receipts(cursor, keys)
-        around = Around(self._teams(cursor), lambda: self._assignment_ids.take(cursor))
+        roster = self._teams(cursor, now)
+        plain = Around(roster, lambda: self._assignment_ids.take(cursor))
         before = {key: store.live_by_team(h.incident) for key, h in held.items()}
         news = store.done_since(cursor, _unseen(commands, held))
         outcomes: list[Outcome] = []
@@ -260,10 +268,10 @@ class Desk:
             if key in known or key in fresh:
                 outcomes.append(Outcome("duplicate", incident.id))
                 continue
-            law = self._policy(cursor, incident.policy_version)
+            law = self._policy(cursor).version(incident.policy_version)
             at = _moment(command, incident, now)
             other = held.get(_into(command))
-            around.other = other.incident if other is not None else None
+            around = replace(plain, other=other.incident) if other is not None else plain
             if command.verb == "merge" and other is not None:
                 # Both change, so it counts as done after what either of them has seen.
                 at = max(at, _moment(command, other.incident, now))
@@ -275,7 +283,7 @@ class Desk:
                 )
                 continue
             events.append(
-                _happen(incident, at, command.verb, command.actor.id, command.id, law.version, change)
+                _happen(roster, incident, at, command.verb, command.actor.id, command.id, law.version, change)
             )
             news.setdefault(incident.id, []).append(
                 Done(incident.seq, command.verb, command.actor.id, incident.last_at)
@@ -283,7 +291,7 @@ class Desk:
             changed[incident.id] = mine
             fresh[key] = incident.id
             if command.verb == "merge" and other is not None:
-                events.append(self._absorb(cursor, other.incident, command, incident, around, now))
+                events.append(self._absorb(cursor, other.incident, command, incident, plain, now))
                 changed[other.incident.id] = other
             outcomes.append(Outcome("done", incident.id))
         if changed:
@@ -308,12 +316,12 @@ class Desk:
         """Let the incident that stays know which one was merged into it."""
         told = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
         command = Command("absorb", main.id, SYSTEM, merge.id, told)
-        law = self._policy(cursor, main.policy_version)
+        law = self._policy(cursor).version(main.policy_version)
         at = _moment(command, main, now)
         change = decide(main, command, law, around, at)
         if isinstance(change, Refusal):
             raise AssertionError(f"an open incident takes in what is merged into it: {change.words('en')}")
-        return _happen(main, at, command.verb, SYSTEM.id, command.id, law.version, change)
+        return _happen(around.roster, main, at, command.verb, SYSTEM.id, command.id, law.version, change)
 
     def _wartime(self, cursor: store.Cursor, now: datetime) -> tuple[str, ...]:
         if time.monotonic() - self._wartime_at >= WARTIME_AGE_S:
@@ -343,38 +351,13 @@ class Desk:
             counts[own] = counts.get(own, 0) + 1
         return found
 
-    def _policy(self, cursor: store.Cursor, version: int | None) -> Policy:
-        if version is not None and version in self._policies:
-            return self._policies[version]
-        if version is None and self._current and time.monotonic() - self._policy_at < POLICY_AGE_S:
-            return self._policies[self._current]
-        if version is None:
-            version = self._current = self._in_force(cursor)
-            self._policy_at = time.monotonic()
-        if version not in self._policies:
-            row = cursor.execute("select files from policy_version where version = %s", (version,)).fetchone()
-            if row is None:
-                raise LookupError(f"the database holds no policy version {version}")
-            self._policies[version] = policies.parse(version, row[0])
-        return self._policies[version]
+    def _policy(self, cursor: store.Cursor) -> Policies:
+        return Policies(cursor, self._policies)
 
-    def _in_force(self, cursor: store.Cursor) -> int:
-        """Return the newest version whose day has come, by the city's own date and not the server's."""
-        now = datetime.now(UTC)
-        rows = cursor.execute(
-            "select version, valid_from from policy_version order by version desc"
-        ).fetchall()
-        for version, valid_from in rows:
-            # Midnight comes to the whole world within a day: only around it a version's own zone is needed.
-            if valid_from < now.date() or (
-                valid_from <= now.date() + timedelta(days=1)
-                and valid_from <= self._policy(cursor, version).calendar.local(now).date()
-            ):
-                return int(version)
-        raise LookupError("the database holds no policy in force: load a city first (python -m models demo)")
-
-    def _teams(self, cursor: store.Cursor) -> Roster:
-        return self._known_teams.now(lambda: Roster(store.teams(cursor), self._policy(cursor, None).weights))
+    def _teams(self, cursor: store.Cursor, now: datetime) -> Roster:
+        return self._known_teams.now(
+            self._policy(cursor).in_force(now).weights, lambda weights: Roster(store.teams(cursor), weights)
+        )
 
     def _forget(self) -> None:
         """Drop what a failed batch may have left wrong: the loads counted up."""
@@ -427,9 +410,12 @@ def _moment(command: Command, incident: Incident, now: datetime) -> datetime:
 
 
 def _happen(
-    incident: Incident, at: datetime, verb: str, actor: str, cause: str, policy: int, change: Change
+    roster: Roster, incident: Incident, at: datetime, verb: str, actor: str, cause: str, policy: int, change: Change
 ) -> Event:  # fmt: skip
+    """Apply a change: fold it into its incident, and let what comes after it in the batch see who is held by it."""
     event = Event(incident.id, incident.seq + 1, at, verb, actor, cause, policy, change)
+    if change.assignments:
+        roster.count(load_changes(incident, change))
     evolve(incident, event)
     return event
 

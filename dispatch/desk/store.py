@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ import psycopg
 from dispatch.rules.incident.links import GENESIS, link
 from dispatch.rules.incident.values import Assignment, Change, Done, Event, Incident
 from dispatch.rules.law import LIVE
+from dispatch.rules.measures.cases import unreported_sql
 from dispatch.rules.policy import escalation
 from dispatch.rules.teams.routing import Team
 from dispatch.rules.time import clocks
@@ -48,20 +49,18 @@ _LOADED = (
 )  # fmt: skip
 
 # Since when nobody has answered; with whoever it was handed down to, silence counts anew.
-_HANDED_DOWN = "(i.facts ->> 'handed_down_at')::timestamptz"
-SILENT = f"greatest(i.overdue_since, {_HANDED_DOWN})"
+HANDED_DOWN = "(i.facts ->> 'handed_down_at')::timestamptz"
+SILENT = f"greatest(i.overdue_since, {HANDED_DOWN})"
 # The report-in of a live whistle, passed and still awaited.
-UNREPORTED = f"greatest((p.clocks -> 'arrive' ->> 'due')::timestamptz, {_HANDED_DOWN})"
-UNREPORTED_JOIN = (
-    " join assignment p on p.incident_id = i.id and p.kind = 'whistle'"
-    " and p.state in ('sent', 'picked_up') and p.clocks -> 'arrive' ->> 'state' = 'breached'"
-)
+UNREPORTED = f"greatest((p.clocks -> 'arrive' ->> 'due')::timestamptz, {HANDED_DOWN})"
+UNREPORTED_JOIN = f" join assignment p on p.incident_id = i.id and {unreported_sql('p')}"
 
 _encoder = msgspec.json.Encoder()
 _encode = _encoder.encode
 _clock_map = msgspec.json.Decoder(dict[str, Clock])
 _change = msgspec.json.Decoder(Change)
-_facts = msgspec.json.Decoder(dict[str, Any])
+# Read as they stand, whichever version wrote them.
+_facts: msgspec.json.Decoder[Any] = msgspec.json.Decoder(dict[str, Any])
 
 
 class Held:
@@ -200,7 +199,7 @@ def clocks_due(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int
 
 
 def overdue(
-    cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder = escalation.FORMER
+    cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder
 ) -> list[tuple[int, int, int, datetime]]:
     """Return (incident id, severity, level, silent since) of open incidents that go up by `now`, gravest first.
 
@@ -219,13 +218,13 @@ def overdue(
 
 def unreported(
     cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder
-) -> list[tuple[int, int, int, datetime]]:
-    """Return (incident id, assignment id, level, silent since) of whistles not reported in that go up by `now`."""
+) -> list[tuple[int, int, int, int, datetime]]:
+    """Return (incident id, assignment id, severity, level, silent since) of whistles not reported in that go up."""
     if ladder.whistle is None:
         return []
     cursor.execute(
-        f"select distinct on (i.id) i.id, p.id, i.level, {UNREPORTED} as since from incident i{UNREPORTED_JOIN}"
-        f" where i.overdue_since <= %s and i.level > %s and {UNREPORTED} <= %s order by i.id, since limit %s",
+        f"select distinct on (i.id) i.id, p.id, i.severity, i.level, {UNREPORTED} from incident i{UNREPORTED_JOIN}"
+        f" where i.overdue_since <= %s and i.level > %s and {UNREPORTED} <= %s order by i.id, 5 limit %s",
         (before := now - timedelta(minutes=ladder.whistle.after_min), ladder.whistle.level, before, limit),
     )
     return cursor.fetchall()
@@ -519,7 +518,7 @@ def _text(value: str | None) -> str:
     return r"\N" if value is None else _escaped(value)
 
 
-def _json(value: dict[str, Any]) -> str:
+def _json(value: Mapping[str, object]) -> str:
     return _escaped(_encode(value).decode()) if value else "{}"
 
 

@@ -9,24 +9,25 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import psycopg
 
-from dispatch.record.histories import Life, Policies, all_lives, lives
+from dispatch.record.histories import Life, all_lives, lives
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.appeals import EXEMPTS
 from dispatch.rules.incident.chain import Assignment, Event, Incident
-from dispatch.rules.measures import assessment
+from dispatch.rules.incident.facts import Exemption as Exempt
+from dispatch.rules.measures import assessment, returns
+from dispatch.rules.measures import cases as measures
 from dispatch.rules.measures.assessment import Case, Exempted, Rules
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock
 
-LOOK_BACK = timedelta(
-    days=400
-)  # an incident reported longer before its month than this is not assessed in it
-DISPUTES = "02"  # the theme of disputes
+# An incident reported longer before its month than this is not assessed in it.
+LOOK_BACK = timedelta(days=400)
 FIELD_SOURCES = frozenset({"field_app"})  # reports by grid workers themselves
 DISPATCHING = frozenset({"dispatch", "reassign", "send_whistle"})
 # How ids of actors begin: of accounts, and of the desks of a demo whose people have none.
@@ -34,11 +35,9 @@ DUTY_LEADERS = ("duty_leader:", "duty/")
 GRID_WORKERS = ("grid_worker:", "grid_head:", "worker/")
 DONE = frozenset({"done", "ended"})
 GONE = frozenset({"declined", "recalled"})
-CLOSED = frozenset({"closed", "archived"})
-REFUSED = frozenset({"rejected", "void"})
-BEFORE_ACCEPTING = frozenset({"reported", "checking", "merged"}) | REFUSED
 EXEMPT_MOST = 2_000  # incidents of a month that a page looks at both ways
 
+Told = TypeVar("Told", bound=Exempt)
 Subject = tuple[str, str]  # kind, and a code or id
 Cases = dict[Subject, list[Case]]
 Spans = Sequence[Sequence[str]]  # stretches of exempt time, each as two ISO texts; none exempts the whole
@@ -71,7 +70,7 @@ def cases(
     `granted` are appeals judged later than the scope knows, for corrections. Runs inside a transaction.
     """
     law = Policies(connection.cursor())
-    begin, end = span_of(scope.month, law.newest().calendar)
+    begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
     found: Cases = defaultdict(list)
     workers = _workers(connection)
     read = 0
@@ -106,7 +105,7 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
     """
     with connection.cursor() as cursor:
         law = Policies(connection.cursor())
-        begin, end = span_of(scope.month, law.newest().calendar)
+        begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
         # Only what was closed can be exempt, and whatever is of the month was closed after it began, or is open again.
         ids = [
             i
@@ -146,12 +145,15 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
 
 def _grant(incident: Incident, exemption: Exemption, life: int | None) -> None:
     """Exempt the life of an incident that was appealed, unless it had not begun yet."""
-    exempt = dict(zip(EXEMPTS, exemption, strict=True))
+    why, never_theirs, spans = exemption
+    exempt: Exempt = {
+        "exempt": why, "never_theirs": never_theirs, "exempt_spans": [list(span) for span in spans],
+    }  # fmt: skip
     former = list(incident.facts.get("former", ()))
     if life is None or life == len(former):
-        incident.facts |= exempt
+        incident.facts = {**incident.facts, **exempt}
     elif life < len(former):
-        former[life] = former[life] | exempt
+        former[life] = {**former[life], **exempt}
         incident.facts["former"] = former
 
 
@@ -161,8 +163,8 @@ def _why(incident: Incident) -> str:
     return str(next((life["exempt"] for life in lives if life.get("exempt")), ""))
 
 
-def _bare(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if name not in EXEMPTS}
+def _bare(facts: Told) -> Told:
+    return cast(Told, {name: value for name, value in facts.items() if name not in EXEMPTS})
 
 
 def _workers(connection: psycopg.Connection[Any]) -> frozenset[str]:
@@ -215,18 +217,18 @@ class _Story:
         self.never_theirs = bool(incident.facts.get("exempt") and incident.facts.get("never_theirs"))
         # When each former life ended, and what it is exempt of; reopened before that was kept, all lives share one.
         self.lives = [
-            (datetime.fromisoformat(life["closed_at"]), life)
+            (datetime.fromisoformat(closed_at), life)
             for life in incident.facts.get("former", ())
-            if life.get("closed_at") and life.keys() & set(EXEMPTS)
+            if (closed_at := life.get("closed_at")) and life.keys() & set(EXEMPTS)
         ]
         self.leads = sorted(
-            (p for p in incident.parts.values() if p.role == "lead" and p.state not in ("review", "refused")),
+            measures.leads(incident),
             key=lambda p: (p.sent_at, p.id),
         )
         self.not_ours = not_ours(self.events, self.law.weights.not_ours)
-        self.accepted = incident.state not in BEFORE_ACCEPTING
+        self.accepted = incident.state not in measures.UNACCEPTED
         self.rating = incident.rating
-        self.closed = incident.state in CLOSED
+        self.closed = incident.state in measures.CLOSED
         self.closed_on_time = self.closed and (
             incident.closed_on_time is True or self._excused(incident.clocks.get("close"))
         )
@@ -244,10 +246,9 @@ class _Story:
                 yield "duty_leader", leader, i.reported_at, whole
         else:
             yield "duty_leader", f"duty/{centre}", i.reported_at, whole
-        for team_id in sorted({p.team_id for p in i.parts.values() if p.state not in ("review", "refused")}):
-            parts = [
-                p for p in i.parts.values() if p.team_id == team_id and p.state not in ("review", "refused")
-            ]
+        sent = measures.sent_parts(i)
+        for team_id in sorted({p.team_id for p in sent}):
+            parts = [p for p in sent if p.team_id == team_id]
             yield "team", str(team_id), min(p.sent_at for p in parts), self._team(team_id, parts)
         yield from self._dispatchers()
         yield from self._grid()
@@ -286,8 +287,8 @@ class _Story:
             dispatched_on_time=self._due(i.clocks.get("dispatch")),
             verified_on_time=self._due(i.clocks.get("verify")),
             **self._whistles([p for p in i.parts.values() if p.kind == "whistle"]),
-            dispute=self._theme() == DISPUTES,
-            settled=bool(i.facts.get("settled")),
+            dispute=self._theme() == measures.DISPUTES,
+            settled=measures.is_settled(i),
             in_grid=bool(i.facts.get("solved_in_grid")),
             repeat=self._repeats(),
             **self._answers(),
@@ -328,8 +329,8 @@ class _Story:
             not_ours=any(p.id in self.not_ours for p in leads),
             extended=self._extended(team_id),
             **self._whistles([p for p in parts if p.kind == "whistle"]),
-            dispute=disposed and self._theme() == DISPUTES,
-            settled=bool(i.facts.get("settled")),
+            dispute=disposed and self._theme() == measures.DISPUTES,
+            settled=measures.is_settled(i),
             in_grid=bool(i.facts.get("solved_in_grid")),
             repeat=self.rules.definitions > 2 and self._repeats(),
             **answered,
@@ -512,21 +513,12 @@ def _spans(life: Mapping[str, Any]) -> list[assessment.Span]:
 
 
 def not_ours(events: Iterable[Event], words: Collection[str]) -> frozenset[int]:
-    """Return the assignments that were given back as another unit's.
-
-    The team ticks it; in events from before it was asked for, the words that the policy lists say it.
-    """
-    known = [word.lower() for word in words]
-    found = set()
-    for event in events:
-        if event.verb == "decline":
-            kind, reason = (
-                event.change.said.get("return_kind"),
-                str(event.change.said.get("reason", "")).lower(),
-            )
-            if kind == "not_ours" or (kind is None and any(word in reason for word in known)):
-                found.add(event.change.assignments[0].id)
-    return frozenset(found)
+    """Return the assignments that were given back as another unit's."""
+    return frozenset(
+        event.change.assignments[0].id
+        for event in events
+        if event.verb == "decline" and returns.is_not_ours(event.change.said, words)
+    )
 
 
 def _ended(clock: Clock | None) -> bool:

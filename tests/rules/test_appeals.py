@@ -47,7 +47,7 @@ def exempt(case: Case) -> list[tuple[float, float]]:
     begin = case.incident.reported_at
     return [
         tuple((datetime.fromisoformat(at) - begin) / HOUR for at in pair)  # type: ignore[misc]
-        for pair in case.incident.facts["exempt_spans"]
+        for pair in case.incident.facts["exempt_spans"] or ()
     ]
 
 
@@ -59,7 +59,7 @@ def test_what_both_reviewers_give_is_exempt() -> None:
     judge(case, CITY_DESK, spans=[span(case, 3, 5)])
     assert case.incident.facts["exempt"] == "道路中断"
     assert exempt(case) == [(3, 3.5), (4, 5)]
-    assert all(at.endswith("+00:00") for pair in case.incident.facts["exempt_spans"] for at in pair)
+    assert all(at.endswith("+00:00") for pair in case.incident.facts["exempt_spans"] or () for at in pair)
 
 
 def test_who_gives_no_stretch_leaves_it_to_the_other() -> None:

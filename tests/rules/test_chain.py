@@ -117,7 +117,7 @@ CLOCKS = {
 def standing(state: str) -> Case:
     """Lead an ordinary incident to a state, a minute a step."""
     case = Case(JOINT)
-    case.around.other = Incident(102, number=77, state="reported", area_code=VILLAGE)
+    case.beside(Incident(102, number=77, state="reported", area_code=VILLAGE))
     for verb in PATHS[state]:
         actor, args = BUTTONS[verb]
         case.do(verb, actor, case.now + MINUTE, **args)
@@ -228,7 +228,7 @@ ENDS = {
 def prepared(state: str, since: str, beside: list[Press], press: str) -> Case | None:
     """Lead an incident to a state with things done beside the way as soon as they could be; None where they cannot."""
     case = Case(JOINT)
-    case.around.other = Incident(102, number=77, state="reported", area_code=VILLAGE)
+    case.beside(Incident(102, number=77, state="reported", area_code=VILLAGE))
     way = [*PATHS[state]]
     left = list(beside)
     late = press in ("hand_down", "resume")  # these stop the way: they are prepared where it has led
@@ -612,8 +612,7 @@ def test_a_team_that_returned_it_goes_on_with_what_was_left_and_another_begins_a
 def test_the_remainder_counts_from_the_latest_return_whatever_the_ids() -> None:
     """Two desks number assignments from different blocks: an earlier part may have the higher id."""
     numbers = iter((2_000, 1_000, 1_001))
-    own = around()
-    own.new_id = lambda: next(numbers)
+    own = replace(around(), new_id=lambda: next(numbers))
     case = Case(JOINT, own=own, at=local("2026-03-02 08:00")).do("accept", DISPATCHER)
     for hour in (10, 12):
         case.do("dispatch", DISPATCHER, team_id=POLICE)
@@ -937,7 +936,10 @@ def test_a_return_counts_as_not_ours_by_its_tick_and_an_old_one_by_its_words() -
         args: dict[str, Any] = {"return_kind": "other", **said}
         case.do("decline", CREW, **args)
         if "return_kind" not in said:
-            del case.events[-1].change.said["return_kind"]  # as before it was asked for
+            # As before it was asked for.
+            last = case.events[-1]
+            said = {name: value for name, value in last.change.said.items() if name != "return_kind"}
+            last.change = replace(last.change, said=said)
         lead = case.events[-1].change.assignments[0].id
         return lead in not_ours(case.events, words)
 

@@ -198,7 +198,7 @@ def test_one_photo_twice_is_no_before_and_after_and_a_reopened_small_matter_is_c
 def test_nobody_merges_into_what_lies_outside_their_area(area: str, refused: str | None) -> None:
     """The other one changes with it, so it is answered like one that does not exist."""
     case = Case(JOINT)
-    case.around.other = Incident(102, number=77, state="reported", area_code=area)
+    case.beside(Incident(102, number=77, state="reported", area_code=area))
     answer = case.ask("merge", DISPATCHER, into=102)
     assert (answer.code if answer else None) == refused
 

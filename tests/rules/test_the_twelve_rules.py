@@ -274,7 +274,7 @@ def test_rule_09_a_major_matter_has_a_commander_and_two_units_and_the_county_see
     assert case.refused("dispose", CREW, result="已处置") == "major"
     case.do("add_assist", DISPATCHER, team_id=WATER).do("dispose", CREW, result="已处置")
     unnamed = Case(MAJOR, routed=False).do("accept", DISPATCHER).do("dispatch", DISPATCHER, team_id=POLICE)
-    unnamed.incident.facts["commander"] = None
+    del unnamed.incident.facts["commander"]
     unnamed.do("pick_up", CREW)
     assert unnamed.refused("dispose", CREW, result="已处置") == "major"
     unnamed.do("name_commander", DUTY, commander="person/11").do("dispose", CREW, result="已处置")

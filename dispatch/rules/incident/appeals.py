@@ -6,79 +6,107 @@ Each effect is as `dispatch.rules.incident.effects` describes.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal
 
-from dispatch.rules.incident.values import Around, Change, Command, Incident, instant, same_person
-from dispatch.rules.policy.policy import Policy
+from dispatch.rules.incident.facts import Appeal, Exemption, Facts, Review
+from dispatch.rules.incident.values import Change, Incident, Transition, instant, same_person
 from dispatch.rules.refusals import Refusal
 
 REVIEWERS = 2
-EXEMPTS = ("exempt", "never_theirs", "exempt_spans")  # what an appeal that is granted leaves
+# What an appeal that is granted leaves.
+EXEMPTS: tuple[Literal["exempt", "never_theirs", "exempt_spans"], ...] = (
+    "exempt",
+    "never_theirs",
+    "exempt_spans",
+)
 SPANS_LIMIT = 20  # stretches of exempt time in one review
 
 
-def _appeal(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
+def _appeal(t: Transition) -> Change | Refusal:
+    i, c, policy = t.incident, t.command, t.policy
     if c.actor.role == "team" and all(p.team_id != c.actor.team_id for p in i.parts.values()):
         return Refusal("not_team")
     if is_appealed(i):
         return Refusal("appealed")
     until = policy.appeal_until(i.ended_at) if i.ended_at is not None else None
-    if until is not None and now > until:
+    if until is not None and t.now > until:
         return Refusal("appeal_late", {"until": f"{policy.calendar.local(until):%Y-%m-%d %H:%M}"})
-    appeal = {"by": c.actor.id, "reason": c.args["reason"], "reviews": [], "granted": None}
+    appeal: Appeal = {"by": c.actor.id, "reason": c.args["reason"], "reviews": [], "granted": None}
     appeal["life"] = len(i.facts.get("former", ()))
     if policy.appeal_answer is not None:
-        appeal["answer_by"] = policy.calendar.due(now, policy.appeal_answer).isoformat()
-    change.facts["appeal"] = appeal
-    return None
+        appeal["answer_by"] = policy.calendar.due(t.now, policy.appeal_answer).isoformat()
+    return t.change.plus(facts={"appeal": appeal})
 
 
-def _judge_appeal(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    appeal = i.facts.get("appeal")
+def _judge_appeal(t: Transition) -> Change | Refusal:
+    appeal = t.incident.facts.get("appeal")
     if appeal is None or appeal["granted"] is not None:
         return Refusal("not_appealed")
-    if any(same_person(c.actor.id, by) for by in (appeal["by"], *(each["by"] for each in appeal["reviews"]))):
+    if _is_own(t, appeal):
         return Refusal("own_appeal")
-    if c.actor.team_id is not None and any(p.team_id == c.actor.team_id for p in i.parts.values()):
-        return Refusal("own_appeal")
-    granted = c.args["granted"] is True
-    review: dict[str, Any] = {"by": c.actor.id, "granted": granted, "reason": c.args["reason"]}
-    if granted and c.args.get("spans"):
-        spans = _spans(c.args["spans"], i.reported_at, now)
+    review = _review(t)
+    if isinstance(review, Refusal):
+        return review
+    reviews = [*appeal["reviews"], review]
+    judged: Appeal = {**appeal, "reviews": reviews}
+    if not review["granted"] or len(reviews) == REVIEWERS:
+        judged["granted"] = review["granted"]
+    if not judged["granted"]:
+        return t.change.plus(facts={"appeal": judged})
+    exempt = _exemption(appeal["reason"], reviews)
+    return (
+        exempt if isinstance(exempt, Refusal) else t.change.plus(facts=_exempted(t.incident, judged, exempt))
+    )
+
+
+def _is_own(t: Transition, appeal: Appeal) -> bool:
+    """Tell whether the actor appealed, has judged before, or is of a team that had a part in the incident."""
+    actor = t.command.actor
+    if any(same_person(actor.id, by) for by in (appeal["by"], *(each["by"] for each in appeal["reviews"]))):
+        return True
+    return actor.team_id is not None and any(p.team_id == actor.team_id for p in t.incident.parts.values())
+
+
+def _review(t: Transition) -> Review | Refusal:
+    """Return what a reviewer says, with the stretches of time that a granted appeal may name."""
+    args = t.command.args
+    granted = args["granted"] is True
+    review: Review = {"by": t.command.actor.id, "granted": granted, "reason": args["reason"]}
+    if granted and args.get("spans"):
+        spans = _spans(args["spans"], t.incident.reported_at, t.now)
         if spans is None:
             return Refusal("spans", {"limit": SPANS_LIMIT})
         review["spans"] = spans
-    if granted and c.args.get("never_theirs"):
+    if granted and args.get("never_theirs"):
         review["never_theirs"] = True
-    reviews = [*appeal["reviews"], review]
-    judged: dict[str, Any] = {**appeal, "reviews": reviews}
-    if not granted or len(reviews) == REVIEWERS:
-        judged["granted"] = granted
-    change.facts["appeal"] = judged
-    if judged["granted"]:
-        exempt: dict[str, Any] = {"exempt": appeal["reason"]}
-        if all(each.get("never_theirs") for each in reviews):
-            exempt["never_theirs"] = True
-        # What only one of them gives is not exempt; who gives none leaves it to the other.
-        given = [review["spans"] for review in reviews if review.get("spans")]
-        if given:
-            both = given[0] if len(given) == 1 else _shared(given[0], given[1])
-            if not both:
-                return Refusal("spans_differ")
-            exempt["exempt_spans"] = both
-        former, life = list(i.facts.get("former", ())), appeal.get("life")
-        if life is not None and life < len(former):
-            # Opened again while the reviewers looked: what they give is still of the life that was appealed.
-            former[life] = former[life] | exempt
-            # Whatever is exempt at all is found by this fact.
-            change.facts |= {"former": former, "exempt": i.facts.get("exempt")}
-        else:
-            change.facts |= exempt
-    return None
+    return review
+
+
+def _exemption(reason: str, reviews: list[Review]) -> Exemption | Refusal:
+    """Return what the reviewers of a granted appeal exempt together."""
+    exempt: Exemption = {"exempt": reason}
+    if all(each.get("never_theirs") for each in reviews):
+        exempt["never_theirs"] = True
+    # What only one of them gives is not exempt; who gives none leaves it to the other.
+    given = [review["spans"] for review in reviews if review.get("spans")]
+    if given:
+        both = given[0] if len(given) == 1 else _shared(given[0], given[1])
+        if not both:
+            return Refusal("spans_differ")
+        exempt["exempt_spans"] = both
+    return exempt
+
+
+def _exempted(i: Incident, appeal: Appeal, exempt: Exemption) -> Facts:
+    """Return the facts of an appeal that is granted, with which the life that it is of is exempt."""
+    facts: Facts = {"appeal": appeal}
+    former, life = list(i.facts.get("former", ())), appeal.get("life")
+    if life is None or life >= len(former):
+        return {**facts, **exempt}
+    # Opened again while the reviewers looked: what they give is still of the life that was appealed.
+    former[life] = {**former[life], **exempt}
+    # Whatever is exempt at all is found by this fact.
+    return {**facts, "former": former, "exempt": i.facts.get("exempt")}
 
 
 def is_appealed(i: Incident) -> bool:
@@ -89,12 +117,10 @@ def is_appealed(i: Incident) -> bool:
     return appeal["granted"] is None or appeal.get("life", 0) == len(i.facts.get("former", ()))
 
 
-def _archive(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    appeal = i.facts.get("appeal")
+def _archive(t: Transition) -> Change | Refusal:
+    appeal = t.incident.facts.get("appeal")
     # Nothing is judged in the archive: who asked would wait for ever.
-    return Refusal("appeal_waits") if appeal is not None and appeal["granted"] is None else None
+    return Refusal("appeal_waits") if appeal is not None and appeal["granted"] is None else t.change
 
 
 def _spans(given: object, begin: datetime, end: datetime) -> list[list[str]] | None:

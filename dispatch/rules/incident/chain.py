@@ -13,6 +13,7 @@ from typing import Any
 
 from dispatch.rules.areas import centre_of, contains, level_of
 from dispatch.rules.incident import effects, sending
+from dispatch.rules.incident.facts import Facts
 from dispatch.rules.incident.values import (
     SYSTEM,
     Actor,
@@ -25,6 +26,7 @@ from dispatch.rules.incident.values import (
     Incident,
     Report,
     Segment,
+    Transition,
     reporter_of,
     same_person,
 )
@@ -74,36 +76,50 @@ def decide(
     refusal = _refused(incident, command, step, part, now, policy)
     if refusal is not None:
         return refusal
-    change = Change()
-    moved = None
-    if part is not None and step.part is not None:
-        moved = _moved(part, step, now, policy)
-        change.assignments.append(moved)
-    # An assisting unit moves its own part and nothing else: the incident follows its lead.
-    if moved is None or moved.role == "lead":
-        change.to = step.target
-        for kind in step.meets:
-            if (clock := incident.clocks.get(kind)) is not None and clock.awaited:
-                change.clocks[kind] = clocks.meet(clock, now)
+    change = _stepped(incident, step, part, policy, now)
     effect = effects.EFFECTS.get(step.verb)
     if effect is not None:
-        refusal = effect(incident, command, change, policy, around, now)
-        if refusal is not None:
-            return refusal
+        answer = effect(Transition(incident, command, change, policy, around, now))
+        if isinstance(answer, Refusal):
+            return answer
+        change = answer
     if change.to is not None and change.to in ENDED:
-        # A limit that is still running when the incident ends by another road ends with it, unjudged.
-        for kind, clock in incident.clocks.items():
-            if clock.awaited and kind not in change.clocks and clock.state == "breached":
-                change.clocks[kind] = clocks.meet(clock, now)
-        sending.release(incident, change, policy, around, now)
+        change = _ended(incident, change, policy, now)
     asked = incident.facts.get("extension_asked")
     if asked and any(p.id == asked["assignment"] and p.state not in LIVE for p in change.assignments):
         # Who asked has it no longer: nobody is to decide on it.
-        change.facts["extension_asked"] = None
-    for name in _SAID:
-        if name in command.args:
-            change.said[name] = command.args[name]
-    return change
+        change = change.plus(facts={"extension_asked": None})
+    said = {name: command.args[name] for name in _SAID if name in command.args}
+    return change.plus(said=said) if said else change
+
+
+def _stepped(
+    incident: Incident, step: Step, part: Assignment | None, policy: Policy, now: datetime
+) -> Change:
+    """Return what a step alone changes: the assignment that it moves, the state it leads to, the clocks it ends."""
+    moved: tuple[Assignment, ...] = ()
+    if part is not None and step.part is not None:
+        moved = (_moved(part, step, now, policy),)
+    # An assisting unit moves its own part and nothing else: the incident follows its lead.
+    if moved and moved[0].role != "lead":
+        return Change(assignments=moved)
+    met = {
+        kind: clocks.meet(clock, now)
+        for kind in step.meets
+        if (clock := incident.clocks.get(kind)) is not None and clock.awaited
+    }
+    return Change(step.target, None, met, moved)
+
+
+def _ended(incident: Incident, change: Change, policy: Policy, now: datetime) -> Change:
+    """Return a change that ends an incident, with all that ends with it, by whatever road."""
+    # A limit that is still running when the incident ends by another road ends with it, unjudged.
+    late = {
+        kind: clocks.meet(clock, now)
+        for kind, clock in incident.clocks.items()
+        if clocks.passed(clock) and kind not in change.clocks
+    }
+    return sending.release(incident, change.plus(clocks=late), policy, now)
 
 
 def overtaken(command: Command, since: Iterable[Done], policy: Policy) -> Refusal | None:
@@ -142,7 +158,7 @@ def open_report(report: Report, policy: Policy, around: Around, now: datetime) -
     centre = centre_of(report.area_code)
     severity = report.severity or kind.severity
     begun: dict[str, Clock] = {}
-    facts: dict[str, Any] = {"reporter": report.reporter} if report.reporter else {}
+    facts: Facts = {"reporter": report.reporter} if report.reporter else {}
     if report.imported:
         # Kept where every later decision sees it: our clocks do not judge what another system runs.
         facts["imported"] = True
@@ -193,12 +209,13 @@ def route(incident: Incident, policy: Policy, around: Around, now: datetime) -> 
     team = choose(around.roster, policy.trade_for(kind), incident.area_code, incident.lon, incident.lat)
     if team is None:
         return None
-    change = Change(to="dispatched")
-    if (accept := incident.clocks.get("accept")) is not None:
-        change.clocks["accept"] = clocks.meet(accept, now)
-    sending.send(incident, change, team.id, policy, around, now)
+    met = (
+        {"accept": clocks.meet(accept, now)} if (accept := incident.clocks.get("accept")) is not None else {}
+    )
+    part = sending.assigned(incident, team.id, policy, around, now)
+    change = Change("dispatched", f"team/{team.id}", met, (part,))
     if incident.mode == "all_net":
-        sending.call_units(incident, change, kind, policy, around, now)
+        return sending.call_units(incident, change, kind, policy, around, now)
     return change
 
 
@@ -207,11 +224,7 @@ def evolve(incident: Incident, event: Event) -> Incident:
     change, at = event.change, event.at
     was_ended = incident.ended_at is not None
     if change.opened:
-        for name, value in change.opened.items():
-            setattr(incident, name, value)
-        incident.reported_at = datetime.fromisoformat(change.opened["reported_at"])
-        incident.policy_version = event.policy_version
-        incident.held_since = at
+        _open(incident, event)
     if change.clocks:
         incident.clocks.update(change.clocks)
     for part in change.assignments:
@@ -222,12 +235,7 @@ def evolve(incident: Incident, event: Event) -> Incident:
     if change.facts:
         _fold_facts(incident, change.facts)
     if change.to is not None:
-        incident.state = change.to
-        if change.to in ENDED and not was_ended:
-            incident.ended_at = at
-            incident.closed_on_time = clocks.on_time(incident.clocks.get("close"))
-        elif was_ended and change.to not in ENDED:
-            incident.ended_at = incident.closed_on_time = incident.rating = None
+        _go_to(incident, change.to, at)
     awaits = _awaited(incident)
     holder = change.holder or incident.holder
     paused = incident.paused_why if change.paused is None else change.paused or None
@@ -262,7 +270,25 @@ def lawful(incident: Incident, actor: Actor) -> list[Step]:
     return found
 
 
-def _fold_facts(incident: Incident, facts: dict[str, Any]) -> None:
+def _open(incident: Incident, event: Event) -> None:
+    for name, value in event.change.opened.items():
+        setattr(incident, name, value)
+    incident.reported_at = datetime.fromisoformat(event.change.opened["reported_at"])
+    incident.policy_version = event.policy_version
+    incident.held_since = event.at
+
+
+def _go_to(incident: Incident, state: str, at: datetime) -> None:
+    """Take an incident to a state, and note that it ends there or begins another life."""
+    incident.state = state
+    if state in ENDED and incident.ended_at is None:
+        incident.ended_at = at
+        incident.closed_on_time = clocks.on_time(incident.clocks.get("close"))
+    elif state not in ENDED and incident.ended_at is not None:
+        incident.ended_at = incident.closed_on_time = incident.rating = None
+
+
+def _fold_facts(incident: Incident, facts: Facts) -> None:
     incident.facts.update(facts)
     if "rating" in facts:
         incident.rating = facts["rating"]
@@ -446,5 +472,5 @@ def _moved(part: Assignment, step: Step, now: datetime, policy: Policy) -> Assig
         own = {kind: clocks.pause(clock, now, policy.calendar) for kind, clock in own.items()}
     ended_at = now if ends or target == "refused" else part.ended_at
     return Assignment(
-        part.id, part.team_id, part.role, part.kind, target, part.sent_at, ended_at, own, dict(part.facts)
+        part.id, part.team_id, part.role, part.kind, target, part.sent_at, ended_at, own, part.facts
     )

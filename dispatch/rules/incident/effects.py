@@ -1,9 +1,8 @@
 """Say what each verb does beyond its step: which clocks begin, who holds it next, what is kept, what is refused.
 
-Every effect takes (incident, command, change, policy, around, now), adds to the change, and returns a refusal or
-None. Where the step moves an assignment, its moved form is the change's first. What teams are given or let go of
-stands in `dispatch.rules.incident.sending`, appeals in `dispatch.rules.incident.appeals`; here is the incident's own
-way.
+Every effect takes one `Transition` and returns the whole change, or a refusal; it alters nothing that it is given.
+What teams are given or let go of stands in `dispatch.rules.incident.sending`, appeals in
+`dispatch.rules.incident.appeals`; here is the incident's own way.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from hashlib import sha256
 
 from dispatch.rules.areas import centre_of, contains, level_of
 from dispatch.rules.incident import appeals, sending
-from dispatch.rules.incident.sending import holding_centre, let_go, limit_of, own_life, send, start_clock
+from dispatch.rules.incident.facts import Facts, FormerLife
+from dispatch.rules.incident.sending import assigned, holding_centre, limit_of, own_life, started
 from dispatch.rules.incident.values import (
     Actor,
-    Around,
     Change,
-    Command,
     Incident,
+    Transition,
     instant,
     is_rating,
     reporter_of,
@@ -34,7 +33,7 @@ from dispatch.rules.refusals import Refusal
 from dispatch.rules.time import clocks
 from dispatch.rules.time.clocks import Clock
 
-Effect = Callable[[Incident, Command, Change, Policy, Around, datetime], Refusal | None]
+Effect = Callable[[Transition], Change | Refusal]
 
 ON_SITE_M = 300  # how near a check-in must be without a reason
 SAMPLE_ONE_IN = 20  # small matters solved in one grid: 5 % are verified
@@ -52,93 +51,77 @@ def before(last: datetime, policy: Policy) -> Refusal:
     return Refusal("before", {"at": f"{policy.calendar.local(last):%H:%M:%S}"})
 
 
-def _accept(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    start_clock(change, i, "dispatch", policy, now)
-    return None
+def _accept(t: Transition) -> Change | Refusal:
+    return t.change.plus(clocks=started(t.incident, "dispatch", t.policy, t.now))
 
 
-def _check(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    change.facts["checked"] = {"real": bool(c.args["real"]), "by": c.actor.id}
-    return None
+def _check(t: Transition) -> Change | Refusal:
+    return t.change.plus(facts={"checked": {"real": bool(t.command.args["real"]), "by": t.command.actor.id}})
 
 
-def _void(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    return Refusal("returned_not_closed") if i.facts.get("returns") and c.actor.role == "dispatcher" else None
+def _void(t: Transition) -> Change | Refusal:
+    returned = t.incident.facts.get("returns") and t.command.actor.role == "dispatcher"
+    return Refusal("returned_not_closed") if returned else t.change
 
 
-def _merge(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    other = around.other
-    if other is None or other.id == i.id or other.state in ENDED:
+def _merge(t: Transition) -> Change | Refusal:
+    other, actor = t.context.other, t.command.actor
+    if other is None or other.id == t.incident.id or other.state in ENDED:
         return Refusal("no_other")
     # Both change, so both are the actor's; what lies outside is answered like what does not exist.
-    if c.actor.role != "system" and not contains(c.actor.area_code, other.area_code):
+    if actor.role != "system" and not contains(actor.area_code, other.area_code):
         return Refusal("no_other")
-    if now < other.last_at:
-        return before(other.last_at, policy)
-    change.facts["merged_into"] = other.number
-    return None
+    if t.now < other.last_at:
+        return before(other.last_at, t.policy)
+    return t.change.plus(facts={"merged_into": other.number})
 
 
-def _absorb(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
+def _absorb(t: Transition) -> Change | Refusal:
+    i, args = t.incident, t.command.args
     had = i.facts.get("absorbed", ())
     # What the merged one had taken in comes with it: the third report of a matter is the third by every road.
-    absorbed = [*had, c.args["merged"], *c.args.get("with", ())]
-    change.facts["absorbed"] = absorbed
+    absorbed = [*had, args["merged"], *args.get("with", ())]
+    change = t.change.plus(facts={"absorbed": absorbed})
     if len(had) < REPEATS_THAT_LIFT <= len(absorbed) and i.mode != MODES[-1]:
-        _handle_as(i, change, MODES[MODES.index(i.mode) + 1])
-    return None
+        return _handled_as(i, change, MODES[MODES.index(i.mode) + 1])
+    return change
 
 
-def _handle_as(i: Incident, change: Change, mode: str) -> None:
+def _handled_as(i: Incident, change: Change, mode: str) -> Change:
     """Change how an incident is handled; what becomes a major matter is seen by the county at once."""
-    change.fields["mode"] = mode
-    if mode == MODES[-1] and i.level > COUNTY_LEVEL:
-        change.facts["level"] = COUNTY_LEVEL
+    lifts = mode == MODES[-1] and i.level > COUNTY_LEVEL
+    return change.plus(fields={"mode": mode}, facts={"level": COUNTY_LEVEL} if lifts else None)
 
 
-def _recode(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    kind = policy.types.get(c.args["category"])
+def _recode(t: Transition) -> Change | Refusal:
+    i, policy = t.incident, t.policy
+    kind = policy.types.get(t.command.args["category"])
     if kind is None:
-        return Refusal("unknown_category", {"category": c.args["category"]})
+        return Refusal("unknown_category", {"category": t.command.args["category"]})
     if (was := i.facts.get("recoded_from")) is not None:
         return Refusal("recoded", {"category": was})
-    change.facts["recoded_from"] = i.category
-    change.fields |= {"category": kind.code, "severity": kind.severity}
-    _handle_as(i, change, kind.mode)
+    fields = {"category": kind.code, "severity": kind.severity}
+    change = _handled_as(i, t.change.plus(facts={"recoded_from": i.category}, fields=fields), kind.mode)
     # What still runs gets the right type's limit, from where it began; what was passed stays passed.
     limits = {
         "accept": kind.accept, "dispatch": policy.dispatch[kind.severity], "close": policy.close[kind.severity],
     }  # fmt: skip
-    for name, limit in limits.items():
-        if (
-            (clock := i.clocks.get(name)) is not None
-            and clock.state == "running"
-            and not _has_passed(clock, now)
-        ):
-            change.clocks[name] = clocks.start(limit_of(i, limit), clock.since, policy.calendar)
-    if i.place is not None:
-        change.fields["place"] = place_of(kind.code, i.lon, i.lat)
-    return None
+    restarted = {
+        name: clocks.start(limit_of(i, limit), clock.since, policy.calendar)
+        for name, limit in limits.items()
+        if (clock := i.clocks.get(name)) is not None
+        and clock.state == "running"
+        and not _has_passed(clock, t.now)
+    }
+    place = {"place": place_of(kind.code, i.lon, i.lat)} if i.place is not None else {}
+    return change.plus(clocks=restarted, fields=place)
 
 
-def _arrive(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    if i.lon is None or i.lat is None or i.facts.get("imported") or c.args.get("reason"):
-        return None
-    position = c.args.get("position")
+def _arrive(t: Transition) -> Change | Refusal:
+    i, args = t.incident, t.command.args
+    if i.lon is None or i.lat is None or i.facts.get("imported") or args.get("reason"):
+        return t.change
+    position = args.get("position")
     if not isinstance(position, list | tuple) or len(position) != 2:
         return Refusal("no_position")
     try:
@@ -147,65 +130,66 @@ def _arrive(
         return Refusal("no_position")
     if not away <= ON_SITE_M:
         return Refusal("not_near", {"metres": round(away) if away == away else "?", "limit": ON_SITE_M})
-    return None
+    return t.change
 
 
-def _dispose(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    part = change.assignments[0]
+def _dispose(t: Transition) -> Change | Refusal:
+    i, part = t.incident, t.change.assignments[0]
     if part.role == "assist":
-        let_go(part, around)
-        return None
+        return t.change
     if i.mode == "all_net" and not i.facts.get("imported"):
         units = {p.team_id for p in own_life(i) if p.state in LIVE | FINISHED}
         if len(units) < 2 or not i.facts.get("commander"):
             return Refusal("major")
-    refusal = _small(i, c, change)
-    if refusal is not None:
-        return refusal
-    let_go(part, around)
+    small = _small(t)
+    if isinstance(small, Refusal):
+        return small
     # A promise of the source stands beside the incident, a limit of ours beside the assignment.
-    clock = part.clocks.get("dispose") or change.clocks.get("dispose")
-    change.facts |= {
-        "disposed_at": now.isoformat(),
-        "disposed_on_time": clocks.on_time(clock),
-        "disposer": c.actor.id,
-        "disposer_team": part.team_id,
-    }
+    clock = part.clocks.get("dispose") or t.change.clocks.get("dispose")
+    change = small.plus(holder=holding_centre(i), facts=_disposed(t, clocks.on_time(clock), part.team_id))
     if i.mode == "one_grid":
-        change.facts["solved_in_grid"] = True
+        change = change.plus(facts={"solved_in_grid": True})
     elif i.facts.get("solved_in_grid"):
-        change.facts["solved_in_grid"] = False
-    _settled(i, c, change)
-    change.holder = holding_centre(i)
-    if change.to == "disposed":
-        start_clock(change, i, "verify", policy, now)
-    return None
+        change = change.plus(facts={"solved_in_grid": False})
+    return _to_be_checked(t, change)
 
 
-def _solve(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
+def _solve(t: Transition) -> Change | Refusal:
+    i = t.incident
     if i.facts.get("imported"):
-        on_time = clocks.on_time(change.clocks.get("dispose"))
+        on_time = clocks.on_time(t.change.clocks.get("dispose"))
     else:
-        limit = limit_of(i, policy.types[i.category].dispose)
-        on_time = now <= policy.calendar.due(_solve_from(i), limit)
-    refusal = _small(i, c, change)
-    if refusal is not None:
-        return refusal
-    change.facts |= {
-        "disposed_at": now.isoformat(),
+        limit = limit_of(i, t.policy.types[i.category].dispose)
+        on_time = t.now <= t.policy.calendar.due(_solve_from(i), limit)
+    small = _small(t)
+    if isinstance(small, Refusal):
+        return small
+    change = small.plus(facts=_disposed(t, on_time, t.command.actor.team_id))
+    return _to_be_checked(t, change.plus(facts={"solved_in_grid": True}))
+
+
+def _disposed(t: Transition, on_time: bool | None, team_id: int | None) -> Facts:
+    """Return who disposed of an incident, when, and whether that was in time."""
+    return {
+        "disposed_at": t.now.isoformat(),
         "disposed_on_time": on_time,
-        "disposer": c.actor.id,
-        "disposer_team": c.actor.team_id,
-        "solved_in_grid": True,
+        "disposer": t.command.actor.id,
+        "disposer_team": team_id,
     }
-    _settled(i, c, change)
+
+
+def _to_be_checked(t: Transition, change: Change) -> Change:
+    """Keep whether a dispute was settled, where the disposer says so, and begin the clock of whoever checks.
+
+    What was said before is over.
+    """
+    if "settled" in t.command.args:
+        change = change.plus(facts={"settled": bool(t.command.args["settled"])})
+    elif t.incident.facts.get("settled"):
+        change = change.plus(facts={"settled": False})
     if change.to == "disposed":
-        start_clock(change, i, "verify", policy, now)
-    return None
+        change = change.plus(clocks=started(t.incident, "verify", t.policy, t.now))
+    return change
 
 
 def _solve_from(i: Incident) -> datetime:
@@ -219,26 +203,16 @@ def sampled(number: int) -> bool:
     return int.from_bytes(sha256(f"sample/{number}".encode()).digest()[:8], "big") % SAMPLE_ONE_IN == 0
 
 
-def _small(i: Incident, c: Command, change: Change) -> Refusal | None:
+def _small(t: Transition) -> Change | Refusal:
     """Ask two photos of a matter solved in one grid, and let all but the sampled go on to closing without a check."""
+    i = t.incident
     if i.mode != "one_grid" or i.facts.get("imported"):
-        return None
-    if len(set(c.args.get("photos") or ())) < PHOTOS_OF_ONE_GRID:
+        return t.change
+    if len(set(t.command.args.get("photos") or ())) < PHOTOS_OF_ONE_GRID:
         return Refusal("two_photos")
     # What failed a check or was opened again is looked at by another, drawn or not.
     drawn = sampled(i.number) or bool(i.facts.get("reworks") or i.facts.get("former"))
-    change.facts["sampled"] = drawn
-    if not drawn:
-        change.to = "verified"
-    return None
-
-
-def _settled(i: Incident, command: Command, change: Change) -> None:
-    """Keep whether a dispute was settled, where the one who disposed of it says so; what was said before is over."""
-    if "settled" in command.args:
-        change.facts["settled"] = bool(command.args["settled"])
-    elif i.facts.get("settled"):
-        change.facts["settled"] = False
+    return t.change.plus(to=None if drawn else "verified", facts={"sampled": drawn})
 
 
 def _same_hand(incident: Incident, actor: Actor) -> bool:
@@ -249,83 +223,66 @@ def _same_hand(incident: Incident, actor: Actor) -> bool:
     return actor.team_id is not None and actor.team_id in teams | {incident.facts.get("disposer_team")}
 
 
-def _verify(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    if _same_hand(i, c.actor):
+def _verify(t: Transition) -> Change | Refusal:
+    if _same_hand(t.incident, t.command.actor):
         return Refusal("same_hand")
-    change.facts["verifier"] = c.actor.id
-    return None
+    return t.change.plus(facts={"verifier": t.command.actor.id})
 
 
-def _rework(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    if _same_hand(i, c.actor):
+def _rework(t: Transition) -> Change | Refusal:
+    i = t.incident
+    if _same_hand(i, t.command.actor):
         return Refusal("same_hand")
     team_id = i.facts.get("disposer_team")
     if team_id is None or not any(p.team_id == team_id and p.role == "lead" for p in i.parts.values()):
-        change.to = "accepted"
-        start_clock(change, i, "dispatch", policy, now)
-    elif (held := i.part_of(int(team_id))) is not None:
-        # It still assists: the same unit takes the lead again with the part it has.
-        change.assignments.append(replace(held, role="lead"))
-        change.holder = f"team/{team_id}"
+        change = t.change.plus(to="accepted", clocks=started(i, "dispatch", t.policy, t.now))
     else:
-        send(i, change, int(team_id), policy, around, now)
+        # Where it still assists, the same unit takes the lead again with the part it has.
+        held = i.part_of(team_id)
+        again = replace(held, role="lead") if held else assigned(i, team_id, t.policy, t.context, t.now)
+        change = t.change.plus(holder=f"team/{team_id}", assignments=(again,))
     # What has to be done again is not disposed of; the first verdict stays in the events.
-    change.facts |= {"disposed_at": None, "disposed_on_time": None}
-    change.facts["reworks"] = int(i.facts.get("reworks", 0)) + 1
-    return None
+    reworks = int(i.facts.get("reworks", 0)) + 1
+    return change.plus(facts={"disposed_at": None, "disposed_on_time": None, "reworks": reworks})
 
 
-def _close(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    if c.args["standard"] is not True:
+def _close(t: Transition) -> Change | Refusal:
+    i, actor = t.incident, t.command.actor
+    if t.command.args["standard"] is not True:
         return Refusal("standard")
-    if i.facts.get("returns") and c.actor.role == "dispatcher":
+    if i.facts.get("returns") and actor.role == "dispatcher":
         return Refusal("returned_not_closed")
     # A small matter that was not drawn has had nobody's eye but the solver's: another hand closes it.
-    if i.facts.get("sampled") is False and _same_hand(i, c.actor):
+    if i.facts.get("sampled") is False and _same_hand(i, actor):
         return Refusal("same_hand")
-    return None
+    return t.change
 
 
-def _rate(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    if not is_rating(c.args["rating"]):
+def _rate(t: Transition) -> Change | Refusal:
+    i, actor, rating = t.incident, t.command.actor, t.command.args["rating"]
+    if not is_rating(rating):
         return Refusal("rating")
-    if _same_hand(i, c.actor):
+    if _same_hand(i, actor):
         return Refusal("own_work")
-    by_reporter = c.actor.id == reporter_of(i)
+    by_reporter = actor.id == reporter_of(i)
     if i.facts.get("rated_by_reporter") and not by_reporter:
         return Refusal("rated")
-    change.facts |= {"rating": c.args["rating"], "rated_by_reporter": by_reporter}
-    return None
+    return t.change.plus(facts={"rating": rating, "rated_by_reporter": by_reporter})
 
 
-def _reopen(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    if c.actor.role == "resident" and (
+def _reopen(t: Transition) -> Change | Refusal:
+    i, now = t.incident, t.now
+    if t.command.actor.role == "resident" and (
         i.rating is None or i.rating > DISSATISFIED or i.ended_at is None or now - i.ended_at > REOPEN_WITHIN
     ):
         return Refusal("reopen")
-    life = {
-        "disposed_at": i.disposed_at.isoformat() if i.disposed_at else None,
-        "disposed_on_time": i.disposed_on_time,
-        "closed_at": i.ended_at.isoformat() if i.ended_at else None,
-        "closed_on_time": i.closed_on_time,
-        "rating": i.rating,
-        "parts": sorted(i.parts),
-        # An exemption is of the life that it was asked for: the next one answers for itself.
-        **{name: i.facts.get(name) for name in appeals.EXEMPTS},
-    }
-    change.facts |= {name: None for name in appeals.EXEMPTS if name in i.facts}
-    change.facts |= {
-        "former": [*i.facts.get("former", ()), life],
+    # An exemption is of the life that it was asked for: the next one answers for itself.
+    begun: Facts = {}
+    for name in appeals.EXEMPTS:
+        if name in i.facts:
+            begun[name] = None
+    begun |= {
+        "former": [*i.facts.get("former", ()), _former(i)],
         "disposed_at": None,
         "disposed_on_time": None,
         "rating": None,
@@ -334,138 +291,129 @@ def _reopen(
         "extension_asked": None,
         "solve_from": now.isoformat(),
     }
-    change.holder = holding_centre(i)
     # What its source ended may have left limits of ours running: none of the former life may fire in this one.
-    for kind, clock in i.clocks.items():
-        if clock.awaited:
-            change.clocks[kind] = clocks.meet(clock, i.ended_at or now)
-    start_clock(change, i, "dispatch", policy, now)
+    own = {
+        kind: clocks.meet(clock, i.ended_at or now) for kind, clock in i.clocks.items() if clock.awaited
+    } | started(i, "dispatch", t.policy, now)
     if not i.facts.get("imported"):
-        change.clocks["close"] = clocks.start(limit_of(i, policy.close[i.severity]), now, policy.calendar)
-    return None
+        own["close"] = clocks.start(limit_of(i, t.policy.close[i.severity]), now, t.policy.calendar)
+    return t.change.plus(holder=holding_centre(i), clocks=own, facts=begun)
 
 
-def _suspend(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    until = instant(c.args["until"])
-    if until is None or not now < until <= now + SUSPENDED_LIMIT:
+def _former(i: Incident) -> FormerLife:
+    """Return what is kept of an incident's life that ends with its reopening."""
+    return {
+        "disposed_at": i.disposed_at.isoformat() if i.disposed_at else None,
+        "disposed_on_time": i.disposed_on_time,
+        "closed_at": i.ended_at.isoformat() if i.ended_at else None,
+        "closed_on_time": i.closed_on_time,
+        "rating": i.rating,
+        "parts": sorted(i.parts),
+        "exempt": i.facts.get("exempt"),
+        "never_theirs": i.facts.get("never_theirs"),
+        "exempt_spans": i.facts.get("exempt_spans"),
+    }
+
+
+def _suspend(t: Transition) -> Change | Refusal:
+    until = instant(t.command.args["until"])
+    if until is None or not t.now < until <= t.now + SUSPENDED_LIMIT:
         return Refusal("until")
-    _all_clocks(i, change, lambda clock: clocks.pause(clock, now, policy.calendar))
-    change.paused = str(c.args["reason"])
-    change.facts["suspended_until"] = until.isoformat()
-    return None
+    return _all_clocks(t, lambda clock: clocks.pause(clock, t.now, t.policy.calendar)).plus(
+        paused=str(t.command.args["reason"]), facts={"suspended_until": until.isoformat()}
+    )
 
 
-def _resume(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
+def _resume(t: Transition) -> Change | Refusal:
+    i, calendar = t.incident, t.policy.calendar
     if i.paused_why is None:
         return Refusal("not_suspended")
-    _all_clocks(i, change, lambda clock: clocks.resume(clock, now, policy.calendar))
-    change.paused = ""
-    change.facts["suspended_until"] = None
-    if not i.facts.get("imported"):
-        # No clock of a team stands for it yet, and yet the suspension moves its limit as it moves every other. The
-        # segment of a suspension begins with it: nothing that is allowed meanwhile turns one.
-        working = policy.types[i.category].dispose.working
-        ran = policy.calendar.elapsed(_solve_from(i), i.held_since, working)
-        change.facts["solve_from"] = policy.calendar.after(now, -ran, working).isoformat()
-    return None
+    change = _all_clocks(t, lambda clock: clocks.resume(clock, t.now, calendar)).plus(
+        paused="", facts={"suspended_until": None}
+    )
+    if i.facts.get("imported"):
+        return change
+    # No clock of a team stands for it yet, and yet the suspension moves its limit as it moves every other. The
+    # segment of a suspension begins with it: nothing that is allowed meanwhile turns one.
+    working = t.policy.types[i.category].dispose.working
+    ran = calendar.elapsed(_solve_from(i), i.held_since, working)
+    return change.plus(facts={"solve_from": calendar.after(t.now, -ran, working).isoformat()})
 
 
-def _all_clocks(i: Incident, change: Change, turn: Callable[[Clock], Clock]) -> None:
-    for kind, clock in i.clocks.items():
-        if (after := turn(clock)) is not clock:
-            change.clocks[kind] = after
-    for part in i.parts.values():
-        if part.state in LIVE or part.state == "review":
-            change.assignments.append(
-                replace(part, clocks={k: turn(clock) for k, clock in part.clocks.items()})
-            )
+def _all_clocks(t: Transition, turn: Callable[[Clock], Clock]) -> Change:
+    """Turn every clock of an incident and of its assignments in hand or under review."""
+    turned = {kind: after for kind, clock in t.incident.clocks.items() if (after := turn(clock)) is not clock}
+    parts = tuple(
+        replace(part, clocks={k: turn(clock) for k, clock in part.clocks.items()})
+        for part in t.incident.parts.values()
+        if part.state in LIVE or part.state == "review"
+    )
+    return t.change.plus(clocks=turned, assignments=parts)
 
 
-def _supervise(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    change.facts["supervised_by"] = c.actor.area_code
-    return None
+def _supervise(t: Transition) -> Change | Refusal:
+    return t.change.plus(facts={"supervised_by": t.command.actor.area_code})
 
 
-def _escalate(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
+def _escalate(t: Transition) -> Change | Refusal:
+    i = t.incident
     # What was gathered as silent may have been heard, or raised by another hand, before this is decided.
-    if (seen := c.args.get("silent_at")) is not None and (i.level != seen or not _is_silent(i, c)):
+    if (seen := t.command.args.get("silent_at")) is not None and (i.level != seen or not _is_silent(t)):
         return Refusal("moved_on")
     if i.level <= 1:
         return Refusal("at_top")
-    change.facts["level"] = i.level - 1
-    return None
+    return t.change.plus(facts={"level": i.level - 1})
 
 
-def _is_silent(i: Incident, c: Command) -> bool:
+def _is_silent(t: Transition) -> bool:
     """Tell whether what was due still is: the report-in of the whistle that is named, or else anything."""
-    if (named := c.args.get("assignment_id")) is None:
-        return clocks.overdue_since(i.running()) is not None
-    part = i.parts.get(named)
-    return part is not None and part.state in LIVE and _is_late(part.clocks.get("arrive"))
+    if (named := t.command.args.get("assignment_id")) is None:
+        return clocks.overdue_since(t.incident.running()) is not None
+    part = t.incident.parts.get(named)
+    return part is not None and part.state in LIVE and clocks.passed(part.clocks.get("arrive"))
 
 
-def _is_late(clock: Clock | None) -> bool:
-    return clock is not None and clock.state == "breached" and clock.awaited
-
-
-def _hand_down(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
+def _hand_down(t: Transition) -> Change | Refusal:
+    i, actor = t.incident, t.command.actor
     centre = centre_of(i.area_code)
     lowest = int(level_of(centre))
     if i.level >= lowest:
         return Refusal("at_bottom")
-    if c.actor.role != "system" and i.level < level_of(c.actor.area_code):
+    if actor.role != "system" and i.level < level_of(actor.area_code):
         return Refusal("held_above")
     # With whoever has it now silence counts anew.
-    change.facts |= {"level": i.level + 1, "handed_down_at": now.isoformat()}
-    if i.facts.get("taken_over_by"):
-        change.facts["taken_over_by"] = None
-        if i.holder.startswith("centre/"):
-            change.holder = f"centre/{centre}"
-    return None
+    change = t.change.plus(facts={"level": i.level + 1, "handed_down_at": t.now.isoformat()})
+    if not i.facts.get("taken_over_by"):
+        return change
+    holder = f"centre/{centre}" if i.holder.startswith("centre/") else None
+    return change.plus(facts={"taken_over_by": None}, holder=holder)
 
 
-def _take_over(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    own = int(level_of(c.actor.area_code))
-    if (by := i.facts.get("taken_over_by")) and level_of(str(by).removeprefix("centre/")) < own:
+def _take_over(t: Transition) -> Change | Refusal:
+    i, area = t.incident, t.command.actor.area_code
+    own = int(level_of(area))
+    if (by := i.facts.get("taken_over_by")) and level_of(by.removeprefix("centre/")) < own:
         return Refusal("held_above")
-    holder = f"centre/{c.actor.area_code}"
+    holder = f"centre/{area}"
     # What has gone up to the city stays in its eyes when the county takes it in hand.
-    change.facts |= {"taken_over_by": holder, "level": min(i.level, own)}
-    if i.holder.startswith("centre/"):
-        change.holder = holder
-    return None
+    return t.change.plus(
+        facts={"taken_over_by": holder, "level": min(i.level, own)},
+        holder=holder if i.holder.startswith("centre/") else None,
+    )
 
 
-def _breach(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
+def _breach(t: Transition) -> Change | Refusal:
     """Note the passed limit: of the assignment that is named, else of the incident, else of any assignment."""
-    kind = c.args["clock"]
+    i, kind = t.incident, t.command.args["clock"]
     parts = [p for p in i.parts.values() if p.state in LIVE or p.state == "review"]
-    if (named := c.args.get("assignment_id")) is not None:
+    if (named := t.command.args.get("assignment_id")) is not None:
         parts = [p for p in parts if p.id == named]
-    elif _has_passed(i.clocks.get(kind), now):
-        change.clocks[kind] = clocks.breach(i.clocks[kind])
-        change.said["clock"] = kind
-        return None
+    elif _has_passed(i.clocks.get(kind), t.now):
+        return t.change.plus(clocks={kind: clocks.breach(i.clocks[kind])}, said={"clock": kind})
     for part in parts:
-        if _has_passed(part.clocks.get(kind), now):
-            late = clocks.breach(part.clocks[kind])
-            change.assignments.append(replace(part, clocks=part.clocks | {kind: late}))
-            change.said |= {"clock": kind, "team": part.team_id}
-            return None
+        if _has_passed(part.clocks.get(kind), t.now):
+            late = replace(part, clocks=part.clocks | {kind: clocks.breach(part.clocks[kind])})
+            return t.change.plus(assignments=(late,), said={"clock": kind, "team": part.team_id})
     zh, en = clocks.NAMES.get(kind, (kind, kind))
     return Refusal("no_clock", {"clock_zh": zh, "clock_en": en})
 
@@ -474,35 +422,32 @@ def _has_passed(clock: Clock | None, now: datetime) -> bool:
     return clock is not None and clock.state == "running" and clock.due is not None and now > clock.due
 
 
-def _conclude(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    closed_at = instant(c.args["closed_at"])
+def _conclude(t: Transition) -> Change | Refusal:
+    i = t.incident
+    closed_at = instant(t.command.args["closed_at"])
     if closed_at is None:
         return Refusal("needs", {"verb_zh": "来源办结", "verb_en": "close at the source", "field_zh": "结束时间",
                                  "field_en": "the end time"})  # fmt: skip
     if closed_at < i.reported_at:
-        return before(i.reported_at, policy)
+        return before(i.reported_at, t.policy)
     # An end that was heard before the incident was opened again is no end of its new life.
     former = i.facts.get("former")
-    if former and former[-1]["closed_at"] and closed_at <= datetime.fromisoformat(former[-1]["closed_at"]):
-        return before(datetime.fromisoformat(former[-1]["closed_at"]), policy)
+    ended = former[-1]["closed_at"] if former else None
+    if ended and closed_at <= datetime.fromisoformat(ended):
+        return before(datetime.fromisoformat(ended), t.policy)
     # Judged by when it ended at the source, which we may have heard later than something we did ourselves.
-    for kind in ("dispose", "close"):
-        if (clock := i.clocks.get(kind)) is not None:
-            change.clocks[kind] = clocks.meet(clock, closed_at)
-    if i.disposed_at is None:
-        change.facts |= {
-            "disposed_at": closed_at.isoformat(),
-            "disposed_on_time": clocks.on_time(change.clocks.get("dispose")),
-        }
-    for part in i.parts.values():
-        if part.state in LIVE:
-            change.assignments.append(replace(part, state="done", ended_at=now))
-            let_go(part, around)
-    if i.paused_why is not None:
-        change.paused = ""
-    return None
+    met = {
+        kind: clocks.meet(clock, closed_at)
+        for kind in ("dispose", "close")
+        if (clock := i.clocks.get(kind)) is not None
+    }
+    done = tuple(replace(p, state="done", ended_at=t.now) for p in i.parts.values() if p.state in LIVE)
+    resumed = "" if i.paused_why is not None else None
+    change = t.change.plus(clocks=met, assignments=done, paused=resumed)
+    if i.disposed_at is not None:
+        return change
+    on_time = clocks.on_time(change.clocks.get("dispose"))
+    return change.plus(facts={"disposed_at": closed_at.isoformat(), "disposed_on_time": on_time})
 
 
 EFFECTS: dict[str, Effect] = {

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from dispatch.rules.areas import centre_of
-from dispatch.rules.incident.values import Around, Assignment, Change, Command, Incident, is_rating
+from dispatch.rules.incident.facts import PartFacts
+from dispatch.rules.incident.values import Around, Assignment, Change, Incident, Transition, is_rating
 from dispatch.rules.law import LIVE
 from dispatch.rules.policy.policy import EventType, Policy
 from dispatch.rules.refusals import Refusal
@@ -28,61 +29,67 @@ WHISTLE_KINDS = ("hard", "joint", "emergency")
 RETURN_KINDS = ("not_ours", "no_means", "other")
 
 
-def send(
-    incident: Incident, change: Change, team_id: int, policy: Policy, around: Around, now: datetime, *,
-    dispose: Clock | None = None, role: str = "lead", whistle: bool | None = None, by: str = "",
-) -> None:  # fmt: skip
-    """Add an assignment for a team: its clocks begin when it is sent, since no unit answers for time before."""
+def assigned(
+    incident: Incident, team_id: int, policy: Policy, context: Around, now: datetime, *,
+    dispose: Clock | None = None, role: str = "lead", whistle: bool | None = None,
+) -> Assignment:  # fmt: skip
+    """Return a new assignment for a team: its clocks begin when it is sent, since no unit answers for time before."""
     blown = incident.mode == "whistle" if whistle is None else whistle
-    change.assignments.append(
-        Assignment(
-            around.new_id(),
-            team_id,
-            role,
-            "whistle" if blown else "ordinary",
-            "sent",
-            now,
-            None,
-            _part_clocks(incident, policy, now, blown, dispose),
-            {"asked_by": by} if by else {},
-        )
+    return Assignment(
+        context.new_id(),
+        team_id,
+        role,
+        "whistle" if blown else "ordinary",
+        "sent",
+        now,
+        None,
+        _part_clocks(incident, policy, now, blown, dispose),
     )
-    if role == "lead":
-        change.holder = f"team/{team_id}"
-    if (team := around.roster.team(team_id)) is not None:
-        team.load += 1
 
 
 def call_units(
-    incident: Incident, change: Change, kind: EventType, policy: Policy, around: Around, now: datetime
-) -> None:
-    """Send the assisting units of a major matter, and name its commander where none is named yet."""
+    incident: Incident, change: Change, kind: EventType, policy: Policy, context: Around, now: datetime
+) -> Change:
+    """Send the assisting units of a major matter too, and name its commander where none is named yet."""
     here = {part.team_id for part in (*own_life(incident), *change.assignments)}
     for trade in kind.assist:
-        team = choose(around.roster, trade, incident.area_code, incident.lon, incident.lat)
+        more = load_changes(incident, change)
+        team = choose(context.roster, trade, incident.area_code, incident.lon, incident.lat, more)
         if team is not None and team.id not in here:
             here.add(team.id)
-            send(incident, change, team.id, policy, around, now, role="assist", whistle=False)
+            part = assigned(incident, team.id, policy, context, now, role="assist", whistle=False)
+            change = change.plus(assignments=(part,))
     if not incident.facts.get("commander"):
         commander = f"duty/{centre_of(incident.area_code)}"
-        change.facts["commander"] = change.said["commander"] = commander
+        change = change.plus(facts={"commander": commander}, said={"commander": commander})
+    return change
 
 
-def release(i: Incident, change: Change, policy: Policy, around: Around, now: datetime) -> None:
+def release(incident: Incident, change: Change, policy: Policy, now: datetime) -> Change:
     """Recall whoever still has a part in an incident that ends, by whatever road: no load outlives its incident.
 
     A whistle that was never reviewed ends unsent with it, lest its clock fire when the incident is reopened.
     """
     moved = {part.id for part in change.assignments}
-    for part in i.parts.values():
+    released = []
+    for part in incident.parts.values():
         if part.id in moved or (part.state not in LIVE and part.state != "review"):
             continue
         own = {kind: clocks.pause(clock, now, policy.calendar) for kind, clock in part.clocks.items()}
-        if part.state == "review":
-            change.assignments.append(replace(part, state="refused", ended_at=now, clocks=own))
-        else:
-            change.assignments.append(replace(part, state="recalled", ended_at=now, clocks=own))
-            let_go(part, around)
+        state = "refused" if part.state == "review" else "recalled"
+        released.append(replace(part, state=state, ended_at=now, clocks=own))
+    return change.plus(assignments=tuple(released))
+
+
+def load_changes(incident: Incident, change: Change) -> dict[int, int]:
+    """Return how many live assignments more each team will hold, or fewer, once a change is applied."""
+    counts: dict[int, int] = {}
+    for part in change.assignments:
+        before = incident.parts.get(part.id)
+        more = (part.state in LIVE) - (before is not None and before.state in LIVE)
+        if more:
+            counts[part.team_id] = counts.get(part.team_id, 0) + more
+    return counts
 
 
 def limit_of(incident: Incident, limit: Limit) -> Limit:
@@ -106,13 +113,13 @@ def _part_clocks(
     return own
 
 
-def start_clock(change: Change, incident: Incident, kind: str, policy: Policy, now: datetime) -> None:
-    """Begin one of the incident's own clocks; what another system runs has none of ours."""
+def started(incident: Incident, kind: str, policy: Policy, now: datetime) -> dict[str, Clock]:
+    """Return one of the incident's own clocks as it begins; what another system runs has none of ours."""
     if incident.facts.get("imported"):
-        return
+        return {}
     own = policy.types[incident.category]
     limit = {"dispatch": policy.dispatch[incident.severity], "verify": own.verify}[kind]
-    change.clocks[kind] = clocks.start(limit_of(incident, limit), now, policy.calendar)
+    return {kind: clocks.start(limit_of(incident, limit), now, policy.calendar)}
 
 
 def holding_centre(incident: Incident) -> str:
@@ -122,224 +129,199 @@ def holding_centre(incident: Incident) -> str:
 
 def own_life(i: Incident) -> list[Assignment]:
     """Return the assignments of this life of an incident: reopened, it goes on with none of the former ones."""
-    former = i.facts.get("former") or [{}]
-    return [part for part in i.parts.values() if part.id not in former[-1].get("parts", ())]
-
-
-def let_go(part: Assignment, around: Around) -> None:
-    """Count one live assignment less for the team that a change takes it from."""
-    if (team := around.roster.team(part.team_id)) is not None:
-        team.load -= 1
+    former = i.facts.get("former")
+    theirs = former[-1].get("parts", ()) if former else ()
+    return [part for part in i.parts.values() if part.id not in theirs]
 
 
 def _named(team: Team) -> dict[str, Any]:
     return {"team_zh": team.name, "team_en": team.name_en or team.name}
 
 
-def _team(around: Around, team_id: object) -> Team | Refusal:
-    team = around.roster.team(team_id) if type(team_id) is int else None
+def _told(context: Around, team_id: object) -> dict[str, Any]:
+    """Return a team's names for a refusal, or what stands for a team that nobody knows."""
+    team = context.roster.team(team_id) if type(team_id) is int else None
+    return _named(team) if team is not None else {"team_zh": team_id, "team_en": team_id}
+
+
+def _team(context: Around, team_id: object) -> Team | Refusal:
+    team = context.roster.team(team_id) if type(team_id) is int else None
     return team if team is not None else Refusal("unknown_team", {"team": team_id})
 
 
-def _dispatch(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    team = _team(around, c.args["team_id"])
+def _dispatch(t: Transition) -> Change | Refusal:
+    i = t.incident
+    team = _team(t.context, t.command.args["team_id"])
     if isinstance(team, Refusal):
         return team
-    if c.verb == "reassign":
-        part = i.lead
-        if part is not None and part.team_id == team.id:
-            return Refusal("same_team", _named(team))
+    if t.command.verb == "reassign" and i.lead is not None and i.lead.team_id == team.id:
+        return Refusal("same_team", _named(team))
     if (held := i.part_of(team.id)) is not None and held.role == "assist":
         return Refusal("has_part", _named(team))
-    dispose = None
-    # The team that gave it back, or that it was taken from, goes on with what was left when it last had it: by way of
-    # another team nobody's time begins anew. Ids are of no help: two desks hand them out of different blocks.
-    had = [p for p in own_life(i) if p.role == "lead" and p.state in GIVEN_UP and p.team_id == team.id]
-    if had:
-        kept = max(had, key=lambda p: p.ended_at or p.sent_at).clocks.get("dispose")
-        if kept is not None and kept.left is not None:
-            dispose = clocks.resume(kept, now, policy.calendar)
-    send(i, change, team.id, policy, around, now, dispose=dispose)
-    if c.verb == "reassign" and i.lead is not None:
-        let_go(i.lead, around)
-    if c.verb == "dispatch" and i.mode == "all_net":
-        call_units(i, change, policy.types[i.category], policy, around, now)
-    return None
+    part = assigned(i, team.id, t.policy, t.context, t.now, dispose=_left_to(t, team))
+    change = t.change.plus(holder=f"team/{team.id}", assignments=(part,))
+    if t.command.verb == "dispatch" and i.mode == "all_net":
+        return call_units(i, change, t.policy.types[i.category], t.policy, t.context, t.now)
+    return change
 
 
-def _add_assist(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    team = _team(around, c.args["team_id"])
+def _left_to(t: Transition, team: Team) -> Clock | None:
+    """Return the limit of disposal that a team had left when it last had the incident, running again; else None.
+
+    The team that gave it back, or that it was taken from, goes on with it: by way of another team nobody's time
+    begins anew. Ids are of no help: two desks hand them out of different blocks.
+    """
+    had = [
+        p for p in own_life(t.incident) if p.role == "lead" and p.state in GIVEN_UP and p.team_id == team.id
+    ]
+    kept = max(had, key=lambda p: p.ended_at or p.sent_at).clocks.get("dispose") if had else None
+    return (
+        clocks.resume(kept, t.now, t.policy.calendar) if kept is not None and kept.left is not None else None
+    )
+
+
+def _add_assist(t: Transition) -> Change | Refusal:
+    i = t.incident
+    team = _team(t.context, t.command.args["team_id"])
     if isinstance(team, Refusal):
         return team
     if i.part_of(team.id) is not None:
         return Refusal("has_part", _named(team))
     if sum(p.role == "assist" and p.state in LIVE for p in i.parts.values()) >= ASSISTS_LIMIT:
         return Refusal("too_many", {"limit": ASSISTS_LIMIT})
-    send(i, change, team.id, policy, around, now, role="assist", whistle=False)
-    return None
+    part = assigned(i, team.id, t.policy, t.context, t.now, role="assist", whistle=False)
+    return t.change.plus(assignments=(part,))
 
 
-def _recall_assist(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    part = i.part_of(c.args["team_id"])
+def _recall_assist(t: Transition) -> Change | Refusal:
+    team_id = t.command.args["team_id"]
+    part = t.incident.part_of(team_id)
     if part is None or part.role != "assist":
-        team = around.roster.team(c.args["team_id"]) if type(c.args["team_id"]) is int else None
-        told = {"team_zh": c.args["team_id"], "team_en": c.args["team_id"]}
-        return Refusal("no_part", _named(team) if team else told)
-    own = {kind: clocks.pause(clock, now, policy.calendar) for kind, clock in part.clocks.items()}
-    change.assignments.append(replace(part, state="recalled", ended_at=now, clocks=own))
-    let_go(part, around)
-    return None
+        return Refusal("no_part", _told(t.context, team_id))
+    own = {kind: clocks.pause(clock, t.now, t.policy.calendar) for kind, clock in part.clocks.items()}
+    return t.change.plus(assignments=(replace(part, state="recalled", ended_at=t.now, clocks=own),))
 
 
-def _commander(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    if c.args["commander"] == i.facts.get("commander"):
-        return Refusal("same_commander", {"commander": c.args["commander"]})
-    change.facts["commander"] = c.args["commander"]
-    return None
+def _commander(t: Transition) -> Change | Refusal:
+    commander = t.command.args["commander"]
+    if commander == t.incident.facts.get("commander"):
+        return Refusal("same_commander", {"commander": commander})
+    return t.change.plus(facts={"commander": commander})
 
 
-def _whistle(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    if c.args["whistle_kind"] not in WHISTLE_KINDS:
+def _whistle(t: Transition) -> Change | Refusal:
+    i, args = t.incident, t.command.args
+    if args["whistle_kind"] not in WHISTLE_KINDS:
         return Refusal("whistle_kind")
-    kind = policy.types[i.category]
-    if c.args.get("team_id") is not None:
-        named = _team(around, c.args["team_id"])
+    kind = t.policy.types[i.category]
+    if args.get("team_id") is not None:
+        named = _team(t.context, args["team_id"])
         if isinstance(named, Refusal):
             return named
         team: Team | None = named
     else:
-        team = choose(around.roster, kind.lead, i.area_code, i.lon, i.lat)
+        team = choose(t.context.roster, kind.lead, i.area_code, i.lon, i.lat)
     if team is None:
-        zh, en, _ = policy.trades[kind.lead]
+        zh, en, _ = t.policy.trades[kind.lead]
         return Refusal("no_team", {"trade_zh": zh, "trade_en": en})
     if i.part_of(team.id) is not None or any(
         p.state == "review" and p.team_id == team.id for p in i.parts.values()
     ):
         return Refusal("has_part", _named(team))
-    review = clocks.start(limit_of(i, policy.review), now, policy.calendar)
-    facts = {"asked_by": c.actor.id, "whistle_kind": c.args["whistle_kind"]}
-    change.assignments.append(
-        Assignment(
-            around.new_id(), team.id, "assist" if i.lead else "lead", "whistle", "review", now, None,
-            {"accept": review}, facts,
-        )
+    review = clocks.start(limit_of(i, t.policy.review), t.now, t.policy.calendar)
+    facts: PartFacts = {"asked_by": t.command.actor.id, "whistle_kind": args["whistle_kind"]}
+    part = Assignment(
+        t.context.new_id(), team.id, "assist" if i.lead else "lead", "whistle", "review", t.now, None,
+        {"accept": review}, facts,
     )  # fmt: skip
-    return None
+    return t.change.plus(assignments=(part,))
 
 
-def _send_whistle(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    part = change.assignments[0]
+def _send_whistle(t: Transition) -> Change | Refusal:
+    i, part = t.incident, t.change.assignments[0]
     # Sent there by another road since the whistle was blown, the team would hold it twice.
     if i.part_of(part.team_id) is not None:
-        team = around.roster.team(part.team_id)
-        told = {"team_zh": part.team_id, "team_en": part.team_id}
-        return Refusal("has_part", _named(team) if team else told)
-    own = {"accept": clocks.meet(part.clocks["accept"], now)} if "accept" in part.clocks else {}
+        return Refusal("has_part", _told(t.context, part.team_id))
     leads = i.lead is None
-    change.assignments[0] = replace(
+    own = {"accept": clocks.meet(part.clocks["accept"], t.now)} if "accept" in part.clocks else {}
+    sent = replace(
         part,
         role="lead" if leads else "assist",
-        sent_at=now,
-        clocks=own | _part_clocks(i, policy, now, True, None),
+        sent_at=t.now,
+        clocks=own | _part_clocks(i, t.policy, t.now, True, None),
     )
-    if leads:
-        change.to = "dispatched"
-        change.holder = f"team/{part.team_id}"
-        for kind in ("accept", "dispatch"):
-            if (clock := i.clocks.get(kind)) is not None and clock.awaited:
-                change.clocks[kind] = clocks.meet(clock, now)
-    else:
-        change.to = None
-        change.clocks.clear()
-    if (team := around.roster.team(part.team_id)) is not None:
-        team.load += 1
-    return None
+    if not leads:
+        return replace(t.change, to=None, clocks={}, assignments=(sent,))
+    met = {
+        kind: clocks.meet(clock, t.now)
+        for kind in ("accept", "dispatch")
+        if (clock := i.clocks.get(kind)) is not None and clock.awaited
+    }
+    change = replace(t.change, to="dispatched", assignments=(sent,))
+    return change.plus(holder=f"team/{part.team_id}", clocks=met)
 
 
-def _rate_whistle(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    part = change.assignments[0]
-    if not is_rating(c.args["rating"]):
+def _rate_whistle(t: Transition) -> Change | Refusal:
+    rating = t.command.args["rating"]
+    if not is_rating(rating):
         return Refusal("rating")
-    part.facts["rating"] = c.args["rating"]
-    return None
+    part = t.change.assignments[0]
+    return replace(t.change, assignments=(replace(part, facts={**part.facts, "rating": rating}),))
 
 
-def _decline(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    if c.args["return_kind"] not in RETURN_KINDS:
+def _decline(t: Transition) -> Change | Refusal:
+    i = t.incident
+    if t.command.args["return_kind"] not in RETURN_KINDS:
         return Refusal("return_kind")
-    part = change.assignments[0]
-    let_go(part, around)
-    if part.role == "assist":
-        return None
-    change.holder = holding_centre(i)
-    change.facts["returns"] = int(i.facts.get("returns", 0)) + 1
-    start_clock(change, i, "dispatch", policy, now)
-    return None
+    if t.change.assignments[0].role == "assist":
+        return t.change
+    return t.change.plus(
+        holder=holding_centre(i),
+        facts={"returns": int(i.facts.get("returns", 0)) + 1},
+        clocks=started(i, "dispatch", t.policy, t.now),
+    )
 
 
-def _ask_extension(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
+def _ask_extension(t: Transition) -> Change | Refusal:
     try:
-        limit = Limit.parse(str(c.args["limit"]))
-        if policy.calendar.seconds(limit) > EXTENSION_LIMIT_S:
+        limit = Limit.parse(str(t.command.args["limit"]))
+        if t.policy.calendar.seconds(limit) > EXTENSION_LIMIT_S:
             raise ValueError("longer than the longest")
     except ValueError:
         return Refusal("limit", {"days": EXTENSION_LIMIT_S // 86_400})
-    refusal = _no_extension(i, change.assignments[0], now)
+    part = t.change.assignments[0]
+    refusal = _no_extension(t.incident, part, t.now)
     if refusal is not None:
         return refusal
-    change.facts["extension_asked"] = {
-        "assignment": change.assignments[0].id,
-        "limit": limit.text,
-        "by": c.actor.id,
-    }
-    return None
+    return t.change.plus(
+        facts={"extension_asked": {"assignment": part.id, "limit": limit.text, "by": t.command.actor.id}}
+    )
 
 
-def _grant_extension(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
+def _grant_extension(t: Transition) -> Change | Refusal:
+    i, calendar = t.incident, t.policy.calendar
     asked = i.facts.get("extension_asked")
     part = i.parts.get(asked["assignment"]) if asked else None
     if asked is None or part is None or part.state not in LIVE:
         return Refusal("not_asked")
-    refusal = _no_extension(i, part, now)
+    refusal = _no_extension(i, part, t.now)
     if refusal is not None:
         return refusal
     clock = part.clocks["dispose"]
     more = Limit.parse(asked["limit"])
     assert clock.due is not None
-    due = policy.calendar.after(clock.due, policy.calendar.seconds(more), more.working)
-    change.assignments.append(replace(part, clocks=part.clocks | {"dispose": replace(clock, due=due)}))
-    change.facts |= {"extension_asked": None, "extensions": int(i.facts.get("extensions", 0)) + 1}
-    change.said["limit"] = more.text
-    return None
+    due = calendar.after(clock.due, calendar.seconds(more), more.working)
+    return t.change.plus(
+        assignments=(replace(part, clocks=part.clocks | {"dispose": replace(clock, due=due)}),),
+        facts={"extension_asked": None, "extensions": int(i.facts.get("extensions", 0)) + 1},
+        said={"limit": more.text},
+    )
 
 
-def _refuse_extension(
-    i: Incident, c: Command, change: Change, policy: Policy, around: Around, now: datetime
-) -> Refusal | None:
-    if i.facts.get("extension_asked") is None:
+def _refuse_extension(t: Transition) -> Change | Refusal:
+    if t.incident.facts.get("extension_asked") is None:
         return Refusal("not_asked")
-    change.facts["extension_asked"] = None
-    return None
+    return t.change.plus(facts={"extension_asked": None})
 
 
 def _no_extension(i: Incident, part: Assignment, now: datetime) -> Refusal | None:

@@ -5,16 +5,24 @@ Times are aware datetimes in UTC. Nothing here decides; `evolve` in `dispatch.ru
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dispatch.rules.law import LIVE
+from dispatch.rules.policy.policy import Policy
 from dispatch.rules.teams.routing import Roster
 from dispatch.rules.time.clocks import Clock
 
+if TYPE_CHECKING:
+    from dispatch.rules.incident.facts import Facts, PartFacts
+else:
+    # What decodes events reads these types: a fact that only another version knows is kept, not dropped or refused.
+    Facts = PartFacts = dict
+
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(slots=True)
@@ -68,7 +76,7 @@ def same_person(one: str, other: str | None) -> bool:
     return other is not None and (one.partition(":")[2] or one) == (other.partition(":")[2] or other)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Command:
     """One wish: `id` makes a repeated press one action; `args` hold what the verb needs.
 
@@ -79,7 +87,7 @@ class Command:
     incident_id: int
     actor: Actor
     id: str
-    args: dict[str, Any] = field(default_factory=dict)
+    args: Mapping[str, Any] = field(default_factory=dict)
     seen: int | None = None
 
 
@@ -109,7 +117,7 @@ class Done:
     reason: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True)  # not frozen, which would cost three times as much to make; nobody alters one
 class Assignment:
     """One unit's part in the incident; `facts` hold who asked for a whistle, its kind and its rating."""
 
@@ -121,7 +129,7 @@ class Assignment:
     sent_at: datetime
     ended_at: datetime | None
     clocks: dict[str, Clock]
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: PartFacts = field(default_factory=PartFacts)
 
 
 @dataclass(slots=True)
@@ -136,7 +144,7 @@ class Segment:
     ended_at: datetime
 
 
-@dataclass(slots=True)
+@dataclass(slots=True)  # not frozen, which would cost three times as much to make; nobody alters one
 class Change:
     """What one event changes; everything a replay needs. Empty parts are left out when it is written down.
 
@@ -145,13 +153,31 @@ class Change:
 
     to: str | None = None
     holder: str | None = None
-    clocks: dict[str, Clock] = field(default_factory=dict)
-    assignments: list[Assignment] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
-    fields: dict[str, Any] = field(default_factory=dict)
-    said: dict[str, Any] = field(default_factory=dict)
-    opened: dict[str, Any] = field(default_factory=dict)
+    clocks: Mapping[str, Clock] = field(default_factory=dict)
+    assignments: tuple[Assignment, ...] = ()
+    facts: Facts = field(default_factory=Facts)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    said: Mapping[str, Any] = field(default_factory=dict)
+    opened: Mapping[str, Any] = field(default_factory=dict)
     paused: str | None = None
+
+    def plus(
+        self, *, to: str | None = None, holder: str | None = None, clocks: Mapping[str, Clock] = _NOTHING,
+        assignments: tuple[Assignment, ...] = (), facts: Facts | None = None, fields: Mapping[str, Any] = _NOTHING,
+        said: Mapping[str, Any] = _NOTHING, paused: str | None = None,
+    ) -> Change:  # fmt: skip
+        """Return a change with more in it; what is given of a name that it has already takes its place."""
+        return Change(
+            self.to if to is None else to,
+            self.holder if holder is None else holder,
+            {**self.clocks, **clocks} if clocks else self.clocks,
+            (*self.assignments, *assignments) if assignments else self.assignments,
+            {**self.facts, **facts} if facts else self.facts,
+            {**self.fields, **fields} if fields else self.fields,
+            {**self.said, **said} if said else self.said,
+            self.opened,
+            self.paused if paused is None else paused,
+        )
 
 
 @dataclass(slots=True)
@@ -196,7 +222,7 @@ class Incident:
     segment: int = 0
     clocks: dict[str, Clock] = field(default_factory=dict)
     parts: dict[int, Assignment] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
     disposed_at: datetime | None = None
     disposed_on_time: bool | None = None
     ended_at: datetime | None = None
@@ -240,7 +266,7 @@ def reporter_of(incident: Incident) -> str:
     return f"resident@{incident.facts.get('reporter') or f'{incident.number:016d}'}"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Around:
     """What a decision may look at beside the incident.
 
@@ -253,3 +279,18 @@ class Around:
     suspects: int = 0
     wartime: tuple[str, ...] = ()
     other: Incident | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A step about to be taken: what its effect is given. `change` is what the step alone changes.
+
+    Where the step moves an assignment, its moved form is the change's first.
+    """
+
+    incident: Incident
+    command: Command
+    change: Change
+    policy: Policy
+    context: Around
+    now: datetime

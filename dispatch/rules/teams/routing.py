@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from math import cos, hypot, radians
 
 from dispatch.rules.areas import ancestors
 from dispatch.rules.places import KM_PER_DEGREE
-from dispatch.rules.policy.weights import FORMER, Weights
+from dispatch.rules.policy.weights import Weights
 
 # States in which a team can be given one more incident.
 READY = frozenset({"available", "assigned", "on_the_way", "on_scene"})
@@ -16,7 +16,7 @@ READY = frozenset({"available", "assigned", "on_the_way", "on_scene"})
 
 @dataclass(slots=True)
 class Team:
-    """A team as the rules see it; `load` is its live assignments and counts up within a batch."""
+    """A team as the rules see it; `load` is its live assignments, which `Roster.count` alone changes in a batch."""
 
     id: int
     name: str
@@ -45,7 +45,7 @@ class Roster:
 
     __slots__ = ("_at", "_by_id", "_cache", "weights")
 
-    def __init__(self, teams: Iterable[Team], weights: Weights = FORMER) -> None:
+    def __init__(self, teams: Iterable[Team], weights: Weights) -> None:
         self.weights = weights
         self._by_id: dict[int, Team] = {}
         self._at: dict[tuple[str, str], list[Team]] = {}
@@ -58,6 +58,12 @@ class Roster:
         """Return the team with this id, or None."""
         return self._by_id.get(team_id)
 
+    def count(self, loads: Mapping[int, int]) -> None:
+        """Count how many live assignments more each team holds, or fewer: what the next choice goes by."""
+        for team_id, more in loads.items():
+            if (team := self._by_id.get(team_id)) is not None:
+                team.load += more
+
     def nearest(self, trade: str, area_code: str) -> list[Team]:
         """Return the trade's teams in the nearest area upwards that has any; empty when none has."""
         key = (trade, area_code[:12])
@@ -68,10 +74,14 @@ class Roster:
         return found
 
 
-def choose(roster: Roster, trade: str, area_code: str, lon: float | None, lat: float | None) -> Team | None:
+def choose(
+    roster: Roster, trade: str, area_code: str, lon: float | None, lat: float | None,
+    more: Mapping[int, int] | None = None,
+) -> Team | None:  # fmt: skip
     """Return the team to send from the nearest area that has any: ready, with room, at the least cost in minutes.
 
     The cost is that of `dispatch.rules.teams.proposals` without what only a roster knows; equals go by the lowest id.
+    `more` says what teams will hold beyond what the roster counts.
     """
     teams = roster.nearest(trade, area_code)
     if len(teams) == 1:
@@ -79,6 +89,8 @@ def choose(roster: Roster, trade: str, area_code: str, lon: float | None, lat: f
     ready = [t for t in teams if t.state in READY]
     if not ready:
         return None
+    if more:
+        ready = [replace(t, load=t.load + more[t.id]) if t.id in more else t for t in ready]
     weights = roster.weights
     return min(ready, key=lambda t: (t.load >= t.capacity, minutes(t, lon, lat, weights), t.id))
 
