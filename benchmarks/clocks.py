@@ -23,7 +23,8 @@ from dispatch.intake.messages import number_of
 from dispatch.rules.incident.chain import Report
 from dispatch.rules.policy import policy as policies
 from jobs.clocks import SWEEP_LIMIT, sweep
-from models.servers.servers import psycopg_dsn, temporary
+from models.servers.database import psycopg_dsn
+from models.servers.servers import temporary
 
 OPEN = 50_000
 BREACHES = 5_000

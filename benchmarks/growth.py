@@ -33,7 +33,8 @@ from dispatch.desk.desk import Desk
 from dispatch.figures import rollup
 from dispatch.rules.incident.chain import Actor
 from jobs.clocks import SWEEP_LIMIT, sweep
-from models.servers.servers import Servers, psycopg_dsn, temporary
+from models.servers.database import Servers, psycopg_dsn
+from models.servers.servers import temporary
 
 HISTORY = 2_000_000
 WHOLE = Actor("city:measure", "city", "445300")  # sees everything

@@ -38,7 +38,8 @@ from dispatch.assignment import experience
 from dispatch.figures import cohorts
 from dispatch.figures import published as figures
 from dispatch.scores import scoring
-from models.servers.servers import Servers, psycopg_dsn, temporary
+from models.servers.database import Servers, psycopg_dsn
+from models.servers.servers import temporary
 
 INCIDENTS = 1_000_000
 OPEN = 5_000

@@ -32,7 +32,8 @@ from dispatch.intake.prepare import Batch
 from dispatch.rules.policy import policy as policies
 from models.cities import demo
 from models.migrations import migrate
-from models.servers.servers import Servers, psycopg_dsn, temporary
+from models.servers.database import Servers, psycopg_dsn
+from models.servers.servers import temporary
 
 MESSAGES = 40_000
 WARM_UP = 2_000

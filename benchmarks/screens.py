@@ -33,7 +33,8 @@ from benchmarks.start import free_port
 from dashboard.live import REPORTED
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.rules.areas import ancestors
-from models.servers.servers import Servers, psycopg_dsn, temporary
+from models.servers.database import Servers, psycopg_dsn
+from models.servers.servers import temporary
 
 BRAINS = 1_053  # 1 city, 5 counties, 63 towns, 984 villages
 PER_S = 50

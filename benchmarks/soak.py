@@ -20,7 +20,8 @@ from benchmarks.measure import Figure, show
 from benchmarks.pipeline import address, prepare
 from benchmarks.screens import await_health, rss_mb
 from benchmarks.start import free_port
-from models.servers.servers import Servers, temporary
+from models.servers.database import Servers
+from models.servers.servers import temporary
 
 HOURS = 4.0
 SPEED = 12.0

@@ -38,7 +38,7 @@ from dashboard.routes.queue_stream import DeskStream
 from dashboard.routes.whistles import Whistling
 from dashboard.wording.catalogue import chosen
 from dispatch.rules.areas import Level, contains, level_of
-from models.servers.servers import Servers, addresses
+from models.servers.database import Servers, addresses
 
 SCRIPT = Path(__file__).with_name("app.py")
 PLOTLY_PATH = f"/assets/plotly-{plotly.__version__}.min.js"

@@ -31,12 +31,14 @@ from dispatch.rules.time.calendar import DEFAULT_ZONE
 from dispatch.scores import forecasting
 from jobs.health import Health, health, last_success, note_fault, note_planned, note_success
 from jobs.table import JOBS, Job
-from models.servers.servers import addresses, psycopg_dsn
+from jobs.work import Work
+from models.servers.database import Pool, addresses
 
 log = logging.getLogger("jobs")
 # One number names the family of our advisory locks, the job's name the lock.
 LOCK_FAMILY = 20_531
 STREAM_TIMEOUT_S = 5.0
+CONNECTIONS = 32  # at once: each job that runs holds its lock on one and works on another
 RETRY_AFTER = timedelta(minutes=15)  # for a job that failed and whose next turn is far
 LOOK_AGAIN_S = 2.0  # for a policy, while none is in force
 CATCH_UP_AFTER, CATCH_UP_APART = timedelta(minutes=10), timedelta(minutes=1)
@@ -47,7 +49,7 @@ class Runner:
 
     def __init__(self) -> None:
         where = addresses()
-        self._database_url = where.database_url
+        self._pool = Pool(where.database_url, CONNECTIONS)
         self._stream = redis.Redis.from_url(
             where.redis_url, socket_timeout=STREAM_TIMEOUT_S, decode_responses=True
         )
@@ -83,7 +85,7 @@ class Runner:
         said = ""
         while not stopping.is_set():
             try:
-                with Desk(self._database_url) as desk:
+                with Desk(self._pool.lend) as desk:
                     desk.in_force(datetime.now(UTC))
             except LookupError as fault:
                 why = str(fault)
@@ -98,7 +100,7 @@ class Runner:
 
     def forecast(self, in_full: bool) -> int:
         """Learn the breach forecast and print the verdict on it; return 0 where it may be shown, else 1."""
-        with Desk(self._database_url) as desk:
+        with Desk(self._pool.lend) as desk:
             try:
                 made = desk.ask(lambda cursor: forecasting.learn(cursor, datetime.now(UTC)))
             except ValueError as fault:
@@ -112,15 +114,14 @@ class Runner:
     def zone(self) -> ZoneInfo:
         """Return the city's own time zone, by which daily jobs run; the default city's while none is loaded."""
         try:
-            with Desk(self._database_url) as desk:
+            with Desk(self._pool.lend) as desk:
                 return ZoneInfo(desk.in_force(datetime.now(UTC)).calendar.zone)
         except (psycopg.Error, LookupError):
             return ZoneInfo(DEFAULT_ZONE)
 
     def _work(self, job: Job, now: datetime) -> int:
         began = time.monotonic()
-        with Desk(self._database_url, self._stream) as desk:
-            rows = job.run(desk, now)
+        rows = job.run(Work(self._pool, Desk(self._pool.lend, self._stream), now))
         took_ms = round((time.monotonic() - began) * 1000)
         following = turn(job, now, self.zone)[1]
         self._record(job, partial(note_success, self._stream, job, now, rows, took_ms, following))
@@ -145,12 +146,15 @@ class Runner:
         """Hold the job's advisory lock for the block; yield whether it was free."""
         # By its name: processes of two versions, whose tables differ, still keep out of each other's way.
         number = crc32(job.name.encode()) & 0x7FFF_FFFF
-        with psycopg.connect(
-            psycopg_dsn(self._database_url), autocommit=True, connect_timeout=5
-        ) as connection:
+        with self._pool.lend() as connection:
             row = connection.execute("select pg_try_advisory_lock(%s, %s)", (LOCK_FAMILY, number)).fetchone()
-            # Closing the connection gives the lock back, also when this process is killed.
-            yield bool(row and row[0])
+            # The lock is the session's: no transaction stays open meanwhile. When this process is killed, or the
+            # connection breaks, the server gives it back.
+            connection.commit()
+            held = bool(row and row[0])
+            yield held
+            if held:
+                connection.execute("select pg_advisory_unlock(%s, %s)", (LOCK_FAMILY, number))
 
 
 def main(arguments: list[str]) -> int:

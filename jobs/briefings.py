@@ -12,12 +12,12 @@ from pathlib import Path
 
 import psycopg
 
-from dispatch.desk.desk import Desk
 from dispatch.figures import briefing, cohorts, overview
 from dispatch.figures.briefing import words
 from dispatch.figures.case_sets import Connection
 from dispatch.rules.areas import Level
 from dispatch.rules.time.period import KINDS, Kind, Period
+from jobs.work import Work
 from models.servers import servers
 
 FORMS = ("xlsx", "pdf")  # the last one says that the briefing is complete
@@ -35,18 +35,18 @@ def folder() -> Path:
     return servers.place() / "briefings"
 
 
-def write(desk: Desk, now: datetime) -> int:
+def write(work: Work) -> int:
     """Write the briefings of the city, its counties and towns that are missing; return how many.
 
     A run stops after `RUN_S`, having written one at least. What is there is not written again; each file appears
     whole or not at all, and the notice to the leader of its area is entered once.
     """
-    calendar = desk.in_force(now).calendar
-    today = calendar.local(now)
+    calendar = work.desk.in_force(work.now).calendar
+    today = calendar.local(work.now)
     if today.time() < FROM:
         return 0
     started, written = time.monotonic(), 0
-    with _connected(desk) as connection:
+    with _connected(work) as connection:
         areas = connection.execute(
             "select code, name, coalesce(name_en, '') from area where level <= %s order by level, code",
             (int(Level.TOWN),),
@@ -61,12 +61,12 @@ def write(desk: Desk, now: datetime) -> int:
                     return written
                 target = folder() / period.kind / f"{period.first}"
                 if not all((target / f"{code}.{form}").exists() for form in FORMS):
-                    _write(connection, period, (code, name, name_en), target, now, calendar.zone)
+                    _write(connection, period, (code, name, name_en), target, work.now, calendar.zone)
                     written += 1
     return written
 
 
-def forget(desk: Desk, now: datetime) -> int:
+def forget(work: Work) -> int:
     """Delete the oldest folders of each kind beyond those kept, and unfinished files; return the files deleted."""
     gone = 0
     for kind, most in KEPT.items():
@@ -124,7 +124,7 @@ def _tell(connection: Connection, period: Period, code: str, name: str, name_en:
 
 
 @contextmanager
-def _connected(desk: Desk) -> Iterator[Connection]:
+def _connected(work: Work) -> Iterator[Connection]:
     """Lend a connection of its own: a picture is one consistent look, which a running transaction cannot begin."""
-    with psycopg.connect(desk.dsn, connect_timeout=5, autocommit=True) as connection:
+    with psycopg.connect(work.database.dsn, connect_timeout=5, autocommit=True) as connection:
         yield connection

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from dispatch.desk.desk import Desk
 from dispatch.desk.store import Cursor
 from dispatch.notices import outbox
 from dispatch.notices.sender import Sender
+from jobs.work import Work
 
 ROUNDS_LIMIT = 10  # of following in one run
 PATIENCE_S = 2.0  # how long a run waits for its channels; a slow one goes on beside the next runs
@@ -15,25 +13,25 @@ PATIENCE_S = 2.0  # how long a run waits for its channels; a slow one goes on be
 _senders: dict[str, Sender] = {}
 
 
-def tell(desk: Desk, now: datetime) -> int:
+def tell(work: Work) -> int:
     """Follow the events, write down what is due, and send; return the events followed."""
-    law = desk.in_force(now)
+    law = work.desk.in_force(work.now)
     followed = 0
     for _ in range(ROUNDS_LIMIT):
-        taken = desk.ask(lambda cursor: outbox.follow(cursor, law, now))
+        taken = work.ask(lambda cursor: outbox.follow(cursor, law, work.now))
         followed += taken
-        if taken < outbox.EVENTS_LIMIT // 2:
+        if not taken:
             break
-    desk.ask(lambda cursor: outbox.remind(cursor, law, now))
+    work.ask(lambda cursor: outbox.remind(cursor, law, work.now))
     # One for the life of the process: it knows which channels are still busy.
-    _senders.setdefault(desk.dsn, Sender(desk.dsn)).send(law, now, PATIENCE_S)
+    _senders.setdefault(work.database.dsn, Sender(work.database.dsn)).send(law, work.now, PATIENCE_S)
     return followed
 
 
-def forget(desk: Desk, now: datetime) -> int:
+def forget(work: Work) -> int:
     """Forget old messages and notices; return how many."""
 
-    def work(cursor: Cursor) -> int:
-        return outbox.forget(cursor, now)
+    def rows(cursor: Cursor) -> int:
+        return outbox.forget(cursor, work.now)
 
-    return desk.ask(work)
+    return work.ask(rows)

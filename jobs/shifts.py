@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from dispatch.assignment import roster
-from dispatch.desk.desk import Desk
 from dispatch.desk.store import Cursor
+from jobs.work import Work
 from models.cities import rota
 
 # A list written later than this after the change would show what is open now as what was open then.
 CHANGE_SEEN = timedelta(minutes=10)
 
 
-def change(desk: Desk, now: datetime) -> int:
+def change(work: Work) -> int:
     """Write down what is open for those whose shift has just ended, and forget old places; return the lists."""
 
-    def work(cursor: Cursor) -> int:
-        roster.forget_places(cursor, now)
-        return roster.hand_over(cursor, now - CHANGE_SEEN, now)
+    def rows(cursor: Cursor) -> int:
+        roster.forget_places(cursor, work.now)
+        return roster.hand_over(cursor, work.now - CHANGE_SEEN, work.now)
 
-    return desk.ask(work)
+    return work.ask(rows)
 
 
-def draw(desk: Desk, now: datetime) -> int:
+def draw(work: Work) -> int:
     """Draw up the next days of the demo city's rosters, where they run out; return the turns entered.
 
     A city of real people enters its own, and is left alone.
     """
-    calendar = desk.in_force(now).calendar
+    calendar = work.desk.in_force(work.now).calendar
 
-    def work(cursor: Cursor) -> int:
+    def rows(cursor: Cursor) -> int:
         row = cursor.execute(
             "select (select max(ends_at) from shift), exists (select from shift s join person p on p.id = s.person_id"
             " where not p.invented), exists (select from person where invented)"
         ).fetchone()
         assert row is not None
         last, real, invented = row
-        if real or not invented or (last is not None and last > now + timedelta(days=rota.DAYS_LEFT)):
+        if real or not invented or (last is not None and last > work.now + timedelta(days=rota.DAYS_LEFT)):
             return 0
         # From yesterday on, for the turn that began before midnight; what is there already stays.
-        first = calendar.local(now).date() - timedelta(days=1)
+        first = calendar.local(work.now).date() - timedelta(days=1)
         return rota.draw_up(cursor, first, rota.DAYS, calendar.zone)
 
-    return desk.ask(work)
+    return work.ask(rows)

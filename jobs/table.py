@@ -8,15 +8,19 @@ from datetime import datetime, time
 
 from dispatch.desk.desk import Desk
 from jobs import briefings, clocks, followers, notices, recount, resume, retention, shifts
-
-Work = Callable[[Desk, datetime], int]
+from jobs.work import Work
 
 DAY_S = 86_400
 
 
+def _at_desk(step: Callable[[Desk, datetime], int]) -> Callable[[Work], int]:
+    """Run what needs the Desk and the time alone."""
+    return lambda work: step(work.desk, work.now)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job: `run(desk, now)` returns the rows it handled; `every_s` and `grace_s` are seconds.
+    """One job: `run(work)` returns the rows it handled; `every_s` and `grace_s` are seconds.
 
     One with `at` runs once a day at that time of the city's own clock.
     """
@@ -26,13 +30,27 @@ class Job:
     grace_s: int
     zh: str
     en: str
-    run: Work
+    run: Callable[[Work], int]
     at: time | None = None
 
 
 JOBS = (
-    Job("clocks", 2, 30, "时限巡查：记下每一个超时", "note every limit that has passed", clocks.sweep),
-    Job("escalation", 5, 60, "提级：无人应答逐级上报", "raise silence to the next level", clocks.escalate),
+    Job(
+        "clocks",
+        2,
+        30,
+        "时限巡查：记下每一个超时",
+        "note every limit that has passed",
+        _at_desk(clocks.sweep),
+    ),
+    Job(
+        "escalation",
+        5,
+        60,
+        "提级：无人应答逐级上报",
+        "raise silence to the next level",
+        _at_desk(clocks.escalate),
+    ),
     Job("notices", 2, 30, "通知：告知、催办、呼叫", "tell people what happened and is due", notices.tell),
     Job("forgetting", 86_400, 3_600, "清理过期通知", "forget old notices", notices.forget),
     Job("shifts", 60, 300, "交接班：换班时列出未结件", "list what is open at a shift's end", shifts.change),

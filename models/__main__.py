@@ -14,6 +14,7 @@ import psycopg
 
 from models.cities.loading import POLICY_DIR, CityError, census, has_schema, is_empty, store
 from models.servers import servers
+from models.servers.database import ServersError, addresses
 
 FAILED = 1
 
@@ -29,7 +30,7 @@ class Command(NamedTuple):
 
 def _database() -> str:
     """Return the address of a database that answers and has a schema, starting our own where none is named."""
-    address = servers.addresses().database_url
+    address = addresses().database_url
     if not servers.database_answers(address):
         address = servers.start().database_url
     if not has_schema(address):
@@ -155,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = args.run
     try:
         return run(args)
-    except (CityError, servers.ServersError, OSError) as refusal:
+    except (CityError, ServersError, OSError) as refusal:
         print(refusal, file=sys.stderr)
     except psycopg.OperationalError as fault:
         print(f"The database does not answer: {fault}", file=sys.stderr)

@@ -24,7 +24,8 @@ from dispatch.figures import cohorts, published
 from models.cities import demo
 from models.migrations import migrate
 from models.servers import servers as running
-from models.servers.servers import Servers, psycopg_dsn, temporary
+from models.servers.database import Servers, psycopg_dsn
+from models.servers.servers import temporary
 
 Away = Callable[[Literal["database", "stream"]], AbstractContextManager[None]]
 

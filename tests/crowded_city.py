@@ -11,7 +11,7 @@ import shapely
 from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Actor, Command, Report
 from models.cities.demo import load_demo
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 
 CITY, COUNTY, TOWN = "445300", "445302", "445302001"
 QUIET = "445302002"  # a town where three whistles were answered and none waits

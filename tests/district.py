@@ -13,7 +13,7 @@ import shapely
 from dispatch.desk import store
 from dispatch.rules.incident.chain import Event, replay
 from dispatch.rules.incident.links import GENESIS, holds
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests.small_law import (
     CITY,
     COUNTY,

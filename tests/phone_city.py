@@ -22,7 +22,7 @@ from dispatch.intake.messages import number_of
 from dispatch.intake.prepare import Preparer
 from dispatch.rules.incident.values import Actor, Command, Report
 from models.cities import loading
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import small_city as town
 
 CONTACT_KEY = "a key for the contacts of tests"

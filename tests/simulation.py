@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
 from random import Random
@@ -52,8 +52,10 @@ from dispatch.rules.policy import escalation
 from jobs.clocks import escalate, sweep
 from jobs.resume import patrol, resume
 from models.migrations import migrate
-from models.servers.servers import psycopg_dsn, temporary
+from models.servers.database import Connection, psycopg_dsn
+from models.servers.servers import temporary
 from tests import district
+from tests.at_work import worked
 from tests.small_law import CITY, GRID_TEAM, JOINT, MAJOR, SMALL, VILLAGE, WHISTLE, local
 
 BEGIN = local("2025-01-06 08:00")
@@ -92,22 +94,24 @@ class FragileDesk(Desk):
         self.moved |= {o.incident_id for o in outcomes if o.status == "done" and o.incident_id is not None}
         return outcomes
 
-    def _begin(self) -> psycopg.Connection:
-        transaction = super()._begin()
+    def __init__(self, database: str, stream: redis.Redis | None = None) -> None:
+        super().__init__(database, stream)
+        self._lent, self._lend = self._lend, self._fated
+
+    def _fated(self) -> AbstractContextManager[Connection]:
         fate, self.fate = self.fate, ""
-        return cast(psycopg.Connection, _Fated(transaction, fate)) if fate else transaction
+        return _Fated(self._lent(), fate) if fate else self._lent()
 
 
-class _Fated:
+class _Fated(AbstractContextManager[Connection]):
     """Wrap a transaction, so that whoever commits never hears the answer."""
 
-    def __init__(self, inner: Any, fate: Fate) -> None:
+    def __init__(self, inner: AbstractContextManager[Connection], fate: Fate) -> None:
         self._inner = inner
         self._fate = fate
-        self._connection: psycopg.Connection | None = None
 
-    def __enter__(self) -> psycopg.Connection:
-        self._connection = cast(psycopg.Connection, self._inner.__enter__())
+    def __enter__(self) -> Connection:
+        self._connection = self._inner.__enter__()
         return self._connection
 
     def __exit__(
@@ -116,7 +120,6 @@ class _Fated:
         if kind is not None or self._fate == "after":
             self._inner.__exit__(kind, fault, at)
         if kind is None:
-            assert self._connection is not None
             self._connection.close()
             raise psycopg.OperationalError("the connection broke")
 
@@ -585,7 +588,7 @@ class Simulation:
         desk.fate = self._fate()
         desk.moved = frozenset()
         try:
-            noted, raised, resumed = sweep(desk, now), escalate(desk, now), resume(desk, now)
+            noted, raised, resumed = sweep(desk, now), escalate(desk, now), worked(resume, desk, now)
         except psycopg.OperationalError:
             self.tally["jobs failed"] += 1
             self._later(2 * SLOT, "jobs", None)
@@ -596,7 +599,7 @@ class Simulation:
 
     def _do_patrol(self, given: list[None]) -> None:
         try:
-            self.tally["remind"] += patrol(self._desks[0], self.now)
+            self.tally["remind"] += worked(patrol, self._desks[0], self.now)
         except psycopg.OperationalError:
             self._later(AWAY, "patrol", None)
 

@@ -13,16 +13,14 @@ import streamlit as st
 from dashboard import address
 from dashboard.casework import inputs
 from dashboard.data import Detail, Reads, Viewer, reads
-from dashboard.data.workbench import Last, since
 from dashboard.frame import Frame
 from dashboard.session import viewer
 from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, translator
 from dispatch.desk.desk import Outcome
 from dispatch.intake.messages import show_number
-from dispatch.rules.incident.chain import STEPS, Command, Incident, Step
-from dispatch.rules.law import BESIDE
-from models.servers.servers import addresses
+from dispatch.rules.incident.chain import STEPS, Command, Done, Incident, Step
+from models.servers.database import addresses
 
 CONFLICT, REFUSED, FRESH, WRITTEN = "wb-conflict", "wb-refused", "wb-fresh", "wb-written"
 OPENED = "wb-opened"  # the dialog that is open: it stays open whatever else the page hears meanwhile
@@ -36,7 +34,6 @@ class Conflict:
     words: str
     verb: str = ""
     args: Mapping[str, Any] = field(default_factory=dict)
-    seq: int = 0
 
 
 def press(verb: str, incident: Incident, args: Mapping[str, Any], field_key: str = "") -> bool:
@@ -64,15 +61,11 @@ def _pressed(verb: str, incident: Incident, args: Mapping[str, Any], field_key: 
     lang = chosen(st.query_params.get("lang"))
     door = reads()
     st.session_state.pop(REFUSED, None)
-    news = since(door, who.actor, incident.id, incident.seq)
-    if _conflicting(news, who, incident, verb, args, lang):
-        return False
     outcome = act(door, [command(verb, incident, who, args)])[0]
-    if outcome.refusal is not None and outcome.refusal.code == "overtaken":
-        # Somebody acted between our look and our press.
-        news = since(door, who.actor, incident.id, incident.seq)
-        if _conflicting(news, who, incident, verb, args, lang):
-            return False
+    if outcome.quicker is not None:
+        found = conflict_words(outcome.quicker, incident, verb, lang)
+        st.session_state[CONFLICT] = Conflict(incident.id, found, verb, dict(args))
+        return False
     if outcome.refusal is not None:
         st.session_state[REFUSED] = (incident.id, outcome.refusal.words(lang))
         return False
@@ -82,19 +75,6 @@ def _pressed(verb: str, incident: Incident, args: Mapping[str, Any], field_key: 
         st.session_state[FRESH] = field_key
         st.session_state[WRITTEN] = [incident.id]
     return True
-
-
-def _conflicting(
-    news: Sequence[Last], who: Viewer, incident: Incident, verb: str, args: Mapping[str, Any], lang: str
-) -> bool:
-    """Put a conflict on the page where another person's step came before one's own; return whether it did."""
-    quicker = [
-        each for each in news if each.verb not in BESIDE and each.actor not in (who.actor.id, "system")
-    ]
-    if quicker:
-        told_conflict = conflict_words(quicker[-1], incident, verb, lang)
-        st.session_state[CONFLICT] = Conflict(incident.id, told_conflict, verb, dict(args), news[-1].seq)
-    return bool(quicker)
 
 
 def command(verb: str, incident: Incident, who: Viewer, args: Mapping[str, Any]) -> Command:
@@ -109,7 +89,7 @@ def act(door: Reads, commands: Sequence[Command]) -> list[Outcome]:
     return door.act(commands, datetime.now(UTC), addresses().redis_url)
 
 
-def conflict_words(quicker: Last, incident: Incident, verb: str, lang: str) -> str:
+def conflict_words(quicker: Done, incident: Incident, verb: str, lang: str) -> str:
     """Return who did what to a case before one's own step."""
     _ = translator(lang)
     who = names.actor(reads().known(), quicker.actor, lang)

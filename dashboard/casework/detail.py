@@ -30,7 +30,7 @@ from dispatch.rules.incident.chain import (
 )
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock, light
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 
 def detail_of(f: Frame, now: datetime, wish: str) -> None:

@@ -10,7 +10,7 @@ from dashboard.data import Viewer, public, reads
 from dashboard.data.public import Progress
 from dashboard.wording.catalogue import Translate
 from dispatch.rules.incident.effects import DISSATISFIED, REOPEN_WITHIN
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 TEXT_LIMIT = 500
 

@@ -22,7 +22,6 @@ from dashboard.data.city import (
     Whistled,
     digest,
     reads,
-    visible,
 )
 from dashboard.data.people import (
     change_password,
@@ -33,6 +32,7 @@ from dashboard.data.people import (
     sign_out_everywhere,
     viewer_of,
 )
+from dashboard.data.submits import visible
 from dispatch.accounts.sessions import NotIn, Viewer
 
 __all__ = [

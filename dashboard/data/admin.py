@@ -35,7 +35,7 @@ from jobs.health import Health
 from jobs.table import JOBS
 from models.cities.city_files import read_city
 from models.cities.loading import PROBLEMS_SHOWN, CityError, census
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 __all__ = ["PEOPLE", "AccountError", "CityError", "LetterError", "PublishError", "RefusedKey"]
 

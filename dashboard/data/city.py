@@ -13,27 +13,25 @@ from typing import Any
 
 import msgspec
 import psycopg
-import redis
 from psycopg.rows import class_row
 
-from dashboard.data.connections import Door
 from dashboard.data.scope import within
+from dashboard.data.submits import Submits, visible
 from dispatch.assignment.proposals import Proposals
 from dispatch.desk import store
-from dispatch.desk.desk import Desk, Outcome
+from dispatch.record.histories import horizon
 from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.areas import Level, level_of, prefix_of
-from dispatch.rules.incident.chain import Actor, Command, Event, Incident, replay
+from dispatch.rules.incident.chain import Actor, Event, Incident, replay
 from dispatch.rules.law import ENDED
 from dispatch.rules.measures.cases import INSIDE_LIMIT_SQL, PAST_LIMIT_SQL, SETTLED_SQL
 from dispatch.rules.policy.bursts import Bursts
 from dispatch.rules.policy.escalation import Ladder
 from dispatch.rules.policy.policy import Policy
-from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.proposals import Offer
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock, light_of
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 # More changes than this since the last look are read as a whole new picture instead.
 CHANGES_LIMIT = 20_000
@@ -323,7 +321,7 @@ class _PastPart:
 _past_parts = msgspec.json.Decoder(list[_PastPart] | None)
 
 
-class Reads(Door):
+class Reads(Submits):
     """Read the city; safe to share between threads. Every method raises `psycopg.Error` when the database does."""
 
     def __init__(self, database_url: str) -> None:
@@ -398,7 +396,7 @@ class Reads(Door):
         Of history it looks at no more than what may still be rated: the ends of the last days.
         """
         with self.look(repeatable=True) as connection:
-            cursor = _scalar(connection, "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+            cursor = horizon(connection.cursor())
             rows = self._live(
                 connection,
                 "i.ended_at is null or i.ended_at >= %(since)s or i.reported_at >= %(since)s"
@@ -427,7 +425,7 @@ class Reads(Door):
         is missed, and one that is seen twice folds to the same.
         """
         with self.look() as connection:
-            upto = _scalar(connection, "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+            upto = horizon(connection.cursor())
             if upto == cursor:
                 return Changes(cursor, [], [])
             events = connection.execute(
@@ -534,7 +532,7 @@ class Reads(Door):
             segments = segments_of(cursor, incident_id)
         offers: tuple[Offer, ...] = ()
         if incident.ended_at is None:
-            with Desk(self.url) as desk:
+            with self.desk() as desk:
                 decision = Proposals(desk).one(incident_id, datetime.now(UTC))
             offers = decision.offers if decision is not None else ()
         return Detail(incident, events, segments, offers)
@@ -549,28 +547,6 @@ class Reads(Door):
                 {"number": number} | values,
             ).fetchone()
         return None if row is None else int(row[0])
-
-    def act(self, commands: Sequence[Command], now: datetime, redis_url: str | None = None) -> list[Outcome]:
-        """Hand commands to the Desk and return its answers; screens are told when the stream's address is given.
-
-        One on an incident out of its actor's scope is answered as if there were no such incident.
-        """
-        asked: dict[Actor, list[int]] = {}
-        for command in commands:
-            asked.setdefault(command.actor, []).append(command.incident_id)
-        with self.look() as connection:
-            seen = {actor: visible(connection, actor, ids) for actor, ids in asked.items()}
-        lawful = [command for command in commands if command.incident_id in seen[command.actor]]
-        if not lawful:
-            return [_unknown() for _ in commands]
-        stream = redis.Redis.from_url(redis_url, socket_timeout=1) if redis_url else None
-        try:
-            with Desk(self.url, stream) as desk:
-                done = iter(desk.act(lawful, now))
-        finally:
-            if stream is not None:
-                stream.close()
-        return [next(done) if each.incident_id in seen[each.actor] else _unknown() for each in commands]
 
     def policy(self) -> Policy:
         """Return the policy in force."""
@@ -610,19 +586,6 @@ class Reads(Door):
 
     def _law(self, connection: psycopg.Connection) -> Policy:
         return Policies(connection.cursor(), self._policies).in_force(datetime.now(UTC))
-
-
-def _unknown() -> Outcome:
-    return Outcome("refused", None, Refusal("unknown_incident"))
-
-
-def visible(connection: psycopg.Connection, actor: Actor, ids: Sequence[int]) -> set[int]:
-    """Return those of the ids that stand for incidents of an actor's scope."""
-    scope, values = within(actor)
-    rows = connection.execute(
-        f"select i.id from incident i where i.id = any(%(ids)s) and {scope}", {"ids": list(ids)} | values
-    )
-    return {row[0] for row in rows}
 
 
 def segments_of(cursor: psycopg.Cursor[Any], incident_id: int) -> list[SegmentRow]:
@@ -751,9 +714,3 @@ def _merged(spans: list[tuple[datetime, datetime | None]]) -> list[tuple[datetim
         else:
             merged.append((begin, end))
     return merged
-
-
-def _scalar(connection: psycopg.Connection, query: str) -> int:
-    row = connection.execute(query.encode()).fetchone()
-    assert row is not None
-    return int(row[0])

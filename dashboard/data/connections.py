@@ -1,20 +1,21 @@
-"""Lend connections to the database: kept between uses, bounded in time, for reading or for writing."""
+"""Lend connections to the database: from one pool, bounded in time, for reading or for writing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
+from typing import Any
 
 import psycopg
 
-from dashboard.data.hang_aware import Patient
-from models.servers.servers import psycopg_dsn
+from dashboard.data.hang_aware import HangAware
+from models.servers.database import Pool
 
-CONNECTIONS = 8  # kept open between uses; more are opened when needed and closed after
+CONNECTIONS = 32  # at once; who comes then waits for one
 STATEMENT_TIMEOUT_S = 20
 CONNECT_S = 3
+WAIT_S = 4.0  # for a connection, longer than one takes to be opened
 # After a connection that was not let in others are not even tried: a page that asks three times says so once.
 AWAY_S = 1.0
 
@@ -24,8 +25,14 @@ class Door:
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
-        self._dsn = psycopg_dsn(database_url)
-        self._free: SimpleQueue[psycopg.Connection] = SimpleQueue()
+        self._pool = Pool(
+            database_url,
+            CONNECTIONS,
+            connect_s=CONNECT_S,
+            wait_s=WAIT_S,
+            statement_timeout_s=STATEMENT_TIMEOUT_S,
+            connection_class=HangAware,
+        )
         self._away_until = 0.0
 
     @property
@@ -35,58 +42,30 @@ class Door:
 
     def close(self) -> None:
         """Close all idle connections."""
-        while True:
-            try:
-                self._free.get_nowait().close()
-            except Empty:
-                return
+        self._pool.close()
 
     @contextmanager
-    def look(self, repeatable: bool = False) -> Iterator[psycopg.Connection]:
+    def look(self, repeatable: bool = False) -> Iterator[psycopg.Connection[Any]]:
         """Lend a connection for reading; one that broke is not used again."""
         level = (
             psycopg.IsolationLevel.REPEATABLE_READ if repeatable else psycopg.IsolationLevel.READ_COMMITTED
         )
         with self._lent(True, level) as connection:
             yield connection
-            connection.rollback()
 
     @contextmanager
-    def change(self) -> Iterator[psycopg.Connection]:
-        """Lend a connection for writing what is no matter of the Desk's: sessions, notices read, files kept."""
+    def change(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection for writing, committed at the end."""
         with self._lent(False, psycopg.IsolationLevel.READ_COMMITTED) as connection:
             yield connection
-            connection.commit()
 
     @contextmanager
-    def _lent(self, read_only: bool, level: psycopg.IsolationLevel) -> Iterator[psycopg.Connection]:
-        try:
-            connection = self._free.get_nowait()
-        except Empty:
-            connection = self._connected()
-        try:
-            connection.read_only, connection.isolation_level = read_only, level
-            yield connection
-        except BaseException as fault:
-            connection.close()
-            if isinstance(fault, psycopg.OperationalError):
-                # The server went away: the idle connections are as broken as this one.
-                self.close()
-            if isinstance(fault, psycopg.errors.ConnectionTimeout):
-                self._away_until = time.monotonic() + AWAY_S
-            raise
-        if self._free.qsize() < CONNECTIONS:
-            self._free.put(connection)
-        else:
-            connection.close()
-
-    def _connected(self) -> psycopg.Connection:
+    def _lent(self, read_only: bool, level: psycopg.IsolationLevel) -> Iterator[psycopg.Connection[Any]]:
         if time.monotonic() < self._away_until:
             raise psycopg.errors.ConnectionTimeout("the database let nobody in a moment ago")
         try:
-            return Patient.connect(
-                self._dsn, connect_timeout=CONNECT_S, options=f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
-            )
+            with self._pool.lend(read_only, level) as connection:
+                yield connection
         except psycopg.errors.ConnectionTimeout:
             self._away_until = time.monotonic() + AWAY_S
             raise

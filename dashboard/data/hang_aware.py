@@ -12,7 +12,7 @@ PATIENCE_S = 2.0  # without an answer, until somebody looks whether the database
 PROBE_S = 2  # and how long it may take to let somebody in; libpq takes no less
 
 
-class Patient(psycopg.Connection[Any]):
+class HangAware(psycopg.Connection[Any]):
     """A connection whose every wait fails once the database lets nobody in any more.
 
     A question that takes long is no reason: while others are let in it is waited for, up to the statement's own limit.
@@ -20,9 +20,9 @@ class Patient(psycopg.Connection[Any]):
 
     def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
         """Wait for an answer; raise OperationalError where the database hangs."""
-        return super().wait(self._patiently(gen), *args, **options)
+        return super().wait(self._watched(gen), *args, **options)
 
-    def _patiently(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    def _watched(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         until = time.monotonic() + PATIENCE_S
         try:
             wanted = next(gen)
@@ -35,7 +35,7 @@ class Patient(psycopg.Connection[Any]):
                     ).close()
                     until = time.monotonic() + PATIENCE_S
                 # Without an answer the generator only notes that: what it wants stays.
-                said = gen.send(ready)
-                wanted = said if ready else wanted
+                following = gen.send(ready)
+                wanted = following if ready else wanted
         except StopIteration as end:
             return end.value

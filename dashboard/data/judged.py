@@ -23,7 +23,7 @@ from dispatch.rules.measures.indicators import Case, Rate, moved
 from dispatch.rules.time.clocks import Clock
 from dispatch.scores import scoring
 from dispatch.scores.attribution import Exemptions
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 PAGE_ROWS = 50
 IDS_MOST = 20_000  # looked through for appeals

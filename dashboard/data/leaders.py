@@ -25,7 +25,7 @@ from dispatch.rules.areas import contains, prefix_of
 from dispatch.rules.incident.values import Actor, Command
 from dispatch.rules.measures.cases import MEASURES
 from dispatch.rules.time.period import Period
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 KEPT_S = 20.0  # a picture is read again after so long; opening a list behind a number does not read it anew
 KEPT_MOST = 64

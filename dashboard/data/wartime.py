@@ -9,7 +9,6 @@ from dashboard.data.people import demo
 from dispatch.accounts import sessions
 from dispatch.accounts.sessions import NotIn, Viewer
 from dispatch.desk import wartime
-from dispatch.desk.desk import Desk
 from dispatch.rules.areas import contains
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration, Wartime
@@ -50,7 +49,7 @@ def declare(
         # They prove who they are; they are not signed in here.
         sessions.sign_out(connection, token)
     wish = Declaration(area, level, kind, reason, commander, who.actor, approver.actor, until)
-    with Desk(door.url) as desk:
+    with door.desk() as desk:
         answer = wartime.declare(desk, wish, now)
     if isinstance(answer, Wartime):
         _note(door, "wartime", who, f"{area}, approved by {approver.login}")
@@ -59,7 +58,7 @@ def declare(
 
 def end(door: Reads, who: Viewer, wartime_id: int, reason: str) -> Wartime | Refusal:
     """End a stretch of wartime now, as the viewer; return it as it ended, or the law's refusal."""
-    with Desk(door.url) as desk:
+    with door.desk() as desk:
         answer = wartime.end(desk, wartime_id, who.actor, reason, datetime.now(UTC))
     if isinstance(answer, Wartime):
         _note(door, "wartime_ended", who, answer.area_code)

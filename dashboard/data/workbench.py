@@ -58,17 +58,6 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Last:
-    """What happened since somebody looked: its number in the incident, when, what, by whom, and the reason given."""
-
-    seq: int
-    at: datetime
-    verb: str
-    actor: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """Many cases decided together, beside giving each its best team in turn: minutes of the teams chosen."""
 
@@ -106,19 +95,6 @@ def several(door: Reads, actor: Actor, incident_ids: Sequence[int]) -> list[Inci
         )
         seen = [row[0] for row in cursor.fetchall()]
         return [held.incident for held in store.load(cursor, seen, lock=False).values()]
-
-
-def since(door: Reads, actor: Actor, incident_id: int, seq: int) -> list[Last]:
-    """Return what happened to an incident in an actor's scope after its event `seq`, oldest first."""
-    scope, values = within(actor, "i")
-    with door.look() as connection:
-        rows = connection.execute(
-            "select e.seq, e.at, e.verb, e.actor, coalesce(e.data->'said'->>'reason', '') from incident i"
-            " join event e on e.incident_id = i.id and e.seq > %(seq)s"
-            f" where i.id = %(id)s and {scope} order by e.seq limit 50",
-            values | {"id": incident_id, "seq": seq},
-        ).fetchall()
-    return [Last(*row) for row in rows]
 
 
 def plan(door: Reads, actor: Actor, incident_ids: Sequence[int], now: datetime) -> Plan:

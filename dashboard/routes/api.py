@@ -25,7 +25,7 @@ from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.message_stream import RECEIVED
 from dispatch.intake.messages import Problem, ReportMessage, number_of, parse, parse_number, show_number
 from dispatch.rules.incident.chain import STATES, STEPS
-from models.servers.servers import Servers
+from models.servers.database import Servers
 
 BODY_LIMIT_BYTES: Final = 2 * 1024 * 1024
 PROBLEMS_SHOWN: Final = 20

@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
+import psycopg
 import redis.asyncio
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from starlette.requests import Request
@@ -16,6 +17,8 @@ from dashboard.routes.refused import Refused
 from dashboard.routes.upstream import Upstream, soon
 from dispatch.intake.dead_letters import DEAD_STREAM, OLD_STREAM, STREAM
 from dispatch.intake.message_stream import GROUP, HEARTBEAT
+from dispatch.record import follower
+from dispatch.record.follower import Lag
 
 JOB: Final = "gridwhistle:job:"
 JOBS_LIMIT: Final = 100
@@ -23,7 +26,7 @@ FRESH_S: Final = 10.0  # a heartbeat older than this is no sign of life
 
 
 class Health:
-    """Look at database, stream, dispatchers and jobs; the metrics are all that `registry` holds."""
+    """Look at the servers, dispatchers, jobs and followers of the log; the metrics are all that `registry` holds."""
 
     def __init__(self, upstream: Upstream, registry: CollectorRegistry) -> None:
         self._upstream = upstream
@@ -51,6 +54,18 @@ class Health:
         self._job_failing = Gauge(
             "gridwhistle_job_failing", "1 where a job's last run failed", ["job"], registry=registry
         )
+        self._behind = Gauge(
+            "gridwhistle_follower_lag_events",
+            "Events that a follower of the log has not taken in",
+            ["follower"],
+            registry=registry,
+        )
+        self._behind_s = Gauge(
+            "gridwhistle_follower_lag_seconds",
+            "Seconds since a follower of the log was last level with it, 0 while it is",
+            ["follower"],
+            registry=registry,
+        )
 
     async def healthz(self, _: Request) -> Response:
         """Answer 200 while database, stream and at least one dispatcher are well, else 503; each with its figures."""
@@ -74,13 +89,25 @@ class Health:
                 self._job_next.labels(name).set(-ago)
             # Both are ISO 8601 in UTC to the same digits, so their order is that of their texts.
             self._job_failing.labels(name).set(job.get("failed_at", "") > job.get("at", ""))
+        for name, lag in health["followers"].items():
+            self._behind.labels(name).set(lag["events"])
+            self._behind_s.labels(name).set(lag["seconds"])
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
 
     async def _health(self) -> dict[str, Any]:
-        database, stream = await asyncio.gather(self._database_health(), self._stream_health())
+        database, followers, stream = await asyncio.gather(
+            self._database_health(), self._followers(), self._stream_health()
+        )
         dispatchers, jobs = stream.pop("dispatchers"), stream.pop("jobs")
         ok = database["ok"] and stream["ok"] and any(each["ok"] for each in dispatchers.values())
-        return {"ok": ok, "database": database, "stream": stream, "dispatchers": dispatchers, "jobs": jobs}
+        return {
+            "ok": ok,
+            "database": database,
+            "stream": stream,
+            "dispatchers": dispatchers,
+            "jobs": jobs,
+            "followers": followers,
+        }
 
     async def _database_health(self) -> dict[str, Any]:
         began = time.perf_counter()
@@ -89,6 +116,13 @@ class Health:
         except Refused:
             return {"ok": False, "ms": None}
         return {"ok": True, "ms": round((time.perf_counter() - began) * 1000, 1)}
+
+    async def _followers(self) -> dict[str, dict[str, float]]:
+        try:
+            found = await self._upstream.ask(_lags)
+        except Refused:
+            return {}
+        return {lag.name: {"events": lag.events, "seconds": round(lag.seconds, 1)} for lag in found}
 
     async def _stream_health(self) -> dict[str, Any]:
         began = time.perf_counter()
@@ -128,6 +162,10 @@ class Health:
             "dispatchers": dispatchers,
             "jobs": jobs,
         }
+
+
+def _lags(connection: psycopg.Connection[Any]) -> list[Lag]:
+    return follower.lags(connection.cursor())
 
 
 async def _hashes(stream: redis.asyncio.Redis, prefix: str) -> dict[str, dict[str, str]]:

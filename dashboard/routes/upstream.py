@@ -14,7 +14,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from dashboard.routes.refused import Refused
-from models.servers.servers import Servers, addresses, psycopg_dsn
+from models.servers.database import Servers, addresses, psycopg_dsn
 
 TIMEOUT_S: Final = 2.0
 RETRY_AFTER_S: Final = 5

@@ -18,7 +18,7 @@ from dashboard.screens.wall import DEFAULT_AREA
 from dashboard.session import viewer, way
 from dashboard.wording.catalogue import Translate, chosen, translator
 from dispatch.rules.areas import Level, at_level
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 COLUMNS = 3
 

@@ -23,7 +23,7 @@ from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, pick, translator
 from dashboard.wording.names import zone
 from dispatch.intake.messages import parse_number, show_number
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 
 def page() -> None:

@@ -13,15 +13,17 @@ from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import bite, horizon
+from dispatch.record import follower
+from dispatch.record.follower import STRETCH, Follower
+from dispatch.record.histories import horizon
 from dispatch.record.policies import Policies
 from dispatch.rules.measures import returns
+from dispatch.rules.policy.policy import Policy
 from dispatch.rules.policy.weights import Weights
 from dispatch.rules.teams.proposals import Experience
 from dispatch.rules.time.calendar import Calendar
 
 NAME = "experience"
-EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
 
 # A day's leads, each with the type of its case and the trade of its team; `{which}` says which assignments.
 _COUNTED = (
@@ -41,7 +43,7 @@ _OF_DAYS = (
 )
 
 
-def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT) -> int:
+def follow(connection: psycopg.Connection[Any], events_limit: int | None = None) -> int:
     """Count the days again whose sendings the next events changed, in one transaction; return the events.
 
     0 means that nothing is left to follow. The first time, and when the policy's words for "not ours" are others
@@ -49,13 +51,13 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
     """
     with connection.transaction(), connection.cursor() as cursor:
         law = Policies(cursor).in_force(datetime.now(UTC))
-        begin = _locked(cursor, law.weights)
-        if not begin:
-            return _anew(cursor, law.weights, law.calendar)
-        end = bite(cursor, begin, events_limit)
+        return follower.follow(connection, _follower(law), events_limit)
+
+
+def _follower(law: Policy) -> Follower:
+    def take(cursor: psycopg.Cursor[Any], begin: int, end: int) -> int:
         row = cursor.execute(
-            "with new as materialized (select incident_id, data from event"
-            "  where tx >= %(begin)s::text::xid8 and tx < %(end)s::text::xid8)"
+            f"with new as materialized (select incident_id, data from event where {STRETCH})"
             " select (select count(*) from new), array(select distinct (a.sent_at at time zone %(zone)s)::date"
             "  from assignment a where a.role = 'lead' and a.incident_id in (select incident_id from new"
             "   where data -> 'assignments' is not null or data -> 'fields' -> 'category' is not null) order by 1)",
@@ -80,16 +82,23 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
                 " is distinct from (excluded.sent, excluded.returned, excluded.settled)",
                 values,
             )
-        _come_to(cursor, law.weights, end)
         return int(events)
+
+    def anew(cursor: psycopg.Cursor[Any], end: int) -> int:
+        return _anew(cursor, law.weights, law.calendar)
+
+    return Follower(_name(law.weights), take, anew)
 
 
 def rebuild(connection: psycopg.Connection[Any]) -> int:
     """Count every day anew, in one transaction that keeps followers waiting; return the rows written."""
     with connection.transaction(), connection.cursor() as cursor:
         law = Policies(cursor).in_force(datetime.now(UTC))
-        _locked(cursor, law.weights)
-        return _anew(cursor, law.weights, law.calendar)
+        follower.hold(cursor, _name(law.weights))
+        end = horizon(cursor)
+        rows = _anew(cursor, law.weights, law.calendar)
+        follower.come_to(cursor, _name(law.weights), end)
+        return rows
 
 
 def known(
@@ -110,7 +119,6 @@ def known(
 
 
 def _anew(cursor: psycopg.Cursor[Any], weights: Weights, calendar: Calendar) -> int:
-    end = horizon(cursor)
     cursor.execute("delete from experience")
     cursor.execute(
         "insert into experience (category, day, trade, sent, returned, settled)"
@@ -119,7 +127,6 @@ def _anew(cursor: psycopg.Cursor[Any], weights: Weights, calendar: Calendar) -> 
     )
     rows = cursor.rowcount
     cursor.execute("delete from follower where name like %s and name <> %s", (f"{NAME}/%", _name(weights)))
-    _come_to(cursor, weights, end)
     return rows
 
 
@@ -128,16 +135,9 @@ def _name(weights: Weights) -> str:
     return f"{NAME}/{hashlib.sha256(chr(0).join(weights.not_ours).encode()).hexdigest()[:12]}"
 
 
-def _locked(cursor: psycopg.Cursor[Any], weights: Weights) -> int:
-    """Take the follower's turn; return the transaction it has come to, 0 before the first time."""
-    name = _name(weights)
-    cursor.execute("insert into follower (name, position) values (%s, 0) on conflict do nothing", (name,))
-    row = cursor.execute("select position from follower where name = %s for update", (name,)).fetchone()
-    assert row is not None
-    return int(row[0])
+def _patterns(weights: Weights) -> list[str]:
+    return [f"%{_literal(word)}%" for word in weights.not_ours]
 
 
-def _come_to(cursor: psycopg.Cursor[Any], weights: Weights, position: int) -> None:
-    cursor.execute(
-        "update follower set position = %s, at = now() where name = %s", (position, _name(weights))
-    )
+def _literal(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

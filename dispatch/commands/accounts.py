@@ -12,7 +12,7 @@ import psycopg
 
 from dispatch.accounts import people
 from dispatch.accounts.sessions import AccountError
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ import time
 import psycopg
 
 from dispatch.checks.audit import verify
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

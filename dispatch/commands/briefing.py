@@ -13,7 +13,7 @@ from dispatch.commands.arguments import day
 from dispatch.figures.briefing import FORMATS, LANGUAGES, brief, put
 from dispatch.record.policies import Policies
 from dispatch.rules.time.period import FIXED, Period
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 import redis
 
 from dispatch.intake.dead_letters import SHOWN_LIMIT, Letter, LetterError, letter, letters, mend, replay
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 REDIS_TIMEOUT_S: Final = 10.0
 

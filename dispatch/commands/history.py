@@ -12,7 +12,7 @@ from datetime import datetime
 import redis
 
 from dispatch.demo import history
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 STREAM_TIMEOUT_S = 10.0
 NICENESS = 10  # the city of today goes first

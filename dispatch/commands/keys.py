@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from dispatch.accounts import keys
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 import os
 
 from models.migrations import migrate
-from models.servers import servers
+from models.servers.database import addresses
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,5 +16,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Upgrade the database that the environment names; return the exit code."""
-    migrate.upgrade(os.environ.get("DATABASE_URL") or servers.addresses().database_url, args.revision)
+    migrate.upgrade(os.environ.get("DATABASE_URL") or addresses().database_url, args.revision)
     return 0

@@ -19,7 +19,7 @@ from dispatch.rules.measures.whatif import Effect, Verdict, judge
 from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy
 from models.cities.loading import POLICY_DIR, PROBLEMS_SHOWN, CityError, policy_files
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from dispatch.commands.arguments import moment
 from dispatch.replay.replay import Played, Report, play
 from dispatch.replay.source_file import Mapping, ReplayError, mapping
 from models.cities import loading
-from models.servers import servers
+from models.servers.database import ServersError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(played.report.object()))
         return 0
-    except (ReplayError, loading.CityError, servers.ServersError, OSError) as error:
+    except (ReplayError, loading.CityError, ServersError, OSError) as error:
         print(f"{args.file}: {error}", file=sys.stderr)
     except psycopg.Error as error:
         print(f"the database does not answer: {type(error).__name__}", file=sys.stderr)

@@ -8,7 +8,7 @@ import logging
 import signal
 
 from dispatch.intake.consumer import BATCH, COLLECT_AFTER, Dispatcher
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from dispatch.ops import supervisor
-from models.servers import servers
+from models.servers import places
 
 DEFAULT_PORT = 8501
 PORTS = range(1, 65_536)
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data-dir",
-        default=os.environ.get("DATA_DIR") or str(servers.DEFAULT_DATA_DIR),
+        default=os.environ.get("DATA_DIR") or str(places.DEFAULT_DATA_DIR),
         help="data (DATA_DIR, ./data)",
     )
     parser.add_argument(

@@ -18,7 +18,7 @@ from dispatch.rules import wartime as rules
 from dispatch.rules.incident.values import Actor
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration, Wartime
-from models.servers.servers import addresses
+from models.servers.database import addresses
 
 LONGEST_ASKED_H = 24.0 * 366  # more than the law allows, and no more than a date can hold
 

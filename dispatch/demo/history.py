@@ -48,7 +48,7 @@ from dispatch.rules.teams.routing import Roster
 from dispatch.rules.time import clocks
 from dispatch.scores import scoring
 from dispatch.scores.attribution import span_of
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 
 SEED = 22807  # one in which the demo's own team is overloaded: its score has something to explain
 PER_DAY = 329  # reports: about 120,000 a year

@@ -26,7 +26,7 @@ from dispatch.desk import store
 from dispatch.desk.desk import Desk
 from dispatch.intake.messages import VERSION, number_of
 from dispatch.rules.incident.chain import SYSTEM, Command
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.database import addresses, psycopg_dsn
 
 log = logging.getLogger("life")
 

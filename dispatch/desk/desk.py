@@ -5,9 +5,10 @@ A batch is one transaction and one nudge to the screens. A refused command never
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -23,11 +24,13 @@ from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.incident.chain import decide, evolve, open_report, overtaken, route
 from dispatch.rules.incident.sending import load_changes
 from dispatch.rules.incident.values import SYSTEM, Around, Change, Command, Done, Event, Incident, Report
+from dispatch.rules.law import BESIDE
 from dispatch.rules.places import place_of, places_around
 from dispatch.rules.policy.policy import Policy
+from dispatch.rules.policy.weights import Weights
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Roster
-from models.servers.servers import psycopg_dsn
+from models.servers.database import Connection, Line
 
 CHANGED_CHANNEL = "gridwhistle:changed"
 BATCH_LIMIT = 2_000  # commands or reports in one transaction
@@ -41,32 +44,61 @@ BEHIND = timedelta(minutes=10)
 KEY_SPACE = 10**16  # receipts are sixteen decimal digits
 
 T = TypeVar("T")
+# Lends a connection for one transaction, committed at its end.
+Lend = Callable[[], AbstractContextManager[Connection]]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to one report or command: done, a duplicate of what was done before, or refused with its reason."""
+    """The answer to one report or command: done, a duplicate of what was done before, or refused with its reason.
+
+    A refusal of who had not seen another person's step carries that step: who was quicker need not be asked again.
+    """
 
     status: Literal["done", "duplicate", "refused"]
     incident_id: int | None = None
     refusal: Refusal | None = None
+    quicker: Done | None = None
+
+
+class Teams:
+    """The teams as they were a moment ago: Desks of one process may share them, and each second one of them looks."""
+
+    def __init__(self) -> None:
+        self._roster: Roster | None = None
+        self._at = -ROSTER_AGE_S
+        self._reading = threading.Lock()
+
+    def now(self, weights: Weights, read: Callable[[Weights], Roster]) -> Roster:
+        """Return the teams, read anew where they are older than `ROSTER_AGE_S` or weighed by other weights."""
+        with self._reading:
+            roster, old = self._roster, time.monotonic() - self._at >= ROSTER_AGE_S
+            if roster is None or old or weights != roster.weights:
+                roster = self._roster = read(weights)
+                self._at = time.monotonic()
+            return roster
+
+    def forget(self) -> None:
+        """Have them read anew at the next call."""
+        self._at = -ROSTER_AGE_S
 
 
 class Desk:
-    """Apply commands and reports to the city; one per thread, with a connection of its own.
+    """Apply commands and reports to the city; used by one thread at a time.
 
-    Errors of the database are raised as `psycopg.Error` after the whole batch was rolled back; a connection that
-    broke is opened anew at the next call.
+    Given an address it keeps a connection of its own, opened anew after it broke; else it is lent one for each
+    transaction. Errors of the database are raised as `psycopg.Error` after the whole batch was rolled back.
     """
 
-    def __init__(self, database_url: str, stream: redis.Redis | None = None) -> None:
-        self._dsn = psycopg_dsn(database_url)
+    def __init__(
+        self, database: str | Lend, stream: redis.Redis | None = None, teams: Teams | None = None
+    ) -> None:
+        self._line = Line(database) if isinstance(database, str) else None
+        self._lend: Lend = self._line.lend if self._line is not None else database  # type: ignore[assignment]
         self._stream = stream
-        self._connection: psycopg.Connection | None = None
         self._incident_ids = Ids("incident_block")
         self._assignment_ids = Ids("assignment_block")
-        self._roster: Roster | None = None
-        self._roster_at = -ROSTER_AGE_S
+        self._known_teams = teams or Teams()
         self._policies = PolicyCache(POLICY_AGE_S)
         self._areas_in_wartime: tuple[str, ...] = ()
         self._wartime_at = -WARTIME_AGE_S
@@ -79,16 +111,10 @@ class Desk:
     ) -> None:
         self.close()
 
-    @property
-    def dsn(self) -> str:
-        """Return the address of the database, for whoever needs a connection of their own beside this one."""
-        return self._dsn
-
     def close(self) -> None:
-        """Close the connection; the next call opens a new one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Close a connection of the Desk's own; the next call opens a new one."""
+        if self._line is not None:
+            self._line.close()
 
     def report(self, reports: Sequence[Report], now: datetime) -> list[Outcome]:
         """Open an incident for each report, and route it where the policy says so; one transaction for all.
@@ -99,7 +125,7 @@ class Desk:
         if not reports:
             return []
         try:
-            with self._begin() as connection, connection.cursor() as cursor:
+            with self._lend() as connection, connection.cursor() as cursor:
                 outcomes = self._report(cursor, reports, now)
         except Exception:
             self._forget()
@@ -113,7 +139,7 @@ class Desk:
         if not commands:
             return []
         try:
-            with self._begin() as connection, connection.cursor() as cursor:
+            with self._lend() as connection, connection.cursor() as cursor:
                 outcomes = self._act(cursor, commands, now)
         except Exception:
             self._forget()
@@ -159,7 +185,7 @@ class Desk:
 
     def _ask(self, question: Callable[[store.Cursor], T]) -> T:
         try:
-            with self._begin() as connection, connection.cursor() as cursor:
+            with self._lend() as connection, connection.cursor() as cursor:
                 return question(cursor)
         except psycopg.Error:
             self._forget()
@@ -252,7 +278,9 @@ class Desk:
             refused = overtaken(command, news.get(incident.id, ()), law)
             change = refused or decide(incident, command, law, around, at)
             if isinstance(change, Refusal):
-                outcomes.append(Outcome("refused", incident.id, change))
+                outcomes.append(
+                    Outcome("refused", incident.id, change, _quicker(command, news.get(incident.id, ())))
+                )
                 continue
             events.append(
                 _happen(roster, incident, at, command.verb, command.actor.id, command.id, law.version, change)
@@ -327,26 +355,13 @@ class Desk:
         return Policies(cursor, self._policies)
 
     def _teams(self, cursor: store.Cursor, now: datetime) -> Roster:
-        weights = self._policy(cursor).in_force(now).weights
-        old = time.monotonic() - self._roster_at >= ROSTER_AGE_S
-        roster = self._roster
-        if roster is None or old or weights is not roster.weights:
-            roster = self._roster = Roster(store.teams(cursor), weights)
-            self._roster_at = time.monotonic()
-        return roster
-
-    def _begin(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(self._dsn, connect_timeout=5)
-            self._connection.execute("set lock_timeout = '10s'")
-            self._connection.commit()
-        return _Transaction(self._connection)  # type: ignore[return-value]
+        return self._known_teams.now(
+            self._policy(cursor).in_force(now).weights, lambda weights: Roster(store.teams(cursor), weights)
+        )
 
     def _forget(self) -> None:
-        """Drop what a failed batch may have left wrong: the loads counted up, and a connection that broke."""
-        self._roster_at = -ROSTER_AGE_S
-        if self._connection is not None and (self._connection.closed or self._connection.broken):
-            self.close()
+        """Drop what a failed batch may have left wrong: the loads counted up."""
+        self._known_teams.forget()
 
     def _nudge(self, outcomes: Sequence[Outcome]) -> None:
         if self._stream is None or not any(o.status == "done" for o in outcomes):
@@ -354,24 +369,6 @@ class Desk:
         # Screens also look by themselves every second; a lost nudge costs that second, never a change.
         with suppress(redis.RedisError):
             self._stream.publish(CHANGED_CHANNEL, len(outcomes))
-
-
-class _Transaction:
-    """Commit at the end of the block, roll back on any error, and keep the connection open."""
-
-    def __init__(self, connection: psycopg.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> psycopg.Connection:
-        return self._connection
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._connection.commit()
-        elif not self._connection.closed:
-            self._connection.rollback()
 
 
 def _unseen(commands: Sequence[Command], held: dict[int, Held]) -> dict[int, int]:
@@ -382,6 +379,18 @@ def _unseen(commands: Sequence[Command], held: dict[int, Held]) -> dict[int, int
         if each.seen is not None and mine is not None and mine.incident.seq > each.seen:
             seen[each.incident_id] = min(each.seen, seen.get(each.incident_id, each.seen))
     return seen
+
+
+def _quicker(command: Command, news: Iterable[Done]) -> Done | None:
+    """Return the last step that another person took since the command's actor looked, but for what happens beside."""
+    found = [
+        each
+        for each in news
+        if each.seq > (command.seen or 0)
+        and each.verb not in BESIDE
+        and each.actor not in (command.actor.id, SYSTEM.id)
+    ]
+    return found[-1] if found and command.seen is not None else None
 
 
 def _into(command: Command) -> int:

@@ -13,46 +13,49 @@ from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import bite, horizon
+from dispatch.record import follower
+from dispatch.record.follower import STRETCH, Follower
+from dispatch.record.histories import horizon
 from dispatch.record.policies import Policies
 from dispatch.rules.measures.cases import MEASURES, ROWS
 from dispatch.rules.time.calendar import Calendar
 from models.tables.scores import DAILY_COUNTS
 
 NAME = "daily"
-EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
 DAYS_AT_ONCE = 40  # written in one statement
 
 
-def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT) -> int:
+def follow(connection: psycopg.Connection[Any], events_limit: int | None = None) -> int:
     """Count the days again whose incidents the next events changed, in one transaction; return the events.
 
     0 means that nothing is left to follow. Counting again the same day gives the same rows, so a run that is cut
     short, or done twice, does no harm.
     """
-    with connection.transaction(), connection.cursor() as cursor:
-        calendar = Policies(cursor).in_force(datetime.now(UTC)).calendar
-        begin = _locked(cursor)
-        end = bite(cursor, begin, events_limit)
-        cursor.execute(
-            "select e.events, array(select distinct (i.reported_at at time zone %s)::date from incident i"
-            "  where i.id = any(e.ids))"
-            " from (select count(*) events, array_agg(distinct incident_id) ids from event"
-            "  where tx >= %s::text::xid8 and tx < %s::text::xid8) e",
-            (calendar.zone, begin, end),
-        )
-        row = cursor.fetchone()
-        assert row is not None
-        _count(cursor, sorted(row[1]), calendar)
-        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, NAME))
-        return int(row[0])
+    return follower.follow(connection, FOLLOWER, events_limit)
+
+
+def _take(cursor: psycopg.Cursor[Any], begin: int, end: int) -> int:
+    calendar = Policies(cursor).in_force(datetime.now(UTC)).calendar
+    cursor.execute(
+        "select e.events, array(select distinct (i.reported_at at time zone %(zone)s)::date from incident i"
+        "  where i.id = any(e.ids)) from (select count(*) events, array_agg(distinct incident_id) ids from event"
+        f"  where {STRETCH}) e",
+        {"zone": calendar.zone, "begin": begin, "end": end},
+    )
+    row = cursor.fetchone()
+    assert row is not None
+    _count(cursor, sorted(row[1]), calendar)
+    return int(row[0])
+
+
+FOLLOWER = Follower(NAME, _take)
 
 
 def rebuild(connection: psycopg.Connection[Any]) -> int:
     """Count every day anew from the rows, in one transaction that keeps followers waiting; return the days."""
     with connection.transaction(), connection.cursor() as cursor:
         calendar = Policies(cursor).in_force(datetime.now(UTC)).calendar
-        _locked(cursor)
+        follower.hold(cursor, NAME)
         end = horizon(cursor)
         cursor.execute("delete from daily")
         bounds = cursor.execute("select min(reported_at), max(reported_at) from incident").fetchone()
@@ -62,14 +65,13 @@ def rebuild(connection: psycopg.Connection[Any]) -> int:
             first, last = (calendar.local(at).date() for at in bounds)
             days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         _count(cursor, days, calendar)
-        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, NAME))
+        follower.come_to(cursor, NAME, end)
         return len(days)
 
 
 def counted_at(cursor: psycopg.Cursor[Any]) -> datetime | None:
     """Return when the days were last brought level with the events, or None before the first time."""
-    row = cursor.execute("select at from follower where name = %s", (NAME,)).fetchone()
-    return row[0] if row is not None else None
+    return follower.level_at(cursor, NAME)
 
 
 def differing(
@@ -134,10 +136,3 @@ def _count(cursor: psycopg.Cursor[Any], days: Sequence[date], calendar: Calendar
             f" where ({_of('daily')}) is distinct from ({_of('excluded')})",
             values,
         )
-
-
-def _locked(cursor: psycopg.Cursor[Any]) -> int:
-    cursor.execute("insert into follower (name, position) values (%s, 0) on conflict do nothing", (NAME,))
-    row = cursor.execute("select position from follower where name = %s for update", (NAME,)).fetchone()
-    assert row is not None
-    return int(row[0])

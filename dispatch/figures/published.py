@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 
 from dispatch.figures import rollup
-from dispatch.record.histories import bite, horizon
+from dispatch.record import follower
+from dispatch.record.follower import STRETCH, Follower
 from dispatch.rules.areas import Level
 from dispatch.rules.measures.assessment import headline, shown
 from dispatch.rules.time.calendar import Calendar
@@ -21,7 +22,6 @@ from models.cities.loading import CONFIG
 DAYS_BACK = 35  # counted anew each time: reworks and reopenings move what was counted
 DAILY = ("reported", "accepted", "disposed", "disposed_on_time", "closed", "closed_on_time", "overdue")
 REPLAYED = "replayed"  # the follower of requests that another city's system ran
-EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
 COUNTED = "roll-up of the events"
 COMPUTED = "由通报数字算出 / computed from the published figures"
 PUBLISHED_FILE = "published.csv"
@@ -155,36 +155,36 @@ def on_time_of(cursor: psycopg.Cursor[Any], source: str, as_of: datetime) -> OnT
     return OnTime(*row)
 
 
-def follow_replayed(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT) -> int:
+def follow_replayed(connection: psycopg.Connection[Any], events_limit: int | None = None) -> int:
     """Count the replayed sources again that the next events are of, in one transaction; return the events.
 
     0 means that nothing is left to follow. The first time every source is counted. A run that is cut short, or done
     twice, does no harm.
     """
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(
-            "insert into follower (name, position) values (%s, 0) on conflict do nothing", (REPLAYED,)
-        )
-        begin = _one(cursor, "select position from follower where name = %s for update", (REPLAYED,))[0]
-        if begin:
-            end = bite(cursor, begin, events_limit)
-            events, sources = _one(
-                cursor,
-                "select count(*), array_agg(distinct i.source) filter (where i.facts ? 'imported') from event e"
-                " join incident i on i.id = e.incident_id"
-                " where e.tx >= %s::text::xid8 and e.tx < %s::text::xid8",
-                (begin, end),
-            )
-        else:
-            end = horizon(cursor)
-            (sources,) = _one(
-                cursor, "select array_agg(distinct source) from incident where facts ? 'imported'", ()
-            )
-            events = len(sources or ())
-        for source in sources or ():
-            _count_source(cursor, source)
-        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, REPLAYED))
-        return int(events)
+    return follower.follow(connection, FOLLOWER, events_limit)
+
+
+def _take_replayed(cursor: psycopg.Cursor[Any], begin: int, end: int) -> int:
+    row = cursor.execute(
+        "select count(*), array_agg(distinct i.source) filter (where i.facts ? 'imported') from event e"
+        f" join incident i on i.id = e.incident_id where {STRETCH}",
+        {"begin": begin, "end": end},
+    ).fetchone()
+    assert row is not None
+    events, sources = row
+    for source in sources or ():
+        _count_source(cursor, source)
+    return int(events)
+
+
+def _count_all(cursor: psycopg.Cursor[Any], end: int) -> int:
+    (sources,) = _one(cursor, "select array_agg(distinct source) from incident where facts ? 'imported'", ())
+    for source in sources or ():
+        _count_source(cursor, source)
+    return len(sources or ())
+
+
+FOLLOWER = Follower(REPLAYED, _take_replayed, _count_all)
 
 
 def judge_replayed(connection: psycopg.Connection[Any], source: str, as_of: datetime) -> None:
@@ -193,7 +193,7 @@ def judge_replayed(connection: psycopg.Connection[Any], source: str, as_of: date
     Requests alone tell of less: that an open one's target had passed is seen by what the source called missed.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("select 1 from follower where name = %s for update", (REPLAYED,))
+        follower.hold(cursor, REPLAYED)
         cursor.execute(
             "update replayed set as_of = greatest(as_of, %s) where source = %s returning source",
             (as_of, source),

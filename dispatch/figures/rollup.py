@@ -13,7 +13,9 @@ from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import Life, all_lives, bite, horizon, lives
+from dispatch.record import follower
+from dispatch.record.follower import STRETCH, Follower
+from dispatch.record.histories import Life, all_lives, horizon, lives
 from dispatch.record.policies import Policies
 from dispatch.rules.areas import Level, centre_of, prefix_of
 from dispatch.rules.incident.chain import Incident
@@ -22,7 +24,6 @@ from dispatch.rules.time import clocks
 from models.tables.scores import COUNTS
 
 NAME = "hourly"
-EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
 REBUILD_INCIDENTS = 20_000  # folded between two writes
 
 Key = tuple[datetime, str, str]  # hour (UTC), area code, theme
@@ -94,31 +95,33 @@ def _whistles(incident: Incident) -> Iterator[tuple[datetime, str, int]]:
             yield part.sent_at, "on_site", 1
 
 
-def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT) -> int:
+def follow(connection: psycopg.Connection[Any], events_limit: int | None = None) -> int:
     """Take in the next events in one transaction; return how many, 0 when nothing is left to follow."""
-    with connection.transaction(), connection.cursor() as cursor:
-        begin = _locked(cursor)
-        end = bite(cursor, begin, events_limit)
-        cursor.execute(
-            "select incident_id, count(*) from event where tx >= %s::text::xid8 and tx < %s::text::xid8"
-            " group by incident_id order by incident_id",
-            (begin, end),
-        )
-        touched: dict[int, int] = dict(cursor.fetchall())
-        found: Adds = defaultdict(lambda: [0] * len(COUNTS))
-        law = _Themes(connection)
-        for life in lives(cursor, touched, end):
-            _put(found, life, law, begin, -1)
-            _put(found, life, law, None, 1)
-        _write(cursor, found)
-        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, NAME))
-        return sum(touched.values())
+    return follower.follow(connection, FOLLOWER, events_limit)
+
+
+def _take(cursor: psycopg.Cursor[Any], begin: int, end: int) -> int:
+    cursor.execute(
+        f"select incident_id, count(*) from event where {STRETCH} group by incident_id order by incident_id",
+        {"begin": begin, "end": end},
+    )
+    touched: dict[int, int] = dict(cursor.fetchall())
+    found: Adds = defaultdict(lambda: [0] * len(COUNTS))
+    law = _Themes(cursor.connection)
+    for life in lives(cursor, touched, end):
+        _put(found, life, law, begin, -1)
+        _put(found, life, law, None, 1)
+    _write(cursor, found)
+    return sum(touched.values())
+
+
+FOLLOWER = Follower(NAME, _take)
 
 
 def rebuild(connection: psycopg.Connection[Any]) -> int:
     """Count everything anew from all events, in one transaction that keeps followers waiting; return the incidents."""
     with connection.transaction(), connection.cursor() as cursor:
-        _locked(cursor)
+        follower.hold(cursor, NAME)
         end = horizon(cursor)
         cursor.execute("delete from hourly")
         law = _Themes(connection)
@@ -131,14 +134,13 @@ def rebuild(connection: psycopg.Connection[Any]) -> int:
                 _write(cursor, found)
                 found.clear()
         _write(cursor, found)
-        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, NAME))
+        follower.come_to(cursor, NAME, end)
         return incidents
 
 
 def position(cursor: psycopg.Cursor[Any]) -> int:
     """Return the transaction below which every event has been counted; 0 before the first run."""
-    row = cursor.execute("select position from follower where name = %s", (NAME,)).fetchone()
-    return int(row[0]) if row is not None else 0
+    return follower.position_of(cursor, NAME)
 
 
 def sums(
@@ -199,13 +201,6 @@ def _put(found: Adds, life: Life, law: _Themes, below: int | None, sign: int) ->
 def hour_of(at: datetime) -> datetime:
     """Return the hour, in UTC, that an instant is counted under."""
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def _locked(cursor: psycopg.Cursor[Any]) -> int:
-    cursor.execute("insert into follower (name, position) values (%s, 0) on conflict do nothing", (NAME,))
-    row = cursor.execute("select position from follower where name = %s for update", (NAME,)).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _write(cursor: psycopg.Cursor[Any], found: Mapping[Key, list[int]]) -> None:

@@ -16,7 +16,7 @@ from dispatch.intake.messages import Problem, number_of
 from dispatch.intake.prepare import Batch
 from dispatch.rules.incident.chain import SYSTEM, Command, Report
 from dispatch.rules.refusals import Refusal
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 
 CAUSES_LIMIT: Final = 10_000
 _FIELD_OF_REFUSAL: Final = {"unknown_category": "category", "number_taken": "source_id"}

@@ -36,7 +36,7 @@ from dispatch.intake.message_stream import (
 )
 from dispatch.intake.messages import Problem
 from dispatch.intake.prepare import Batch, Preparer
-from models.servers.servers import Servers
+from models.servers.database import Servers
 
 BATCH: Final = 500
 BLOCK_MS: Final = 500

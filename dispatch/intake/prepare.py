@@ -17,7 +17,7 @@ from dispatch.intake.messages import OutcomeMessage, Problem, ReportMessage, num
 from dispatch.intake.suggest import Suggester
 from dispatch.rules.incident.chain import Report
 from dispatch.rules.policy.policy import Policy, PolicyError
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 
 RELOAD_EVERY_S: Final = 5.0
 RELOAD_AT_REFUSAL_S: Final = 1.0

@@ -16,6 +16,8 @@ import msgspec
 from dispatch.desk import store
 from dispatch.desk.store import Cursor
 from dispatch.notices.addresses import addresses_of, line_of
+from dispatch.record import follower
+from dispatch.record.follower import STRETCH, Follower
 from dispatch.rules.policy import escalation
 from dispatch.rules.policy import notices as rules
 from dispatch.rules.policy.notices import APP, Facts, Rule
@@ -23,7 +25,8 @@ from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.calendar import Limit
 from dispatch.rules.time.clocks import BY_SOURCE, Clock
 
-NAME, TIMED = "events", "limits"  # what we follow
+NAME = "notices"  # the follower of what happened
+TIMED = "limits"  # how far reminders of limits have come
 EVENTS_LIMIT = 5_000  # followed in one transaction
 REMIND_EVERY = timedelta(seconds=30)  # between two looks at all limits that run
 INCIDENTS_LIMIT = 20_000  # looked at for reminders and calls in one run
@@ -63,32 +66,25 @@ def follow(cursor: Cursor, law: Policy, now: datetime) -> int:
     Events are taken by their transactions, all below the oldest that still runs, so none is missed. What is no
     longer true, or older than `EVENT_AGE`, is passed over. The first call only notes where to begin.
     """
-    upto = _scalar(cursor, "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-    cursor.execute(
-        "insert into told (name, tx, at) values (%s, %s, %s) on conflict do nothing", (NAME, upto, now)
+    reader = Follower(
+        NAME, lambda at, begin, end: _take(at, begin, end, law, now), from_now=True, events_limit=EVENTS_LIMIT
     )
-    since = _scalar(cursor, "select tx from told where name = %s for update", (NAME,))
+    return follower.follow(cursor.connection, reader)
+
+
+def _take(cursor: Cursor, begin: int, end: int, law: Policy, now: datetime) -> int:
     by_verb: dict[str, list[Rule]] = defaultdict(list)
     for rule in law.notices.rules:
         for verb in rule.verbs:
             by_verb[verb].append(rule)
     of_parts = [verb for verb, held in by_verb.items() if any(rule.to in rules.OF_PARTS for rule in held)]
-    query = (
-        "select incident_id, seq, verb, at, tx::text::bigint,"
-        " case when verb = any(%s) then (data -> 'assignments')::text"
-        " when verb = 'breach' then (data -> 'said')::text end from event where tx >= %s::text::xid8"
-        " and tx < %s::text::xid8 and verb = any(%s) order by tx, incident_id, seq"
+    cursor.execute(
+        "select incident_id, seq, verb, at, tx::text::bigint, case when verb = any(%(of_parts)s) then"
+        " (data -> 'assignments')::text when verb = 'breach' then (data -> 'said')::text end from event"
+        f" where {STRETCH} and verb = any(%(verbs)s) order by tx, incident_id, seq",
+        {"of_parts": of_parts, "verbs": list(by_verb), "begin": begin, "end": end},
     )
-    cursor.execute(f"{query} limit %s", (of_parts, since, upto, list(by_verb), EVENTS_LIMIT))
     events = cursor.fetchall()
-    if len(events) == EVENTS_LIMIT:
-        # The last transaction may be cut: leave it for the next time, unless it alone is more than the limit.
-        last = events[-1][4]
-        if events[0][4] == last:
-            cursor.execute(query, (of_parts, last, last + 1, list(by_verb)))
-            events, upto = cursor.fetchall(), last + 1
-        else:
-            events, upto = [e for e in events if e[4] != last], last
     fresh = [e for e in events if now - e[3] <= EVENT_AGE]
     facts = facts_of(cursor, {e[0] for e in fresh})
     found: dict[tuple[int, str, str], Message] = {}
@@ -118,7 +114,6 @@ def follow(cursor: Cursor, law: Policy, now: datetime) -> int:
                 made = _message(law, rule, key, receiver, rule.channels, rule.holds, told_as)
                 found[incident_id, rule.slug, to_team] = made
     write(cursor, law, found.values(), now)
-    cursor.execute("update told set tx = %s, at = %s where name = %s", (upto, now, NAME))
     return len(events)
 
 

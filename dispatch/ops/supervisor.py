@@ -27,6 +27,7 @@ import psycopg
 from dispatch.accounts import sessions
 from models.migrations import migrate
 from models.servers import servers, tied_process
+from models.servers.database import Servers, ServersError, psycopg_dsn
 
 TICK_S = 0.1
 FIRST_PAUSE_S = 0.5
@@ -241,7 +242,7 @@ class _Run:
             self._keep()
         except _Stopped:
             pass
-        except servers.ServersError as error:
+        except ServersError as error:
             self._say(str(error))
             return 1
         finally:
@@ -300,10 +301,10 @@ class _Run:
                     self._raise_stopped()
             if code:
                 self._say(f"the demo city could not be loaded (exit code {code}); going on without it")
-            with psycopg.connect(servers.psycopg_dsn(addresses.database_url)) as connection:
+            with psycopg.connect(psycopg_dsn(addresses.database_url)) as connection:
                 sessions.ensure_demo(connection)
 
-    def _await_servers(self, addresses: servers.Servers) -> None:
+    def _await_servers(self, addresses: Servers) -> None:
         """Wait for servers that are somebody else's and may be starting too; raise ServersError after a while."""
         deadline = time.monotonic() + servers.READY_TIMEOUT_S
         told = False
@@ -312,7 +313,7 @@ class _Run:
                 self._say("waiting for the servers that DATABASE_URL and REDIS_URL name")
                 told = True
             if time.monotonic() > deadline:
-                raise servers.ServersError("The server that DATABASE_URL or REDIS_URL names does not answer.")
+                raise ServersError("The server that DATABASE_URL or REDIS_URL names does not answer.")
             time.sleep(TICK_S)
 
     def _keep(self) -> None:
@@ -393,7 +394,7 @@ class _Run:
                 servers.start(self._plan.data_dir)
             self._servers_since = time.monotonic()
             self._say(f"{' and '.join(silent)} answers again")
-        except (servers.ServersError, OSError) as error:
+        except (ServersError, OSError) as error:
             self._say(f"{error}\ntrying again in {pause_s:g} s")
 
     def _stop(self) -> None:
@@ -417,7 +418,7 @@ class _Run:
                 each.pump.join(DRAIN_S)
         try:
             servers.stop(self._plan.data_dir)
-        except servers.ServersError as error:
+        except ServersError as error:
             self._say(str(error))
         self._say("stopped")
 

@@ -53,26 +53,6 @@ def horizon(cursor: psycopg.Cursor[Any]) -> int:
     return int(row[0])
 
 
-def bite(cursor: psycopg.Cursor[Any], begin: int, limit: int) -> int:
-    """Return the transaction before which a follower that has come to `begin` stops: the horizon, or earlier.
-
-    About `limit` events lie between the two; one writer's transaction is never split.
-    """
-    last = horizon(cursor)
-    row = cursor.execute(
-        "select tx::text::bigint from event where tx >= %s::text::xid8 and tx < %s::text::xid8"
-        " order by tx offset %s limit 1",
-        (begin, last, limit),
-    ).fetchone()
-    if row is None:
-        return max(begin, last)
-    first = cursor.execute(
-        "select tx::text::bigint from event where tx >= %s::text::xid8 order by tx limit 1", (begin,)
-    ).fetchone()
-    assert first is not None
-    return max(int(row[0]), int(first[0]) + 1)
-
-
 def lives(cursor: psycopg.Cursor[Any], ids: Iterable[int], below: int) -> Iterator[Life]:
     """Yield the lives of some incidents, in the order of their ids, from events of transactions below `below`."""
     cursor.execute(

@@ -37,7 +37,7 @@ from dispatch.replay.source_file import (
 from models.cities import loading
 from models.migrations import migrate
 from models.servers import servers
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, addresses, psycopg_dsn
 
 SPEED_ROWS_LIMIT: Final = 500_000  # rows held in memory to be sent in the order of their times
 BATCH: Final = 500
@@ -377,7 +377,7 @@ def play(
     as_of = as_of or (found.newest + AS_OF_STEP if found.newest_is_target else found.newest)
     if as_of.tzinfo is None:
         as_of = as_of.replace(tzinfo=how.zone)
-    where = servers.addresses()
+    where = addresses()
     if not servers.alive(where):
         tell("the servers are not running: starting them for this command")
         where = servers.start()

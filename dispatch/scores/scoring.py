@@ -16,6 +16,8 @@ from typing import Any
 import msgspec
 import psycopg
 
+from dispatch.record import follower
+from dispatch.record.follower import STRETCH, Follower
 from dispatch.record.histories import horizon
 from dispatch.record.policies import Policies
 from dispatch.rules.measures import assessment
@@ -25,6 +27,7 @@ from dispatch.rules.time.calendar import Calendar
 from dispatch.scores.attribution import Exemption, Exemptions, Granted, Scope, cases, exempted
 
 APPEALS = "appeals"  # the follower of granted appeals
+MONTHS_LIMIT = 24  # frozen ones that an appeal may still correct
 _APPEALS_LOCK = "hashtextextended('follow appeals', 0)"
 
 # Kind of subject -> its cards. Kinds are computed from their own cases, or pooled from a kind below.
@@ -323,43 +326,36 @@ def _appeal(cursor: psycopg.Cursor[Any], incident: int, seq: int) -> Appeal | No
     return seq, (facts["exempt"], bool(facts.get("never_theirs")), facts.get("exempt_spans") or ()), life
 
 
-def follow_appeals(connection: psycopg.Connection[Any], months_limit: int = 24) -> int:
+def follow_appeals(connection: psycopg.Connection[Any]) -> int:
     """Correct every frozen month that appeals granted since the last run touch; return the entries made.
 
     While a month is being frozen nothing is followed: the next run sees what it knows.
     """
-    with connection.transaction(), connection.cursor() as cursor:
-        row = cursor.execute(f"select pg_try_advisory_xact_lock({_APPEALS_LOCK})").fetchone()
-        if row is None or not row[0]:
-            return 0
-        cursor.execute(
-            "insert into follower (name, position) values (%s, 0) on conflict do nothing", (APPEALS,)
-        )
-        row = cursor.execute(
-            "select position from follower where name = %s for update", (APPEALS,)
-        ).fetchone()
-        assert row is not None
-        end = horizon(cursor)
-        cursor.execute(
-            "select incident_id, seq, tx::text::bigint from event where tx >= %s::text::xid8"
-            " and tx < %s::text::xid8 and verb = 'judge_appeal' order by incident_id, seq",
-            (row[0], end),
-        )
-        judged = cursor.fetchall()
-        months = cursor.execute(
-            "select month, horizon from assessment_month where state = 'frozen' order by month desc limit %s",
-            (months_limit,),
-        ).fetchall()
-        entered = 0
-        for month, known in months:
-            # What was judged before the freeze is in the frozen month itself.
-            late = {
-                i: a for i, seq, tx in judged if tx >= known and (a := _appeal(cursor, i, seq)) is not None
-            }
-            if late:
-                entered += correct(connection, month, late)
-        cursor.execute("update follower set position = %s, at = now() where name = %s", (end, APPEALS))
-        return entered
+    return follower.follow(connection, APPEALS_FOLLOWER)
+
+
+def _take_appeals(cursor: psycopg.Cursor[Any], begin: int, end: int) -> int:
+    cursor.execute(
+        f"select incident_id, seq, tx::text::bigint from event where {STRETCH} and verb = 'judge_appeal'"
+        " order by incident_id, seq",
+        {"begin": begin, "end": end},
+    )
+    judged = cursor.fetchall()
+    months = cursor.execute(
+        "select month, horizon from assessment_month where state = 'frozen' order by month desc limit %s",
+        (MONTHS_LIMIT,),
+    ).fetchall()
+    entered = 0
+    for month, known in months:
+        # What was judged before the freeze is in the frozen month itself.
+        late = {i: a for i, seq, tx in judged if tx >= known and (a := _appeal(cursor, i, seq)) is not None}
+        if late:
+            entered += correct(cursor.connection, month, late)
+    return entered
+
+
+# Appeals are few among the events: all of them are taken in at once.
+APPEALS_FOLLOWER = Follower(APPEALS, _take_appeals, alone=_APPEALS_LOCK, events_limit=None)
 
 
 def _state(cursor: psycopg.Cursor[Any], month: date) -> str | None:

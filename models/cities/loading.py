@@ -17,7 +17,7 @@ from psycopg import sql
 from dispatch.rules.areas import Level, contains
 from dispatch.rules.policy import policy as rules
 from dispatch.rules.time.calendar import FIRST_DAY
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 POLICY_DIR = CONFIG / "policy"

@@ -8,14 +8,14 @@ from alembic import context
 from sqlalchemy import create_engine, pool, text
 
 from models import tables
-from models.servers import servers
+from models.servers.database import addresses
 
 LOCK_TIMEOUT_MS = 3_000
 # Everybody who migrates this database takes this advisory lock first.
 ADVISORY_KEY = zlib.crc32(b"gridwhistle migrations")
 ADVISORY_TIMEOUT_MS = 60_000
 
-_url = context.config.attributes.get("database_url") or servers.addresses().database_url
+_url = context.config.attributes.get("database_url") or addresses().database_url
 
 if context.is_offline_mode():
     context.configure(

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from models.servers import servers
+from models.servers.database import ServersError
 
 SCRIPTS = Path(__file__).parent
 # A migration that waits for a lock makes everybody queue behind it: give up soon, try again a little later.
@@ -41,9 +41,7 @@ def upgrade(database_url: str, revision: str = "head") -> None:
             command.upgrade(config(database_url), revision)
             return
         except CommandError as error:
-            raise servers.ServersError(
-                f"The database cannot be brought to this program's schema: {error}"
-            ) from error
+            raise ServersError(f"The database cannot be brought to this program's schema: {error}") from error
         except DBAPIError as error:
             if attempt == LOCK_ATTEMPTS or not isinstance(error.orig, psycopg.errors.LockNotAvailable):
                 raise

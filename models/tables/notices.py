@@ -13,7 +13,7 @@ OUTBOX_STATES = ("waiting", "sending", "sent", "stale", "dead")
 
 
 class Told(Base):
-    """How far telling people has come: the transaction that events are followed up to, and the time looked at."""
+    """How far reminding people of limits has come: the time looked at. What happened is followed by `follower`."""
 
     __tablename__ = "told"
 

@@ -21,7 +21,7 @@ import pytest
 from dashboard.access import COOKIE
 from dispatch.intake.messages import show_number
 from dispatch.rules.incident.chain import STEPS
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import phone_city as phones
 from tests import small_city as town
 from tests.answers import Answers

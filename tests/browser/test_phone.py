@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 
 from dashboard.access import COOKIE, PHONE_COOKIE
 from dispatch.intake.dead_letters import FIELD, STREAM
-from models.servers.servers import Servers
+from models.servers.database import Servers
 from tests import phone_city as phones
 from tests import small_city as town
 from tests.browser.test_wall import BROWSER, FLAGS, Site

@@ -25,7 +25,7 @@ from dispatch.accounts import sessions
 from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Report
 from models.cities.demo import load_demo
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests.conftest import Away
 from tests.ports import free_port
 

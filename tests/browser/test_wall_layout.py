@@ -15,7 +15,7 @@ from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Actor
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration
-from models.servers.servers import Servers
+from models.servers.database import Servers
 from tests import crowded_city
 from tests.browser.test_wall import WAIT_MS, Site, chromium, page
 

@@ -25,7 +25,7 @@ from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.policy import bursts
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests.answers import Answers
 from tests.browser.test_wall import READY_S, ROOT, WAIT_MS, chromium
 from tests.ports import free_port

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from dispatch.checks import audit
 from dispatch.demo import history
 from models.cities import demo
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 
 EDITS = {
     "the time": "update event set at = at + interval '1 microsecond' where (incident_id, seq) = (%s, %s)",

@@ -23,7 +23,7 @@ from dispatch.rules.measures.assessment import Rules, parse
 from dispatch.rules.measures.indicators import Case, evaluate
 from dispatch.scores import attribution, scoring
 from models.cities.loading import POLICY_DIR
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import district
 from tests.conftest import _address, _administer
 from tests.small_law import (

@@ -25,7 +25,7 @@ from dispatch.desk.desk import BATCH_LIMIT, CHANGED_CHANNEL, Desk, Outcome
 from dispatch.intake.messages import number_of
 from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.incident.links import GENESIS
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import district
 from tests.small_law import (
     CITY_DESK,

@@ -21,8 +21,9 @@ from dispatch.figures import cohorts
 from dispatch.scores import scoring
 from jobs import briefings
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import small_city as town
+from tests.at_work import worked
 from tests.halfway import killed_halfway
 
 LIVED_UNTIL = datetime(2026, 6, 10, 3, tzinfo=UTC)  # a Wednesday, late morning
@@ -81,7 +82,7 @@ def files(tmp_path: Path) -> dict[str, bytes]:
 
 
 def test_each_area_has_its_days_and_its_week_and_its_leader_is_told_once(desk: Desk, tmp_path: Path) -> None:
-    assert briefings.write(desk, NOW) == WHOLE
+    assert worked(briefings.write, desk, NOW) == WHOLE
     found = files(tmp_path)
     assert sorted(found) == sorted(f"{p}/{a}.xlsx" for p in PERIODS for a in AREAS)
     assert all(
@@ -92,17 +93,17 @@ def test_each_area_has_its_days_and_its_week_and_its_leader_is_told_once(desk: D
     assert told[0] == (
         f"leader/{town.CITY}", "试验市2026年6月7日日报已生成", "The day's briefing of 试验市 is ready: 7 June 2026",
     )  # fmt: skip
-    assert briefings.write(desk, NOW + timedelta(minutes=5)) == 0
+    assert worked(briefings.write, desk, NOW + timedelta(minutes=5)) == 0
     assert files(tmp_path) == found
     assert len(rows(desk, "select 1 from notice")) == len(told)
 
 
 def test_what_is_missing_is_written_and_what_is_there_is_left(desk: Desk, tmp_path: Path) -> None:
-    briefings.write(desk, NOW)
+    worked(briefings.write, desk, NOW)
     place = tmp_path / "briefings" / "day" / "2026-06-09"
     (place / f"{town.COUNTY}.xlsx").unlink()
     (place / f"{town.CITY}.xlsx").write_bytes(b"as it was")
-    assert briefings.write(desk, NOW) == 1
+    assert worked(briefings.write, desk, NOW) == 1
     assert (place / f"{town.COUNTY}.xlsx").read_bytes().startswith(b"PK")
     assert (place / f"{town.CITY}.xlsx").read_bytes() == b"as it was"
 
@@ -110,7 +111,7 @@ def test_what_is_missing_is_written_and_what_is_there_is_left(desk: Desk, tmp_pa
 def test_the_frozen_month_is_briefed_as_frozen_and_one_that_runs_not_at_all(
     desk: Desk, tmp_path: Path
 ) -> None:
-    briefings.write(desk, NOW)
+    worked(briefings.write, desk, NOW)
     place = tmp_path / "briefings" / "month"
     assert [path.name for path in place.iterdir()] == ["2026-05-01"]
     sheet = openpyxl.load_workbook(place / "2026-05-01" / f"{town.CITY}.xlsx").worksheets[0]
@@ -120,7 +121,7 @@ def test_the_frozen_month_is_briefed_as_frozen_and_one_that_runs_not_at_all(
 
 
 def test_nothing_is_written_before_the_days_figures_are(desk: Desk, tmp_path: Path) -> None:
-    assert briefings.write(desk, datetime(2026, 6, 9, 16, 20, tzinfo=UTC)) == 0
+    assert worked(briefings.write, desk, datetime(2026, 6, 9, 16, 20, tzinfo=UTC)) == 0
     assert files(tmp_path) == {}
 
 
@@ -130,7 +131,7 @@ def test_days_that_are_not_counted_yet_wait(desk: Desk, lived: str, tmp_path: Pa
         assert level_at is not None
         connection.execute("update follower set at = '2026-06-08T20:00Z' where name = 'daily'")
         try:
-            briefings.write(desk, NOW)
+            worked(briefings.write, desk, NOW)
         finally:
             connection.execute("update follower set at = %s where name = 'daily'", level_at)
     assert not [name for name in files(tmp_path) if "2026-06-09" in name]
@@ -142,7 +143,7 @@ def test_a_run_stops_after_its_share_and_the_next_goes_on(
 ) -> None:
     monkeypatch.setattr(briefings, "RUN_S", 0.0)
     runs = 0
-    while written := briefings.write(desk, NOW):
+    while written := worked(briefings.write, desk, NOW):
         assert written == 1
         runs += 1
     assert runs == WHOLE
@@ -179,7 +180,7 @@ def test_killed_while_it_writes_it_leaves_whole_files_and_goes_on(
     assert len(before) == HELD_AT, "one was written and had not its name yet"
     monkeypatch.setattr(briefings, "FORMS", ("xlsx",))
     with Desk(lived) as desk:
-        while briefings.write(desk, NOW):
+        while worked(briefings.write, desk, NOW):
             pass
         after = files(tmp_path)
         assert whole.items() <= after.items()
@@ -205,13 +206,13 @@ def test_old_briefings_and_unfinished_files_are_let_go(desk: Desk, tmp_path: Pat
     os.utime(part, (time.time() - 7_200,) * 2)
     fresh = place / "2026-05-10" / ".990901.pdf.18.part"
     fresh.write_bytes(b"half")
-    assert briefings.forget(desk, NOW) == 40 - briefings.KEPT["day"] + 1
+    assert worked(briefings.forget, desk, NOW) == 40 - briefings.KEPT["day"] + 1
     kept = sorted(path.name for path in place.iterdir())
     assert kept[:2] == ["2026-04-10", "2026-04-11"]
     assert (other / "letter.txt").exists()
     assert not part.exists()
     assert fresh.exists()
-    assert briefings.forget(desk, NOW) == 0
+    assert worked(briefings.forget, desk, NOW) == 0
 
 
 def test_letting_go_that_is_cut_short_is_completed_by_the_next_run(
@@ -235,10 +236,10 @@ def test_letting_go_that_is_cut_short_is_completed_by_the_next_run(
 
     monkeypatch.setattr(Path, "unlink", cut_short)
     with pytest.raises(KeyboardInterrupt):
-        briefings.forget(desk, NOW)
+        worked(briefings.forget, desk, NOW)
     monkeypatch.setattr(Path, "unlink", unlink)
-    assert briefings.forget(desk, NOW) == 3 * len(AREAS) - 4
+    assert worked(briefings.forget, desk, NOW) == 3 * len(AREAS) - 4
     kept = sorted(path.name for path in place.iterdir())
     assert (len(kept), kept[0]) == (briefings.KEPT["day"], "2026-04-04")
     assert all(len(list((place / day).iterdir())) == len(AREAS) for day in kept)
-    assert briefings.forget(desk, NOW) == 0
+    assert worked(briefings.forget, desk, NOW) == 0

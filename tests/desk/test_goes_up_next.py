@@ -15,7 +15,7 @@ from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Actor, Command
 from dispatch.rules.policy import escalation
 from jobs.clocks import escalate, sweep
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import district
 from tests.small_law import (
     CITY,

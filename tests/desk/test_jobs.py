@@ -27,6 +27,7 @@ from jobs import clocks as clock_jobs
 from jobs import health as records
 from jobs.clocks import escalate, stale, sweep
 from jobs.table import JOBS, Job
+from jobs.work import Work
 from models.migrations import migrate
 from tests import district
 from tests.small_law import (
@@ -319,7 +320,7 @@ def test_of_two_runners_one_gets_the_lock_and_the_other_takes_it_calmly(
     """Not an error and not a second run; when the first is done the second may."""
     inside, go_on = threading.Event(), threading.Event()
 
-    def wait(desk: Desk, now: datetime) -> int:
+    def wait(given: Work) -> int:
         inside.set()
         assert go_on.wait(PATIENCE_S)
         return 3
@@ -346,7 +347,7 @@ def test_each_run_leaves_a_record_and_a_fault_does_too(
     """When, how many rows, how long, when next; a job that fails keeps what its last good run did."""
     fail = [False]
 
-    def work(desk: Desk, now: datetime) -> int:
+    def work(given: Work) -> int:
         if fail[0]:
             raise LookupError("nothing there")
         return 5
@@ -393,7 +394,7 @@ def test_no_fault_ends_the_scheduler_and_none_is_told_in_others_words(
 ) -> None:
     """The text of a database, or of a mistake of ours, may hold rows and addresses: its kind is enough."""
 
-    def broken(desk: Desk, now: datetime) -> int:
+    def broken(given: Work) -> int:
         raise fault
 
     job = Job("broken", 86_400, 60, "坏", "broken", broken, time(2))

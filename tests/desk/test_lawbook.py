@@ -21,7 +21,7 @@ from dispatch.record.publishing import PublishError, publish
 from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.policy import policy as policies
 from models.cities import loading
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import small_city
 from tests.small_city import EAST, IN_EAST, TOWN
 

@@ -37,8 +37,9 @@ from jobs.notices import tell
 from models.cities import loading
 from models.migrations import migrate
 from models.servers import servers
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import small_city
+from tests.at_work import address_of, worked
 from tests.small_city import COUNTY, EAST, IN_EAST, IN_WEST, TOWN, WEST
 
 NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)  # ten in the morning of a working Friday
@@ -113,7 +114,7 @@ def desk(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(jobs.notices, "PATIENCE_S", 60.0)
     with Desk(database) as opened:
         # What happened before the first look is nobody's news.
-        tell(opened, NOW - timedelta(hours=1))
+        worked(tell, opened, NOW - timedelta(hours=1))
         yield opened
 
 
@@ -164,7 +165,7 @@ def outbox(desk: Desk) -> list[tuple[Any, ...]]:
 def test_a_team_is_told_inside_and_outside_and_only_once(desk: Desk, hook: Webhook) -> None:
     sent_to_police(desk, 1)
     for seconds in range(3):
-        tell(desk, NOW + timedelta(seconds=seconds))
+        worked(tell, desk, NOW + timedelta(seconds=seconds))
     team = police(desk).team_id
     inside = desk.ask(lambda cursor: inbox.unread(cursor, [f"team/{team}"]))
     assert [one.zh for one in inside] == ["新派件：盗窃扒窃线索（1号），请签收"]
@@ -180,21 +181,21 @@ def test_a_team_that_assists_is_told_too_and_whoever_it_is_taken_from(desk: Desk
         row[0] for row in rows(desk, "select id from team where trade <> 'police' order by id limit 2")
     )
     act(desk, incident, "add_assist", CENTRE, NOW, team_id=helper)
-    tell(desk, NOW + MINUTE)
+    worked(tell, desk, NOW + MINUTE)
     assert told(desk, helper) == ["请协办：盗窃扒窃线索（1号），请签收"]
     # What a team is told that has answered before it went out is no longer true.
     hook.status = 500
     act(desk, incident, "add_assist", CENTRE, NOW + 5 * MINUTE, team_id=other)
-    tell(desk, NOW + 6 * MINUTE)
+    worked(tell, desk, NOW + 6 * MINUTE)
     act(desk, incident, "pick_up", Actor("crew/2", "team", TOWN, other), NOW + 7 * MINUTE)
     hook.status = 200
-    tell(desk, NOW + 12 * MINUTE)
+    worked(tell, desk, NOW + 12 * MINUTE)
     last = rows(desk, "select receiver, state, cause from outbox order by id desc limit 1")
     assert last == [(f"team/{other}", "stale", "the team has answered")]
     act(desk, incident, "recall_assist", CENTRE, NOW + 13 * MINUTE, team_id=helper, reason="不需要了")
     act(desk, incident, "recall_assist", CENTRE, NOW + 12 * MINUTE, team_id=other, reason="不需要了")
     act(desk, incident, "reassign", CENTRE, NOW + 14 * MINUTE, team_id=helper, reason="就近")
-    tell(desk, NOW + 20 * MINUTE)
+    worked(tell, desk, NOW + 20 * MINUTE)
     gone = "已撤回，不用再去：盗窃扒窃线索（1号）"
     assert lead is not None
     assert told(desk, lead)[-1] == told(desk, other)[-1] == gone
@@ -208,7 +209,7 @@ def told(desk: Desk, team_id: int) -> list[str]:
 
 def test_read_is_read_for_its_receivers_only(desk: Desk) -> None:
     sent_to_police(desk, 1)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     mine = f"team/{police(desk).team_id}"
     (one,) = desk.ask(lambda cursor: inbox.unread(cursor, [mine]))
     assert desk.ask(lambda cursor: inbox.mark_read(cursor, [one.id], ["team/999"], "x", NOW)) == 0
@@ -220,7 +221,7 @@ def test_read_is_read_for_its_receivers_only(desk: Desk) -> None:
 
 def test_without_an_address_a_channel_is_silent_and_the_system_still_tells(desk: Desk) -> None:
     sent_to_police(desk, 1)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     assert outbox(desk) == []
     assert len(rows(desk, "select from notice")) == 1
 
@@ -228,11 +229,11 @@ def test_without_an_address_a_channel_is_silent_and_the_system_still_tells(desk:
 def test_what_has_been_answered_before_it_went_out_is_dropped(desk: Desk, hook: Webhook) -> None:
     hook.status = 500
     incident = sent_to_police(desk, 1)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     assert outbox(desk) == [("group", "waiting", "HTTP 500")]
     act(desk, incident, "pick_up", police(desk), NOW + MINUTE)
     hook.status = 200
-    tell(desk, NOW + 2 * MINUTE)
+    worked(tell, desk, NOW + 2 * MINUTE)
     assert hook.got == []
     assert outbox(desk) == [("group", "stale", "what was awaited has come")]
 
@@ -242,12 +243,12 @@ def test_what_is_still_true_is_told_though_something_later_no_longer_is(desk: De
     hook.status = 500
     incident = sent_to_police(desk, 1)
     act(desk, incident, "supervise", Actor("leader/1", "leader", COUNTY), NOW + MINUTE, reason="群众关注")
-    tell(desk, NOW + 2 * MINUTE)
-    tell(desk, NOW + 16 * MINUTE)
+    worked(tell, desk, NOW + 2 * MINUTE)
+    worked(tell, desk, NOW + 16 * MINUTE)
     assert len(outbox(desk)) == 3
     act(desk, incident, "pick_up", police(desk), NOW + 17 * MINUTE)
     hook.status = 200
-    tell(desk, NOW + 20 * MINUTE)
+    worked(tell, desk, NOW + 20 * MINUTE)
     assert hook.got == ["被督办：盗窃扒窃线索（1号），还须签收"]
 
 
@@ -268,9 +269,9 @@ def test_a_reminder_counts_what_an_extension_has_added(desk: Desk) -> None:
     act(desk, incident, "grant_extension", CENTRE, NOW)
     assert crew.team_id is not None
     before = len(told(desk, crew.team_id))
-    tell(desk, law.calendar.after(since, 0.8 * hours * 3600, working=True))
+    worked(tell, desk, law.calendar.after(since, 0.8 * hours * 3600, working=True))
     assert len(told(desk, crew.team_id)) == before
-    tell(desk, law.calendar.after(since, hours * 3600, working=True) + MINUTE)
+    worked(tell, desk, law.calendar.after(since, hours * 3600, working=True) + MINUTE)
     assert told(desk, crew.team_id)[-1] == "盗窃扒窃线索（1号）时限已过 50%，还须反馈结果"
 
 
@@ -279,10 +280,10 @@ def test_a_channel_that_is_down_is_left_alone_and_tried_again_until_it_is_dead(
 ) -> None:
     hook.close()
     sent_to_police(desk, 1)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     (health,) = rows(desk, "select failures, closed_until, cause from channel_health")
     assert health == (1, NOW + rules.wait(1), "no answer")
-    tell(desk, NOW + timedelta(seconds=5))
+    worked(tell, desk, NOW + timedelta(seconds=5))
     assert rows(desk, "select attempts from outbox") == [(1,)]
     at = NOW
     for attempt in range(2, rules.ATTEMPTS_LIMIT + 1):
@@ -296,7 +297,7 @@ def test_a_channel_that_is_down_is_left_alone_and_tried_again_until_it_is_dead(
 
 
 def _send(desk: Desk, at: datetime) -> None:
-    assert Sender(desk.dsn).send(desk.in_force(NOW), at, 120.0) == []
+    assert Sender(address_of(desk)).send(desk.in_force(NOW), at, 120.0) == []
 
 
 def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,19 +306,20 @@ def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: 
     monkeypatch.setattr(jobs.notices, "PATIENCE_S", 0.5)
     monkeypatch.setenv("GRIDWHISTLE_NOTIFY_SMS", slow.url)
     opened(desk, 1, FRAUD)  # most urgent: the county by text message, the team in its group
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     until(lambda: len(fast.got) == 2)  # the lead, and the grid team that assists
     assert slow.got == []
     # The next run does not wait for it either, nor start it twice.
     opened(desk, 2, FRAUD)
-    tell(desk, NOW + timedelta(minutes=3))
+    worked(tell, desk, NOW + timedelta(minutes=3))
     until(lambda: len(fast.got) == 4)
     assert slow.got == []
     slow.gate.set()
     at = iter(chain(range(30, 600, 15), repeat(600)))
     until(
         lambda: (
-            tell(desk, NOW + timedelta(minutes=next(at))) >= 0 and len("".join(slow.got).split("特急件")) == 3
+            worked(tell, desk, NOW + timedelta(minutes=next(at))) >= 0
+            and len("".join(slow.got).split("特急件")) == 3
         )
     )
     lines = sorted(line for text in slow.got for line in text.split("\n"))
@@ -345,7 +347,7 @@ def test_one_areas_address_that_is_down_or_slow_holds_up_no_other_areas(
     sent_to_police(desk, 2, where=(WEST, IN_WEST))
     with monkeypatch.context() as hasty:
         hasty.setattr(jobs.notices, "PATIENCE_S", 0.5)
-        tell(desk, NOW)
+        worked(tell, desk, NOW)
         until(lambda: len(other.got) == 1)
     assert hook.got == []
     assert {channel for channel, _, _ in outbox(desk)} == {f"group/{EAST}", f"group/{WEST}"}
@@ -354,7 +356,7 @@ def test_one_areas_address_that_is_down_or_slow_holds_up_no_other_areas(
     for minute in range(3, 40, 3):
         sent_to_police(desk, 10 + minute, NOW + minute * MINUTE)
         sent_to_police(desk, 60 + minute, NOW + minute * MINUTE, (WEST, IN_WEST))
-        tell(desk, NOW + minute * MINUTE)
+        worked(tell, desk, NOW + minute * MINUTE)
         assert f"{60 + minute}号" in other.got[-1], "a neighbour's dead address held it up"
     health = dict(rows(desk, "select name, failures from channel_health"))
     assert health[f"group/{EAST}"] > 1
@@ -370,7 +372,7 @@ def test_a_role_is_reached_by_the_addresses_of_its_own_area(
     monkeypatch.setenv(f"GRIDWHISTLE_NOTIFY_SMS_{TOWN}", hook.url)
     monkeypatch.setenv(f"GRIDWHISTLE_NOTIFY_SMS_{COUNTY}", of_county.url)
     opened(desk, 1, FRAUD)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     assert of_county.got == ["特急件：电信网络诈骗正在发生（1号）"]
     _hour(desk, NOW + 8 * MINUTE)  # the town's duty leader is called by text message
     # The same server is the chat group as well: both lines go out side by side.
@@ -388,7 +390,7 @@ def test_a_message_goes_in_the_language_that_is_read_at_its_address(
     monkeypatch.setenv(f"{sms}_{COUNTY}", of_county.url)
     monkeypatch.setenv(f"{sms}_{COUNTY}_LANG", "en")
     opened(desk, 1, FRAUD)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     (said,) = of_county.got
     assert not re.search("[\u4e00-\u9fff]", said.replace("1号", ""))
     assert said.startswith("Most urgent: ")
@@ -459,7 +461,7 @@ def test_a_letter_goes_out_by_a_real_mail_server(desk: Desk, monkeypatch: pytest
     mailed = replace(law, notices=replace(law.notices, rules=(rule,)))
     sent_to_police(desk, 1)
     desk.ask(lambda cursor: notices.follow(cursor, mailed, NOW))
-    assert Sender(desk.dsn).send(mailed, NOW, 120.0) == []
+    assert Sender(address_of(desk)).send(mailed, NOW, 120.0) == []
     assert outbox(desk) == [("mail", "sent", None)]
     letter = email.message_from_string(box.letters[0])
     assert str(make_header(decode_header(letter["Subject"]))) == "网格哨：1 条提醒"
@@ -488,14 +490,14 @@ def test_every_kind_of_address_that_the_documents_name_is_one_that_can_be_sent_t
 def test_messages_to_one_receiver_are_bundled_and_spaced(desk: Desk, hook: Webhook) -> None:
     for serial in range(1, 4):
         sent_to_police(desk, serial)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     assert [text.count("\n") for text in hook.got] == [2]
     sent_to_police(desk, 4)
-    tell(desk, NOW + timedelta(seconds=10))
+    worked(tell, desk, NOW + timedelta(seconds=10))
     sent_to_police(desk, 5, NOW + timedelta(seconds=20))
-    tell(desk, NOW + timedelta(seconds=30))
+    worked(tell, desk, NOW + timedelta(seconds=30))
     assert len(hook.got) == 1
-    tell(desk, NOW + timedelta(minutes=2))
+    worked(tell, desk, NOW + timedelta(minutes=2))
     assert len(hook.got) == 2
     assert "4号" in hook.got[1]
     assert "5号" in hook.got[1]
@@ -504,10 +506,10 @@ def test_messages_to_one_receiver_are_bundled_and_spaced(desk: Desk, hook: Webho
 def test_small_matters_wait_through_the_night_outside_but_not_inside(desk: Desk, hook: Webhook) -> None:
     night = NOW + timedelta(hours=13)  # eleven in the evening
     sent_to_police(desk, 1, night)
-    tell(desk, night)
+    worked(tell, desk, night)
     assert hook.got == []
     assert len(rows(desk, "select from notice")) == 1
-    tell(desk, NOW + timedelta(hours=21, seconds=-1))
+    worked(tell, desk, NOW + timedelta(hours=21, seconds=-1))
     assert hook.got == []
     act_free = rows(desk, "select next_at from outbox where channel = 'group' order by id limit 1")
     assert act_free == [(NOW + timedelta(hours=21),)]  # seven in the morning
@@ -516,7 +518,7 @@ def test_small_matters_wait_through_the_night_outside_but_not_inside(desk: Desk,
 def test_what_a_dead_process_had_taken_is_taken_again_when_its_lease_ends(desk: Desk, hook: Webhook) -> None:
     hook.status = 500
     sent_to_police(desk, 1)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     hook.status = 200
     lost = NOW + sender.LEASE
     desk.ask(lambda cursor: cursor.execute("update outbox set state = 'sending', next_at = %s", (lost,)))
@@ -530,10 +532,10 @@ def test_two_processes_that_drain_one_channel_send_each_message_once(desk: Desk,
     hook.status = 500
     for serial in range(1, 6):
         sent_to_police(desk, serial)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     hook.status, hook.delay_s = 200, 0.2
     later = NOW + timedelta(minutes=1)
-    senders = [Sender(desk.dsn) for _ in range(4)]
+    senders = [Sender(address_of(desk)) for _ in range(4)]
     law = desk.in_force(NOW)
     threads = [threading.Thread(target=one.send, args=(law, later, 120.0)) for one in senders]
     for thread in threads:
@@ -550,7 +552,7 @@ def test_addresses_never_reach_a_log_or_the_database(
     caplog.set_level(logging.DEBUG)
     hook.status = 403
     sent_to_police(desk, 1)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     (row,) = rows(desk, "select cause, (select cause from channel_health) from outbox")
     assert row == ("HTTP 403", "HTTP 403")
     logged = [record.getMessage() for record in caplog.records]
@@ -569,15 +571,15 @@ def test_an_area_may_have_an_address_of_its_own() -> None:
 def test_a_change_that_is_not_committed_is_told_after_it_is(desk: Desk, database: str) -> None:
     """Two transactions cross: the earlier one commits last, and the follower misses neither."""
     first = sent_to_police(desk, 1)
-    tell(desk, NOW)
+    worked(tell, desk, NOW)
     with psycopg.connect(psycopg_dsn(database)) as slow:
         # An older transaction id that is still running while a younger one commits.
         slow.execute("select pg_current_xact_id()")
         act(desk, first, "decline", police(desk), NOW + MINUTE, return_kind="not_ours", reason="不属于本单位")
-        tell(desk, NOW + MINUTE)
+        worked(tell, desk, NOW + MINUTE)
         assert rows(desk, "select key from notice where key like 'returned/%'") == []
         slow.commit()
-    tell(desk, NOW + MINUTE)
+    worked(tell, desk, NOW + MINUTE)
     assert len(rows(desk, "select key from notice where key like 'returned/%'")) == 1
 
 
@@ -585,14 +587,14 @@ def test_the_holder_is_reminded_at_each_share_once_and_not_of_what_is_done(desk:
     sent_to_police(desk, 1)  # thirty minutes to pick up
     reminded = "select split_part(key, '/', 5) from notice where key like 'reminder/%' order by id"
     for minute in range(0, 24):
-        tell(desk, NOW + minute * MINUTE)
+        worked(tell, desk, NOW + minute * MINUTE)
     assert rows(desk, reminded) == [("50",)]
-    tell(desk, NOW + 25 * MINUTE)
-    tell(desk, NOW + 26 * MINUTE)
+    worked(tell, desk, NOW + 25 * MINUTE)
+    worked(tell, desk, NOW + 26 * MINUTE)
     assert rows(desk, reminded) == [("50",), ("80",)]
     other = sent_to_police(desk, 2, NOW + 26 * MINUTE)
     act(desk, other, "pick_up", police(desk), NOW + 27 * MINUTE)
-    tell(desk, NOW + 50 * MINUTE)
+    worked(tell, desk, NOW + 50 * MINUTE)
     assert len(rows(desk, reminded)) == 2
 
 
@@ -600,7 +602,7 @@ def _hour(desk: Desk, at: datetime) -> None:
     """Let everything happen that happens when time has come to `at`."""
     clocks.sweep(desk, at)
     clocks.escalate(desk, at)
-    tell(desk, at)
+    worked(tell, desk, at)
 
 
 def test_acknowledged_and_then_silent_is_called_again(desk: Desk) -> None:
@@ -657,7 +659,7 @@ def test_after_an_outage_of_an_hour_everybody_is_told_what_is_true_now_once(
     migrate.upgrade(where.database_url)
     loading.store(where.database_url, small_city.build())
     with Desk(where.database_url) as desk:
-        tell(desk, NOW - MINUTE)
+        worked(tell, desk, NOW - MINUTE)
         silent = opened(desk, 1, FRAUD)
         answered = opened(desk, 2, FRAUD)
         theft = sent_to_police(desk, 3)

@@ -28,6 +28,7 @@ from models import tables
 from models.cities import loading, rota
 from models.migrations import migrate
 from tests import small_city
+from tests.at_work import address_of, worked
 from tests.small_city import EAST, IN_EAST, TOWN
 
 NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)  # ten in the morning of a working Friday
@@ -132,10 +133,10 @@ def test_a_turn_that_cannot_be_is_refused_by_the_database(
 
 
 def test_the_demo_rosters_leave_no_turn_empty_and_join_up(desk: Desk) -> None:
-    assert shifts.draw(desk, NOW) > 0
-    assert shifts.draw(desk, NOW) == 0
+    assert worked(shifts.draw, desk, NOW) > 0
+    assert worked(shifts.draw, desk, NOW) == 0
     later = NOW + timedelta(days=rota.DAYS - rota.DAYS_LEFT)
-    assert shifts.draw(desk, later) > 0
+    assert worked(shifts.draw, desk, later) > 0
     for hour in range(0, 24 * 18):
         on = desk.ask(lambda cursor, h=hour: roster.on_duty(cursor, NOW + timedelta(hours=h)))  # type: ignore[misc]
         assert [t.team_id for t in on].count(None) == 1, hour
@@ -154,7 +155,7 @@ def test_a_city_of_real_people_is_left_to_draw_up_its_own(desk: Desk) -> None:
     desk.ask(lambda cursor: cursor.execute("update person set invented = false where id = 1"))
     turn = Turn(1, "team_member", NOW, NOW + timedelta(hours=8), team_id=police(desk))
     desk.ask(lambda cursor: roster.enter(cursor, [turn]))
-    assert shifts.draw(desk, NOW) == 0
+    assert worked(shifts.draw, desk, NOW) == 0
 
 
 def test_a_teams_state_follows_from_its_work_and_its_own_word_never_touches_it(desk: Desk) -> None:
@@ -211,10 +212,10 @@ def test_what_is_open_is_listed_once_when_a_shift_changes(desk: Desk) -> None:
     mine = opened(desk, 1, at=early)
     act(desk, mine, "accept", CENTRE, early)
     act(desk, mine, "dispatch", CENTRE, early, team_id=team)
-    assert shifts.change(desk, NOW - timedelta(minutes=1)) == 0
+    assert worked(shifts.change, desk, NOW - timedelta(minutes=1)) == 0
     # The centre has nothing open: no list for it.
-    assert shifts.change(desk, NOW + timedelta(minutes=1)) == 1
-    assert shifts.change(desk, NOW + timedelta(minutes=2)) == 0
+    assert worked(shifts.change, desk, NOW + timedelta(minutes=1)) == 1
+    assert worked(shifts.change, desk, NOW + timedelta(minutes=2)) == 0
     taker = Actor("person/2", "team", TOWN, team)
     taken = desk.ask(lambda cursor: roster.take_over(cursor, f"team/{team}", NOW, taker, NOW))
     assert taken is not None
@@ -240,7 +241,7 @@ def test_a_place_is_used_while_fresh_and_forgotten_when_the_team_goes_off(desk: 
 
 def test_what_waits_is_proposed_with_what_the_roster_knows(desk: Desk) -> None:
     team, proposals = police(desk), Proposals(desk)
-    shifts.draw(desk, NOW)
+    worked(shifts.draw, desk, NOW)
     first = opened(desk, 1, "0103")
     second = opened(desk, 2)
     assert proposals.burst(NOW) == []
@@ -270,14 +271,14 @@ def test_a_case_whose_type_was_dropped_since_is_still_offered_to_its_own_trade(d
     files = loading.policy_files()
     kept = [line for line in files["event_types.csv"].splitlines() if not line.startswith("0101,")]
     files["event_types.csv"] = "\n".join(kept) + "\n"
-    with psycopg.connect(desk.dsn) as connection:
+    with psycopg.connect(address_of(desk)) as connection:
         publishing.publish(
             connection,
             files,
             "dropped",
             desk.in_force(datetime.now(UTC)).calendar.local(datetime.now(UTC)).date(),
         )
-    with Desk(desk.dsn) as other:
+    with Desk(address_of(desk)) as other:
         assert "0101" not in other.in_force(datetime.now(UTC)).types
         (decision,) = Proposals(other).burst(NOW)
     assert decision.chosen is not None

@@ -17,7 +17,7 @@ from dispatch.desk.desk import Desk
 from dispatch.intake.messages import number_of
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration, Wartime
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import district
 from tests.small_law import CITY, CITY_DESK, COUNTY, COUNTY_DESK, JOINT, MONDAY, NEXT_TOWN, TOWN, report
 

@@ -24,7 +24,7 @@ from dispatch.figures.case_sets import CaseSet, Counted
 from dispatch.figures.overview import AreaName, Overview
 from dispatch.rules.measures.assessment import shown
 from dispatch.rules.time.period import Period
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests.conftest import LIVED_UNTIL as UNTIL
 
 CITY, COUNTY, TOWN = "445300", "445302", "445302001"

@@ -24,7 +24,7 @@ from dispatch.rules.incident.values import Actor, Incident
 from dispatch.rules.law import ASSIGNMENT_STATES, ENDED, LIVE, STATES
 from dispatch.rules.measures import returns
 from dispatch.rules.measures.cases import MEASURES, ROWS, Setting, light_of
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from models.tables.scores import DAILY_COUNTS
 from tests.conftest import LIVED_UNTIL as UNTIL
 from tests.conftest import _administer

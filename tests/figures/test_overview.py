@@ -20,7 +20,7 @@ from dispatch.figures.overview import Overview
 from dispatch.rules.areas import Level
 from dispatch.rules.time.period import Period
 from dispatch.scores import scoring
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from models.tables.scores import DAILY_COUNTS
 from tests.conftest import LIVED_UNTIL as UNTIL
 

@@ -29,7 +29,8 @@ from dispatch.rules.time.period import Period
 from dispatch.scores import scoring
 from jobs import notices
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
+from tests.at_work import worked
 from tests.conftest import LIVED_UNTIL, _administer
 
 Connection = psycopg.Connection[Any]
@@ -139,7 +140,7 @@ def who_is_told(connection: Connection, url: str) -> object:
         patch.setattr(outbox, "follow", lambda cursor, policy, now: 0)
         patch.setattr(outbox, "remind", lambda cursor, policy, now: told.append(policy.version))
         patch.setattr(Sender, "send", lambda self, policy, now, wait_s: told.append(policy.version))
-        notices.tell(desk, LIVED_UNTIL)
+        worked(notices.tell, desk, LIVED_UNTIL)
     return told
 
 

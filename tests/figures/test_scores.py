@@ -26,9 +26,10 @@ from dispatch.rules.time.calendar import Calendar
 from dispatch.scores import attribution, scoring
 from jobs import followers
 from models.cities import demo
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from models.tables.scores import COUNTS
 from tests import district
+from tests.at_work import worked
 from tests.halfway import killed_halfway
 
 UNTIL = datetime(2026, 6, 12, 4, tzinfo=UTC)
@@ -1027,11 +1028,11 @@ def test_the_nightly_check_finds_an_error_in_a_running_and_in_an_older_month(
         assert scoring.freeze(connection, month, UNTIL) > 0
     scoring.assess_month(connection, june, UNTIL)
     with Desk(url) as desk:
-        assert followers.check(desk, UNTIL) == 0
+        assert worked(followers.check, desk, UNTIL) == 0
         connection.execute("alter table assessment disable trigger frozen_stays")
         connection.execute("update assessment set parts = replace(parts::text, '\"weighed\":100', '\"weighed\":90')"
             "::json where month in (%s, %s) and kind = 'city' and card = 'unit'", (april, june))  # fmt: skip
-        assert followers.check(desk, UNTIL) == 4
+        assert worked(followers.check, desk, UNTIL) == 4
     with connection.cursor() as cursor:
         assert {d.subject for d in recheck.open_mismatches(cursor)} == {
             f"2026-04 city {CITY} unit", f"2026-06 city {CITY} unit",

@@ -23,7 +23,7 @@ from dispatch.rules.incident.values import Actor, Command, Report
 from dispatch.rules.measures.indicators import evaluate
 from dispatch.rules.time.period import Period
 from dispatch.scores import attribution, scoring
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests.conftest import _administer
 
 CITY = "445300"

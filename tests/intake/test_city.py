@@ -21,7 +21,7 @@ from models.cities import loading
 from models.cities.demo import FOLDER, build, load_demo
 from models.cities.holidays import calendar_csv
 from models.cities.loading import City, CityError, census, is_empty, parsed_policy, policy_files, store
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 
 CENSUS = {
     "city": "445300", "counties": 5, "towns": 63, "middle": 984, "small": 1904, "micro": 17454, "outbound": 336,

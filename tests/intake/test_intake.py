@@ -24,7 +24,7 @@ from dispatch.intake.message_stream import GROUP, HEARTBEAT
 from dispatch.intake.messages import MESSAGE_LIMIT_BYTES
 from dispatch.rules.incident.chain import Actor, Command, Report
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import small_city as town
 
 PATIENCE_S = 180.0

@@ -14,7 +14,7 @@ from models.__main__ import main
 from models.cities import city_files
 from models.cities.city_files import read_city
 from models.cities.loading import PROBLEMS_SHOWN, CityError, census, is_empty, parsed_policy, store
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 
 HEADER = "code,name,name_en,level,parent,kind,lon,lat"
 ROWS = [

@@ -17,7 +17,7 @@ from dispatch.intake.messages import Problem, ReportMessage
 from dispatch.intake.suggest import Suggester
 from dispatch.rules.policy.policy import EventType, parse
 from models.cities import loading
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import small_city as town
 
 

@@ -19,7 +19,7 @@ from dispatch.figures import overview, published
 from dispatch.replay.source_file import OTHER_TYPE, Fault, ReplayError, Row, mapping, rows, survey
 from dispatch.rules.incident.chain import Actor
 from dispatch.rules.time.period import Period
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 
 FILE = Path(__file__).parents[1] / "data" / "requests.csv"
 EXPECTED = {

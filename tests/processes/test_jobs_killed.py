@@ -31,7 +31,7 @@ from jobs.__main__ import Runner
 from jobs.clocks import sweep
 from jobs.table import JOBS, Job
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import small_city as town
 from tests.halfway import killed_halfway
 

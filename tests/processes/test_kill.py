@@ -25,7 +25,7 @@ from dispatch.intake.dead_letters import DEAD_STREAM, FIELD, STREAM
 from models.cities import loading
 from models.migrations import migrate
 from models.servers import servers
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, addresses, psycopg_dsn
 from tests import small_city as town
 
 pytestmark = pytest.mark.processes
@@ -158,7 +158,7 @@ def waiting(where: Servers) -> int:
 
 @pytest.mark.parametrize("victim", ["dispatcher", "database", "stream"])
 def test_every_message_becomes_one_incident_whoever_is_killed(home: Path, victim: str) -> None:
-    where = servers.addresses(home)
+    where = addresses(home)
     source = Source(where)
     with dispatching(home) as running:
         with source.sending():

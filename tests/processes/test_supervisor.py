@@ -24,7 +24,7 @@ import redis
 from dispatch import __main__ as commands
 from dispatch.ops import supervisor
 from models.servers import servers
-from models.servers.servers import Servers
+from models.servers.database import Servers, addresses, psycopg_dsn
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
@@ -208,10 +208,10 @@ def test_whatever_is_killed_comes_back_and_ctrl_c_leaves_nothing(
         lambda: sum("time.sleep(600)" in each for each in belonging_to(folder)) == 1, lambda: "one grandchild"
     )
 
-    pair = servers.addresses(folder)
+    pair = addresses(folder)
     client = redis.Redis.from_url(pair.redis_url)
     client.xadd("incidents", {"n": "7"})
-    with psycopg.connect(servers.psycopg_dsn(pair.database_url)) as connection:
+    with psycopg.connect(psycopg_dsn(pair.database_url)) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
     os.kill(int((folder / "valkey/valkey.pid").read_text()), signal.SIGKILL)
     os.kill(int((folder / "postgres/postmaster.pid").read_text().split("\n", 1)[0]), signal.SIGKILL)
@@ -219,7 +219,7 @@ def test_whatever_is_killed_comes_back_and_ctrl_c_leaves_nothing(
     eventually(lambda: servers.alive(pair), lambda: f"both servers are back:\n{run.text}")
     assert client.xlen("incidents") == 1
     client.close()
-    with psycopg.connect(servers.psycopg_dsn(pair.database_url)) as connection:
+    with psycopg.connect(psycopg_dsn(pair.database_url)) as connection:
         assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
 
     os.killpg(run.process.pid, signal.SIGINT)

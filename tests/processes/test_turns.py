@@ -27,15 +27,17 @@ from dispatch.rules.measures.assessment import shown
 from jobs import followers, resume, retention
 from jobs import health as records
 from jobs.table import JOBS, Job
+from jobs.work import Work
 from models.cities.loading import POLICY_DIR
 from models.servers import servers as places
-from models.servers.servers import psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import district
+from tests.at_work import worked
 from tests.small_law import COUNTY_DESK, JOINT, MONDAY, report
 
 CITY_ZONE = ZoneInfo("Asia/Shanghai")
-NIGHTLY = Job("nightly", 86_400, 60, "夜", "nightly", lambda desk, now: 1, time(2, 30))
-OFTEN = Job("often", 10, 60, "常", "often", lambda desk, now: 1)
+NIGHTLY = Job("nightly", 86_400, 60, "夜", "nightly", lambda given: 1, time(2, 30))
+OFTEN = Job("often", 10, 60, "常", "often", lambda given: 1)
 
 
 @pytest.fixture
@@ -101,8 +103,8 @@ def test_two_schedulers_at_once_do_a_run_once(
     monkeypatch.setenv("REDIS_URL", stream_url)
     runs: list[datetime] = []
 
-    def work(desk: Desk, now: datetime) -> int:
-        runs.append(now)
+    def work(given: Work) -> int:
+        runs.append(given.now)
         return 1
 
     # Half a day away, so that no turn ends meanwhile.
@@ -137,8 +139,8 @@ def test_who_waited_long_for_the_door_takes_no_turn_again_that_is_done_by_then(
         def now(cls, tz: Any = None) -> Any:
             return clock[0].astimezone(tz)
 
-    def work(desk: Desk, now: datetime) -> int:
-        runs.append(now)
+    def work(given: Work) -> int:
+        runs.append(given.now)
         return 1
 
     monkeypatch.setattr(command, "datetime", Watched)
@@ -176,8 +178,8 @@ def test_two_processes_out_of_step_do_each_turn_once(
         "    planned(*args)\n"
         "command.Runner.planned = ready\n"
         "from jobs.table import Job\n"
-        "def work(desk, now):\n"
-        "    with open(sys.argv[1], 'a') as file: file.write(f'{now.timestamp()} {os.getpid()}\\n')\n"
+        "def work(given):\n"
+        "    with open(sys.argv[1], 'a') as file: file.write(f'{given.now.timestamp()} {os.getpid()}\\n')\n"
         "    return 1\n"
         "command.JOBS = (Job('twice', 2, 30, '两个', 'twice', work),)\n"
         "sys.exit(command.main(['run-all']))"
@@ -230,9 +232,9 @@ def test_a_suspended_incident_is_resumed_when_its_time_is_over_and_not_before(de
         MONDAY + timedelta(minutes=1),
     )
     assert suspended.status == "done", suspended
-    assert resume.resume(desk, until - timedelta(seconds=1)) == 0
-    assert resume.resume(desk, until) == 1
-    assert resume.resume(desk, until + timedelta(seconds=1)) == 0
+    assert worked(resume.resume, desk, until - timedelta(seconds=1)) == 0
+    assert worked(resume.resume, desk, until) == 1
+    assert worked(resume.resume, desk, until + timedelta(seconds=1)) == 0
     state = desk.ask(
         lambda c: c.execute(
             "select paused_why, (select count(*) from event e where e.incident_id = i.id and verb = 'resume')"
@@ -244,8 +246,8 @@ def test_a_suspended_incident_is_resumed_when_its_time_is_over_and_not_before(de
 
 def test_the_roll_up_job_takes_in_what_happened_and_then_rests(desk: Desk) -> None:
     desk.report([report(JOINT, number=n) for n in range(1, 6)], MONDAY)
-    assert followers.follow(desk, MONDAY) >= 5
-    assert followers.follow(desk, MONDAY) == 0
+    assert worked(followers.follow, desk, MONDAY) >= 5
+    assert worked(followers.follow, desk, MONDAY) == 0
     total = desk.ask(lambda c: c.execute("select sum(reported) from hourly").fetchone())
     assert total == (5,)
 
@@ -254,13 +256,13 @@ def test_a_whole_night_of_counting_jobs_runs_on_a_young_city(desk: Desk) -> None
     """Nothing to freeze yet, one month to assess, nothing that differs; days are written from the roll-up."""
     desk.report([report(JOINT, number=n) for n in range(1, 6)], MONDAY)
     later = MONDAY + timedelta(days=2)
-    followers.follow(desk, later)
-    assert followers.write_days(desk, later) > 0
-    assert followers.freeze(desk, later) == 0
-    assert followers.assess(desk, later) > 0
-    assert followers.correct(desk, later) == 0
-    assert followers.check(desk, later) == 0
-    assert retention.forget(desk, later) == 0
+    worked(followers.follow, desk, later)
+    assert worked(followers.write_days, desk, later) > 0
+    assert worked(followers.freeze, desk, later) == 0
+    assert worked(followers.assess, desk, later) > 0
+    assert worked(followers.correct, desk, later) == 0
+    assert worked(followers.check, desk, later) == 0
+    assert worked(retention.forget, desk, later) == 0
     reported = desk.ask(
         lambda c: c.execute(
             "select sum(value) from kpi where metric = 'reported' and length(area_code) = 6"
@@ -275,7 +277,7 @@ def test_a_backup_holds_the_database_and_the_oldest_make_room(
 ) -> None:
     monkeypatch.setattr(places, "place", lambda: tmp_path)
     for number in range(retention.BACKUPS_KEPT + 1):
-        retention.backup(desk, MONDAY + timedelta(days=number))
+        worked(retention.backup, desk, MONDAY + timedelta(days=number))
     files = sorted((tmp_path / "backups").iterdir())
     assert len(files) == retention.BACKUPS_KEPT
     assert files[0].name.startswith(f"gridwhistle-{MONDAY + timedelta(days=1):%Y%m%d}")
@@ -285,7 +287,7 @@ def test_a_backup_holds_the_database_and_the_oldest_make_room(
 def test_without_pg_dump_the_backup_says_so_plainly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_pg_dump", lambda: None)
     with pytest.raises(LookupError, match="no backup: pg_dump is neither installed nor in"):
-        retention.backup(desk, MONDAY)
+        worked(retention.backup, desk, MONDAY)
 
 
 def test_the_published_figures_of_the_seed_are_kept_as_published(database: str) -> None:

@@ -29,7 +29,7 @@ from dispatch.rules.areas import Level, centre_of, parent_of
 from dispatch.rules.incident.chain import Actor, Command, Report, lawful
 from dispatch.rules.incident.links import GENESIS, holds, link
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from models.tables.scores import COUNTS
 from tests import district, small_city
 from tests.small_law import CITY, JOINT, MAJOR, MONDAY, SMALL, WHISTLE, report

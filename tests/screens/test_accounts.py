@@ -23,7 +23,7 @@ from dispatch import __main__ as command
 from dispatch.accounts import keys, people, sessions
 from dispatch.accounts.sessions import ABSOLUTE, FAILURES_ALLOWED, IDLE, LOCK, LOCK_MOST, AccountError, NotIn
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import small_city
 from tests.conftest import _address, _administer
 from tests.small_city import EAST, TOWN

@@ -27,7 +27,7 @@ from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Wartime
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import pages, small_city
 from tests.conftest import _address, _administer
 from tests.small_city import CITY, COUNTY, EAST, TOWN

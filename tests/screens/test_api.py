@@ -21,7 +21,7 @@ from dispatch.intake.consumer import Dispatcher
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import number_of, parse_number, show_number
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import small_city as town
 from tests.intake.test_intake import until
 

@@ -32,7 +32,7 @@ from dispatch.rules.measures.fairness import Standing
 from dispatch.rules.policy.policy import Policy
 from dispatch.scores import resampling, scoring
 from dispatch.scores.resampling import Drawn
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import pages
 from tests.conftest import CITY_ZONE
 from tests.conftest import LIVED_UNTIL as UNTIL

@@ -23,7 +23,7 @@ from dashboard.wording import names
 from dispatch.rules.incident.chain import Actor
 from jobs.__main__ import Runner
 from models.cities import loading
-from models.servers.servers import Servers
+from models.servers.database import Servers
 from tests import pages, small_city
 from tests.conftest import _address, _administer
 

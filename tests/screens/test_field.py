@@ -26,9 +26,10 @@ from dispatch.intake import photos
 from dispatch.intake.dead_letters import STREAM
 from dispatch.rules.incident.effects import ON_SITE_M
 from jobs import retention
-from models.servers.servers import Servers
+from models.servers.database import Servers
 from tests import phone_city as phones
 from tests import small_city as town
+from tests.at_work import worked
 
 Phones = Callable[[str | None], TestClient]
 HERE = {"lon": town.IN_EAST[0], "lat": town.IN_EAST[1], "accuracy": 8}
@@ -314,9 +315,9 @@ def test_photos_of_no_case_are_let_go_of_after_three_days(phone: Phones, city: s
     assert client.post("/phone/reports", json=report(photos=[used])).status_code == 202
     now = datetime.now(UTC)
     with Desk(city) as desk:
-        retention.forget_photos(desk, now + timedelta(days=2))
+        worked(retention.forget_photos, desk, now + timedelta(days=2))
         assert client.get(f"/photos/{unused}").status_code == 200
-        assert retention.forget_photos(desk, now + timedelta(days=4)) >= 1
+        assert worked(retention.forget_photos, desk, now + timedelta(days=4)) >= 1
     assert client.get(f"/photos/{unused}").status_code == 404
     assert client.get(f"/photos/{used}").status_code == 200
     assert photos.store().get(unused) is None
@@ -339,10 +340,10 @@ def test_letting_go_of_photos_that_is_cut_short_leaves_no_file_that_nothing_know
     with Desk(city) as desk:
         monkeypatch.setattr(photos.store(), "drop", cut_short)
         with pytest.raises(OSError, match="goes down"):
-            retention.forget_photos(desk, later)
+            worked(retention.forget_photos, desk, later)
         monkeypatch.setattr(photos.store(), "drop", drop)
-        assert retention.forget_photos(desk, later) >= 3
-        assert retention.forget_photos(desk, later) == 0
+        assert worked(retention.forget_photos, desk, later) >= 3
+        assert worked(retention.forget_photos, desk, later) == 0
     assert [photos.store().get(name) for name in names] == [None] * 3
 
 

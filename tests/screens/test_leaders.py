@@ -38,7 +38,7 @@ from dispatch.figures.case_sets import PAGE_ROWS, CaseSet
 from dispatch.figures.overview import Overview
 from dispatch.rules.incident.chain import Actor
 from dispatch.rules.time.period import Period
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import pages
 from tests.conftest import CITY_ZONE
 from tests.conftest import LIVED_UNTIL as UNTIL

@@ -37,7 +37,7 @@ from dispatch.rules.refusals import Refusal
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.wartime import Declaration
 from models.cities.demo import load_demo
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 
 CITY, OTHER_COUNTY = "445300", "445381"
 PATIENCE_S = 120.0

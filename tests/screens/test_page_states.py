@@ -39,7 +39,7 @@ from dispatch.figures import cohorts
 from dispatch.rules.incident.chain import Report
 from dispatch.scores import scoring
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import small_city
 from tests.conftest import _address, _administer
 from tests.small_city import CITY, COUNTY, EAST, TOWN

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from dashboard.data import Reads, hang_aware
+from models.servers.database import Pool
 
 # However busy the machine is; nobody would ever say anything where a hanging database were waited for.
 NOTICED_S = 60.0
@@ -22,13 +23,13 @@ def test_a_database_that_hangs_is_noticed_within_five_seconds_and_the_next_look_
 ) -> None:
     # On a machine of its own.
     assert hang_aware.PATIENCE_S + hang_aware.PROBE_S < 5
-    asked, connect = [], hang_aware.Patient.connect
+    asked, lend = [], Pool.lend
 
     def counted(*args: Any, **options: Any) -> Any:
         asked.append(args)
-        return connect(*args, **options)
+        return lend(*args, **options)
 
-    monkeypatch.setattr(hang_aware.Patient, "connect", counted)
+    monkeypatch.setattr(Pool, "lend", counted)
     door = Reads(database)
     with door.look() as connection:
         backend = connection.info.backend_pid

@@ -23,7 +23,7 @@ from dispatch.desk.desk import Desk
 from dispatch.intake import contacts
 from dispatch.intake.messages import number_of, show_number
 from dispatch.rules.incident.values import Actor, Report
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import pages
 from tests import phone_city as phones
 from tests import small_city as town

@@ -36,7 +36,7 @@ from dispatch.rules.incident.chain import STEPS, Actor, Command, Report
 from dispatch.rules.incident.values import reporter_of
 from models.cities import loading
 from models.cities.loading import AreaRow
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import pages, small_city
 from tests.conftest import _address, _administer
 from tests.ports import free_port
@@ -191,7 +191,6 @@ def test_each_sees_the_incidents_of_their_scope_and_no_other(city: City, door: R
         "by id": names(lambda _, key: door.detail(actor, key)),
         "by number": names(lambda name, _: door.id_of(actor, city.numbers[name])),
         "on the workbench": names(lambda _, key: workbench.case(door, actor, key, now)),
-        "what happened since": names(lambda _, key: workbench.since(door, actor, key, 0)),
         "by the phone": names(lambda _, key: field.visible(door, actor, key)),
     }
     everything = {key: name for name, key in city.ids.items()}

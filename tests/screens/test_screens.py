@@ -20,7 +20,7 @@ from dispatch.accounts import sessions
 from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Actor, Report
 from models.cities.demo import load_demo
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import pages
 
 TIMEOUT_S = 60

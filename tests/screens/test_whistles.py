@@ -26,7 +26,7 @@ from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.desk.desk import Desk
 from dispatch.intake.messages import number_of
 from dispatch.rules.incident.values import Actor, Command, Report
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import pages
 from tests import phone_city as phones
 from tests import small_city as town

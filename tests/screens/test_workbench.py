@@ -37,7 +37,7 @@ from dispatch.desk.desk import Desk
 from dispatch.intake.messages import show_number
 from dispatch.rules.incident.chain import STATES, STEPS, Actor, Command, Incident, Report
 from models.cities import loading
-from models.servers.servers import Servers, psycopg_dsn
+from models.servers.database import Servers, psycopg_dsn
 from tests import pages
 from tests.small_city import EAST, IN_EAST, TOWN, WEST, build
 
@@ -415,7 +415,6 @@ def test_ticks_beyond_ones_area_count_for_nothing(town: Town, door: Reads) -> No
     assert [each.id for each in bench.several(door, DISPATCHER, ids)] == ids
     assert bench.several(door, ELSEWHERE, ids) == []
     assert bench.case(door, ELSEWHERE, ids[0], datetime.now(UTC)) is None
-    assert bench.since(door, ELSEWHERE, ids[0], 0) == []
     assert bench.plan(door, ELSEWHERE, ids, datetime.now(UTC)).decisions == ()
     assert bulk.LIMIT >= 50
 
