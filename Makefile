@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CODE := dispatch models jobs dashboard benchmarks tests
+# What checks the scripts: no word to its maker, and its cache beside it.
+DENO := DENO_NO_UPDATE_CHECK=1 DENO_DIR=$(VENV)/.deno $(BIN)/deno
 
 .PHONY: run test check bench simulate outages install install-dev
 .DEFAULT_GOAL := run
@@ -22,6 +24,9 @@ check: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict $(CODE)
 	$(BIN)/lint-imports
+	$(DENO) lint --quiet
+	$(DENO) fmt --check --quiet
+	$(DENO) check --quiet dashboard/components tests/scripts
 	# Reads source alone: no servers, so nothing of what the other tests share is loaded.
 	$(BIN)/python -m pytest -q -p no:xdist -p no:cacheprovider --noconftest tests/test_house.py
 

@@ -25,8 +25,10 @@ from sqlalchemy import make_url
 from benchmarks.measure import percentile, show
 from dispatch.demo.history import spots
 from dispatch.demo.world import World
-from dispatch.intake.consumer import COLLECT_AFTER, GROUP, Batch, Dispatcher
+from dispatch.intake.consumer import COLLECT_AFTER, Dispatcher
 from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.message_stream import GROUP
+from dispatch.intake.prepare import Batch
 from dispatch.rules.policy import policy as policies
 from models.cities import demo
 from models.migrations import migrate

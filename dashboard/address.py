@@ -8,7 +8,8 @@ one comes to the page anew or goes back in the browser's history.
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from dashboard.components.inner import get_script_run_ctx
 
 CHOSEN = (
     "address-chosen"  # of the session: what was chosen on the page that is open, by its name in the address

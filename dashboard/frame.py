@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import streamlit as st
 
+from dashboard.components import component, sheet, streamlit_selectors
 from dashboard.data import Directory, Reads, Viewer, demo, reads
 from dashboard.pages import PLACES
 from dashboard.session import required
@@ -20,7 +20,6 @@ from dashboard.wording import names
 from dashboard.wording.catalogue import LANGUAGES, ROLES, Translate, chosen, pick, translator
 
 FONTS = "Source Han Sans SC, Noto Sans CJK SC, Noto Sans SC, PingFang SC, Microsoft YaHei, sans-serif"
-COMPONENTS = Path(__file__).parent / "components"
 FILE_MB = 50  # of one file that is picked on a page
 LANGUAGE_COOKIE = "gridwhistle_lang"  # the account's corner writes it; no secret
 
@@ -98,7 +97,7 @@ def pick_files(f: Frame, label: str, kinds: list[str], key: str) -> list[Any]:
         "--gw-files-told": f._("{kinds}, at most {n} MB each").format(kinds=" ".join(kinds), n=FILE_MB),
     }
     told_by = ";".join(f'{name}:"{word}"' for name, word in words.items())
-    st.html(f"<style>.stApp{{{told_by}}}</style>")
+    st.html(f"<style>{streamlit_selectors()['st-app']}{{{told_by}}}</style>")
     return st.file_uploader(label, kinds, accept_multiple_files=True, key=key, max_upload_size=FILE_MB) or []
 
 
@@ -111,7 +110,7 @@ def away(lang: str) -> None:
 def failed(lang: str) -> None:
     """Say that a page could not be shown; Streamlit's sentence, English and about its cloud, is hidden."""
     _ = translator(lang)
-    st.html('<style>[data-testid="stException"]{display:none}</style>')
+    st.html(f"<style>{streamlit_selectors()['st-exception']}{{display:none}}</style>")
     st.error(_("This page could not be shown. What went wrong is in the log; the other pages stand."))
 
 
@@ -151,7 +150,7 @@ def corner(lang: str, who: Viewer | None) -> None:
             "role": _(ROLES[who.role]),
             "area": who.area if area is None else pick(lang, area.name, area.name_en),
         }
-    _corner()(key="account", data=data)
+    component("account", host="gw-account")(key="account", data=data)
 
 
 def brand(name: str) -> str:
@@ -180,16 +179,4 @@ def remember_language() -> None:
 @cache
 def style() -> str:
     """Return the style sheet of desk and phone pages."""
-    return (COMPONENTS / "desk" / "desk.css").read_text(encoding="utf-8")
-
-
-@cache
-def _corner() -> Any:
-    folder = COMPONENTS / "account"
-    return st.components.v2.component(
-        "gridwhistle_account",
-        html='<div class="gw-account"></div>',
-        css=(folder / "account.css").read_text(encoding="utf-8"),
-        js=(folder / "account.js").read_text(encoding="utf-8"),
-        isolate_styles=False,
-    )
+    return sheet("desk/desk.css")

@@ -27,8 +27,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import config
 
+from dashboard.components.inner import config
 from dashboard.data import Reads, demo, digest, reads
 from dashboard.live import Client, Live
 from dashboard.routes import offline

@@ -20,36 +20,36 @@ COMMANDS = (
     Command(
         "up",
         "start the servers and everything else, and keep it running (what `make run` does)",
-        "dispatch.ops.supervisor",
+        "dispatch.commands.up",
     ),
-    Command("history", "give the demo city its year of history", "dispatch.demo.history"),
-    Command("life", "let the demo city live: invented people report and act", "dispatch.demo.life"),
+    Command("history", "give the demo city its year of history", "dispatch.commands.history"),
+    Command("life", "let the demo city live: invented people report and act", "dispatch.commands.life"),
     Command(
         "run",
         "dispatch: take messages from the stream to the Desk, until stopped",
-        "dispatch.intake.consumer",
+        "dispatch.commands.run",
     ),
     Command(
         "replay",
         "send a CSV of a city's past requests through the stream and compare verdicts",
-        "dispatch.replay.replay",
+        "dispatch.commands.replay",
     ),
-    Command("dead-letters", "list, show, mend and replay refused messages", "dispatch.intake.dead_letters"),
-    Command("audit", "verify that every event is as it was written", "dispatch.checks.audit"),
-    Command("chain", "draw the chain of an incident from its table, as Markdown", "dispatch.ops.chart"),
-    Command("wartime", "declare and end wartime over an area, and list it", "dispatch.desk.wartime"),
+    Command("dead-letters", "list, show, mend and replay refused messages", "dispatch.commands.dead_letters"),
+    Command("audit", "verify that every event is as it was written", "dispatch.commands.audit"),
+    Command("chain", "draw the chain of an incident from its table, as Markdown", "dispatch.commands.chain"),
+    Command("wartime", "declare and end wartime over an area, and list it", "dispatch.commands.wartime"),
     Command(
         "briefing",
         "write the briefing of an area for a day, a week or a month: Excel, Word or PDF",
-        "dispatch.figures.briefing",
+        "dispatch.commands.briefing",
     ),
-    Command("policy", "check, compare, try out and publish the city's policy", "dispatch.record.policies"),
+    Command("policy", "check, compare, try out and publish the city's policy", "dispatch.commands.policy"),
     Command(
-        "accounts", "add, list, shut and open accounts, set passwords and roles", "dispatch.accounts.people"
+        "accounts", "add, list, shut and open accounts, set passwords and roles", "dispatch.commands.accounts"
     ),
-    Command("wall-key", "make, list and revoke the keys of walls", "dispatch.accounts.keys"),
-    Command("api-key", "make, list and revoke the keys of sources", "dispatch.accounts.keys"),
-    Command("migrate", "bring the database to the newest schema", "models.migrations.migrate"),
+    Command("wall-key", "make, list and revoke the keys of walls", "dispatch.commands.keys"),
+    Command("api-key", "make, list and revoke the keys of sources", "dispatch.commands.keys"),
+    Command("migrate", "bring the database to the newest schema", "dispatch.commands.migrate"),
 )
 
 

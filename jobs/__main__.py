@@ -84,7 +84,7 @@ class Runner:
         while not stopping.is_set():
             try:
                 with Desk(self._database_url) as desk:
-                    desk.policy()
+                    desk.in_force(datetime.now(UTC))
             except LookupError as fault:
                 why = str(fault)
             except psycopg.Error as fault:
@@ -113,7 +113,7 @@ class Runner:
         """Return the city's own time zone, by which daily jobs run; the default city's while none is loaded."""
         try:
             with Desk(self._database_url) as desk:
-                return ZoneInfo(desk.policy().calendar.zone)
+                return ZoneInfo(desk.in_force(datetime.now(UTC)).calendar.zone)
         except (psycopg.Error, LookupError):
             return ZoneInfo(DEFAULT_ZONE)
 

@@ -41,7 +41,7 @@ def write(desk: Desk, now: datetime) -> int:
     A run stops after `RUN_S`, having written one at least. What is there is not written again; each file appears
     whole or not at all, and the notice to the leader of its area is entered once.
     """
-    calendar = desk.policy().calendar
+    calendar = desk.in_force(now).calendar
     today = calendar.local(now)
     if today.time() < FROM:
         return 0

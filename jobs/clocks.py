@@ -40,23 +40,30 @@ def sweep(desk: Desk, now: datetime) -> int:
 def escalate(desk: Desk, now: datetime) -> int:
     """Raise every incident whose silence has lasted as the ladder says; one step each, whatever time was missed.
 
-    A whistle that nobody has reported in for has a rung of its own and goes first.
+    A whistle that nobody has reported in for has a rung of its own; whichever rung comes first raises it.
     """
-    ladder = desk.policy().ladder
-    commands: dict[int, Command] = {}
-    for incident_id, part, level, since in desk.unreported(now, SWEEP_LIMIT):
-        step = escalation.whistle_step(level, since, ladder)
-        if step is not None and step[0] <= now:
+    ladder = desk.in_force(now).ladder
+    whistles = {row[0]: row[1:] for row in desk.unreported(now, SWEEP_LIMIT)}
+    limits = {row[0]: row[1:] for row in desk.overdue(now, SWEEP_LIMIT - len(whistles))}
+    commands: list[Command] = []
+    for incident_id in whistles | limits:
+        part, severity, level, unreported = whistles.get(incident_id) or (
+            None,
+            *limits[incident_id][:2],
+            None,
+        )
+        silent = limits[incident_id][2] if incident_id in limits else None
+        rise = escalation.goes_up(severity, level, silent, unreported, ladder)
+        if rise is None or rise.at > now:
+            continue
+        if rise.whistle:
             args = {"reason": "吹哨后未报到 not reported in", "silent_at": level, "assignment_id": part}
-            key = f"whistle/{part}/{level}/{since.timestamp()}"
-            commands[incident_id] = Command("escalate", incident_id, SYSTEM, key, args)
-    for incident_id, severity, level, since in desk.overdue(now, SWEEP_LIMIT - len(commands)):
-        step = escalation.next_step(severity, level, since, ladder)
-        if step is not None and step[0] <= now:
+            key = f"whistle/{part}/{level}/{rise.since.timestamp()}"
+        else:
             args = {"reason": "silence", "silent_at": level}
-            key = f"ladder/{level}/{since.timestamp()}"
-            commands.setdefault(incident_id, Command("escalate", incident_id, SYSTEM, key, args))
-    return sum(outcome.status == "done" for outcome in desk.act(list(commands.values()), now))
+            key = f"ladder/{level}/{rise.since.timestamp()}"
+        commands.append(Command("escalate", incident_id, SYSTEM, key, args))
+    return sum(outcome.status == "done" for outcome in desk.act(commands, now))
 
 
 def stale(at: datetime | None, now: datetime, every: timedelta) -> bool:

@@ -62,14 +62,14 @@ def count_replayed(desk: Desk, now: datetime) -> int:
 
 def write_days(desk: Desk, now: datetime) -> int:
     """Write the figures of the last days, and enter those published elsewhere; return the figures."""
-    calendar = desk.policy().calendar
+    calendar = desk.in_force(now).calendar
     entered = desk.ask(published.enter)
     return entered + desk.ask(lambda cursor: published.count_days(cursor, calendar, now))
 
 
 def assess(desk: Desk, now: datetime) -> int:
     """Assess the present month provisionally, and the last one until it is frozen; return the cards."""
-    today = desk.policy().calendar.local(now).date()
+    today = desk.in_force(now).calendar.local(now).date()
     this = today.replace(day=1)
     last = (this - timedelta(days=1)).replace(day=1)
     return sum(_assess(desk, month, now) for month in (last, this))

@@ -7,7 +7,7 @@ from datetime import datetime
 from dispatch.desk.desk import Desk
 from dispatch.desk.store import Cursor
 from dispatch.notices import outbox
-from dispatch.notices.outbox import Sender
+from dispatch.notices.sender import Sender
 
 ROUNDS_LIMIT = 10  # of following in one run
 PATIENCE_S = 2.0  # how long a run waits for its channels; a slow one goes on beside the next runs
@@ -17,7 +17,7 @@ _senders: dict[str, Sender] = {}
 
 def tell(desk: Desk, now: datetime) -> int:
     """Follow the events, write down what is due, and send; return the events followed."""
-    law = desk.policy()
+    law = desk.in_force(now)
     followed = 0
     for _ in range(ROUNDS_LIMIT):
         taken = desk.ask(lambda cursor: outbox.follow(cursor, law, now))

@@ -33,7 +33,7 @@ def patrol(desk: Desk, now: datetime) -> int:
 
     What is past a limit is left to the ladder, what is suspended to its date; each is reminded once a day.
     """
-    day = f"{desk.policy().calendar.local(now):%Y-%m-%d}"
+    day = f"{desk.in_force(now).calendar.local(now):%Y-%m-%d}"
 
     def gather(cursor: Cursor) -> list[tuple[int]]:
         return cursor.execute(

@@ -28,7 +28,7 @@ def draw(desk: Desk, now: datetime) -> int:
 
     A city of real people enters its own, and is left alone.
     """
-    calendar = desk.policy().calendar
+    calendar = desk.in_force(now).calendar
 
     def work(cursor: Cursor) -> int:
         row = cursor.execute(

@@ -17,9 +17,9 @@ from dashboard.data import Reads
 from dashboard.routes.phone import Phone
 from dispatch.accounts import sessions
 from dispatch.desk.desk import Desk
-from dispatch.intake.consumer import Preparer
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import number_of
+from dispatch.intake.prepare import Preparer
 from dispatch.rules.incident.values import Actor, Command, Report
 from models.cities import loading
 from models.servers.servers import psycopg_dsn

@@ -29,8 +29,9 @@ from sqlalchemy import make_url
 from dispatch.checks import audit
 from dispatch.desk import store
 from dispatch.desk.desk import Desk, Outcome
-from dispatch.intake.consumer import GROUP, Preparer
 from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.message_stream import GROUP
+from dispatch.intake.prepare import Preparer
 from dispatch.rules.incident.chain import (
     ENDED,
     LIVE,
@@ -560,7 +561,7 @@ class Simulation:
         running = i.running()
         if (due := min((c.due for c in running if c.state == "running" and c.due), default=None)) is not None:
             moments.append(due + MINUTE)
-        ladder = self._desks[0].policy().ladder
+        ladder = self._desks[0].in_force(self.now).ladder
         since = _silent_since(i)
         step = escalation.next_step(i.severity, i.level, since, ladder)
         if step is not None:

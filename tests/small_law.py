@@ -133,7 +133,7 @@ def teams() -> list[Team]:
 
 def around(own: Iterable[Team] | None = None) -> Context:
     """Return surroundings with fresh teams and assignment ids from 1."""
-    return Context(Roster(teams() if own is None else own), count(1).__next__)
+    return Context(Roster(teams() if own is None else own, law().weights), count(1).__next__)
 
 
 def report(

@@ -31,7 +31,8 @@ from dispatch.rules.incident.chain import (
     lawful,
 )
 from dispatch.rules.policy.policy import Policy
-from dispatch.rules.teams.proposals import Because, Offer
+from dispatch.rules.teams.proposals import Offer
+from dispatch.rules.teams.reasons import Because
 from dispatch.rules.teams.routing import Roster
 
 OFFERS_OPEN = 3  # offers with their reasons; the others, and those that cannot go, stand below in a line each
@@ -359,7 +360,7 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
 def _why(f: Frame, incident: Incident, verb: str, law: Policy) -> str:
     _ = f._
     asked = Command(verb, incident.id, f.who.actor, "", {})
-    answer = decide(incident, asked, law, Context(Roster(()), lambda: 0), incident.last_at)
+    answer = decide(incident, asked, law, Context(Roster((), law.weights), lambda: 0), incident.last_at)
     if isinstance(answer, Refusal) and answer.code == "not_now":
         state = STATES[incident.state][0 if f.lang == "zh" else 1]
         return _("it is: {state}").format(state=state)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
+from dashboard.components import sheet
 from dashboard.data import Detail, Directory, SegmentRow
 from dashboard.data.workbench import Like
 from dashboard.live.queue import clock_words
@@ -21,7 +21,7 @@ from dispatch.rules.incident.chain import LIVE, STATES, Assignment, Event, Incid
 from dispatch.rules.law import MODE_NAMES
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.calendar import Calendar, Limit
-from dispatch.rules.time.clocks import Clock, light, yellow_from
+from dispatch.rules.time.clocks import Clock, yellow_from
 
 SEVERITIES = ("", "extreme", "urgent", "pressing", "ordinary")
 ORDER = ("accept", "dispatch", "pick_up", "arrive", "dispose", "verify", "close")
@@ -37,8 +37,7 @@ _PHOTO = re.compile(r"photo:([0-9a-f]{64})")
 @cache
 def style() -> str:
     """Return the style sheet of a case's parts, wherever they stand."""
-    folder = Path(__file__).resolve().parents[1] / "components" / "workbench"
-    return (folder / "workbench.css").read_text(encoding="utf-8")
+    return sheet("workbench/workbench.css")
 
 
 def head(incident: Incident, directory: Directory, lang: str) -> str:
@@ -169,16 +168,6 @@ def _step(
         "state": "next" + far,
         "text": _("by {at}").format(at=_hm(clock.due, now)) if clock.due else limit_words(clock.limit, lang),
     }
-
-
-def light_of(incident: Incident, now: datetime, calendar: Calendar) -> str:
-    """Return the worst light of a case's awaited clocks."""
-    if incident.paused_why is not None:
-        return "green"
-    own = [*incident.clocks.values()]
-    own += [clock for part in incident.parts.values() for clock in part.clocks.values() if part.state in LIVE]
-    lights = {light(clock, now, calendar) for clock in own if clock.awaited}
-    return next((each for each in ("red", "yellow") if each in lights), "green")
 
 
 def photos(detail: Detail, directory: Directory, now: datetime, lang: str) -> str:

@@ -25,8 +25,8 @@ from dispatch.checks import audit
 from dispatch.checks.audit import Verdict
 from dispatch.intake import dead_letters
 from dispatch.intake.dead_letters import Letter, LetterError
-from dispatch.record import policies as lawbook
-from dispatch.record.policies import PublishError
+from dispatch.record import publishing as lawbook
+from dispatch.record.publishing import PublishError
 from dispatch.rules.measures import whatif
 from dispatch.rules.policy import policy as policies
 from jobs import health

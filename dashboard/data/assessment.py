@@ -13,10 +13,21 @@ from threading import Lock
 from typing import Any
 
 import msgspec
-import psycopg
 
+from dashboard.data.card_scope import (
+    AREAS,
+    CENTRES,
+    PEOPLE,
+    PERSONS,
+    UNITS,
+    Subject,
+    kinds_for,
+    own_subjects,
+    sees,
+)
 from dashboard.data.city import Reads
-from dispatch.rules.areas import contains, prefix_of
+from dispatch.record.policies import Policies
+from dispatch.rules.areas import prefix_of
 from dispatch.rules.incident.values import Actor
 from dispatch.rules.measures import fairness
 from dispatch.rules.measures.assessment import VOLUME, Indicator, Rules, band
@@ -26,9 +37,6 @@ from dispatch.scores.resampling import Drawn
 
 SUBJECTS_MOST = 500  # offered to choose from
 KEPT_MOST = 32
-AREAS = ("village", "town", "county", "city")
-CENTRES = ("dispatch_centre", "duty_centre")  # all the desk's people together; named by the centre's area
-PERSONS = frozenset({"dispatcher", "duty_leader", "grid_worker", "grid_head"})
 # Kinds whose cases cannot all be told from the cards below: people work for more than one of them.
 LOOSE = frozenset({"dispatch_centre", "grid_head"})
 # Whose cases a pooled kind's are, from the kind below.
@@ -39,11 +47,6 @@ BELOW = {
     "department": "team",
     "grid_head": "grid_worker",
 }
-# Who sees the cards of all the units below them, and who of the people too.
-UNITS = frozenset({"leader", "city", "county", "duty_leader", "dispatcher", "village", "auditor"})
-PEOPLE = frozenset({"leader", "city", "county", "duty_leader", "village", "auditor"})
-
-Subject = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,58 +219,6 @@ def months(door: Reads, at_most: int = 13) -> list[Month]:
     return [Month(*row) for row in rows]
 
 
-def own_subjects(actor: Actor) -> list[Subject]:
-    """Return the subjects that are an actor's own, whatever else they may see, the likeliest first."""
-    area = actor.area_code
-    match actor.role:
-        case "team":
-            return [("team", str(actor.team_id))]
-        case "grid_worker":
-            return [("grid_worker", actor.id), ("grid_worker", f"worker/{area}")]
-        case "grid_head":
-            return [("grid_head", actor.id), ("grid_head", f"head/{area[:12]}"), ("village", area[:12])]
-        case "dispatcher":
-            return [("dispatcher", actor.id), ("dispatcher", f"dispatcher/{area}"), ("dispatch_centre", area)]
-        case "duty_leader":
-            return [("duty_leader", actor.id), ("duty_leader", f"duty/{area}"), ("duty_centre", area)]
-        case "village" | "county" | "city":
-            return [(actor.role, area)]
-        case "leader":
-            return [
-                (
-                    {4: "village", 9: "town", 12: "village"}.get(
-                        len(area), "city" if area.endswith("00") else "county"
-                    ),
-                    area,
-                )
-            ]
-    return []
-
-
-def kinds_for(actor: Actor) -> tuple[str, ...]:
-    """Return the kinds of subjects that an actor may choose among."""
-    if actor.role not in UNITS:
-        return tuple(dict.fromkeys(kind for kind, _ in own_subjects(actor)))
-    units = ("city", "county", "town", "village", "department", "team", *CENTRES)
-    return (
-        (*units, *sorted(PERSONS))
-        if actor.role in PEOPLE
-        else (*units, *{k for k, _ in own_subjects(actor)} - {*units})
-    )
-
-
-def sees(connection: psycopg.Connection[Any], actor: Actor, kind: str, subject: str) -> bool:
-    """Tell whether an actor may see a subject's card: one's own, and from a centre all below it."""
-    if (kind, subject) in own_subjects(actor):
-        return True
-    if actor.role not in UNITS or (kind in PERSONS and actor.role not in PEOPLE):
-        return False
-    if actor.role == "auditor":
-        return True
-    area = _area_of(connection, kind, subject)
-    return area is not None and contains(actor.area_code, area)
-
-
 def listed(door: Reads, actor: Actor, kind: str, month: Month) -> list[Listed]:
     """Return the subjects of a kind that an actor may see, the lowest scores first, those with few cases last."""
     if kind not in kinds_for(actor):
@@ -320,7 +271,7 @@ def card(door: Reads, actor: Actor, kind: str, subject: str, month: Month, name:
         found = next((row for row in rows if row[0] == name), None)
         if found is None:
             return None
-        rules = scoring.rules_of(connection.cursor(), month.version)
+        rules = Policies(connection.cursor()).rules(month.version)
         before = connection.execute(
             "select parts ->> 'score' from assessment where month < %s and kind = %s and subject = %s and card = %s"
             " order by month desc limit 1",
@@ -427,28 +378,6 @@ def _interval(lines: Sequence[Line], digest: str, confidence: float) -> tuple[fl
 
 def _exact(text: str) -> Fraction | None:
     return Fraction(text) if text else None
-
-
-def _area_of(connection: psycopg.Connection[Any], kind: str, subject: str) -> str | None:
-    """Return the area in which a subject works, or None where that is not known."""
-    if kind in (*AREAS, *CENTRES):
-        return subject
-    if kind in ("team", "department"):
-        if not subject.isdecimal() or len(subject) > 9:
-            return None
-        table = "team" if kind == "team" else "organisation"
-        row = connection.execute(
-            f"select area_code from {table} where id = %s".encode(), (int(subject),)
-        ).fetchone()
-        return row[0] if row is not None else None
-    tail = subject.replace("@", "/").rpartition("/")[2]
-    if tail.isdecimal() and len(tail) >= 6:
-        return tail
-    _role, found, login = subject.partition(":")
-    row = connection.execute(
-        "select area_code from account where login = %s", (login if found else subject,)
-    ).fetchone()
-    return row[0] if row is not None else None
 
 
 def department_names(door: Reads) -> dict[str, tuple[str, str]]:

@@ -21,16 +21,18 @@ from dashboard.data.scope import within
 from dispatch.assignment.proposals import Proposals
 from dispatch.desk import store
 from dispatch.desk.desk import Desk, Outcome
+from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.areas import Level, level_of, prefix_of
 from dispatch.rules.incident.chain import Actor, Command, Event, Incident, replay
 from dispatch.rules.law import ENDED
-from dispatch.rules.policy import policy as policies
+from dispatch.rules.measures.cases import INSIDE_LIMIT_SQL, PAST_LIMIT_SQL, SETTLED_SQL
 from dispatch.rules.policy.bursts import Bursts
+from dispatch.rules.policy.escalation import Ladder
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.proposals import Offer
 from dispatch.rules.time.calendar import Calendar
-from dispatch.rules.time.clocks import Clock, light
+from dispatch.rules.time.clocks import Clock, light_of
 from models.servers.servers import addresses
 
 # More changes than this since the last look are read as a whole new picture instead.
@@ -96,6 +98,9 @@ class Directory:
     workers: dict[tuple[str, str], int]
     schematic: bool
     calendar: Calendar
+    # Minutes of a whistle: to its answer, to its report-in, and until it goes up by itself after that.
+    whistle_minutes: tuple[int, int, int]
+    ladder: Ladder
     # Names of the people who act, by login.
     people: dict[str, str] = field(default_factory=dict)
     trades: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -146,6 +151,7 @@ class LiveRow:
     asks: bool = False  # an extension, which nobody has answered yet
     seq: int = 0
     last_actor: str = ""
+    handed_down_at: datetime | None = None
     clocks: dict[str, Clock] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
 
@@ -254,9 +260,7 @@ class ListRow:
         """Return red, yellow or green as of `now`, and nothing for an incident that has ended."""
         if self.ended_at is not None:
             return ""
-        if self.overdue_since is not None or (self.due_at is not None and now > self.due_at):
-            return "red"
-        return "green" if self.awaited is None else light(self.awaited, now, calendar)
+        return light_of(self.overdue_since, self.due_at, self.awaited, now, calendar)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,16 +291,17 @@ _parts = msgspec.json.Decoder(list[Part] | None)
 _LIVE_COLUMNS = (
     "i.id, i.number, i.category, i.severity, i.area_code, i.state, i.level, i.holder, i.awaits, i.due_at,"
     " i.overdue_since, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.rating, i.last_verb,"
-    " i.last_at, i.lon, i.lat, coalesce(i.facts->>'settled', 'true') = 'true', i.address,"
+    f" i.last_at, i.lon, i.lat, {SETTLED_SQL}, i.address,"
     " i.paused_why, coalesce((i.facts->>'returns')::int, 0),"
-    " coalesce(jsonb_typeof(i.facts->'extension_asked') = 'object', false), i.seq, i.last_actor, i.clocks::text,"
+    " coalesce(jsonb_typeof(i.facts->'extension_asked') = 'object', false), i.seq, i.last_actor,"
+    f" {store.HANDED_DOWN}, i.clocks::text,"
     " (select json_agg(json_build_object('team_id', a.team_id, 'role', a.role, 'kind', a.kind, 'sent_at', a.sent_at,"
     " 'clocks', a.clocks, 'state', a.state, 'blown', coalesce(a.facts->>'whistle_kind', '')))::text"
     "  from assignment a where a.incident_id = i.id and a.state in ('review', 'sent', 'picked_up', 'on_site'))"
 )
 _PAST = (
     "select i.category, i.area_code, i.reported_at, i.disposed_at, i.disposed_on_time, i.ended_at, i.state,"
-    " coalesce(i.facts->>'settled', 'true') = 'true', i.rating,"
+    f" {SETTLED_SQL}, i.rating,"
     " case when i.last_verb = 'rate' then i.last_at end, i.clocks::text,"
     " (select json_agg(json_build_object('clocks', a.clocks, 'ended_at', a.ended_at))::text"
     "  from assignment a where a.incident_id = i.id)"
@@ -318,7 +323,7 @@ class Reads(Door):
 
     def __init__(self, database_url: str) -> None:
         super().__init__(database_url)
-        self._policies: dict[int, Policy] = {}
+        self._policies = PolicyCache()
         self._areas: tuple[tuple[int, int], dict[str, Area]] | None = None
         self._directory: tuple[float, Directory] | None = None
         self._reading = Lock()
@@ -362,8 +367,8 @@ class Reads(Door):
         outlined = bool(schematic and schematic[0])
         trades = {trade: (name, name_en) for trade, (name, name_en, _) in law.trades.items()}
         found = Directory(
-            by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar, dict(people), trades,
-            law.bursts,
+            by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar,
+            _whistle_minutes(law), law.ladder, dict(people), trades, law.bursts,
         )  # fmt: skip
         self._directory = begun, found
         return found
@@ -598,26 +603,8 @@ class Reads(Door):
         rows = connection.execute(f"select {_LIVE_COLUMNS} from incident i where {where}", values).fetchall()
         return [_live_row(*row) for row in rows]
 
-    def _law(self, connection: psycopg.Connection, version: int | None = None) -> Policy:
-        if version is None:
-            # By the city's own date, as at the Desk: the server's may be a day behind, or before it.
-            now = datetime.now(UTC)
-            for number, valid_from in connection.execute(
-                "select version, valid_from from policy_version where valid_from <= %s order by version desc",
-                (now.date() + timedelta(days=1),),
-            ).fetchall():
-                law = self._law(connection, number)
-                if valid_from <= law.calendar.local(now).date():
-                    return law
-            raise LookupError("the database holds no policy: load a city first")
-        if version not in self._policies:
-            row = connection.execute(
-                "select files from policy_version where version = %s", (version,)
-            ).fetchone()
-            if row is None:
-                raise LookupError("the database holds no policy: load a city first")
-            self._policies[version] = policies.parse(version, row[0])
-        return self._policies[version]
+    def _law(self, connection: psycopg.Connection) -> Policy:
+        return Policies(connection.cursor(), self._policies).in_force(datetime.now(UTC))
 
 
 def _unknown() -> Outcome:
@@ -656,6 +643,13 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+def _whistle_minutes(law: Policy) -> tuple[int, int, int]:
+    """Return the limits of a whistle in minutes: its answer, its report-in, and when it goes up after that."""
+    answer, report_in = (law.calendar.seconds(limit) // 60 for limit in (law.answer, law.report_in))
+    rung = law.ladder.whistle
+    return answer, report_in, report_in + (report_in // 2 if rung is None else rung.after_min)
+
+
 def _in_force(connection: psycopg.Connection[Any]) -> tuple[InForce, ...]:
     """Return the stretches of wartime in force, the gravest first."""
     rows = connection.execute(
@@ -682,11 +676,11 @@ def conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any]
             where.append("i.ended_at is null")
     if wanted.light == "red":
         # What has ended has neither; to ask for that too would only mislead who plans the query.
-        where.append("(i.overdue_since is not null or i.due_at < %(now)s)")
+        where.append(PAST_LIMIT_SQL)
         values["now"] = now
     elif wanted.light == "yellow":
         # How far a clock has run only the calendar knows: the rows are looked through for it.
-        where.append("i.due_at >= %(now)s and i.overdue_since is null")
+        where.append(INSIDE_LIMIT_SQL)
         values["now"] = now
     if wanted.theme:
         where.append("c.theme = %(theme)s")

@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from dashboard.data.assessment import Card, Kept, Line, Subject, bundles
+from dashboard.data.assessment import Card, Kept, Line, bundles
+from dashboard.data.card_scope import Subject
 from dashboard.data.city import Reads
 from dashboard.data.scope import within
 from dispatch.desk.desk import Outcome
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.incident.chain import STEPS, Actor, Command
 from dispatch.rules.measures.assessment import Case, Counted, Exempted, Rate, Score, moved, without_exemptions
 from dispatch.rules.time.clocks import Clock

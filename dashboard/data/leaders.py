@@ -20,9 +20,10 @@ from dispatch.desk.desk import Outcome
 from dispatch.figures import case_sets, overview
 from dispatch.figures.case_sets import CasePage, CaseRow, CaseSet, Counted
 from dispatch.figures.overview import Overview
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import contains, prefix_of
 from dispatch.rules.incident.values import Actor, Command
+from dispatch.rules.measures.cases import MEASURES
 from dispatch.rules.time.period import Period
 from models.servers.servers import addresses
 
@@ -117,8 +118,8 @@ def present(door: Reads, actor: Actor, area: str, now: datetime) -> Present | No
     like = {"area": prefix_of(area) + "%"}
     with door.look() as connection:
         late, raised = connection.execute(
-            f"select count(*) filter (where {case_sets.MORE['whistle_late']}),"
-            f" count(*) filter (where {case_sets.MORE['raised']})"
+            f"select count(*) filter (where {MEASURES['whistle_late'].sql}),"
+            f" count(*) filter (where {MEASURES['raised'].sql})"
             " from incident i where i.ended_at is null and i.area_code like %(area)s",
             like,
         ).fetchall()[0]
@@ -217,7 +218,7 @@ def repeats(door: Reads, actor: Actor, area: str, period: Period) -> list[Repeat
     if found is not None and time.monotonic() - found[0] < REPEATS_KEPT_S:
         return found[1]
     with door.look() as connection:
-        calendar = Policies(connection.cursor()).newest().calendar
+        calendar = Policies(connection.cursor()).in_force(datetime.now(UTC)).calendar
         # The index alone says which places they are; only of those are rows read.
         rows = connection.execute(
             "with most as materialized (select place, count(*) reports, max(reported_at) last_at from incident"
@@ -250,7 +251,7 @@ def at_place(door: Reads, actor: Actor, area: str, period: Period, place: int) -
     if not covers(actor, area):
         return None
     with door.look() as connection:
-        calendar = Policies(connection.cursor()).newest().calendar
+        calendar = Policies(connection.cursor()).in_force(datetime.now(UTC)).calendar
         rows = connection.execute(
             "select i.id, i.number, c.name, c.name_en, i.severity, i.area_code, n.name, i.state, i.holder, i.text,"
             " i.reported_at, i.disposed_at, i.disposed_on_time, i.overdue_since, i.ended_at from incident i"

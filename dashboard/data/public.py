@@ -17,7 +17,7 @@ from dashboard.data.scope import within
 from dispatch.accounts.sessions import Viewer
 from dispatch.desk import store
 from dispatch.desk.desk import Outcome
-from dispatch.intake.consumer import RECEIVED
+from dispatch.intake.message_stream import RECEIVED
 from dispatch.rules.incident.chain import Command, lawful
 from dispatch.rules.incident.values import Actor, Incident
 

@@ -10,6 +10,7 @@ from dashboard.data import admin, field, public
 from dashboard.data.city import Filter, Reads, conditions
 from dashboard.data.scope import within
 from dispatch.accounts.sessions import Viewer
+from dispatch.rules.time.clocks import was_late
 
 _DESKS: Final = frozenset({"dispatcher", "duty_leader", "village", "county", "city"})
 _PHONES: Final = frozenset({"grid_worker", "grid_head", "team"})
@@ -76,9 +77,9 @@ def _of_desk(door: Reads, who: Viewer, now: datetime) -> list[Waiting]:
 
 
 def _of_phone(door: Reads, who: Viewer, now: datetime) -> list[Waiting]:
-    dues = [task.due for task in field.tasks(door, who.actor, now)]
-    late = sum(due is not None and due < now for due in dues)
-    return [Waiting("late_tasks", late, "field", red=True), Waiting("tasks", len(dues) - late, "field")]
+    tasks = field.tasks(door, who.actor, now)
+    late = sum(task.clock is not None and task.clock.awaited and was_late(task.clock, now) for task in tasks)
+    return [Waiting("late_tasks", late, "field", red=True), Waiting("tasks", len(tasks) - late, "field")]
 
 
 def _of_resident(door: Reads, who: Viewer, redis_url: str) -> list[Waiting]:

@@ -12,7 +12,7 @@ from dispatch.rules.areas import contains, prefix_of
 from dispatch.rules.incident.values import Actor, Assignment, Incident
 from dispatch.rules.law import LIVE
 from dispatch.rules.measures.assessment import Case, Rate, evaluate, indicators
-from dispatch.rules.time.clocks import Clock
+from dispatch.rules.time.clocks import Clock, was_late
 
 ROWS_LIMIT = 500
 OPEN = LIVE | {"review", "done"}  # done: still to be ended by whoever blew it
@@ -96,7 +96,7 @@ def board(door: Reads, actor: Actor, area: str, midnight: datetime, now: datetim
     incidents = {w.incident.id for w in today}
     inside = sum(
         w.part.state in LIVE and (clock := w.part.clocks.get("arrive")) is not None and clock.awaited
-        and clock.due is not None and now <= clock.due
+        and clock.due is not None and not was_late(clock, now)
         for w in today
     )  # fmt: skip
     counted = [each.incident for key, each in held.items() if key in incidents]

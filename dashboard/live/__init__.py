@@ -17,12 +17,11 @@ from dashboard.live.picture import (
     YELLOW,
     Picture,
     light_of,
-    midnight,
 )  # fmt: skip
 from dashboard.live.push import Client, Live
 from dashboard.live.tiles import TILES, Minute, tiles
 
 __all__ = [
     "CLOSED", "DISPOSED", "ESCALATED", "ON_TIME", "OPEN", "RED", "REPORTED", "SUPERVISED", "TILES", "WHISTLES",
-    "WHISTLES_OVER", "YELLOW", "Client", "Live", "Minute", "Picture", "light_of", "midnight", "tiles",
+    "WHISTLES_OVER", "YELLOW", "Client", "Live", "Minute", "Picture", "light_of", "tiles",
 ]  # fmt: skip

@@ -6,20 +6,18 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 from dashboard.data import Directory, InForce, LiveRow, Part, PastRow, Raised, Snapshot
 from dispatch.rules.areas import ancestors, centre_of, prefix_of
+from dispatch.rules.measures import cases
+from dispatch.rules.policy.escalation import Rise, goes_up, silent_since
+from dispatch.rules.time import clocks
 from dispatch.rules.time.calendar import Calendar
-from dispatch.rules.time.clocks import Clock, yellow_from
+from dispatch.rules.time.clocks import Clock
 
-ZONE = ZoneInfo("Asia/Shanghai")
 RED_ROWS, WHISTLE_ROWS, RAISED_ROWS, HAPPENINGS = 5, 4, 2, 3
 SATISFIED = 4  # of 5
-DISPUTES = "02"
-DONE = frozenset({"closed", "archived"})
-UNACCEPTED = frozenset({"rejected", "merged"})
 
 # What is counted for each area: positions in one flat list, so that folding is adding.
 (
@@ -49,7 +47,7 @@ class Picture:
 
     def __init__(self, directory: Directory, snapshot: Snapshot, now: datetime) -> None:
         self.directory = directory
-        self.midnight = midnight(now)
+        self.midnight = directory.calendar.midnight(now)
         self.cursor = snapshot.cursor
         self.wartime = snapshot.wartime
         self.now = now
@@ -218,6 +216,14 @@ class Picture:
         newest = sorted(self._newest.get(area, ()), reverse=True)
         return [self._kept[each].row for _, each in newest if each in self._kept]
 
+    def goes_up(self, row: LiveRow) -> Rise | None:
+        """Return when and to which level an open incident goes up if nothing happens, by the ladder in force."""
+        silent, unreported = (
+            None if passed is None else silent_since(passed, row.handed_down_at)
+            for passed in (limit_of(row), _unreported_from(row))
+        )
+        return goes_up(row.severity, row.level, silent, unreported, self.directory.ladder)
+
     def _drop(self, incident_id: int) -> None:
         kept = self._kept.pop(incident_id, None)
         if kept is None:
@@ -266,7 +272,7 @@ class Picture:
             if row.disposed_on_time:
                 marks.append(ON_TIME)
         if row.ended_at is not None and row.ended_at >= today:
-            marks.extend(_ending(row.state, row.settled, kind is not None and kind.theme == DISPUTES))
+            marks.extend(_ending(row.state, row.settled, kind is not None and kind.theme == cases.DISPUTES))
         if row.rating is not None and row.last_verb == "rate" and row.last_at >= today:
             marks.append(RATED)
             if row.rating >= SATISFIED:
@@ -274,26 +280,9 @@ class Picture:
         return tuple(marks), light, whistle, turn
 
 
-def midnight(now: datetime) -> datetime:
-    """Return, in UTC, the beginning of the city's day that holds `now`."""
-    return now.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
-
-
 def light_of(row: LiveRow, now: datetime, calendar: Calendar) -> tuple[str, datetime | None]:
-    """Return an open incident's light and when it next changes by itself.
-
-    Red: some limit is passed. Yellow: 80 % of the limit of what is awaited now has run. Else green.
-    """
-    if row.overdue_since is not None or (row.due_at is not None and now > row.due_at):
-        return "red", None
-    turn = row.due_at
-    clock = _awaited(row)
-    near = yellow_from(clock, calendar) if clock is not None and clock.awaited else None
-    if near is not None:
-        if now >= near:
-            return "yellow", turn
-        turn = near if turn is None else min(turn, near)
-    return "green", turn
+    """Return an open incident's light and when it next changes by itself."""
+    return clocks.light_of(row.overdue_since, row.due_at, _awaited(row), now, calendar)
 
 
 def _awaited(row: LiveRow) -> Clock | None:
@@ -343,12 +332,24 @@ def limit_of(row: LiveRow) -> datetime | None:
     return min(row.due_at, due)
 
 
+def _unreported_from(row: LiveRow) -> datetime | None:
+    """Return the first report-in of a live whistle that is awaited, passed or still to come, or None."""
+    dues = [
+        arrive.due
+        for part in row.parts
+        if part.kind == "whistle" and part.state in ("sent", "picked_up")
+        if (arrive := part.clocks.get("arrive")) is not None and arrive.awaited and arrive.due is not None
+    ]
+    return min(dues, default=None)
+
+
 def _ending(state: str, settled: bool, dispute: bool) -> Iterable[int]:
-    if state in DONE:
-        yield CLOSED
-    if dispute and state not in UNACCEPTED:
+    if state not in cases.CLOSED:
+        return
+    yield CLOSED
+    if dispute:
         yield MEDIATED
-        if state in DONE and settled:
+        if settled:
             yield SETTLED
 
 
@@ -376,7 +377,7 @@ def _past_steps(
         if row.disposed_at is not None and inside(row.disposed_at) and row.disposed_on_time is not None:
             yield row.disposed_at, area, (DISPOSED, ON_TIME) if row.disposed_on_time else (DISPOSED,), 1
         if row.ended_at is not None and inside(row.ended_at):
-            marks = tuple(_ending(row.state, row.settled, kind is not None and kind.theme == DISPUTES))
+            marks = tuple(_ending(row.state, row.settled, kind is not None and kind.theme == cases.DISPUTES))
             yield row.ended_at, area, marks, 1
         if row.rated_at is not None and inside(row.rated_at) and row.rating is not None:
             yield row.rated_at, area, (RATED, PLEASED) if row.rating >= SATISFIED else (RATED,), 1

@@ -16,7 +16,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from dashboard.data import Changes, Directory, Reads
-from dashboard.live.picture import WHISTLES_OVER, ZONE, Picture, midnight
+from dashboard.live.picture import WHISTLES_OVER, Picture
 from dashboard.live.queue import DeskLine, overdue
 from dashboard.live.tiles import WHISTLED_SPAN, Minute, tiles
 
@@ -265,7 +265,7 @@ class Live:
 
         def gather() -> tuple[Picture, Minute]:
             directory = self._reads.directory()
-            picture = Picture(directory, self._reads.snapshot(midnight(now)), now)
+            picture = Picture(directory, self._reads.snapshot(directory.calendar.midnight(now)), now)
             return picture, self._look_around(directory, now, None)
 
         picture, minute = await asyncio.to_thread(gather)
@@ -298,7 +298,7 @@ class Live:
             begun = time.monotonic()
             changes = await asyncio.to_thread(self._reads.changes, picture.cursor)
             now = datetime.now(UTC)
-            if changes is None or midnight(now) != picture.midnight:
+            if changes is None or picture.directory.calendar.midnight(now) != picture.midnight:
                 return
             self._fold(changes)
             picture.advance(now)
@@ -354,7 +354,8 @@ class Live:
         picture.dirty.update(channel.area for channel in self._channels.values())
 
     def _look_around(self, directory: Directory, now: datetime, before: Minute | None) -> Minute:
-        month = midnight(now).astimezone(ZONE).replace(day=1).astimezone(UTC)
+        calendar = directory.calendar
+        month = calendar.begins(calendar.local(now).date().replace(day=1))
         reads = self._reads
         whistled = reads.whistled(now - WHISTLED_SPAN)
         return Minute.of(directory, reads.disposals(month), now, before, reads.late(month), whistled)

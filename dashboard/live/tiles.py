@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from dashboard.data import Area, Directory, LiveRow, Whistled
+from dashboard.live import messages
 from dashboard.live.picture import (
     ESCALATED,
     OPEN,
@@ -32,7 +33,7 @@ from dashboard.live.picture import (
 from dashboard.wording.catalogue import clock_name, done, pick, shorter, shortest, translator
 from dispatch.rules.areas import Level, ancestors, centre_of, level_of, parent_of, prefix_of
 from dispatch.rules.incident.chain import ENDED, STATES, STEPS
-from dispatch.rules.policy.escalation import next_step
+from dispatch.rules.time.clocks import yellow_from
 from dispatch.rules.wartime import KINDS, LEVELS
 
 # Older than this a tile of the live picture is stale in the browser, in ms; tiles that are read once a minute: 150 s.
@@ -177,7 +178,7 @@ class _Teller:
                 return [a for a in own if a.kind != "outbound"]
         return minute.children.get(self.code, [])
 
-    def head(self) -> dict[str, Any]:
+    def head(self) -> messages.Head:
         t, cells = self.t, self.minute.cells.get(self.code) or [0] * 7
         unit = {
             Level.CITY: t("{place} City Brain"),
@@ -191,28 +192,25 @@ class _Teller:
         }  # fmt: skip
         below = [level for level in words if level > max(self.level, Level.COUNTY) and cells[level]]
         map_level = {Level.CITY: 3, Level.COUNTY: 3, Level.TOWN: 4}.get(self.level, 6)
-        return {
-            "code": self.code,
-            "level": int(self.level),
-            "unit": unit.format(place=self.name(self.code)),
-            "crumbs": [[each, self.name(each)] for each in reversed(ancestors(self.code)[1:])],
-            "cells": [[cells[level], words[level]] for level in below],
-            "demo": self.demo,
-            "wartime": self.wartime(),
-            "schematic": self.picture.directory.schematic,
-            "map_level": map_level,
-            "by": words.get(Level(map_level), ""),
-            "shown": [[a.code, self.short(a), a.lon, a.lat] for a in self.shown()],
-            "outlines": [[self.name(a.code), a.lon, a.lat] for a in self.parts_of()]
-            if self.level is Level.CITY
-            else [],
-            "parts": self.t("Counties and districts")
-            if self.level is Level.CITY
-            else self.t("Where most is overdue"),
-            "periods": {"live": LIVE_PERIOD_MS, "minute": MINUTE_PERIOD_MS},
-        }
+        city = self.level is Level.CITY
+        return messages.Head(
+            code=self.code,
+            level=int(self.level),
+            unit=unit.format(place=self.name(self.code)),
+            crumbs=[messages.Crumb(each, self.name(each)) for each in reversed(ancestors(self.code)[1:])],
+            cells=[messages.Cells(cells[level], words[level]) for level in below],
+            demo=self.demo,
+            wartime=self.wartime(),
+            schematic=self.picture.directory.schematic,
+            map_level=map_level,
+            by=words.get(Level(map_level), ""),
+            shown=[messages.Shown(a.code, self.short(a), a.lon, a.lat) for a in self.shown()],
+            outlines=[messages.Outline(self.name(a.code), a.lon, a.lat) for a in self.parts_of() if city],
+            parts=self.t("Counties and districts") if city else self.t("Where most is overdue"),
+            periods=messages.Periods(LIVE_PERIOD_MS, MINUTE_PERIOD_MS),
+        )
 
-    def wartime(self) -> dict[str, Any] | None:
+    def wartime(self) -> messages.Wartime | None:
         """Return the gravest wartime of this area in words, with where it is unless that is here; None in peace."""
         held = self.picture.wartime_of(self.code)
         if held is None:
@@ -220,7 +218,7 @@ class _Teller:
         word = 0 if self.lang == "zh" else 1
         kind, level = KINDS[held.kind][word], LEVELS[held.level][word]
         where = "" if self.code.startswith(prefix_of(held.area_code)) else self.name(held.area_code)
-        return {"level": held.level, "what": f"{kind} {level}", "where": where}
+        return messages.Wartime(held.level, f"{kind} {level}", where)
 
     def short(self, area: Area) -> str:
         """Return a name as it is said inside this area: without its parent's name, in English without its rank."""
@@ -234,11 +232,11 @@ class _Teller:
             name = name[len(above) :]
         return name.translate(_PLAIN_CELL).replace("微网格", "") if area.level == Level.MICRO else name
 
-    def six(self) -> dict[str, Any]:
+    def six(self) -> messages.Six:
         then = None if self.then is None else self.then[: PLEASED + 1]
-        return {"now": self.counts[: PLEASED + 1], "then": then}
+        return messages.Six(self.counts[: PLEASED + 1], then)
 
-    def rank(self) -> dict[str, Any]:
+    def rank(self) -> messages.Rank:
         if self.level is Level.CITY:
             ranked = self.shown()
         else:
@@ -250,7 +248,7 @@ class _Teller:
                 rows.append((-good / base, -base, area, good, base))
         rows.sort(key=lambda row: (row[0], row[1], row[2].code))
         told = [
-            [place + 1, area.code, self.short(area), good, base, self.cause(area.code)]
+            messages.Ranked(place + 1, area.code, self.short(area), good, base, self.cause(area.code))
             for place, (_, _, area, good, base) in enumerate(rows)
         ]
         cut = told if len(told) <= 2 * RANK_ROWS else [*told[:RANK_ROWS], *told[-RANK_ROWS:]]
@@ -258,9 +256,9 @@ class _Teller:
         who = {Level.TOWN: self.t("Towns"), Level.VILLAGE: self.t("Villages")}.get(
             Level(min(levels)) if levels else Level.TOWN, self.t("Grids")
         )
-        return {"at": _ms(self.minute.at), "rows": cut, "all": len(told), "who": who}
+        return messages.Rank(ms(self.minute.at), cut, len(told), who)
 
-    def cause(self, code: str) -> list[Any] | None:
+    def cause(self, code: str) -> messages.Cause | None:
         """Return what an area's late disposals of the month were about most, in its wordings, and how many."""
         late = self.minute.late.get(code)
         if not late:
@@ -269,29 +267,29 @@ class _Teller:
         names = self.picture.directory.themes.get(theme)
         if names is None:
             return None
-        return [
-            list(dict.fromkeys((*self.wordings(*names), shortest(self.lang, pick(self.lang, *names))))),
-            n,
-        ]
+        return messages.Cause(
+            list(dict.fromkeys((*self.wordings(*names), shortest(self.lang, pick(self.lang, *names))))), n
+        )
 
-    def duty(self) -> dict[str, Any]:
+    def duty(self) -> messages.Duty:
         workers = self.minute.workers.get(self.code, {})
         ready, teams = self.minute.teams.get(self.code) or (0, 0)
-        kinds = [workers.get(kind, 0) for kind in ("full_time", "part_time", "professional")]
-        return {"at": _ms(self.minute.at), "teams": [ready, teams], "workers": kinds}
+        kinds = (workers.get("full_time", 0), workers.get("part_time", 0), workers.get("professional", 0))
+        return messages.Duty(ms(self.minute.at), (ready, teams), kinds)
 
-    def map(self) -> list[list[int]]:
+    def map(self) -> list[messages.Rate]:
         counts = self.picture.counts
-        return [[c[RED], c[OPEN]] if (c := counts.get(a.code)) else [0, 0] for a in self.shown()]
+        none = messages.Rate(0, 0)
+        return [messages.Rate(c[RED], c[OPEN]) if (c := counts.get(a.code)) else none for a in self.shown()]
 
-    def parts(self) -> list[list[Any]]:
+    def parts(self) -> list[messages.Below]:
         counts = self.picture.counts
         return [
-            [
+            messages.Below(
                 a.code,
                 self.short(a),
                 *((c[RED], c[YELLOW], c[OPEN]) if (c := counts.get(a.code)) else (0, 0, 0)),
-            ]
+            )
             for a in self.parts_of()
         ]
 
@@ -308,40 +306,41 @@ class _Teller:
 
         return heapq.nsmallest(5, below, key=worst)
 
-    def reds(self) -> dict[str, Any]:
+    def reds(self) -> messages.Reds:
         rows = [
-            self.line(row) | {"light": light, "due": _ms(limit_of(row)), "next": self.next_up(row)}
+            messages.RedLine(**self.line(row), light=light, due=_ms(limit_of(row)), next=self.next_up(row))
             for row, light in self.picture.reds(self.code)
         ]
-        return {"red": self.counts[RED], "yellow": self.counts[YELLOW], "rows": rows}
+        return messages.Reds(self.counts[RED], self.counts[YELLOW], rows)
 
-    def next_up(self, row: LiveRow) -> list[int | None] | None:
+    def next_up(self, row: LiveRow) -> messages.NextUp | None:
         """Return when and to which level (2 county, 1 city) an incident goes up next if nothing happens."""
-        up = next_step(row.severity, row.level, limit_of(row))
-        return None if up is None else [_ms(up[0]), up[1]]
+        up = self.picture.goes_up(row)
+        return None if up is None else messages.NextUp(ms(up.at), up.level)
 
-    def whistles(self) -> dict[str, Any]:
+    def whistles(self) -> messages.Whistles:
+        directory = self.picture.directory
         rows = []
         for row, part in self.picture.whistles(self.code):
             answer, arrive = part.clocks.get("pick_up"), part.clocks.get("arrive")
+            answered = answer is None or not answer.awaited
+            limit = arrive if answered else answer
             rows.append(
-                self.line(row)
-                | {
-                    "sent": _ms(part.sent_at),
-                    "answer": _ms(answer.due) if answer is not None and answer.awaited else None,
-                    "arrive": _ms(arrive.due) if arrive is not None else None,
-                    "to": self.team(part.team_id),
-                    "kind": self.blown(part.blown),
-                }
+                messages.WhistleLine(
+                    **self.line(row),
+                    sent=ms(part.sent_at),
+                    answer=None if answer is None or answered else _ms(answer.due),
+                    arrive=_ms(arrive.due) if arrive is not None else None,
+                    near=None if limit is None else _ms(yellow_from(limit, directory.calendar)),
+                    to=self.team(part.team_id),
+                    kind=self.blown(part.blown),
+                )
             )
-        return {
-            "all": self.counts[WHISTLES],
-            "over": self.counts[WHISTLES_OVER],
-            "rows": rows,
-            "lately": self.lately(),
-        }
+        return messages.Whistles(
+            self.counts[WHISTLES], self.counts[WHISTLES_OVER], rows, self.lately(), axis(directory)
+        )
 
-    def lately(self) -> dict[str, Any]:
+    def lately(self) -> messages.Lately:
         """Return how the last day's whistles went, for the room that those which wait leave."""
         own = self.minute.lately.get(self.code) or Lately()
         last = []
@@ -350,16 +349,16 @@ class _Teller:
             assert each.arrived_at is not None
             took = each.arrived_at - each.sent_at
             last.append(
-                {
-                    "at": _ms(each.arrived_at),
-                    "took": round(took.total_seconds() / 60),
-                    "in_time": each.in_time,
-                    "type": self.wordings(kind.name, kind.name_en) if kind is not None else [each.category],
-                    "place": self.place(each.area_code),
-                    "to": self.team(each.team_id),
-                }
+                messages.LateWhistle(
+                    at=ms(each.arrived_at),
+                    took=round(took.total_seconds() / 60),
+                    in_time=each.in_time,
+                    type=self.wordings(kind.name, kind.name_en) if kind is not None else [each.category],
+                    place=self.place(each.area_code),
+                    to=self.team(each.team_id),
+                )
             )
-        return {"sent": own.sent, "answered": own.answered, "in_time": own.in_time, "last": last}
+        return messages.Lately(own.sent, own.answered, own.in_time, last)
 
     def blown(self, kind: str) -> list[str]:
         """Return the wordings of a whistle's kind; one that the type of incident blew by itself has none."""
@@ -370,30 +369,30 @@ class _Teller:
         }
         return list(dict.fromkeys((word, shorter(self.lang, word)))) if (word := kinds.get(kind)) else []
 
-    def raised(self) -> dict[str, Any]:
+    def raised(self) -> messages.Raised:
         rows = []
         for row, each in self.picture.raised(self.code):
             to = {1: self.t("Raised to the city"), 2: self.t("Raised to the county")}.get(each.level or 0)
             what = self.t("Supervised") if each.verb == "supervise" else to or self.t("Raised")
-            rows.append(self.line(row) | {"at": _ms(each.at), "what": what})
-        return {"escalated": self.counts[ESCALATED], "supervised": self.counts[SUPERVISED], "rows": rows}
+            rows.append(messages.HappenedLine(**self.line(row), at=ms(each.at), what=what))
+        return messages.Raised(self.counts[ESCALATED], self.counts[SUPERVISED], rows)
 
-    def ten(self) -> list[list[Any]]:
+    def ten(self) -> list[messages.Theme]:
         themes = self.picture.directory.themes
         return [
-            [
+            messages.Theme(
                 self.wordings(*themes[theme]) if theme in themes else [theme],
                 self.counts[THEME_REPORTED + n],
                 None if self.then is None else self.then[THEME_REPORTED + n],
                 self.counts[THEME_RED + n],
                 self.counts[THEME_YELLOW + n],
-            ]
+            )
             for n, theme in enumerate(THEMES)
         ]
 
-    def ticker(self) -> list[dict[str, Any]]:
+    def ticker(self) -> list[messages.HappenedLine]:
         return [
-            self.line(row) | {"at": _ms(row.last_at), "what": self.happened(row)}
+            messages.HappenedLine(**self.line(row), at=ms(row.last_at), what=self.happened(row))
             for row in self.picture.happenings(self.code)
         ]
 
@@ -496,5 +495,15 @@ def _brief(lang: str, zh: str, en: str) -> str:
     return name
 
 
+def axis(directory: Directory) -> messages.Axis:
+    """Return the minutes of a whistle's bar."""
+    return messages.Axis(*directory.whistle_minutes)
+
+
+def ms(at: datetime) -> int:
+    """Return an instant as the scripts take it: whole milliseconds since 1970."""
+    return round(at.timestamp() * 1000)
+
+
 def _ms(at: datetime | None) -> int | None:
-    return None if at is None else round(at.timestamp() * 1000)
+    return None if at is None else ms(at)

@@ -1,112 +1,54 @@
-"""Open the HTTP door: reports in, one incident out, health, metrics, and the description of all of it."""
+"""Open the HTTP door: reports in, one incident out, and the way to its health and its description."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import html
 import math
-import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 import msgspec
 import psycopg
-import redis.asyncio
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
-from redis.exceptions import RedisError
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dashboard.routes.api_description import openapi, page
+from dashboard.routes.health import Health
+from dashboard.routes.refused import LIST_LIMIT, REASONS, Refused
+from dashboard.routes.upstream import Upstream, soon
 from dispatch.intake import messages
-from dispatch.intake.consumer import GROUP, HEARTBEAT, RECEIVED
-from dispatch.intake.dead_letters import DEAD_STREAM, FIELD, OLD_STREAM, STREAM
+from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.message_stream import RECEIVED
 from dispatch.intake.messages import Problem, ReportMessage, number_of, parse, parse_number, show_number
 from dispatch.rules.incident.chain import STATES, STEPS
-from models.servers.servers import Servers, addresses, psycopg_dsn
+from models.servers.servers import Servers
 
 BODY_LIMIT_BYTES: Final = 2 * 1024 * 1024
-LIST_LIMIT: Final = 1_000
 PROBLEMS_SHOWN: Final = 20
 KEYS_AGE_S: Final = 30.0
 KEYS_MISS_AGE_S: Final = 1.0  # a key made just now works within a second, a wrong one costs one look a second
 KEYS_LIMIT: Final = 10_000
 RATE_PER_S: Final = 500.0  # reports that one key may send for long
 BURST: Final = 5_000.0  # and at once
-TIMEOUT_S: Final = 2.0
-RETRY_AFTER_S: Final = 5
 RECEIVED_KEPT_S: Final = 24 * 3600
-THREADS: Final = 4  # of the database; each has a connection of its own
 EVENTS_SHOWN: Final = 200
-JOB: Final = "gridwhistle:job:"
-JOBS_LIMIT: Final = 100
-FRESH_S: Final = 10.0  # a heartbeat older than this is no sign of life
 
-T = TypeVar("T")
-
-# What goes wrong at the door itself; what is wrong with a message says `dispatch.intake.messages`.
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-REASONS: Final[dict[str, tuple[str, str]]] = {
-    "no_key": ("缺少或不认识的密钥", "The bearer key is missing or not known"),
-    "not_json_type": ("Content-Type 应为 application/json", "Content-Type must be application/json"),
-    "too_large": ("请求体超过 2 MiB", "The body is larger than 2 MiB"),
-    "too_many": (f"一次最多 {LIST_LIMIT} 条", f"At most {LIST_LIMIT} reports at once"),
-    "empty": ("列表为空", "The list is empty"),
-    "source_mismatch": ("source 与密钥不符", "The source is not the one that the key is bound to"),
-    "too_fast": ("发送过快,请稍后重试", "Too many reports: try again later"),
-    "unavailable": ("服务暂不可用,请稍后重试", "The service is not available now: try again later"),
-    "bad_number": ("编号应为 16 位数字", "A number has sixteen digits"),
-    "unknown": ("没有这个编号的件", "There is no incident with this number"),
-    "no_address": ("没有这个接口，请看 /api", "There is nothing at this address: see /api"),
-    "wrong_method": ("这个接口不接受该方法，请看 /api", "This address does not take this method: see /api"),
-}
-
-
-class Refused(Exception):
-    """A request is refused: HTTP status, reason code of `REASONS` or a Problem, and headers."""
-
-    def __init__(
-        self,
-        status: int,
-        reason: str,
-        headers: dict[str, str] | None = None,
-        more: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(reason)
-        self.status, self.reason, self.headers, self.more = status, reason, headers or {}, more or {}
-
-    def response(self) -> Response:
-        """Return the refusal as JSON, with its sentence in Chinese and in English."""
-        body: dict[str, Any] = {"reason": self.reason}
-        if self.reason in REASONS:
-            body["zh"], body["en"] = REASONS[self.reason]
-        return JSONResponse(body | self.more, self.status, self.headers)
 
 
 class Door:
     """Serve the HTTP door of one process; opens its connections at the first request."""
 
     def __init__(self, servers: Servers | None = None) -> None:
-        self._servers = servers
-        self._stream: redis.asyncio.Redis | None = None
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="door")
-        self._own = threading.local()
+        self._upstream = Upstream(servers)
         self._keys: dict[str, str] = {}
         self._keys_at = -math.inf
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._registry = CollectorRegistry()
-        registry = self._registry
+        registry = CollectorRegistry()
         self._requests = Counter(
             "gridwhistle_http_requests", "Requests by door and status", ["door", "status"], registry=registry
         )
@@ -116,39 +58,17 @@ class Door:
         self._seconds = Histogram(
             "gridwhistle_http_seconds", "Seconds to answer, by door", ["door"], registry=registry
         )
-        self._lag = Gauge("gridwhistle_stream_lag", "Messages that wait for a dispatcher", registry=registry)
-        self._dead = Gauge(
-            "gridwhistle_dead_letters", "Dead letters kept, replayed ones included", registry=registry
-        )
-        self._up = Gauge("gridwhistle_up", "1 where it answers", ["part"], registry=registry)
-        self._dispatchers = Gauge(
-            "gridwhistle_dispatchers", "Dispatchers with a fresh heartbeat", registry=registry
-        )
-        self._job_age = Gauge(
-            "gridwhistle_job_age_seconds", "Seconds since a job's last success", ["job"], registry=registry
-        )
-        self._job_took = Gauge(
-            "gridwhistle_job_seconds", "Seconds a job's last success took", ["job"], registry=registry
-        )
-        self._job_rows = Gauge(
-            "gridwhistle_job_rows", "Rows that a job's last success handled", ["job"], registry=registry
-        )
-        self._job_next = Gauge(
-            "gridwhistle_job_next_seconds", "Seconds until a job's next run", ["job"], registry=registry
-        )
-        self._job_failing = Gauge(
-            "gridwhistle_job_failing", "1 where a job's last run failed", ["job"], registry=registry
-        )
+        self._health = Health(self._upstream, registry)
 
     def routes(self) -> list[Route]:
         """Return the routes, for a Starlette application."""
         return [
             Route("/api/v1/incidents", self._answering("post", self.post), methods=["POST"]),
             Route("/api/v1/incidents/{number}", self._answering("get", self.get), methods=["GET"]),
-            Route("/healthz", self._answering("healthz", self.healthz), methods=["GET"]),
-            Route("/metrics", self.metrics, methods=["GET"]),
-            Route("/openapi.json", _openapi, methods=["GET"]),
-            Route("/api", _page, methods=["GET"]),
+            Route("/healthz", self._answering("healthz", self._health.healthz), methods=["GET"]),
+            Route("/metrics", self._health.metrics, methods=["GET"]),
+            Route("/openapi.json", openapi, methods=["GET"]),
+            Route("/api", page, methods=["GET"]),
             # Otherwise a page of the web app would answer 200 to a mistyped address.
             Route("/api/{rest:path}", self._answering("none", _nowhere), methods=list(METHODS)),
         ]
@@ -204,13 +124,13 @@ class Door:
         said = msgspec.json.encode({"state": "received", "source": source})
 
         async def put() -> None:
-            async with self._redis().pipeline(transaction=True) as steps:
+            async with self._upstream.redis().pipeline(transaction=True) as steps:
                 for number, raw in ready:
                     steps.xadd(STREAM, {FIELD: raw})
                     steps.set(f"{RECEIVED}{number}", said, ex=RECEIVED_KEPT_S)
                 await steps.execute()
 
-        await _soon(put())
+        await soon(put())
 
     def _pay(self, source: str, cost: int) -> None:
         """Take `cost` reports out of the source's bucket; refuse with the seconds after which they will fit."""
@@ -231,7 +151,7 @@ class Door:
         age = time.monotonic() - self._keys_at
         if age > KEYS_AGE_S or (digest not in self._keys and age > KEYS_MISS_AGE_S):
             try:
-                found = await self._ask(_read_keys)
+                found = await self._upstream.ask(_read_keys)
             except Refused:
                 # The stream takes reports while the database is away, from keys that were known before.
                 if digest not in self._keys:
@@ -252,145 +172,16 @@ class Door:
             number = parse_number(request.path_params["number"])
         except ValueError:
             raise Refused(400, "bad_number") from None
-        found = await self._ask(lambda connection: _read_incident(connection, number, source))
+        found = await self._upstream.ask(lambda connection: _read_incident(connection, number, source))
         if found is not None:
             return JSONResponse(found)
-        said = await _soon(self._redis().get(f"{RECEIVED}{number}"))
+        said = await soon(self._upstream.redis().get(f"{RECEIVED}{number}"))
         state = msgspec.json.decode(said) if said is not None else {}
         if state.pop("source", None) != source:
             raise Refused(404, "unknown")
         return JSONResponse(
             {"number": show_number(number)} | state, 202 if state["state"] == "received" else 200
         )
-
-    # --- health ---
-
-    async def healthz(self, _: Request) -> Response:
-        """Answer 200 while database, stream and at least one dispatcher are well, else 503; each with its figures."""
-        health = await self._health()
-        return JSONResponse(health, 200 if health["ok"] else 503, {"Cache-Control": "no-store"})
-
-    async def metrics(self, _: Request) -> Response:
-        """Answer in the text format of Prometheus."""
-        health = await self._health()
-        self._up.labels("database").set(health["database"]["ok"])
-        self._up.labels("stream").set(health["stream"]["ok"])
-        self._lag.set(health["stream"]["lag"] or 0)
-        self._dead.set(health["stream"]["dead_letters"] or 0)
-        self._dispatchers.set(sum(each["ok"] for each in health["dispatchers"].values()))
-        for name, job in health["jobs"].items():
-            if job["age_s"] is not None:
-                self._job_age.labels(name).set(job["age_s"])
-                self._job_took.labels(name).set(int(job.get("ms") or 0) / 1000)
-                self._job_rows.labels(name).set(int(job.get("rows") or 0))
-            if (ago := _age(job.get("next_at"), datetime.now(UTC))) is not None:
-                self._job_next.labels(name).set(-ago)
-            # Both are ISO 8601 in UTC to the same digits, so their order is that of their texts.
-            self._job_failing.labels(name).set(job.get("failed_at", "") > job.get("at", ""))
-        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
-
-    async def _health(self) -> dict[str, Any]:
-        database, stream = await asyncio.gather(self._database_health(), self._stream_health())
-        dispatchers, jobs = stream.pop("dispatchers"), stream.pop("jobs")
-        ok = database["ok"] and stream["ok"] and any(each["ok"] for each in dispatchers.values())
-        return {"ok": ok, "database": database, "stream": stream, "dispatchers": dispatchers, "jobs": jobs}
-
-    async def _database_health(self) -> dict[str, Any]:
-        began = time.perf_counter()
-        try:
-            await self._ask(lambda connection: connection.execute("SELECT 1").fetchone())
-        except Refused:
-            return {"ok": False, "ms": None}
-        return {"ok": True, "ms": round((time.perf_counter() - began) * 1000, 1)}
-
-    async def _stream_health(self) -> dict[str, Any]:
-        began = time.perf_counter()
-        try:
-            found = await _soon(self._look_at_stream())
-        except Refused:
-            return {"ok": False, "ms": None, "lag": None, "dead_letters": None, "dispatchers": {}, "jobs": {}}
-        return {"ok": True, "ms": round((time.perf_counter() - began) * 1000, 1)} | found
-
-    async def _look_at_stream(self) -> dict[str, Any]:
-        stream = self._redis()
-        now = datetime.now(UTC)
-        lag = 0
-        if await stream.exists(STREAM):
-            groups = cast(Any, await stream.xinfo_groups(STREAM))
-            waiting = [g["pending"] + (g["lag"] or 0) for g in groups if g["name"] == GROUP.encode()]
-            lag = waiting[0] if waiting else await stream.xlen(STREAM)
-        dispatchers = {}
-        for name, fields in (await _hashes(stream, HEARTBEAT)).items():
-            age = _age(fields.get("at"), now)
-            state = fields.get("state", "")
-            fresh = age is not None and age <= FRESH_S
-            dispatchers[name] = {
-                "ok": fresh and not state.startswith("waiting"),
-                "age_s": age,
-                "state": state,
-                "lag": int(fields.get("lag") or 0),
-                "last_batch_at": fields.get("last_batch_at") or None,
-            }
-        jobs = {}
-        for name, fields in (await _hashes(stream, JOB)).items():
-            last = fields.get("succeeded_at") or fields.get("last_success") or fields.get("at")
-            jobs[name] = {"age_s": _age(last, now)} | {k: v for k, v in fields.items() if k != "error"}
-        return {
-            "lag": lag,
-            "dead_letters": await stream.xlen(DEAD_STREAM) + await stream.xlen(OLD_STREAM),
-            "dispatchers": dispatchers,
-            "jobs": jobs,
-        }
-
-    # --- servers ---
-
-    def _where(self) -> Servers:
-        if self._servers is None:
-            self._servers = addresses()
-        return self._servers
-
-    def _redis(self) -> redis.asyncio.Redis:
-        if self._stream is None:
-            self._stream = redis.asyncio.Redis.from_url(
-                self._where().redis_url,
-                protocol=2,
-                socket_timeout=TIMEOUT_S,
-                socket_connect_timeout=TIMEOUT_S,
-                max_connections=64,
-            )
-        return self._stream
-
-    async def _ask(self, question: Callable[[psycopg.Connection[Any]], T]) -> T:
-        """Put a question to the database off the event loop; refuse with 503 when it does not answer in time."""
-
-        def asked() -> T:
-            connection: psycopg.Connection[Any] | None = getattr(self._own, "connection", None)
-            if connection is None or connection.closed:
-                connection = psycopg.connect(
-                    psycopg_dsn(self._where().database_url),
-                    connect_timeout=math.ceil(TIMEOUT_S),
-                    autocommit=True,
-                    options=f"-c statement_timeout={int(TIMEOUT_S * 1000)}",
-                )
-                self._own.connection = connection
-            try:
-                return question(connection)
-            except psycopg.Error:
-                connection.close()
-                raise
-
-        return await _soon(asyncio.get_running_loop().run_in_executor(self._threads, asked))
-
-
-def _unavailable() -> Refused:
-    return Refused(503, "unavailable", {"Retry-After": str(RETRY_AFTER_S)})
-
-
-async def _soon(answer: Awaitable[T]) -> T:
-    try:
-        return await asyncio.wait_for(answer, TIMEOUT_S + 0.5)
-    except (TimeoutError, RedisError, OSError, psycopg.Error) as fault:
-        raise _unavailable() from fault
 
 
 async def _body(request: Request) -> bytes:
@@ -491,118 +282,6 @@ def _read_incident(connection: psycopg.Connection[Any], number: int, source: str
     }
 
 
-async def _hashes(stream: redis.asyncio.Redis, prefix: str) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    async for key in stream.scan_iter(match=f"{prefix}*", count=1_000):
-        fields = cast(dict[bytes, bytes], await cast(Any, stream.hgetall(key)))
-        if fields and len(found) < JOBS_LIMIT:
-            name = key.decode().removeprefix(prefix)
-            found[name] = {k.decode(): v.decode(errors="replace") for k, v in fields.items()}
-    return found
-
-
-def _age(text: str | None, now: datetime) -> float | None:
-    try:
-        return round((now - datetime.fromisoformat(text or "")).total_seconds(), 1)
-    except (ValueError, TypeError):
-        return None
-
-
-# --- what the door says about itself ------------------------------------------------------------------------------
-
-
-def description() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the door."""
-    report = messages.schema()
-    schemas = report.pop("$defs", {})
-    own = dict(schemas.get("ReportMessage", report))
-    # The door fills both in; on the stream they must be there.
-    own["required"] = [name for name in own.get("required", []) if name not in ("v", "source")]
-    schemas["ReportMessage"] = own
-    reference = {"$ref": "#/components/schemas/ReportMessage"}
-    refusal = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
-    schemas["Refusal"] = {
-        "type": "object",
-        "properties": {
-            "reason": {"type": "string"},
-            "zh": {"type": "string"},
-            "en": {"type": "string"},
-            "index": {"type": "integer"},
-            "field": {"type": "string"},
-        },
-        "required": ["reason", "zh", "en"],
-    }
-
-    def said(text: str, with_refusal: bool = True) -> dict[str, Any]:
-        return {"description": text} | ({"content": refusal} if with_refusal else {})
-
-    common = {"401": said("Key missing or unknown"), "503": said("Not available; see Retry-After")}
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Gridwhistle intake", "version": str(messages.VERSION)},
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-        },
-        "security": [{"key": []}],
-        "paths": {
-            "/api/v1/incidents": {
-                "post": {
-                    "summary": "Send one report, or a list of up to 1,000: all are taken or none",
-                    "requestBody": {
-                        "required": True,
-                        "content": {
-                            "application/json": {
-                                "schema": {
-                                    "oneOf": [
-                                        reference,
-                                        {
-                                            "type": "array",
-                                            "items": reference,
-                                            "minItems": 1,
-                                            "maxItems": LIST_LIMIT,
-                                        },
-                                    ]
-                                }
-                            }
-                        },
-                    },
-                    "responses": {
-                        "202": said("On the stream, durably; the body holds the numbers", False),
-                        "400": said("A report is wrong: index, field and reason; none was taken"),
-                        "413": said("The body is larger than 2 MiB"),
-                        "415": said("Content-Type is not application/json"),
-                        "429": said("Too many reports with this key; see Retry-After"),
-                        **common,
-                    },
-                }
-            },
-            "/api/v1/incidents/{number}": {
-                "get": {
-                    "summary": "Read the state and timeline of an incident of the key's source",
-                    "parameters": [
-                        {"name": "number", "in": "path", "required": True, "schema": {"type": "string"}},
-                    ],
-                    "responses": {
-                        "200": said("The incident, or why it was refused after it was received", False),
-                        "202": said("Received, not yet dispatched", False),
-                        "400": said("No number"),
-                        "404": said("No incident of this source has this number"),
-                        **common,
-                    },
-                }
-            },
-            "/healthz": {
-                "get": {
-                    "summary": "Health of database, stream, dispatchers and jobs",
-                    "security": [],
-                    "responses": {"200": said("Well", False), "503": said("Not well", False)},
-                }
-            },
-        },
-    }
-
-
 async def _nowhere(request: Request) -> Response:
     match request.path_params["rest"].split("/"):
         case ["v1", "incidents"]:
@@ -610,29 +289,6 @@ async def _nowhere(request: Request) -> Response:
         case ["v1", "incidents", number] if number:
             raise Refused(405, "wrong_method", {"Allow": "GET"})
     raise Refused(404, "no_address")
-
-
-async def _openapi(_: Request) -> Response:
-    return JSONResponse(description())
-
-
-async def _page(_: Request) -> Response:
-    rows = []
-    for path, verbs in description()["paths"].items():
-        for verb, what in verbs.items():
-            answers = ", ".join(
-                f"{code} {html.escape(each['description'])}" for code, each in what["responses"].items()
-            )
-            rows.append(
-                f"<h2><code>{verb.upper()} {html.escape(path)}</code></h2><p>{html.escape(what['summary'])}.</p>"
-                f"<p>{answers}</p>"
-            )
-    return HTMLResponse(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Gridwhistle API</title>'
-        "<body style='font:16px/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem'>"
-        "<h1>网格哨 Gridwhistle API</h1><p>Machine-readable: <a href='/openapi.json'>/openapi.json</a>."
-        " Keys go in <code>Authorization: Bearer …</code>.</p>" + "".join(rows) + "</body></html>"
-    )
 
 
 routes: list[Route] = Door().routes()

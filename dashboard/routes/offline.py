@@ -11,12 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dashboard import components
 from dashboard.frame import style
-from dashboard.screens import field
 from dashboard.wording.catalogue import LANGUAGES, translator
 
 PAGE, WORKER = "/phone/page", "/phone/worker.js"
-SCRIPTS = ("outbox.js", "field.js", "pin.js", "task.js", "alone.js")
 
 
 def routes() -> list[Route]:
@@ -50,8 +49,8 @@ async def _worker(request: Request) -> Response:
 @cache
 def page() -> tuple[str, str]:
     """Return the page, and the script within: the component of the phone, without anything of Streamlit around it."""
-    script = "\n".join((field.FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    styles = style() + (field.FOLDER / "field.css").read_text(encoding="utf-8")
+    script = components.script("field/alone.js")
+    styles = style() + components.sheet("field/field.css")
     nobody = "".join(_nobody(lang) for lang in LANGUAGES)
     title = escape(translator(LANGUAGES[0])("Gridwhistle"))
     return (
@@ -81,4 +80,5 @@ def _nobody(lang: str) -> str:
 def worker() -> str:
     """Return the worker, which names the version of the page: another page is another worker."""
     version = hashlib.sha256(page()[0].encode()).hexdigest()[:12]
-    return (field.FOLDER / "worker.js").read_text(encoding="utf-8").replace("@VERSION@", version)
+    file = components.COMPONENTS / "field" / "worker" / "worker.js"
+    return file.read_text(encoding="utf-8").replace("@VERSION@", version)

@@ -9,13 +9,12 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import psycopg
 import redis.asyncio
 import shapely
-from msgspec import Meta
 from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -23,10 +22,12 @@ from starlette.routing import Route
 
 from dashboard.access import OWN, from_our_page, viewer
 from dashboard.data import Directory, Reads, Viewer, field
+from dashboard.live.messages import GridArea, GridMap, Task, TasksMessage
+from dashboard.routes.phone_messages import Draft, Report, Step, arguments_of, message_of
 from dashboard.wording.catalogue import chosen, pick
-from dispatch.intake import contacts, photos
-from dispatch.intake.consumer import RECEIVED
+from dispatch.intake import photos
 from dispatch.intake.dead_letters import FIELD, STREAM
+from dispatch.intake.message_stream import RECEIVED
 from dispatch.intake.messages import Problem, number_of, parse, show_number
 from dispatch.intake.photos import NAME, NotAPhoto
 from dispatch.intake.suggest import Suggester
@@ -38,12 +39,9 @@ from dispatch.rules.policy.policy import Policy
 
 BODY_LIMIT_BYTES: Final = 64 * 1024
 RECEIVED_KEPT_S: Final = 24 * 3600
-TEXT_LIMIT: Final = 500
-PHOTOS_LIMIT: Final = 6
 UPLOADS_ALLOWED: Final = 120  # photos of one account within ten minutes
 UPLOADS_WITHIN_S: Final = 600.0
 ACCOUNTS_KEPT: Final = 20_000
-NEAR_M: Final = 100.0  # a position less certain than this only says about where
 STREAM_TIMEOUT_S: Final = 3.0
 MAPS_KEPT: Final = 200
 MAP_DIGITS: Final = 5  # about one metre
@@ -66,50 +64,6 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "unavailable": ("服务暂时没有应答，会自动再发", "The service does not answer now: it will be sent again"),
     "no_photo": ("没有这张照片，或不在您的范围内", "There is no such photo, or it is not yours to see"),
 }  # fmt: skip
-
-_Id = Annotated[str, Meta(min_length=8, max_length=80, pattern=r"^[A-Za-z0-9-]+$")]
-_Photo = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-_Photos = Annotated[list[_Photo], Meta(max_length=PHOTOS_LIMIT)]
-_Text = Annotated[str, Meta(max_length=TEXT_LIMIT)]
-
-
-class _Position(msgspec.Struct, forbid_unknown_fields=True):
-    lon: Annotated[float, Meta(ge=-180, le=180)]
-    lat: Annotated[float, Meta(ge=-90, le=90)]
-    accuracy: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
-
-
-class _Report(msgspec.Struct, forbid_unknown_fields=True):
-    id: _Id
-    written_at: Annotated[datetime, Meta(tz=True)]
-    category: Annotated[str, Meta(max_length=40)] | None = None
-    text: _Text = ""
-    address: Annotated[str, Meta(max_length=200)] = ""
-    position: _Position | None = None
-    area: Annotated[str, Meta(max_length=17)] | None = None
-    photos: _Photos = []
-
-
-class _Step(msgspec.Struct, forbid_unknown_fields=True):
-    id: _Id
-    incident_id: int
-    verb: Annotated[str, Meta(max_length=40)]
-    reason: _Text | None = None
-    result: _Text | None = None
-    note: _Text | None = None
-    photos: _Photos = []
-    position: _Position | None = None
-    real: bool | None = None
-    settled: bool | None = None
-    rating: Annotated[int, Meta(ge=1, le=5)] | None = None
-    limit: Annotated[str, Meta(max_length=10)] | None = None
-    whistle_kind: Literal["hard", "joint", "emergency"] | None = None
-    return_kind: Literal["not_ours", "no_means", "other"] | None = None
-    standard: Annotated[list[Annotated[str, Meta(max_length=20)]], Meta(max_length=10)] | None = None
-
-
-class _Text1(msgspec.Struct, forbid_unknown_fields=True):
-    text: _Text
 
 
 class Refused(Exception):
@@ -201,7 +155,7 @@ class Phone:
     def _tasks(self, who: Viewer, lang: str) -> bytes:
         directory = self._door.known()
         found = field.tasks(self._door, who.actor, datetime.now(UTC))
-        return msgspec.json.encode({"tasks": [_shown(each, who.actor, directory, lang) for each in found]})
+        return msgspec.json.encode(TasksMessage([_shown(each, who.actor, directory, lang) for each in found]))
 
     # --- photos ---
 
@@ -259,10 +213,10 @@ class Phone:
         """Take one report; 202 with its number once the stream has it. The same id again is the same report."""
         if who.role not in REPORTERS:
             raise Refused(403, "not_role")
-        sent = _decoded(await _body(request, BODY_LIMIT_BYTES), _Report)
+        sent = _decoded(await _body(request, BODY_LIMIT_BYTES), Report)
         source = "resident_app" if who.role == "resident" else "field_app"
         now = datetime.now(UTC)
-        raw = _message(sent, source, who, now)
+        raw = message_of(sent, source, who, now)
         checked = parse(raw, now)
         if isinstance(checked, Problem):
             raise Refused(422, checked.reason, (checked.zh, checked.en))
@@ -285,7 +239,7 @@ class Phone:
 
     async def step(self, request: Request, who: Viewer) -> Response:
         """Take one step on a case; `done`, `duplicate` where its id came before, or 409 with the refusal's words."""
-        sent = _decoded(await _body(request, BODY_LIMIT_BYTES), _Step)
+        sent = _decoded(await _body(request, BODY_LIMIT_BYTES), Step)
         allowed = (
             RESIDENTS_VERBS if who.role == "resident" else field.VERBS if who.role in ACTORS else frozenset()
         )
@@ -295,12 +249,12 @@ class Phone:
         lang = chosen(request.query_params.get("lang"))
         return await asyncio.to_thread(self._take, who, sent, lang)
 
-    def _take(self, who: Viewer, sent: _Step, lang: str) -> Response:
+    def _take(self, who: Viewer, sent: Step, lang: str) -> Response:
         actor = field.as_reporter(who, self._redis_url)
         number = field.visible(self._door, actor, sent.incident_id)
         if number is None:
             raise Refused(404, "unknown")
-        command = Command(sent.verb, sent.incident_id, actor, sent.id, _args(sent))
+        command = Command(sent.verb, sent.incident_id, actor, sent.id, arguments_of(sent))
         outcome = self._door.act([command], datetime.now(UTC), self._redis_url)[0]
         if outcome.refusal is not None:
             refusal = outcome.refusal
@@ -317,7 +271,7 @@ class Phone:
 
     async def suggest(self, request: Request, who: Viewer) -> Response:
         """Answer with the type that a text speaks of, and the words for it; none where nothing matched."""
-        sent = _decoded(await _body(request, BODY_LIMIT_BYTES), _Text1)
+        sent = _decoded(await _body(request, BODY_LIMIT_BYTES), Draft)
         policy = await asyncio.to_thread(self._door.policy)
         if self._suggests is None or self._suggests[0] is not policy:
             self._suggests = policy, Suggester(policy.types, policy.fallback)
@@ -358,11 +312,11 @@ class Phone:
         for each, wkb in rows:
             shape = shapely.simplify(shapely.from_wkb(wkb), MAP_COARSE)
             rings = [
-                [[round(x, MAP_DIGITS), round(y, MAP_DIGITS)] for x, y in part.exterior.coords]
+                [(round(x, MAP_DIGITS), round(y, MAP_DIGITS)) for x, y in part.exterior.coords]
                 for part in getattr(shape, "geoms", [shape])
             ]
-            areas.append({"code": each.code, "name": _place(each.code, "", directory, lang), "rings": rings})
-        return msgspec.json.encode({"areas": areas})
+            areas.append(GridArea(each.code, _place(each.code, "", directory, lang), rings))
+        return msgspec.json.encode(GridMap(areas))
 
     def _redis(self) -> redis.asyncio.Redis:
         if self._stream is None:
@@ -372,98 +326,40 @@ class Phone:
         return self._stream
 
 
-def _message(sent: _Report, source: str, who: Viewer, now: datetime) -> bytes:
-    """Return the report as the intake reads it; a place picked from a list comes as its area, never as a point."""
-    message: dict[str, Any] = {
-        "v": 1,
-        "source": source,
-        "source_id": sent.id,
-        "text": sent.text,
-        "address": sent.address,
-        # A phone whose clock runs ahead is no reason to lose a report.
-        "reported_at": min(sent.written_at, now).isoformat(),
-        "reporter": contacts.of_account(who.login),
-        "photos": [photos.SCHEME + name for name in sent.photos],
-    }
-    if sent.category:
-        message["category"] = sent.category
-    if sent.position is not None:
-        message |= {"lon": sent.position.lon, "lat": sent.position.lat}
-        message["approximate"] = sent.position.accuracy > NEAR_M
-    area = sent.area if sent.area and _is_code(sent.area) else None
-    if area is None and sent.position is None:
-        area = who.area
-    if area is not None:
-        message["area"] = area
-    return msgspec.json.encode(message)
-
-
-def _is_code(text: str) -> bool:
-    try:
-        level_of(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _args(sent: _Step) -> dict[str, Any]:
-    plain = {
-        name: value
-        for name in (
-            "reason",
-            "result",
-            "note",
-            "real",
-            "settled",
-            "rating",
-            "limit",
-            "whistle_kind",
-            "return_kind",
-            "standard",
-        )
-        if (value := getattr(sent, name)) is not None
-    }
-    if sent.photos:
-        plain["photos"] = [photos.SCHEME + name for name in sent.photos]
-    if sent.position is not None:
-        plain["position"] = [sent.position.lon, sent.position.lat]
-    return plain
-
-
-def _shown(task: field.Task, actor: Actor, directory: Directory, lang: str) -> dict[str, Any]:
+def _shown(task: field.Task, actor: Actor, directory: Directory, lang: str) -> Task:
     """Return a task as the phone shows it: words in its language, instants in milliseconds."""
     incident = task.incident
     kind = directory.types.get(incident.category)
     yellow = field.yellow_at(task.clock, directory)
     part = task.part
     arrive = part.clocks.get("arrive") if part is not None else None
-    return {
-        "id": incident.id,
-        "number": show_number(incident.number),
-        "title": incident.category if kind is None else pick(lang, kind.name, kind.name_en),
-        "category": incident.category,
-        "severity": incident.severity,
-        "text": incident.text,
-        "place": _place(incident.area_code, incident.address, directory, lang),
-        "lon": incident.lon,
-        "lat": incident.lat,
-        "sure": incident.located == "point",
-        "state": incident.state,
-        "mode": incident.mode,
-        "verb": task.verb,
-        "verbs": list(task.verbs),
-        "clock": field.CLOCK_OF.get(task.verb, "") if task.clock is not None else "",
-        "due": _ms(task.due),
-        "yellow": _ms(yellow),
-        "paused": incident.paused_why,
-        "whistle": part is not None and part.kind == "whistle",
-        "arrived": _ms(arrive.ended)
+    return Task(
+        id=incident.id,
+        number=show_number(incident.number),
+        title=incident.category if kind is None else pick(lang, kind.name, kind.name_en),
+        category=incident.category,
+        severity=incident.severity,
+        text=incident.text,
+        place=_place(incident.area_code, incident.address, directory, lang),
+        lon=incident.lon,
+        lat=incident.lat,
+        sure=incident.located == "point",
+        state=incident.state,
+        mode=incident.mode,
+        verb=task.verb,
+        verbs=list(task.verbs),
+        clock=field.CLOCK_OF.get(task.verb, "") if task.clock is not None else "",
+        due=_ms(task.due),
+        yellow=_ms(yellow),
+        paused=incident.paused_why,
+        whistle=part is not None and part.kind == "whistle",
+        arrived=_ms(arrive.ended)
         if arrive is not None and part is not None and part.state == "on_site"
         else None,
-        "dispute": incident.category.startswith("02"),
-        "photos": list(task.photos),
-        "limit_m": ON_SITE_M,
-    }
+        dispute=incident.category.startswith("02"),
+        photos=list(task.photos),
+        limit_m=ON_SITE_M,
+    )
 
 
 def _place(code: str, address: str, directory: Directory, lang: str) -> str:

@@ -8,29 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 from functools import cache
-from typing import Any
 
 import psycopg
 import streamlit as st
-from streamlit.runtime.secrets import secrets_singleton
 
+from dashboard.components import component
+from dashboard.components.inner import secrets_singleton
 from dashboard.data import NotIn, reads, sign_in_as
 from dashboard.wording.catalogue import translator
-
-_HAND_OVER = """
-export default function ({ data }) {
-  const form = document.createElement("form");
-  form.method = "post";
-  form.action = "/login/session";
-  for (const [name, value] of Object.entries(data)) {
-    const field = document.createElement("input");
-    Object.assign(field, { type: "hidden", name, value });
-    form.append(field);
-  }
-  document.body.append(form);
-  form.submit();
-}
-"""
 
 
 @cache
@@ -70,9 +55,4 @@ def enter(lang: str) -> None:
         st.button(_("Sign out"), on_click=st.logout)
         return
     # Over the page's own connection and then in a form's body: a session is never in an address.
-    _form()(key="provider", data={"token": token})
-
-
-@cache
-def _form() -> Any:
-    return st.components.v2.component("gridwhistle_provider", js=_HAND_OVER)
+    component("provider", style=False)(key="provider", data={"token": token})

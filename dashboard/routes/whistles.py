@@ -6,8 +6,7 @@ import asyncio
 import hashlib
 import time
 from datetime import UTC, datetime
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Final
 
 import msgspec
 import psycopg
@@ -18,6 +17,8 @@ from starlette.routing import Route
 from dashboard.access import viewer
 from dashboard.data import Directory, Reads, Viewer, field, whistles
 from dashboard.data.whistles import Board, Whistle
+from dashboard.live.messages import BoardMessage, BoardRate, BoardRow
+from dashboard.live.tiles import axis, ms
 from dashboard.pages import PLACES
 from dashboard.wording.catalogue import Translate, chosen, pick, translator
 from dispatch.intake.messages import show_number
@@ -26,7 +27,6 @@ from dispatch.rules.incident.values import Actor
 from dispatch.rules.law import ASSIGNMENT_STATES
 from dispatch.rules.time.clocks import Clock, light, yellow_from
 
-ZONE = ZoneInfo("Asia/Shanghai")
 AGE_S: Final = 30.0  # rates and lights move by the clock too
 BODIES_KEPT: Final = 500
 
@@ -75,37 +75,34 @@ class Whistling:
 
     def _body(self, who: Viewer, area: str, lang: str) -> bytes:
         now = datetime.now(UTC)
-        found = whistles.board(self._door, who.actor, area, midnight(now), now)
-        return msgspec.json.encode(shown(found, self._door.known(), lang, now))
+        directory = self._door.known()
+        found = whistles.board(self._door, who.actor, area, directory.calendar.midnight(now), now)
+        return msgspec.json.encode(shown(found, directory, lang, now))
 
 
-def midnight(now: datetime) -> datetime:
-    """Return when the city's day began."""
-    return now.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
-
-
-def shown(board: Board, directory: Directory, lang: str, now: datetime) -> dict[str, Any]:
+def shown(board: Board, directory: Directory, lang: str, now: datetime) -> BoardMessage:
     """Return a board as the screen shows it: words in its language, instants in milliseconds."""
     _ = translator(lang)
-    return {
-        "rows": [row(each, directory, lang, now) for each in board.rows],
-        "rates": [
-            {
-                "name": rate.indicator.zh
+    return BoardMessage(
+        rows=[row(each, directory, lang, now) for each in board.rows],
+        rates=[
+            BoardRate(
+                name=rate.indicator.zh
                 if lang == "zh"
                 else rate.indicator.en[:1].upper() + rate.indicator.en[1:],
-                "n": float(rate.n),
-                "d": rate.d,
-                "top": rate.indicator.top,
-            }
+                n=float(rate.n),
+                d=rate.d,
+                top=rate.indicator.top,
+            )
             for rate in board.rates.values()
         ],
-        "inside": board.inside,
-        "more": board.more,
-    }
+        inside=board.inside,
+        more=board.more,
+        axis=axis(directory),
+    )
 
 
-def row(whistle: Whistle, directory: Directory, lang: str, now: datetime) -> dict[str, Any]:
+def row(whistle: Whistle, directory: Directory, lang: str, now: datetime) -> BoardRow:
     """Return one whistle as the screen shows it."""
     _ = translator(lang)
     incident, part = whistle.incident, whistle.part
@@ -115,32 +112,32 @@ def row(whistle: Whistle, directory: Directory, lang: str, now: datetime) -> dic
     arrive = part.clocks.get("arrive")
     yellow = yellow_from(clock, directory.calendar) if clock is not None and clock.awaited else None
     names = ASSIGNMENT_STATES[part.state]
-    return {
-        "id": incident.id,
-        "part": part.id,
-        "number": show_number(incident.number),
-        "title": incident.category if kind is None else pick(lang, kind.name, kind.name_en),
-        "severity": incident.severity,
-        "place": place(incident.area_code, directory, lang),
-        "team": str(part.team_id) if team is None else pick(lang, team.name, team.name_en),
-        "kind": whistle_kind(str(part.facts.get("whistle_kind", "")), _),
-        "state": names[0 if lang == "zh" else 1],
-        "over": part.state in ("refused", "declined", "recalled"),
-        "review": part.state == "review",
-        "sent": _ms(part.sent_at),
-        "answered": _ms(whistle.ended("pick_up")),
-        "arrived": _ms(whistle.ended("arrive")),
-        "done": _ms(whistle.done_at),
-        "ended": part.state == "ended",
-        "rating": whistle.rating,
-        "answer_due": _due(part.clocks.get("pick_up")),
-        "arrive_due": _due(arrive),
-        "due": _due(clock),
-        "yellow": _ms(yellow),
+    return BoardRow(
+        id=incident.id,
+        part=part.id,
+        number=show_number(incident.number),
+        title=incident.category if kind is None else pick(lang, kind.name, kind.name_en),
+        severity=incident.severity,
+        place=place(incident.area_code, directory, lang),
+        team=str(part.team_id) if team is None else pick(lang, team.name, team.name_en),
+        kind=whistle_kind(str(part.facts.get("whistle_kind", "")), _),
+        state=names[0 if lang == "zh" else 1],
+        over=part.state in ("refused", "declined", "recalled"),
+        review=part.state == "review",
+        sent=ms(part.sent_at),
+        answered=_ms(whistle.ended("pick_up")),
+        arrived=_ms(whistle.ended("arrive")),
+        done=_ms(whistle.done_at),
+        ended=part.state == "ended",
+        rating=whistle.rating,
+        answer_due=_due(part.clocks.get("pick_up")),
+        arrive_due=_due(arrive),
+        due=_due(clock),
+        yellow=_ms(yellow),
         # How it came out once it is there: in time or late.
-        "light": "" if arrive is None or arrive.ended is None else light(arrive, now, directory.calendar),
-        "late_answer": (pick_up := part.clocks.get("pick_up")) is not None and pick_up.state == "breached",
-    }
+        light="" if arrive is None or arrive.ended is None else light(arrive, now, directory.calendar),
+        late_answer=(pick_up := part.clocks.get("pick_up")) is not None and pick_up.state == "breached",
+    )
 
 
 def whistle_kind(kind: str, _: Translate) -> str:
@@ -161,4 +158,4 @@ def _due(clock: Clock | None) -> int | None:
 
 
 def _ms(at: datetime | None) -> int | None:
-    return None if at is None else int(at.timestamp() * 1000)
+    return None if at is None else ms(at)

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from dashboard.components import city_zone, component, words
 from dashboard.data import Directory, demo, field, reads
 from dashboard.frame import Frame, framed
 from dashboard.wording.catalogue import ROLES, clock_name, limit_words, pick, translator
 from dispatch.rules.incident.chain import STEPS
 from dispatch.rules.time.clocks import KINDS
 
-FOLDER = Path(__file__).resolve().parents[1] / "components" / "field"
-SCRIPTS = ("outbox.js", "field.js", "pin.js", "task.js")
 LIMITS = ("4wh", "1wd", "2wd", "5wd")
 OFTEN_AGE_S = 600
-_SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)\"""")
 
 
 def page() -> None:
     """Show the tasks of whoever is signed in, in `?lang=`."""
     with framed("field") as frame:
         # As whoever looks: another person on the same browser is another component.
-        component()(key=f"field-{frame.who.login}", data=given(frame, "field"))
+        component("field")(key=f"field-{frame.who.login}", data=given(frame, "field"))
 
 
 def given(frame: Frame, mode: str) -> dict[str, Any]:
@@ -39,7 +35,8 @@ def given(frame: Frame, mode: str) -> dict[str, Any]:
         "mode": mode,
         "lang": lang,
         "demo": demo(),
-        "words": words(lang),
+        "zone": city_zone(),
+        "words": words("field", lang),
         "who": {
             "login": who.login,
             "name": who.name,
@@ -80,35 +77,8 @@ def verbs(lang: str) -> dict[str, str]:
     return {verb: step.zh if lang == "zh" else _capital(step.en) for verb, step in found.items()}
 
 
-@cache
-def words(lang: str) -> dict[str, str]:
-    """Return every sentence that the component's scripts say, translated."""
-    return {sentence: translator(lang)(sentence) for sentence in sentences()}
-
-
-def sentences() -> list[str]:
-    """Return the sentences of the component's scripts, in English."""
-    return sorted({each.replace('\\"', '"') for each in _SENTENCE.findall(_script())})
-
-
-@cache
-def component() -> Any:
-    """Return the component, declared once a process."""
-    return st.components.v2.component(
-        "gridwhistle_field",
-        html='<div class="gw-host"></div>',
-        css=(FOLDER / "field.css").read_text(encoding="utf-8"),
-        js=_script(),
-        isolate_styles=False,
-    )
-
-
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _script() -> str:
-    return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 
 def _types(known: Directory, lang: str) -> list[tuple[str, str]]:

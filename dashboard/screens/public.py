@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -13,6 +13,8 @@ import redis
 import streamlit as st
 
 from dashboard.access import Throttle
+from dashboard.casework.resident import offer
+from dashboard.components import component, sheet
 from dashboard.data import Reads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
 from dashboard.frame import Frame, away, corner, style
@@ -21,11 +23,9 @@ from dashboard.session import viewer
 from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, pick, translator
 from dispatch.intake.messages import parse_number, show_number
-from dispatch.rules.incident.effects import DISSATISFIED, REOPEN_WITHIN
 from models.servers.servers import addresses
 
 ZONE = ZoneInfo("Asia/Shanghai")
-TEXT_LIMIT = 500
 
 
 def page() -> None:
@@ -71,7 +71,7 @@ def _visitor(lang: str, who: Viewer | None, _: Translate) -> None:
 
 def _resident(frame: Frame) -> None:
     _ = frame._
-    field.component()(
+    component("field")(
         key=f"public-{frame.who.login}", data=field.given(frame, "public"), on_sent_change=lambda: None
     )
     with st.container(key="public-mine"):
@@ -119,54 +119,7 @@ def _card(each: Progress, who: Viewer | None, lang: str, _: Translate) -> None:
             with st.expander(_("What became of it"), expanded=who is None):
                 st.html(f'<ul style="list-style:none;padding:0;margin:0">{said}</ul>')
         if who is not None and incident is not None:
-            _offer(each, who, lang, _)
-
-
-def _offer(each: Progress, who: Viewer, lang: str, _: Translate) -> None:
-    """Offer what a resident may do now: rate, have it opened again, add a line."""
-    incident = each.incident
-    assert incident is not None
-    key = f"{incident.id}-{incident.seq}"
-    if said := st.session_state.pop(f"refused-{incident.id}", None):
-        st.error(said)
-    if "rate" in each.verbs and incident.rating is None:
-        chosen_rating = st.segmented_control(
-            _("How was it settled? 1 poor, 5 very good"), [1, 2, 3, 4, 5], key=f"rating-{key}"
-        )
-        if st.button(_("Rate"), key=f"rate-{key}", type="primary", disabled=chosen_rating is None):
-            _take(who, each, "rate", {"rating": chosen_rating}, lang)
-    elif incident.rating is not None:
-        st.caption(_("You rated it {n} of 5.").format(n=incident.rating))
-        if "reopen" in each.verbs and _may_reopen(each):
-            st.markdown(_("Not satisfied? Within ten days it can be opened again."))
-            reason = st.text_input(_("What is still wrong?"), max_chars=TEXT_LIMIT, key=f"why-{key}")
-            if st.button(_("Open it again"), key=f"reopen-{key}", type="primary"):
-                _take(who, each, "reopen", {"reason": reason}, lang)
-    if "note" in each.verbs:
-        with st.popover(_("Add something")):
-            note = st.text_area(_("What should be known besides?"), max_chars=TEXT_LIMIT, key=f"text-{key}")
-            if st.button(_("Add"), key=f"note-{key}", type="primary"):
-                _take(who, each, "note", {"note": note}, lang)
-
-
-def _may_reopen(each: Progress) -> bool:
-    incident = each.incident
-    return (
-        incident is not None
-        and incident.rating is not None
-        and incident.rating <= DISSATISFIED
-        and incident.ended_at is not None
-        and datetime.now(UTC) - incident.ended_at <= REOPEN_WITHIN
-    )
-
-
-def _take(who: Viewer, each: Progress, verb: str, args: dict[str, object], lang: str) -> None:
-    assert each.incident is not None
-    now = datetime.now(UTC)
-    outcome = public.act(reads(), who, each.incident, verb, args, now, addresses().redis_url)
-    if outcome.refusal is not None:
-        st.session_state[f"refused-{each.incident.id}"] = outcome.refusal.words(lang)
-    st.rerun()
+            offer(each, who, lang, _)
 
 
 def _follow(door: Reads, who: Viewer | None, lang: str, _: Translate) -> None:
@@ -285,4 +238,4 @@ def _throttle() -> Throttle:
 @cache
 def _column() -> str:
     """Return the style of the page around the component."""
-    return (field.FOLDER / "public.css").read_text(encoding="utf-8")
+    return sheet("field/public.css")

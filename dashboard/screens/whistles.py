@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from dashboard.components import city_zone, component, words
 from dashboard.data import Directory, whistles
 from dashboard.frame import Frame, framed, headed
 from dashboard.pages import PLACES
-from dashboard.routes.whistles import midnight, place, whistle_kind
+from dashboard.routes.whistles import place, whistle_kind
 from dashboard.widgets.export import download
 from dashboard.wording.catalogue import pick, translator
 from dispatch.intake.messages import show_number
@@ -22,8 +20,6 @@ from dispatch.rules.areas import Level, contains, level_of
 from dispatch.rules.law import ASSIGNMENT_STATES
 
 ZONE = ZoneInfo("Asia/Shanghai")
-FOLDER = Path(__file__).resolve().parents[1] / "components" / "whistles"
-_SENTENCE = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)\"""")
 
 
 def page() -> None:
@@ -52,13 +48,14 @@ def page() -> None:
             )
         page_of_case = "workbench" if _opens("workbench", frame.who.role) else "incidents"
         language = "" if frame.lang == "zh" else "lang=en&"
-        _component()(
+        component("whistles")(
             key="whistles",
             data={
                 "area": area,
                 "lang": frame.lang,
                 "only": only or "all",
-                "words": words(frame.lang),
+                "zone": city_zone(),
+                "words": words("whistles", frame.lang),
                 "severities": [_("extreme"), _("urgent"), _("pressing"), _("ordinary")],
                 "link": f"/{page_of_case}?{language}id=",
             },
@@ -106,7 +103,7 @@ def _columns(frame: Frame) -> list[str]:
 
 def _rows(frame: Frame, area: str) -> list[list[Any]]:
     now = datetime.now(UTC)
-    board = whistles.board(frame.door, frame.who.actor, area, midnight(now), now)
+    board = whistles.board(frame.door, frame.who.actor, area, frame.directory.calendar.midnight(now), now)
     return [_cells(each, frame.directory, frame.lang) for each in board.rows]
 
 
@@ -136,25 +133,3 @@ def _cells(each: whistles.Whistle, directory: Directory, lang: str) -> list[Any]
         in_time("pick_up"),
         in_time("arrive"),
     ]
-
-
-@cache
-def words(lang: str) -> dict[str, str]:
-    """Return every sentence that the component's script says, translated."""
-    return {sentence: translator(lang)(sentence) for sentence in sentences()}
-
-
-def sentences() -> list[str]:
-    """Return the sentences of the component's script, in English."""
-    return sorted(set(_SENTENCE.findall((FOLDER / "whistles.js").read_text(encoding="utf-8"))))
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "gridwhistle_whistles",
-        html='<div class="gw-host"></div>',
-        css=(FOLDER / "whistles.css").read_text(encoding="utf-8"),
-        js=(FOLDER / "whistles.js").read_text(encoding="utf-8"),
-        isolate_styles=False,
-    )

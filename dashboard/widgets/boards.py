@@ -5,12 +5,10 @@ Pure functions from the picture to markup; every number in it opens its cases.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from math import ceil, cos, floor, log10, radians
+from math import floor
 from typing import Any
 
-from dashboard.data.leaders import Outline
 from dashboard.widgets.panel import Markup, joined, markup, opens
 from dashboard.wording import amounts, names
 from dashboard.wording.catalogue import Translate, pick, shorter
@@ -24,19 +22,12 @@ from dispatch.figures.overview import (
     Place,
     Published,
     Reading,
-    StageTime,
 )
 from dispatch.rules.measures.assessment import shown
 from dispatch.rules.measures.fairness import wilson
 
 ENDS = 5  # of the ranking shown at either end
 _PUBLISHED_ALONE = ("criminal_reports_change", "security_reports_change", "villages")
-# Worse is darker on paper; no red, yellow or green in it, which belong to the clocks.
-_RAMP = ("#eaeef1", "#c9d6e1", "#9bb4ca", "#6389ac", "#2f5a82")
-_MAP = (560, 400)  # px
-# Instants that an axis of time is named at, in seconds.
-TICKS_S = (5, 60, 300, 900, 3600, 14_400, 28_800, 86_400, 259_200, 604_800, 2_592_000)
-_TICKS = 4  # more names of instants would run into each other
 _MIDDLE_GRIDS = 984  # as the same article has it beside 965 villages; shown, never reconciled
 
 
@@ -399,85 +390,6 @@ def _gone(picture: Overview, n: int, _: Translate) -> Markup:
     return markup('<span class="gone">{t}</span>', t=joined(shown_here, "　"))
 
 
-def stages(found: Sequence[StageTime], lang: str, _: Translate) -> Markup:
-    """Return each stage's P50 (filled) and P90 (hollow) on a logarithmic axis, its limit a stroke, both in numbers.
-
-    A P90 is red where it is past its limit: where more than one in ten came after the limit of its own case.
-    """
-    head = markup(
-        "<h2>{title} <span class='m' title='{more}'>{note}</span></h2>", title=_("How long each stage takes"),
-        note=_("filled P50, hollow P90, strokes the limits"),
-        more=_(
-            "Around the clock, suspended time left out; a logarithmic axis. Limits differ by type and severity: those"
-            " of eight in ten cases lie between the strokes. Red: more than one in ten passed its own."
-        ),
-    )  # fmt: skip
-    if not found:
-        return markup(
-            "{head}<p class='m'>{t}</p>", head=head,
-            t=_("Nothing was timed, or too much to time one by one: a month’s is timed with its assessment, at night."),
-        )  # fmt: skip
-    ends = [max(1.0, v) for each in found for v in (each.p50, each.p90, *(each.limits or ()))]
-    low, high = log10(min(ends) * 0.6), log10(max(ends) * 1.6)
-
-    def at(seconds: float) -> str:
-        return f"{100 * (log10(max(1.0, seconds)) - low) / (high - low):.1f}%"
-
-    inside = [t for t in TICKS_S if low <= log10(t) <= high]
-    ticks = inside[:: ceil(len(inside) / _TICKS)] if inside else []
-    lines = joined([markup('<u style="left:{x}"></u>', x=at(t)) for t in ticks])
-    rows = []
-    for each in found:
-        tone = "low" if each.over else ""
-        told_all = _("{name}: P50 {a}, P90 {b}; in working time {c} and {d}; {n} cases").format(
-            name=each.name_in(lang), a=amounts.span(each.p50, _), b=amounts.span(each.p90, _),
-            c=amounts.span(each.working_p50, _), d=amounts.span(each.working_p90, _), n=amounts.count(each.n),
-        )  # fmt: skip
-        if each.limits is not None:
-            told_all += _("; limits {low} to {high}; {late} of {judged} were late").format(
-                low=amounts.span(each.limits[0], _), high=amounts.span(each.limits[1], _),
-                late=amounts.count(each.late), judged=amounts.count(each.judged),
-            )  # fmt: skip
-        rows.append(
-            markup(
-                '<tr title="{told}"><td>{name}</td><td class="plot"><div class="gw-mark bare">{lines}'
-                '<s class="span" style="left:{a};right:calc(100% - {b})"></s>{limit}'
-                '<i style="left:{a}"></i><i class="raw {tone}" style="left:{b}"></i></div></td>'
-                '<td class="r"><b>{p50}</b></td><td class="r {red}">{mark}{p90}</td></tr>',
-                told=told_all, name=each.name_in(lang), lines=lines, a=at(each.p50), b=at(each.p90), tone=tone,
-                limit=_strokes(each.limits, at),
-                p50=_time(each.p50, lang), p90=markup("<b>{t}</b>", t=_time(each.p90, lang)) if each.over
-                else _time(each.p90, lang),
-                red="red" if each.over else "", mark=markup('<span class="gw-light red"></span>') if each.over else "",
-            )
-        )  # fmt: skip
-    axis = joined([markup('<span style="left:{x}">{t}</span>', x=at(t), t=amounts.span(t, _)) for t in ticks])
-    return markup(
-        '{head}<table class="gw-rank gw-times"><tr><th></th><th class="plot"></th><th class="r">P50</th>'
-        '<th class="r">P90</th></tr>{rows}'
-        '<tr><td></td><td><div class="gw-axis">{axis}</div></td><td colspan="2"></td></tr></table>',
-        head=head, rows=joined(rows), axis=axis,
-    )  # fmt: skip
-
-
-def _strokes(limits: tuple[float, float] | None, at: Callable[[float], str]) -> Markup:
-    """Return the limits as strokes: one where all are alike, else two with a line between them."""
-    if limits is None:
-        return Markup("")
-    low, high = limits
-    strokes = [markup('<em class="limit" style="left:{x}"></em>', x=at(each)) for each in sorted({low, high})]
-    if low < high:
-        strokes.append(
-            markup('<em class="between" style="left:{a};right:calc(100% - {b})"></em>', a=at(low), b=at(high))
-        )
-    return joined(strokes)
-
-
-def _time(seconds: float, lang: str) -> str:
-    """Return a stage's time as the briefing has it."""
-    return spoken.show("minutes", seconds / 60, lang)
-
-
 def lowest(picture: Overview, lang: str, _: Translate) -> Markup:
     """Return what the lowest day of the trend was, and what the rings mean."""
     found = picture.lowest
@@ -507,62 +419,6 @@ def lowest(picture: Overview, lang: str, _: Translate) -> Markup:
         '<p class="gw-low m2">{rings}<span>{lowest} {parts}</span></p>', rings=rings if found.below else "",
         lowest=_("lowest"), parts=joined(parts, Markup("</span><span>")),
     )  # fmt: skip
-
-
-def late_map(picture: Overview, outline: Outline | None, lang: str, _: Translate) -> Markup:
-    """Return the places as a map, darker where less of what was due was disposed of in time; each opens its cases."""
-    if outline is None:
-        return markup('<p class="m">{t}</p>', t=_("No places lie below this area."))
-    west, south, east, north = outline.bounds
-    narrow = cos(radians((south + north) / 2))
-    wide, tall = _MAP
-    scale = min(wide / ((east - west) * narrow or 1.0), tall / (north - south or 1.0))
-    tall = ceil((north - south) * scale)
-    edges = _quarters([1 - v for p in picture.places if (v := known(p.on_time.value)) is not None and v < 1])
-    drawn = []
-    for place in picture.places:
-        value = known(place.on_time.value)
-        late = None if value is None else 1 - value
-        # The lightest step is for none late at all; a quarter of the rest each has one of the others.
-        step = 0 if not late else 1 + bisect_left(edges, late)
-        missed = place.on_time.missed
-        base = place.on_time.base.count if place.on_time.base is not None else 0
-        path = " ".join(
-            "M"
-            + "L".join(f"{(x - west) * narrow * scale:.0f} {(north - y) * scale:.0f}" for x, y in ring)
-            + "Z"
-            for ring in outline.rings.get(place.code, [])
-        )
-        counts = f"{missed.count if missed else 0:,} / {base:,}"
-        words = f"{pick(lang, place.name, place.name_en)} {amounts.rate(late, _)}　{counts}"
-        drawn.append(
-            markup(
-                '<path d="{path}" fill="{fill}" role="button" tabindex="0" data-open="{cases}" aria-label="{told}">'
-                "<title>{told}</title></path>",
-                path=path, fill="#f8f9fa" if late is None else _RAMP[step],
-                cases=(missed if missed is not None and missed.count else place.reported).cases.key,
-                told=words,
-            )
-        )  # fmt: skip
-    marks = [
-        markup('<span><i style="background:{c}"></i>{t}</span>', c=colour, t=text)
-        for colour, text in zip(
-            _RAMP,
-            ["0%", *(f"≤ {amounts.rate(edge, _)}" for edge in edges)],
-            strict=False,
-        )
-    ]
-    return markup(
-        '<svg class="gw-map" viewBox="0 0 {wide} {tall}" role="group">{drawn}</svg>'
-        '<div class="gw-legend">{marks}</div>',
-        wide=wide, tall=tall, drawn=joined(drawn), marks=joined(marks),
-    )  # fmt: skip
-
-
-def _quarters(values: Sequence[float]) -> list[float]:
-    """Return the upper edges of the quarters of some values, in order; fewer where quarters are alike."""
-    ordered = sorted(values)
-    return sorted({ordered[-(-n * len(ordered) // 4) - 1] for n in range(1, 5)}) if ordered else []
 
 
 def known(value: Any) -> float | None:

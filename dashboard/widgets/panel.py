@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-FOLDER = Path(__file__).resolve().parents[1] / "components" / "panel"
+from dashboard.components import component
 
 
 class Markup(str):
@@ -54,16 +52,5 @@ def panel(html: Markup, key: str, opened: Callable[[str], None] | None = None) -
         if what is not None and opened is not None:
             opened(str(what))
 
-    result = _component()(key=key, data={"html": str(html)}, on_open_change=pressed)
+    result = component("panel", host="gw-panel")(key=key, data={"html": str(html)}, on_open_change=pressed)
     return None if result.open is None else str(result.open)
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "gridwhistle_panel",
-        html='<div class="gw-panel"></div>',
-        css=(FOLDER / "panel.css").read_text(encoding="utf-8"),
-        js=(FOLDER / "panel.js").read_text(encoding="utf-8"),
-        isolate_styles=False,
-    )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import Policies, bite, horizon
+from dispatch.record.histories import bite, horizon
+from dispatch.record.policies import Policies
+from dispatch.rules.measures import returns
 from dispatch.rules.policy.weights import Weights
 from dispatch.rules.teams.proposals import Experience
 from dispatch.rules.time.calendar import Calendar
@@ -27,9 +29,7 @@ _COUNTED = (
     " count(*) filter (where a.state = 'declined' and exists (select from event e"
     "  where e.incident_id = a.incident_id and e.verb = 'decline'"
     "  and (e.data -> 'assignments' -> 0 ->> 'id')::bigint = a.id"
-    # What the team ticked; before it was asked for, what its words say.
-    "  and coalesce(e.data -> 'said' ->> 'return_kind' = 'not_ours',"
-    "   e.data -> 'said' ->> 'reason' ilike any(%(words)s)))) as returned,"
+    f"  and {returns.NOT_OURS_SQL})) as returned,"
     " count(*) filter (where a.state in ('done', 'ended')) as settled"
     " from {which} join incident i on i.id = a.incident_id join team t on t.id = a.team_id"
     " where a.role = 'lead' group by 1, 2, 3"
@@ -48,7 +48,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
     than before, everything is counted anew. A run that is cut short, or done twice, does no harm.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        law = Policies(cursor).newest()
+        law = Policies(cursor).in_force(datetime.now(UTC))
         begin = _locked(cursor, law.weights)
         if not begin:
             return _anew(cursor, law.weights, law.calendar)
@@ -64,7 +64,11 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
         assert row is not None
         events, days = row
         if days:
-            values = {"days": days, "zone": law.calendar.zone, "words": _patterns(law.weights)}
+            values = {
+                "days": days,
+                "zone": law.calendar.zone,
+                "words": returns.patterns(law.weights.not_ours),
+            }
             cursor.execute(
                 f"with counted as materialized ({_COUNTED.replace('{which}', _OF_DAYS)}),"
                 " gone as (delete from experience x where x.day = any(%(days)s) and not exists (select from counted n"
@@ -83,7 +87,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
 def rebuild(connection: psycopg.Connection[Any]) -> int:
     """Count every day anew, in one transaction that keeps followers waiting; return the rows written."""
     with connection.transaction(), connection.cursor() as cursor:
-        law = Policies(cursor).newest()
+        law = Policies(cursor).in_force(datetime.now(UTC))
         _locked(cursor, law.weights)
         return _anew(cursor, law.weights, law.calendar)
 
@@ -111,7 +115,7 @@ def _anew(cursor: psycopg.Cursor[Any], weights: Weights, calendar: Calendar) -> 
     cursor.execute(
         "insert into experience (category, day, trade, sent, returned, settled)"
         f" {_COUNTED.replace('{which}', _ALL)}",
-        {"zone": calendar.zone, "words": _patterns(weights)},
+        {"zone": calendar.zone, "words": returns.patterns(weights.not_ours)},
     )
     rows = cursor.rowcount
     cursor.execute("delete from follower where name like %s and name <> %s", (f"{NAME}/%", _name(weights)))
@@ -137,11 +141,3 @@ def _come_to(cursor: psycopg.Cursor[Any], weights: Weights, position: int) -> No
     cursor.execute(
         "update follower set position = %s, at = now() where name = %s", (position, _name(weights))
     )
-
-
-def _patterns(weights: Weights) -> list[str]:
-    return [f"%{_literal(word)}%" for word in weights.not_ours]
-
-
-def _literal(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

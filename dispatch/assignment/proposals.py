@@ -59,7 +59,7 @@ class Proposals:
     ) -> list[Decision]:
         if not rows:
             return []
-        law = self._desk.policy()
+        law = self._desk.in_force(now)
         # A type that the present policy has dropped, or given to another trade, is sent as its case was promised.
         laws = {version: self._desk.policy(version) for *_, version in rows}
         waiting = [

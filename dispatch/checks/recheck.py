@@ -17,7 +17,8 @@ import psycopg
 from dispatch.desk import store
 from dispatch.desk.columns import shared
 from dispatch.figures import cohorts, rollup
-from dispatch.record.histories import EVERYTHING, Policies, lives
+from dispatch.record.histories import EVERYTHING, lives
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.chain import Assignment, Incident, Segment
 from dispatch.rules.measures.assessment import shown
@@ -209,7 +210,7 @@ def days(connection: psycopg.Connection[Any], now: datetime) -> int:
             late = _late(cursor, cohorts.NAME)
             if late is None:
                 return 0
-            calendar = Policies(cursor).newest().calendar
+            calendar = Policies(cursor).in_force(now).calendar
             row = cursor.execute(
                 "select min(reported_at), array(select distinct (reported_at at time zone %s)::date from incident"
                 "  where id = any(%s)) from incident",

@@ -1,1 +1,1 @@
-"""Answer the command line."""
+"""Answer the command line: one module a command, which reads arguments, prints and returns the exit code."""

@@ -7,14 +7,9 @@ skipped, and a run that was cut short goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
-import gc
-import os
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from operator import itemgetter
 from random import Random
 from typing import Any
@@ -32,6 +27,7 @@ from dispatch.desk.desk import Desk
 from dispatch.desk.store import Held, Ids
 from dispatch.figures import published
 from dispatch.intake.messages import number_of
+from dispatch.record.policies import Policies
 from dispatch.rules.incident.chain import decide, evolve, open_report, route
 from dispatch.rules.incident.sending import load_changes
 from dispatch.rules.incident.values import (
@@ -46,14 +42,13 @@ from dispatch.rules.incident.values import (
 )
 from dispatch.rules.law import LIVE
 from dispatch.rules.policy import escalation
-from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Roster
 from dispatch.rules.time import clocks
 from dispatch.scores import scoring
 from dispatch.scores.attribution import span_of
-from models.servers.servers import addresses, psycopg_dsn
+from models.servers.servers import psycopg_dsn
 
 SEED = 22807  # one in which the demo's own team is overloaded: its score has something to explain
 PER_DAY = 329  # reports: about 120,000 a year
@@ -76,59 +71,36 @@ SWEEP_LAG = timedelta(seconds=3)  # how long after a limit the sweep of clocks n
 STEPS_LIMIT = 60
 # Where a run that is cut short leaves how far it came: until when, and how many days are done.
 MARK = "gridwhistle:history"
-STREAM_TIMEOUT_S = 10.0
-NICENESS = 10  # the city of today goes first
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("--days", type=int, default=DAYS, help="how many days back (default: %(default)s)")
-    parser.add_argument("--per-day", type=int, default=PER_DAY, help="reports a day (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=SEED, help="the world's seed (default: %(default)s)")
-    parser.add_argument("--quiet", action="store_true", help="print no progress bar, only the end")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Write the history of the demo city, unless it is there already; return the exit code."""
-    if args.days < 1 or args.per_day < 1:
-        print("--days and --per-day: expected whole numbers above 0", file=sys.stderr)
-        return 2
-    # Millions of short-lived objects and no cycles among them: collecting would cost a third of the time.
-    gc.disable()
-    os.nice(NICENESS)
-    where = addresses()
-    stream = redis.Redis.from_url(where.redis_url, socket_timeout=STREAM_TIMEOUT_S, decode_responses=True)
-    try:
-        mark = {str(k): str(v) for k, v in stream.hgetall(MARK).items()}
-    except redis.RedisError as fault:
-        print(f"The stream server does not answer: {type(fault).__name__}", file=sys.stderr)
-        return 1
+def begun(stream: redis.Redis) -> tuple[datetime, int]:
+    """Return until when the history goes, which is now where none was begun, and how many of its days are done."""
+    mark = {str(k): str(v) for k, v in stream.hgetall(MARK).items()}
     until = datetime.fromisoformat(mark["until"]) if "until" in mark else datetime.now(UTC)
-    first = int(mark.get("days_done", 0))
-    if first > args.days:
-        print("history: it is there already")
-        return _judged(where.database_url)
+    return until, int(mark.get("days_done", 0))
+
+
+def resume(
+    stream: redis.Redis, database_url: str, until: datetime, days: int, per_day: int, seed: int, first: int
+) -> Iterator[tuple[int, int]]:
+    """Write as `write` does, and leave in the stream server how far it came; yield the same."""
     stream.hset(MARK, "until", until.isoformat())
-    started = time.monotonic()
-    written = 0
-    for done, incidents in write(where.database_url, until, args.days, args.per_day, args.seed, first):
-        written += incidents
+    for done, incidents in write(database_url, until, days, per_day, seed, first):
         stream.hset(MARK, "days_done", str(done))
-        if not args.quiet:
-            _bar(done - first, args.days + 1 - first, written, started)
-    if not args.quiet:
-        print()
-    print(f"history: {written:,} incidents over {args.days} days in {time.monotonic() - started:.0f} s")
-    return _judged(where.database_url)
+        yield done, incidents
 
 
-def _judged(database_url: str) -> int:
-    """Assess the last whole month and the present one, and count experience: a newcomer should not wait a night."""
+def judge(database_url: str) -> Iterator[tuple[date, int, bool]]:
+    """Assess the last whole month and the present one, and count experience: a newcomer should not wait a night.
+
+    Yield (month, score cards, whether they are frozen) after each; nothing where months were assessed before.
+    """
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         cursor = connection.cursor()
         if cursor.execute("select 1 from assessment_month limit 1").fetchone() is not None:
-            return 0
-        now, calendar = datetime.now(UTC), _law(cursor).calendar
+            return
+        now = datetime.now(UTC)
+        calendar = Policies(cursor).in_force(now).calendar
         if (town := sessions.demo_town(cursor)) is not None:
             object_to_lateness(database_url, now, town)
         published.enter(cursor)
@@ -137,12 +109,9 @@ def _judged(database_url: str) -> int:
         for month in scoring.unfrozen(cursor, now, MONTHS_LOOKED_AT)[-1:]:
             cards = scoring.freeze(connection, month, now)
             connection.commit()
-            print(f"history: {cards:,} score cards of {month:%Y-%m}, frozen")
+            yield month, cards, True
         month = calendar.local(now).date().replace(day=1)
-        print(
-            f"history: {scoring.assess_month(connection, month, now):,} score cards of {month:%Y-%m}, provisional"
-        )
-    return 0
+        yield month, scoring.assess_month(connection, month, now), False
 
 
 def object_to_lateness(database_url: str, now: datetime, town: tuple[str, int]) -> int:
@@ -152,7 +121,8 @@ def object_to_lateness(database_url: str, now: datetime, town: tuple[str, int]) 
     """
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         cursor = connection.cursor()
-        calendar, rules = _law(cursor).calendar, scoring.rules_of(cursor)
+        known = Policies(cursor)
+        calendar = known.in_force(now).calendar
         present = calendar.local(now).date().replace(day=1)
         before = (present - timedelta(days=1)).replace(day=1)
         commands: list[tuple[datetime, Command]] = []
@@ -160,7 +130,8 @@ def object_to_lateness(database_url: str, now: datetime, town: tuple[str, int]) 
             "select id, reported_at, disposed_at, last_at from incident where state = 'closed'"
             " and disposed_on_time is false and (facts ->> 'disposer_team')::int = %s"
         )
-        for month, until in ((before, min(now, scoring.freezes_at(before, rules, calendar))), (present, now)):
+        closing = scoring.freezes_at(before, *scoring.rules_of(known, before, now))
+        for month, until in ((before, min(now, closing)), (present, now)):
             found = cursor.execute(
                 f"{late} and reported_at >= %s and reported_at < %s and last_at < %s order by reported_at limit %s",
                 (town[1], *span_of(month, calendar), until - APPEALED_WITHIN, len(GROUNDS)),
@@ -211,7 +182,7 @@ def write(
     """
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         cursor = connection.cursor()
-        law = _law(cursor)
+        law = Policies(cursor).in_force(until)
         today = law.calendar.midnight(until)
         world = city(cursor, law, seed)
         ids, part_ids = Ids("incident_block"), Ids("assignment_block")
@@ -383,24 +354,3 @@ def spots(cursor: store.Cursor) -> list[Spot]:
     return [
         Spot(code, name, float(x), float(y)) for (code, name, _), (x, y) in zip(rows, inside, strict=True)
     ]
-
-
-def _law(cursor: store.Cursor) -> Policy:
-    cursor.execute("select version, files from policy_version order by version desc limit 1")
-    row = cursor.fetchone()
-    if row is None:
-        raise LookupError("the database holds no policy: load the demo city first (python -m models demo)")
-    return policies.parse(row[0], row[1])
-
-
-def _bar(done: int, total: int, written: int, started: float) -> None:
-    share = done / total
-    filled = int(share * 30)
-    left = (time.monotonic() - started) / share * (1 - share) if share else 0.0
-    if sys.stdout.isatty() or done % 40 == 0 or done == total:
-        end = "" if sys.stdout.isatty() else "\n"
-        print(
-            f"\rhistory [{'#' * filled}{'.' * (30 - filled)}] {share:4.0%}  {written:,} incidents, {left:3.0f} s left",
-            end=end,
-            flush=True,
-        )

@@ -6,15 +6,12 @@ stopped and started again, everybody goes on with what they were about to do.
 
 from __future__ import annotations
 
-import argparse
 import heapq
 import logging
-import os
-import signal
 import time
 from datetime import UTC, datetime, timedelta
 from random import Random
-from types import FrameType
+from threading import Event
 from typing import Any
 
 import httpx
@@ -23,7 +20,7 @@ import psycopg
 import redis
 
 from dispatch.demo import scenes
-from dispatch.demo.history import SEED, city
+from dispatch.demo.history import city
 from dispatch.demo.world import Act, Happening, World, next_act
 from dispatch.desk import store
 from dispatch.desk.desk import Desk
@@ -44,48 +41,6 @@ OPEN_LIMIT = 20_000  # incidents the invented people keep in mind
 # What should have happened while nothing ran happens spread over this time, not all at once.
 CATCH_UP_S = 600.0
 DOOR_TIMEOUT_S = 5.0
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("--per-day", type=float, default=PER_DAY, help="reports a day (default: %(default)s)")
-    parser.add_argument(
-        "--speed", type=float, default=1.0, help="how much faster people act (default: %(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=SEED, help="the world's seed (default: %(default)s)")
-    door = f"http://127.0.0.1:{os.environ.get('PORT', '8501')}"
-    parser.add_argument("--door", default=door, help="address of the web app (default: %(default)s)")
-    parser.add_argument("--key", default="demo", help="bearer key of the HTTP door (default: the demo key)")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Live until told to stop; return the exit code."""
-    if args.per_day <= 0 or args.speed <= 0:
-        print("--per-day and --speed: expected numbers above 0")
-        return 2
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    life = Life(args.per_day, args.speed, args.seed, args.door, args.key)
-    stopping = False
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    pause = TICK_S
-    while not stopping:
-        try:
-            life.tick(datetime.now(UTC))
-            pause = TICK_S
-        except (psycopg.Error, redis.RedisError, httpx.HTTPError, LookupError) as fault:
-            # The demo waits for the house to be whole again; it must never be what breaks it.
-            log.info("waiting: %s", type(fault).__name__)
-            pause = min(pause * 2, 30.0)
-        time.sleep(pause)
-    life.close()
-    return 0
 
 
 class Life:
@@ -117,11 +72,25 @@ class Life:
         if self._reader is not None:
             self._reader.close()
 
+    def live(self, stopping: Event) -> None:
+        """Let time pass until `stopping` is set, then close every connection."""
+        pause = TICK_S
+        while not stopping.is_set():
+            try:
+                self.tick(datetime.now(UTC))
+                pause = TICK_S
+            except (psycopg.Error, redis.RedisError, httpx.HTTPError, LookupError) as fault:
+                # The demo waits for the house to be whole again; it must never be what breaks it.
+                log.info("waiting: %s", type(fault).__name__)
+                pause = min(pause * 2, 30.0)
+            stopping.wait(pause)
+        self.close()
+
     def tick(self, now: datetime) -> None:
         """Do everything whose moment has come."""
         if self._world is None:
             with psycopg.connect(self._dsn) as connection:
-                self._world = city(connection.cursor(), self._desk.policy(), self._seed)
+                self._world = city(connection.cursor(), self._desk.in_force(now), self._seed)
         self._file_reports(now)
         if time.monotonic() - self._looked >= LOOK_EVERY_S:
             self._look(now)
@@ -183,7 +152,7 @@ class Life:
         changed = [i for i, seq in present.items() if self._seen.get(i) != seq]
         if not changed:
             return
-        law, roster = self._desk.policy(), self._desk.roster()
+        law, roster = self._desk.in_force(now), self._desk.roster()
         for first in range(0, len(changed), 1_000):
             for incident_id, held in store.load(cursor, changed[first : first + 1_000], lock=False).items():
                 incident = held.incident

@@ -19,11 +19,11 @@ import redis
 
 from dispatch.desk import store
 from dispatch.desk.store import Held, Ids
+from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.incident.chain import decide, evolve, open_report, overtaken, route
 from dispatch.rules.incident.sending import load_changes
 from dispatch.rules.incident.values import SYSTEM, Change, Command, Context, Done, Event, Incident, Report
 from dispatch.rules.places import place_of, places_around
-from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Roster
@@ -32,7 +32,7 @@ from models.servers.servers import psycopg_dsn
 CHANGED_CHANNEL = "gridwhistle:changed"
 BATCH_LIMIT = 2_000  # commands or reports in one transaction
 ROSTER_AGE_S = 1.0  # how old the loads that routing looks at may be
-POLICY_AGE_S = 5.0
+POLICY_AGE_S = 5.0  # how old the list of policy versions may be; which of them is in force is asked each time
 WARTIME_AGE_S = 1.0
 DUPLICATE_DAYS = 30
 # An act that waited for another one's lock, or comes from a machine whose clock is behind, may lie this much before
@@ -65,11 +65,9 @@ class Desk:
         self._connection: psycopg.Connection | None = None
         self._incident_ids = Ids("incident_block")
         self._assignment_ids = Ids("assignment_block")
-        self._roster = Roster(())
+        self._roster: Roster | None = None
         self._roster_at = -ROSTER_AGE_S
-        self._policies: dict[int, Policy] = {}
-        self._current = 0
-        self._policy_at = -POLICY_AGE_S
+        self._policies = PolicyCache(POLICY_AGE_S)
         self._areas_in_wartime: tuple[str, ...] = ()
         self._wartime_at = -WARTIME_AGE_S
 
@@ -123,13 +121,17 @@ class Desk:
         self._nudge(outcomes)
         return outcomes
 
-    def policy(self, version: int | None = None) -> Policy:
-        """Return a version of the policy, or the one in force."""
-        return self._ask(lambda cursor: self._policy(cursor, version))
+    def in_force(self, at: datetime) -> Policy:
+        """Return the policy in force at an instant."""
+        return self._ask(lambda cursor: self._policy(cursor).in_force(at))
+
+    def policy(self, version: int) -> Policy:
+        """Return a version of the policy."""
+        return self._ask(lambda cursor: self._policy(cursor).version(version))
 
     def roster(self) -> Roster:
         """Return the teams as they are now, for offers."""
-        return self._ask(self._teams)
+        return self._ask(lambda cursor: self._teams(cursor, datetime.now(UTC)))
 
     def clocks_due(self, now: datetime, limit: int) -> list[tuple[int, int | None, str, datetime]]:
         """Return (incident id, assignment id or None, clock, due) of at most `limit` passed limits, oldest first."""
@@ -137,12 +139,14 @@ class Desk:
 
     def overdue(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
         """Return (incident id, severity, level, silent since) of at most `limit` incidents that go up by `now`."""
-        return self._ask(lambda cursor: store.overdue(cursor, now, limit, self._policy(cursor, None).ladder))
-
-    def unreported(self, now: datetime, limit: int) -> list[tuple[int, int, int, datetime]]:
-        """Return (incident id, assignment id, level, silent since) of at most `limit` whistles not reported in."""
         return self._ask(
-            lambda cursor: store.unreported(cursor, now, limit, self._policy(cursor, None).ladder)
+            lambda cursor: store.overdue(cursor, now, limit, self._policy(cursor).in_force(now).ladder)
+        )
+
+    def unreported(self, now: datetime, limit: int) -> list[tuple[int, int, int, int, datetime]]:
+        """Return (incident, assignment, severity, level, silent since) of at most `limit` whistles not reported in."""
+        return self._ask(
+            lambda cursor: store.unreported(cursor, now, limit, self._policy(cursor).in_force(now).ladder)
         )
 
     def recount_loads(self) -> int:
@@ -162,8 +166,8 @@ class Desk:
             raise
 
     def _report(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> list[Outcome]:
-        law = self._policy(cursor, None)
-        roster = self._teams(cursor)
+        law = self._policy(cursor).in_force(now)
+        roster = self._teams(cursor, now)
         # The first of equal numbers opens the incident, its repeats in the same batch are duplicates of it.
         ids: dict[int, int] = {}
         firsts: list[Report] = []
@@ -223,7 +227,7 @@ class Desk:
         held = store.load(cursor, [c.incident_id for c in commands] + [_into(c) for c in commands])
         # After the rows are locked: whoever pressed first has left its receipt by now.
         known = store.receipts(cursor, keys)
-        roster = self._teams(cursor)
+        roster = self._teams(cursor, now)
         plain = Context(roster, lambda: self._assignment_ids.take(cursor))
         before = {key: store.live_by_team(h.incident) for key, h in held.items()}
         news = store.done_since(cursor, _unseen(commands, held))
@@ -240,7 +244,7 @@ class Desk:
             if key in known or key in fresh:
                 outcomes.append(Outcome("duplicate", incident.id))
                 continue
-            law = self._policy(cursor, incident.policy_version)
+            law = self._policy(cursor).version(incident.policy_version)
             at = _moment(command, incident, now)
             other = held.get(_into(command))
             around = replace(plain, other=other.incident) if other is not None else plain
@@ -286,7 +290,7 @@ class Desk:
         """Let the incident that stays know which one was merged into it."""
         told = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
         command = Command("absorb", main.id, SYSTEM, merge.id, told)
-        law = self._policy(cursor, main.policy_version)
+        law = self._policy(cursor).version(main.policy_version)
         at = _moment(command, main, now)
         change = decide(main, command, law, around, at)
         if isinstance(change, Refusal):
@@ -321,41 +325,17 @@ class Desk:
             counts[own] = counts.get(own, 0) + 1
         return found
 
-    def _policy(self, cursor: store.Cursor, version: int | None) -> Policy:
-        if version is not None and version in self._policies:
-            return self._policies[version]
-        if version is None and self._current and time.monotonic() - self._policy_at < POLICY_AGE_S:
-            return self._policies[self._current]
-        if version is None:
-            version = self._current = self._in_force(cursor)
-            self._policy_at = time.monotonic()
-        if version not in self._policies:
-            row = cursor.execute("select files from policy_version where version = %s", (version,)).fetchone()
-            if row is None:
-                raise LookupError(f"the database holds no policy version {version}")
-            self._policies[version] = policies.parse(version, row[0])
-        return self._policies[version]
+    def _policy(self, cursor: store.Cursor) -> Policies:
+        return Policies(cursor, self._policies)
 
-    def _in_force(self, cursor: store.Cursor) -> int:
-        """Return the newest version whose day has come, by the city's own date and not the server's."""
-        now = datetime.now(UTC)
-        rows = cursor.execute(
-            "select version, valid_from from policy_version order by version desc"
-        ).fetchall()
-        for version, valid_from in rows:
-            # Midnight comes to the whole world within a day: only around it a version's own zone is needed.
-            if valid_from < now.date() or (
-                valid_from <= now.date() + timedelta(days=1)
-                and valid_from <= self._policy(cursor, version).calendar.local(now).date()
-            ):
-                return int(version)
-        raise LookupError("the database holds no policy in force: load a city first (python -m models demo)")
-
-    def _teams(self, cursor: store.Cursor) -> Roster:
-        if time.monotonic() - self._roster_at >= ROSTER_AGE_S:
-            self._roster = Roster(store.teams(cursor), self._policy(cursor, None).weights)
+    def _teams(self, cursor: store.Cursor, now: datetime) -> Roster:
+        weights = self._policy(cursor).in_force(now).weights
+        old = time.monotonic() - self._roster_at >= ROSTER_AGE_S
+        roster = self._roster
+        if roster is None or old or weights is not roster.weights:
+            roster = self._roster = Roster(store.teams(cursor), weights)
             self._roster_at = time.monotonic()
-        return self._roster
+        return roster
 
     def _begin(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:

@@ -13,6 +13,7 @@ from dispatch.desk.columns import Columns, Pen, encode, shared
 from dispatch.rules.incident.links import GENESIS, link
 from dispatch.rules.incident.values import Assignment, Change, Done, Event, Incident, Segment
 from dispatch.rules.law import LIVE
+from dispatch.rules.measures.cases import unreported_sql
 from dispatch.rules.policy import escalation
 from dispatch.rules.teams.routing import Team
 from dispatch.rules.time import clocks
@@ -23,14 +24,11 @@ from models.tables.incidents import ID_BLOCK
 Cursor = psycopg.Cursor[Any]
 
 # Since when nobody has answered; with whoever it was handed down to, silence counts anew.
-_HANDED_DOWN = "(i.facts ->> 'handed_down_at')::timestamptz"
-SILENT = f"greatest(i.overdue_since, {_HANDED_DOWN})"
+HANDED_DOWN = "(i.facts ->> 'handed_down_at')::timestamptz"
+SILENT = f"greatest(i.overdue_since, {HANDED_DOWN})"
 # The report-in of a live whistle, passed and still awaited.
-UNREPORTED = f"greatest((p.clocks -> 'arrive' ->> 'due')::timestamptz, {_HANDED_DOWN})"
-UNREPORTED_JOIN = (
-    " join assignment p on p.incident_id = i.id and p.kind = 'whistle'"
-    " and p.state in ('sent', 'picked_up') and p.clocks -> 'arrive' ->> 'state' = 'breached'"
-)
+UNREPORTED = f"greatest((p.clocks -> 'arrive' ->> 'due')::timestamptz, {HANDED_DOWN})"
+UNREPORTED_JOIN = f" join assignment p on p.incident_id = i.id and {unreported_sql('p')}"
 
 _clock_map = msgspec.json.Decoder(dict[str, Clock])
 _change = msgspec.json.Decoder(Change)
@@ -199,7 +197,7 @@ def clocks_due(cursor: Cursor, now: datetime, limit: int) -> list[tuple[int, int
 
 
 def overdue(
-    cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder = escalation.FORMER
+    cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder
 ) -> list[tuple[int, int, int, datetime]]:
     """Return (incident id, severity, level, silent since) of open incidents that go up by `now`, gravest first.
 
@@ -218,13 +216,13 @@ def overdue(
 
 def unreported(
     cursor: Cursor, now: datetime, limit: int, ladder: escalation.Ladder
-) -> list[tuple[int, int, int, datetime]]:
-    """Return (incident id, assignment id, level, silent since) of whistles not reported in that go up by `now`."""
+) -> list[tuple[int, int, int, int, datetime]]:
+    """Return (incident id, assignment id, severity, level, silent since) of whistles not reported in that go up."""
     if ladder.whistle is None:
         return []
     cursor.execute(
-        f"select distinct on (i.id) i.id, p.id, i.level, {UNREPORTED} as since from incident i{UNREPORTED_JOIN}"
-        f" where i.overdue_since <= %s and i.level > %s and {UNREPORTED} <= %s order by i.id, since limit %s",
+        f"select distinct on (i.id) i.id, p.id, i.severity, i.level, {UNREPORTED} from incident i{UNREPORTED_JOIN}"
+        f" where i.overdue_since <= %s and i.level > %s and {UNREPORTED} <= %s order by i.id, 5 limit %s",
         (before := now - timedelta(minutes=ladder.whistle.after_min), ladder.whistle.level, before, limit),
     )
     return cursor.fetchall()

@@ -1,7 +1,7 @@
 """Name sets of cases, and list the cases of each: what a number of the leaders' picture opens.
 
-A set is a predicate of dispatch/figures/cohorts.py, or one of `MORE`, within an area and some days; the counting and
-the listing read the same text, so that a list is as long as its number says. Until the roll-up is level with the last
+A set is a measure of dispatch/rules/measures/cases.py within an area and some days; the counting and the listing read
+the same text, so that a list is as long as its number says. Until the roll-up is level with the last
 events a list may be a few cases ahead of its number.
 """
 
@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import psycopg
 
-from dispatch.figures import cohorts
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import level_of, prefix_of
 from dispatch.rules.measures.assessment import Rules
+from dispatch.rules.measures.cases import MEASURES, ROWS
 from dispatch.rules.time.calendar import Calendar
-from dispatch.scores.scoring import rules_of
 
 Connection = psycopg.Connection[Any]
 
@@ -31,7 +30,7 @@ PAGE_ROWS = 50
 class CaseSet:
     """Name a set of cases: what is true of them, where, reported on which days, and further bounds.
 
-    `name` is a predicate of dispatch/figures/cohorts.py or one of `MORE`. `first` and `until` bound the day of
+    `name` is a measure of dispatch/rules/measures/cases.py. `first` and `until` bound the day of
     reporting (until not included); both are None for what is true now, whenever it was reported. `weekday` counts
     from 0 for Monday.
     """
@@ -103,25 +102,6 @@ class CasePage:
     pages: int
 
 
-_PLEASED = f"(({cohorts.PREDICATES['rated']}) and i.rating = any(%(pleased)s))"
-# Sets that are no column of the roll-up: their predicates over the rows of dispatch/figures/cohorts.py.
-MORE: dict[str, str] = {
-    "pleased": _PLEASED,
-    "displeased": f"(({cohorts.PREDICATES['rated']}) and not {_PLEASED})",
-    "late": f"({cohorts.PREDICATES['due']} and not {cohorts.PREDICATES['on_time']})",
-    "close_late": f"({cohorts.PREDICATES['close_due']} and not {cohorts.PREDICATES['close_on_time']})",
-    "not_on_site": f"({cohorts.PREDICATES['whistle_due']} and not {cohorts.PREDICATES['on_site']})",
-    "not_settled": f"({cohorts.PREDICATES['disputes']} and not coalesce({cohorts.PREDICATES['settled']}, false))",
-    "red": "i.overdue_since is not null",
-    # A whistle that is still awaited past its time to be on the spot, and what is above the centre it came to.
-    "whistle_late": (
-        "i.ended_at is null and exists (select from assignment w where w.incident_id = i.id and w.kind = 'whistle'"
-        " and w.state in ('sent', 'picked_up') and w.clocks -> 'arrive' ->> 'state' = 'breached'"
-        " and w.clocks -> 'arrive' ->> 'ended' is null)"
-    ),
-    "raised": "i.ended_at is null and i.level < case when length(i.area_code) >= 9 then 3 else 2 end",
-    **{f"at_{stage}": f"{cohorts.REACHED} = {i}" for i, stage in enumerate(cohorts.STAGES)},
-}
 MISSED = {
     "on_time": "late",
     "close_on_time": "close_late",
@@ -129,7 +109,8 @@ MISSED = {
     "settled": "not_settled",
     "pleased": "displeased",
 }
-_WHERE = cohorts.PREDICATES | MORE
+# What a list asks is true of rows, whenever they are looked at.
+_WHERE = {name: measure.sql for name, measure in MEASURES.items() if "%(now)s" not in measure.sql}
 
 
 def cases(connection: Connection, wanted: CaseSet, page: int = 1, page_rows: int = PAGE_ROWS) -> CasePage:
@@ -142,8 +123,9 @@ def cases(connection: Connection, wanted: CaseSet, page: int = 1, page_rows: int
     if page < 1:
         raise ValueError(f"page: expected 1 or more, not {page}")
     with look(connection) as cursor:
-        calendar = Policies(cursor).newest().calendar
-        rows, where, values = _selected(wanted, calendar, rules_of(cursor))
+        known, now = Policies(cursor), datetime.now(UTC)
+        calendar = known.in_force(now).calendar
+        rows, where, values = _selected(wanted, calendar, known.rules_on(calendar.local(now).date()))
         counted = cursor.execute(f"select count(*) from {rows} where {where}", values).fetchone()
         assert counted is not None
         total = int(counted[0])
@@ -195,7 +177,5 @@ def _selected(wanted: CaseSet, calendar: Calendar, rules: Rules) -> tuple[str, s
         )
         values |= {"zone": calendar.zone, "weekday": wanted.weekday + 1, "hour": wanted.hour}
     # What assignments say together costs a look at each row's: only where the predicate asks.
-    rows = (
-        cohorts.ROWS if " p." in predicate or "(p." in predicate else cohorts.ROWS.partition(" left join")[0]
-    )
+    rows = ROWS if " p." in predicate or "(p." in predicate else ROWS.partition(" left join")[0]
     return rows, " and ".join(f"({each})" for each in where), values

@@ -1,87 +1,27 @@
 """Keep what became of each day's reports: counts by the day of reporting, for every area and theme.
 
-A cohort is what was reported in one day; everything that is said of it is a predicate over the incident's row and
-its assignments. `PREDICATES` is the one place where each is written: the counts here and the lists of the cases
-behind a number (dispatch/figures/case_sets.py) both read it, so that they cannot differ in what they mean.
+A cohort is what was reported in one day; all that is said of it is a measure of dispatch/rules/measures/cases.py: the
+counts here and the lists of the cases behind a number (dispatch/figures/case_sets.py) both ask it by its name, so that
+they cannot differ in what they mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import Policies, bite, horizon
+from dispatch.record.histories import bite, horizon
+from dispatch.record.policies import Policies
+from dispatch.rules.measures.cases import MEASURES, ROWS
 from dispatch.rules.time.calendar import Calendar
 from models.tables.scores import DAILY_COUNTS
 
 NAME = "daily"
 EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
 DAYS_AT_ONCE = 40  # written in one statement
-
-# How far along the chain an incident has come, this or any later stage; -1 for what left it without an end.
-STAGES = ("reported", "accepted", "dispatched", "picked_up", "arrived", "disposed", "verified", "closed")
-_REFUSED = "i.state in ('rejected', 'void')"
-_CLOSED = "i.state in ('closed', 'archived')"
-REACHED = (
-    f"case when {_REFUSED} or i.state = 'merged' then -1 when {_CLOSED} then 7 when i.state = 'verified' then 6"
-    " when i.disposed_at is not null then 5 when p.arrived then 4 when p.picked_up then 3 when p.sent then 2"
-    " when i.state not in ('reported', 'checking') then 1 else 0 end"
-)
-_OVERDUE = (
-    "i.disposed_at is null and i.ended_at is null and coalesce(p.breached,"
-    " i.clocks -> 'dispose' ->> 'state' = 'breached' and i.clocks -> 'dispose' ->> 'ended' is null, false)"
-)
-_LIMITED = "i.disposed_at is null and i.ended_at is null and coalesce(p.limited, i.clocks ? 'dispose', false)"
-_CLOSE_LATE = (
-    "i.ended_at is null and coalesce(i.clocks -> 'close' ->> 'state' = 'breached'"
-    " and i.clocks -> 'close' ->> 'ended' is null, false)"
-)
-_DISPUTE = f"c.theme = '02' and {REACHED} >= 1"
-
-PREDICATES: dict[str, str] = {
-    "reported": "true",
-    "rejected": _REFUSED,
-    "merged": "i.state = 'merged'",
-    **{stage: f"{REACHED} >= {i}" for i, stage in enumerate(STAGES) if i},
-    "due": f"({REACHED} >= 0 and (i.disposed_on_time is not null or {_OVERDUE}))",
-    "on_time": f"({REACHED} >= 0 and i.disposed_on_time is true)",
-    "overdue": f"({_OVERDUE})",
-    "pending": f"({_LIMITED} and not ({_OVERDUE}))",
-    "open": "i.ended_at is null",
-    "close_due": f"(({_CLOSED} and i.closed_on_time is not null) or {_CLOSE_LATE})",
-    "close_on_time": f"({_CLOSED} and i.closed_on_time is true)",
-    "whistled": "coalesce(p.whistled, false)",
-    "whistle_due": "coalesce(p.whistled and p.whistle_due, false)",
-    "on_site": "coalesce(p.whistled and p.on_site, false)",
-    "disputes": f"({_DISPUTE})",
-    "settled": f"({_DISPUTE} and i.facts -> 'settled' = 'true')",
-    "reworked": "(i.disposed_at is not null and i.facts ? 'reworks')",
-    "in_grid": f"({_CLOSED} and i.facts -> 'solved_in_grid' = 'true')",
-    "rated": f"({_CLOSED} and i.rating is not null)",
-    **{f"rated_{n}": f"({_CLOSED} and i.rating = {n})" for n in range(1, 6)},
-}
-
-# Every incident with its theme and what its assignments say together, for the predicates above.
-ROWS = (
-    "incident i join category c on c.code = i.category left join lateral ("
-    "select bool_or(a.role = 'lead') sent,"
-    " bool_or(a.role = 'lead' and a.clocks -> 'pick_up' ->> 'ended' is not null) picked_up,"
-    " bool_or(a.role = 'lead' and (a.state = 'on_site' or a.clocks -> 'arrive' ->> 'ended' is not null)) arrived,"
-    " bool_or(a.clocks -> 'dispose' ->> 'state' = 'breached' and a.clocks -> 'dispose' ->> 'ended' is null)"
-    "  filter (where a.role = 'lead' and a.state in ('sent', 'picked_up', 'on_site')"
-    "  and a.clocks ? 'dispose') breached,"
-    " bool_or(true) filter (where a.role = 'lead' and a.state in ('sent', 'picked_up', 'on_site')"
-    "  and a.clocks ? 'dispose') limited,"
-    " bool_or(a.kind = 'whistle') whistled,"
-    " bool_and(a.clocks -> 'arrive' ->> 'ended' is not null or a.clocks -> 'arrive' ->> 'state' = 'breached'"
-    "  or a.state not in ('sent', 'picked_up', 'on_site')) filter (where a.kind = 'whistle') whistle_due,"
-    " bool_and(coalesce(a.clocks -> 'arrive' ->> 'ended' is not null and a.clocks -> 'arrive' ->> 'state' = 'met',"
-    "  false)) filter (where a.kind = 'whistle') on_site"
-    " from assignment a where a.incident_id = i.id and a.state not in ('review', 'refused')) p on true"
-)
 
 
 def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT) -> int:
@@ -91,7 +31,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
     short, or done twice, does no harm.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        calendar = Policies(cursor).newest().calendar
+        calendar = Policies(cursor).in_force(datetime.now(UTC)).calendar
         begin = _locked(cursor)
         end = bite(cursor, begin, events_limit)
         cursor.execute(
@@ -111,7 +51,7 @@ def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT
 def rebuild(connection: psycopg.Connection[Any]) -> int:
     """Count every day anew from the rows, in one transaction that keeps followers waiting; return the days."""
     with connection.transaction(), connection.cursor() as cursor:
-        calendar = Policies(cursor).newest().calendar
+        calendar = Policies(cursor).in_force(datetime.now(UTC)).calendar
         _locked(cursor)
         end = horizon(cursor)
         cursor.execute("delete from daily")
@@ -162,7 +102,7 @@ def _of(row: str) -> str:
 # The counts of some days: one row of the area's own level and one of each level above, by the lengths of codes.
 _COUNTED = (
     f"fact as materialized (select d.day, i.area_code, c.theme,"
-    f" {', '.join(f'{PREDICATES[name]} {name}' for name in DAILY_COUNTS)}"
+    f" {', '.join(f'{MEASURES[name].sql} {name}' for name in DAILY_COUNTS)}"
     " from unnest(%(days)s::date[], %(begin)s::timestamptz[], %(end)s::timestamptz[]) d(day, since, until)"
     f" join ({ROWS}) on i.reported_at >= d.since and i.reported_at < d.until),"
     " counted as materialized (select f.day, l.code area_code, f.theme,"

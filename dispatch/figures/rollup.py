@@ -13,15 +13,17 @@ from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import Life, Policies, all_lives, bite, horizon, lives
+from dispatch.record.histories import Life, all_lives, bite, horizon, lives
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import Level, centre_of, prefix_of
-from dispatch.rules.incident.chain import Assignment, Incident
+from dispatch.rules.incident.chain import Incident
+from dispatch.rules.measures import cases
+from dispatch.rules.time import clocks
 from models.tables.scores import COUNTS
 
 NAME = "hourly"
 EVENTS_LIMIT = 20_000  # followed in one transaction, except that one writer's transaction is never split
 REBUILD_INCIDENTS = 20_000  # folded between two writes
-DISPUTES = "02"  # the theme of disputes
 
 Key = tuple[datetime, str, str]  # hour (UTC), area code, theme
 Adds = dict[Key, list[int]]
@@ -34,18 +36,17 @@ _LENGTHS = {Level.CITY: 4, Level.COUNTY: 6, Level.TOWN: 9}
 def adds(incident: Incident, theme: str) -> Iterator[tuple[datetime, str, int]]:
     """Yield (instant, count, amount) of everything one incident adds, as it stands."""
     yield incident.reported_at, "reported", 1
-    refused = incident.state in ("rejected", "void")
-    if refused and incident.ended_at is not None:
+    if incident.state in cases.REFUSED and incident.ended_at is not None:
         yield incident.ended_at, "rejected", 1
-    if not refused and incident.state not in ("reported", "checking", "merged"):
+    if incident.state not in cases.UNACCEPTED:
         accept = incident.clocks.get("accept")
         at = accept.ended if accept is not None and accept.ended is not None else incident.reported_at
         yield at, "accepted", 1
-        if theme == DISPUTES:
+        if theme == cases.DISPUTES:
             yield at, "disputes", 1
-            if incident.facts.get("settled"):
+            if cases.is_settled(incident):
                 yield at, "settled", 1
-    leads = [p for p in incident.parts.values() if p.role == "lead" and _was_sent(p)]
+    leads = cases.leads(incident)
     sent = min((p.sent_at for p in leads), default=incident.disposed_at)
     if sent is not None:
         yield sent, "dispatched", 1
@@ -68,16 +69,15 @@ def _results(incident: Incident) -> Iterator[tuple[datetime, str, int]]:
         if incident.facts.get("reworks"):
             yield disposed, "reworked", 1
     elif ended is None:
-        lead = incident.lead
-        clock = lead.clocks.get("dispose") if lead is not None else incident.clocks.get("dispose")
-        if clock is not None and clock.state == "breached" and clock.ended is None and clock.due is not None:
-            yield clock.due, "overdue", 1
-    if ended is not None and incident.state in ("closed", "archived"):
+        late = [c.due for c in cases.disposal_clocks(incident) if clocks.passed(c) and c.due is not None]
+        if late:
+            yield min(late), "overdue", 1
+    if ended is not None and incident.state in cases.CLOSED:
         yield ended, "closed", 1
         if incident.closed_on_time is not None:
             yield ended, "closed_timed", 1
             yield ended, "closed_on_time", int(incident.closed_on_time)
-        if incident.facts.get("solved_in_grid"):
+        if cases.is_solved_in_grid(incident):
             yield ended, "in_grid", 1
         if incident.rating is not None:
             yield ended, "rated", 1
@@ -85,19 +85,13 @@ def _results(incident: Incident) -> Iterator[tuple[datetime, str, int]]:
 
 
 def _whistles(incident: Incident) -> Iterator[tuple[datetime, str, int]]:
-    for part in incident.parts.values():
-        if part.kind != "whistle" or not _was_sent(part):
-            continue
+    for part in cases.whistles(incident):
         yield part.sent_at, "whistles", 1
-        answer, arrive = part.clocks.get("pick_up"), part.clocks.get("arrive")
+        answer = part.clocks.get("pick_up")
         if answer is not None and answer.ended is not None:
             yield part.sent_at, "answered", 1
-        if arrive is not None and arrive.ended is not None and arrive.state == "met":
+        if cases.is_on_site_in_time(part):
             yield part.sent_at, "on_site", 1
-
-
-def _was_sent(part: Assignment) -> bool:
-    return part.state not in ("review", "refused")
 
 
 def follow(connection: psycopg.Connection[Any], events_limit: int = EVENTS_LIMIT) -> int:

@@ -6,7 +6,6 @@ started again after a pause that doubles. If this process is killed, the kernel 
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import http.client
 import os
@@ -29,8 +28,6 @@ from dispatch.accounts import sessions
 from models.migrations import migrate
 from models.servers import servers, tied_process
 
-DEFAULT_PORT = 8501
-PORTS = range(1, 65_536)
 TICK_S = 0.1
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -113,32 +110,6 @@ def supervise(plan: Plan) -> int:
     except _Refusal as refusal:
         printer.say(str(refusal))
         return 1
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `python -m dispatch up` takes; each default comes from the environment."""
-    parser.add_argument(
-        "--port", default=os.environ.get("PORT") or str(DEFAULT_PORT), help="web port (PORT, 8501)"
-    )
-    parser.add_argument(
-        "--data-dir",
-        default=os.environ.get("DATA_DIR") or str(servers.DEFAULT_DATA_DIR),
-        help="data (DATA_DIR, ./data)",
-    )
-    parser.add_argument(
-        "--no-demo",
-        action="store_true",
-        default=os.environ.get("DEMO") == "0",
-        help="no demo city and no demo life (DEMO=0)",
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run everything until stopped; return the exit code."""
-    if not args.port.isdecimal() or int(args.port) not in PORTS:
-        print(f"PORT must be a number from 1 to 65535, not {args.port!r}", file=sys.stderr)
-        return 1
-    return supervise(plan(Path(args.data_dir).expanduser().resolve(), int(args.port), not args.no_demo))
 
 
 class _Refusal(Exception):

@@ -13,8 +13,6 @@ import msgspec
 import psycopg
 
 from dispatch.rules.incident.chain import Change, Event, Incident, evolve
-from dispatch.rules.policy import policy as policies
-from dispatch.rules.policy.policy import Policy
 
 FETCH_ROWS = 5_000  # events held in memory at a time
 EVERYTHING = 2**63 - 1  # above every transaction there will be: what the snapshot shows, whoever still runs
@@ -110,29 +108,3 @@ def _grouped(rows: Iterable[tuple[Any, ...]]) -> Iterator[Life]:
             events.append(Event(*row[:7], _decode(row[7])))  # type: ignore[call-arg]
             txs.append(row[8])
         yield Life(events, txs)
-
-
-class Policies:
-    """Read versions of the policy once each."""
-
-    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
-        self._cursor = cursor
-        self._known: dict[int, Policy] = {}
-
-    def version(self, number: int) -> Policy:
-        """Return a version; raise LookupError where the database does not hold it."""
-        if number not in self._known:
-            row = self._cursor.execute(
-                "select files from policy_version where version = %s", (number,)
-            ).fetchone()
-            if row is None:
-                raise LookupError(f"the database holds no policy version {number}")
-            self._known[number] = policies.parse(number, row[0])
-        return self._known[number]
-
-    def newest(self) -> Policy:
-        """Return the newest version; raise LookupError where there is none."""
-        row = self._cursor.execute("select max(version) from policy_version").fetchone()
-        if row is None or row[0] is None:
-            raise LookupError("the database holds no policy: load a city first (python -m models demo)")
-        return self.version(int(row[0]))

@@ -1,243 +1,104 @@
-"""Keep the city's policy: check its files, compare, try them on the past, and publish them as a new version."""
+"""Read the city's policy: the version in force at an instant or on a day, or one by its number, each built once."""
 
 from __future__ import annotations
 
-import argparse
-import difflib
-import json
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from datetime import UTC, date, datetime
-from itertools import groupby, islice
-from pathlib import Path
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import msgspec
 import psycopg
 
-from dispatch.commands.arguments import day
-from dispatch.record.histories import Policies
-from dispatch.rules.incident.values import Assignment
-from dispatch.rules.measures.whatif import Case, Effect, Verdict, judge, lives
+from dispatch.rules.measures import assessment
+from dispatch.rules.measures.assessment import Rules
 from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy
-from dispatch.rules.time.clocks import Clock
-from models.cities.loading import POLICY_DIR, PROBLEMS_SHOWN, CityError, digest, policy_files
-from models.servers.servers import addresses, psycopg_dsn
 
-FETCH_ROWS = 5_000  # events held in memory at a time
-DIFF_LINES = 200  # shown of each file
-LOCK_TIMEOUT = "10s"
+NO_CITY = "the database holds no policy in force: load a city first (python -m models demo)"
 
 
-class PublishError(RuntimeError):
-    """The policy was not published; says why."""
+@dataclass(slots=True)
+class PolicyCache:
+    """Keep what was read of one database's policies, for whoever lives longer than one transaction.
 
-
-class _Step(msgspec.Struct):
-    """The part of an event's change that clocks are in."""
-
-    clocks: dict[str, Clock] = {}
-    assignments: list[Assignment] = []
-
-
-_step = msgspec.json.Decoder(_Step)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's own commands."""
-    commands = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
-    check = commands.add_parser("check", help="say everything that is wrong with the files")
-    diff = commands.add_parser("diff", help="show what differs from the version in force")
-    publish = commands.add_parser("publish", help="publish the files as a new version")
-    publish.add_argument("--note", required=True, help="why, in one line; kept with the version")
-    publish.add_argument("--valid-from", required=True, type=day, help="the first day, YYYY-MM-DD")
-    trial = commands.add_parser("dry-run", help="say what the files would have made of past incidents")
-    trial.add_argument("--since", required=True, type=day, help="the first day of reports")
-    trial.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    for each in (check, diff, publish):
-        each.add_argument("folder", nargs="?", type=Path, default=POLICY_DIR, metavar="DIR")
-    trial.add_argument("folder", type=Path, metavar="DIR")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Do what was asked; return 0, or 1 with the reason on standard error."""
-    try:
-        files = policy_files(args.folder)
-        faults = policies.problems(files)
-        if faults:
-            for fault in faults[:PROBLEMS_SHOWN]:
-                print(fault, file=sys.stderr)
-            if len(faults) > PROBLEMS_SHOWN:
-                print(f"… and {len(faults) - PROBLEMS_SHOWN} more", file=sys.stderr)
-            return 1
-        if args.what == "check":
-            print(f"Nothing is wrong with the {len(files)} files of {args.folder}.")
-            return 0
-        with psycopg.connect(psycopg_dsn(addresses().database_url)) as connection:
-            return _with_database(args, files, connection)
-    except (CityError, PublishError, OSError) as refusal:
-        print(refusal, file=sys.stderr)
-    except psycopg.OperationalError as fault:
-        print(f"The database does not answer: {type(fault).__name__}", file=sys.stderr)
-    return 1
-
-
-def _with_database(
-    args: argparse.Namespace, files: Mapping[str, str], connection: psycopg.Connection[Any]
-) -> int:
-    if args.what == "diff":
-        version, held = in_force(connection)
-        lines = list(differences(held, files))
-        print("\n".join(lines) if lines else f"The files are those of version {version}, in force.")
-    elif args.what == "publish":
-        version = publish(connection, files, args.note, args.valid_from)
-        print(f"Published as version {version}, valid from {args.valid_from}.")
-    else:
-        law = policies.parse(0, files)
-        now = datetime.now(UTC)
-        since = datetime(
-            args.since.year, args.since.month, args.since.day, tzinfo=law.calendar.local(now).tzinfo
-        )
-        verdict = judge(cases(connection, since), law, now)
-        if args.json:
-            print(json.dumps(asdict(verdict), ensure_ascii=False))
-        else:
-            _show(connection, law, verdict, args.since)
-    return 0
-
-
-def in_force(connection: psycopg.Connection[Any]) -> tuple[int, dict[str, str]]:
-    """Return the version in force today and its files; PublishError where there is none."""
-    row = connection.execute(
-        "select version, files from policy_version where valid_from <= %s order by version desc limit 1",
-        (_today(connection),),
-    ).fetchone()
-    if row is None:
-        raise PublishError("The database holds no policy: load a city first.")
-    return row[0], row[1]
-
-
-def _today(connection: psycopg.Connection[Any]) -> date:
-    """Return the day that it is in the city, wherever the server of the database stands."""
-    with connection.cursor() as cursor:
-        try:
-            calendar = Policies(cursor).newest().calendar
-        except LookupError:
-            return datetime.now(UTC).date()
-    return calendar.local(datetime.now(UTC)).date()
-
-
-def publish(
-    connection: psycopg.Connection[Any], files: Mapping[str, str], note: str, valid_from: date
-) -> int:
-    """Publish files that are right as the next version, in one transaction; return its number.
-
-    No version is ever edited, and incidents keep the one they were opened under. Raises PublishError for files that
-    are wrong or published already, and for a day that is over or lies before that of the version before.
+    A version is never edited, so it is kept for good; which versions there are is read again after `listed_for_s`.
     """
-    faults = policies.problems(files)
-    if faults:
-        raise PublishError(f"The policy is not right: {faults[0]}")
-    if not note.strip():
-        raise PublishError("Say why in --note.")
-    law = policies.parse(0, files)
-    today = law.calendar.local(datetime.now(UTC)).date()
-    with connection.transaction():
-        connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'".encode())
-        # Two that publish at once: the second waits here, and then follows the first.
-        connection.execute("lock table policy_version in share row exclusive mode")
-        key = digest(files)
-        same = connection.execute("select version from policy_version where digest = %s", (key,)).fetchone()
-        if same is not None:
-            raise PublishError(f"These very files are version {same[0]} already.")
-        row = connection.execute(
-            "select version, valid_from from policy_version order by version desc limit 1"
-        ).fetchone()
-        if row is None:
-            raise PublishError("The database holds no policy: load a city first.")
-        last, since = row
-        if valid_from < today:
-            raise PublishError(f"{valid_from} is over: a policy does not reach back.")
-        if valid_from < since:
-            raise PublishError(f"Version {last} begins on {since}; a later version cannot begin before it.")
-        connection.execute(
-            "insert into policy_version (version, valid_from, files, digest, note) values (%s, %s, %s, %s, %s)",
-            (last + 1, valid_from, json.dumps(dict(files), ensure_ascii=False), key, note.strip()),
-        )
-        connection.cursor().executemany(
-            "insert into category (code, name, name_en, theme, severity, mode) values (%s, %s, %s, %s, %s, %s)"
-            " on conflict (code) do update set name = excluded.name, name_en = excluded.name_en,"
-            " theme = excluded.theme, severity = excluded.severity, mode = excluded.mode, retired = false",
-            [(t.code, t.name, t.name_en, t.theme, t.severity, t.mode) for t in law.types.values()],
-        )
-        if valid_from == today:
-            # A type that is dropped on a later day is still in use until then.
-            connection.execute(
-                "update category set retired = true where not code = any(%s)", (list(law.types),)
-            )
-    return int(last) + 1
+
+    listed_for_s: float = 0.0
+    policies: dict[int, Policy] = field(default_factory=dict)
+    rules: dict[int, Rules | None] = field(default_factory=dict)
+    # (version, its first day), the newest first; and until when, by the monotonic clock, that is believed.
+    listed: tuple[tuple[int, date], ...] = ()
+    listed_until: float = 0.0
 
 
-def differences(held: Mapping[str, str], files: Mapping[str, str]) -> Iterator[str]:
-    """Yield what leads from the files held to those given, as a unified diff, so many lines of each file."""
-    for name in sorted({*held, *files}):
-        lines = difflib.unified_diff(
-            held.get(name, "").splitlines(), files.get(name, "").splitlines(),
-            f"in force/{name}", f"new/{name}", lineterm="", n=0,
-        )  # fmt: skip
-        shown = list(islice(lines, DIFF_LINES + 1))
-        yield from shown[:DIFF_LINES]
-        if len(shown) > DIFF_LINES:
-            yield f"… {name} differs in more than {DIFF_LINES} lines"
+class Policies:
+    """Read the policies of one database through a cursor; shared by a `cache` beyond it where one is given.
 
+    A version is in force from the first moment of its `valid_from` in its own zone until a later version is. Nothing
+    here returns the newest: it may be of a day to come.
+    """
 
-def cases(connection: psycopg.Connection[Any], since: datetime) -> Iterator[Case]:
-    """Read every incident reported since an instant as its events tell it, a few thousand events at a time."""
-    with (
-        connection.transaction(),
-        connection.cursor() as other,
-        connection.cursor("policy_dry_run") as cursor,
-    ):
-        laws = Policies(other)
-        cursor.itersize = FETCH_ROWS
-        cursor.execute(
-            "select i.id, i.category, i.severity, i.mode, i.area_code, i.policy_version, i.ended_at is not null,"
-            " e.data::text from incident i"
-            " join event e on e.incident_id = i.id where i.reported_at >= %s order by i.id, e.seq",
-            (since,),
-        )
-        for (_, category, severity, mode, area, version, ended), rows in groupby(
-            cursor, key=lambda row: row[:7]
-        ):
-            steps = (_step.decode(row[7]) for row in rows)
-            clocks = lives((step.clocks, step.assignments) for step in steps)
-            if ended:
-                # What still ran when the incident ended by another road ended with it, unjudged.
-                clocks = [(kind, clock) for kind, clock in clocks if clock.ended is not None]
-            then = laws.version(version).types.get(category)
-            yield Case(
-                category, severity, mode, area, tuple(clocks),
-                as_grave=then is not None and then.severity == severity,
-                handled_as=then is not None and then.mode == mode,
-            )  # fmt: skip
+    def __init__(self, cursor: psycopg.Cursor[Any], cache: PolicyCache | None = None) -> None:
+        self._cursor = cursor
+        self._cache = cache if cache is not None else PolicyCache()
 
+    def in_force(self, at: datetime) -> Policy:
+        """Return the policy in force at an instant; raise LookupError where none is."""
+        utc = at.astimezone(UTC).date()
+        for version, first in self._listed():
+            # Midnight comes to the whole world within a day: only around it a version's own zone is needed.
+            if first < utc or (
+                first <= utc + timedelta(days=1) and first <= self.version(version).calendar.local(at).date()
+            ):
+                return self.version(version)
+        raise LookupError(NO_CITY)
 
-def _show(connection: psycopg.Connection[Any], law: Policy, verdict: Verdict, since: date) -> None:
-    total = verdict.total
-    print(
-        f"{total.cases:,} incidents since {since}, {total.late:,} of them late. These files would have made"
-        f" {total.more:,} more late and {total.fewer:,} on time."
-    )
-    names = dict(connection.execute("select code, name from area where level <= 3").fetchall())
-    themes = {code: name for code, (name, _) in law.themes.items()}
-    for title, effects, words in (("theme", verdict.themes, themes), ("town", verdict.towns, names)):
-        print(f"\n{title:<24} {'cases':>8} {'late':>8} {'more':>8} {'fewer':>8}")
-        for code, effect in sorted(effects.items(), key=_most):
-            label = f"{code} {words.get(code, '')}"
-            print(f"{label:<24} {effect.cases:>8,} {effect.late:>8,} {effect.more:>8,} {effect.fewer:>8,}")
+    def version(self, number: int) -> Policy:
+        """Return a version; raise LookupError where the database does not hold it."""
+        known = self._cache.policies
+        if number not in known:
+            row = self._cursor.execute(
+                "select files from policy_version where version = %s", (number,)
+            ).fetchone()
+            if row is None:
+                raise LookupError(f"the database holds no policy version {number}")
+            known[number] = policies.parse(number, row[0])
+        return known[number]
 
+    def rules_on(self, day: date) -> Rules:
+        """Return the rules of assessment in force on a day of the city's, of the latest version that has any.
 
-def _most(pair: tuple[str, Effect]) -> tuple[int, str]:
-    return -pair[1].more, pair[0]
+        Raises LookupError where there are none, PolicyError where they are wrong.
+        """
+        for version, first in self._listed():
+            if first <= day and (found := self._rules(version)) is not None:
+                return found
+        raise LookupError(f"no policy version in force on {day} holds an {assessment.FILE}")
+
+    def rules(self, number: int) -> Rules:
+        """Return the rules of assessment of a version; raise LookupError where it has none."""
+        found = self._rules(number)
+        if found is None:
+            raise LookupError(f"policy version {number} holds no {assessment.FILE}")
+        return found
+
+    def _rules(self, number: int) -> Rules | None:
+        known = self._cache.rules
+        if number not in known:
+            row = self._cursor.execute(
+                "select files ->> %s from policy_version where version = %s", (assessment.FILE, number)
+            ).fetchone()
+            known[number] = None if row is None or row[0] is None else assessment.parse(number, row[0])
+        return known[number]
+
+    def _listed(self) -> Iterator[tuple[int, date]]:
+        cache = self._cache
+        if not cache.listed or time.monotonic() >= cache.listed_until:
+            rows = self._cursor.execute(
+                "select version, valid_from from policy_version order by version desc"
+            ).fetchall()
+            cache.listed = tuple(rows)
+            cache.listed_until = time.monotonic() + cache.listed_for_s
+        yield from cache.listed

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Final, TextIO, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 import msgspec
 import psycopg
-import redis
 
-from dispatch.commands.arguments import moment
 from dispatch.figures import published
-from dispatch.intake import consumer
+from dispatch.intake import message_stream
+from dispatch.intake.consumer import Dispatcher
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import TEXT_LIMIT_CHARS, OutcomeMessage, ReportMessage
 from dispatch.replay.source_file import (
@@ -34,7 +31,6 @@ from dispatch.replay.source_file import (
     Row,
     Survey,
     city_of,
-    mapping,
     rows,
     survey,
 )
@@ -75,17 +71,28 @@ class Report:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """Hold what a replay did, and the instant as of which requests that are still open were judged."""
+
+    report: Report
+    faults: list[Fault]
+    reasons: Counter[str]
+    found: Survey
+    as_of: datetime
+
+
 # --- sending ------------------------------------------------------------------------------------------------------
 
 
 class Replay:
     """Send a file through the stream and see what the database made of it."""
 
-    def __init__(self, path: Path, how: Mapping, where: Servers, out: TextIO) -> None:
+    def __init__(self, path: Path, how: Mapping, where: Servers, tell: Callable[[str], None]) -> None:
         self._path = path
         self._how = how
-        self._out = out
-        self._stream = consumer.connect(where.redis_url)
+        self._tell = tell
+        self._stream = message_stream.connect(where.redis_url)
         self._database = psycopg.connect(psycopg_dsn(where.database_url), autocommit=True, connect_timeout=5)
         self._city = how.city[0]
         self._areas: dict[tuple[str, ...], str] = {}
@@ -228,8 +235,8 @@ class Replay:
         if not last:
             return
         waiting, moved_at = -1, time.monotonic()
-        while not consumer.settled(self._stream, last):
-            if (now_waiting := consumer.lag(self._stream)) != waiting:
+        while not message_stream.settled(self._stream, last):
+            if (now_waiting := message_stream.lag(self._stream)) != waiting:
                 waiting, moved_at = now_waiting, time.monotonic()
             if time.monotonic() - moved_at > STALLED_S:
                 raise ReplayError(
@@ -302,7 +309,7 @@ class Replay:
             )
 
     def _refused(self, row: Row) -> None:
-        said = cast("bytes | None", self._stream.get(f"{consumer.RECEIVED}{row.number}"))
+        said = cast("bytes | None", self._stream.get(f"{message_stream.RECEIVED}{row.number}"))
         why = (
             json.loads(said)
             if said
@@ -319,7 +326,7 @@ class Replay:
         now = time.monotonic()
         if now - self._said_at >= PROGRESS_EVERY_S:
             self._said_at = now
-            print(words, file=self._out, flush=True)
+            self._tell(words)
 
 
 def _ending(row: Row, how: Mapping) -> OutcomeMessage:
@@ -339,15 +346,15 @@ def _word(on_time: bool) -> str:
 
 
 @contextmanager
-def _dispatching(where: Servers, out: TextIO) -> Iterator[None]:
+def _dispatching(where: Servers, tell: Callable[[str], None]) -> Iterator[None]:
     """Make sure that a dispatcher works: one that is alive, else one of our own for as long as this lasts."""
-    stream = consumer.connect(where.redis_url)
-    if living := consumer.living(stream):
-        print(f"dispatchers at work: {', '.join(sorted(living))}", file=out)
+    stream = message_stream.connect(where.redis_url)
+    if living := message_stream.living(stream):
+        tell(f"dispatchers at work: {', '.join(sorted(living))}")
         yield
         return
-    print("no dispatcher is running: one works inside this command while it lasts", file=out)
-    dispatcher = consumer.Dispatcher(where, name=None)
+    tell("no dispatcher is running: one works inside this command while it lasts")
+    dispatcher = Dispatcher(where, name=None)
     thread = threading.Thread(target=dispatcher.run, name="dispatcher", daemon=True)
     thread.start()
     try:
@@ -357,74 +364,40 @@ def _dispatching(where: Servers, out: TextIO) -> Iterator[None]:
         thread.join(STALLED_S)
 
 
-# --- the command --------------------------------------------------------------------------------------------------
+def play(
+    path: Path, how: Mapping, as_of: datetime | None, speed: float | None, new_city: bool, tell: Callable[[str], None]
+) -> Played:  # fmt: skip
+    """Send a file through the stream, starting servers and a dispatcher where none run, and judge what came of it.
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `python -m dispatch replay` takes."""
-    parser.add_argument("file", type=Path, help="CSV file of a city's service requests, UTF-8")
-    parser.add_argument(
-        "--map", required=True, help="mapping in config/replay, such as boston311, or a .toml file"
-    )
-    parser.add_argument(
-        "--new-city", action="store_true", help="build the city from the file, in an empty database"
-    )
-    pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--speed", type=float, help="send in the file's own time, this many times as fast")
-    pace.add_argument("--fast", action="store_true", help="send at once, in the order of the file (default)")
-    parser.add_argument("--as-of", type=moment, metavar="TIME", help="judge open requests as of this")
-    parser.add_argument(
-        "--json", action="store_true", help="print the report as one JSON object, all else to stderr"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Replay a file and print the report; return 1 when it could not be done, else 0."""
-    try:
-        if args.speed is not None and not 0 < args.speed < float("inf"):
-            raise ReplayError("--speed: expected a number above 0")
-        return _run(args, sys.stderr)
-    except (ReplayError, loading.CityError, servers.ServersError, OSError) as error:
-        print(f"{args.file}: {error}", file=sys.stderr)
-    except psycopg.Error as error:
-        print(f"the database does not answer: {type(error).__name__}", file=sys.stderr)
-    except redis.RedisError as error:
-        print(f"the stream does not answer: {type(error).__name__}", file=sys.stderr)
-    if args.json:
-        print(json.dumps(Report().object()))
-    return 1
-
-
-def _run(args: argparse.Namespace, out: TextIO) -> int:
-    how = mapping(args.map)
-    found = survey(args.file, how)
-    as_of = args.as_of or (found.newest + AS_OF_STEP if found.newest_is_target else found.newest)
+    Open requests are judged as of `as_of`, a time without a zone in the source's own, or as of the newest time in the
+    file. `speed` is source seconds per second, None: at once. With `new_city` an empty database gets the file's city.
+    `tell` hears how far it is. Raises ReplayError, and CityError and ServersError of what it leans on.
+    """
+    found = survey(path, how)
+    as_of = as_of or (found.newest + AS_OF_STEP if found.newest_is_target else found.newest)
     if as_of.tzinfo is None:
         as_of = as_of.replace(tzinfo=how.zone)
     where = servers.addresses()
     if not servers.alive(where):
-        print("the servers are not running: starting them for this command", file=out)
+        tell("the servers are not running: starting them for this command")
         where = servers.start()
-    if args.new_city:
+    if new_city:
         migrate.upgrade(where.database_url)
         if loading.is_empty(where.database_url):
             counts = loading.store(where.database_url, city_of(found, how))
-            print(f"new city {how.city[2]}: {counts['area']} areas, {counts['category']} types", file=out)
+            tell(f"new city {how.city[2]}: {counts['area']} areas, {counts['category']} types")
         else:
             _require_same_city(where, how)
-            print(f"{how.city[2]} is in this database already and is used as it is", file=out)
-    with _dispatching(where, out):
-        replay = Replay(args.file, how, where, out)
-        report = replay.run(found, as_of, args.speed)
+            tell(f"{how.city[2]} is in this database already and is used as it is")
+    with _dispatching(where, tell):
+        replay = Replay(path, how, where, tell)
+        report = replay.run(found, as_of, speed)
     with psycopg.connect(psycopg_dsn(where.database_url)) as connection:
         # Its page need not wait for the job that does this.
         while published.follow_replayed(connection):
             connection.commit()
         published.judge_replayed(connection, how.source, as_of)
-    _print(replay, found, as_of, how, out if args.json else sys.stdout, given=args.as_of is not None)
-    if args.json:
-        print(json.dumps(report.object()))
-    return 0
+    return Played(report, replay.faults, replay.reasons, found, as_of)
 
 
 def _require_same_city(where: Servers, how: Mapping) -> None:
@@ -433,20 +406,3 @@ def _require_same_city(where: Servers, how: Mapping) -> None:
     if row is None or row[0] != how.city[0]:
         held = "nothing" if row is None else f"{row[1]} ({row[0]})"
         raise ReplayError(f"--new-city needs an empty database; this one holds {held}")
-
-
-def _print(replay: Replay, found: Survey, as_of: datetime, how: Mapping, out: TextIO, *, given: bool) -> None:
-    local = as_of.astimezone(how.zone)
-    if given:
-        why = "as given"
-    elif found.newest_is_target:
-        why = f"line {found.newest_line}: the newest target that the source itself calls missed, and a second"
-    else:
-        why = f"line {found.newest_line}: the newest time in the file that has passed"
-    print(f"open requests judged as of {local:%Y-%m-%d %H:%M:%S %Z} ({why})", file=out)
-    for name, count in replay.report.object().items():
-        print(f"  {name.replace('_', ' '):<16}{count:>9}", file=out)
-    for reason, count in replay.reasons.most_common():
-        print(f"  refused: {reason} {count}", file=out)
-    for fault in sorted(replay.faults, key=lambda fault: fault.line):
-        print(f"  line {fault.line}: {fault.reason}: {fault.sentence}", file=out)

@@ -13,21 +13,21 @@ from typing import Any, TypeVar, cast
 
 import psycopg
 
-from dispatch.record.histories import Life, Policies, all_lives, lives
+from dispatch.record.histories import Life, all_lives, lives
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.appeals import EXEMPTS
 from dispatch.rules.incident.chain import Assignment, Event, Incident
 from dispatch.rules.incident.facts import Exemption as Exempt
-from dispatch.rules.measures import assessment
+from dispatch.rules.measures import assessment, returns
+from dispatch.rules.measures import cases as measures
 from dispatch.rules.measures.assessment import Case, Exempted, Rules
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock
 
-LOOK_BACK = timedelta(
-    days=400
-)  # an incident reported longer before its month than this is not assessed in it
-DISPUTES = "02"  # the theme of disputes
+# An incident reported longer before its month than this is not assessed in it.
+LOOK_BACK = timedelta(days=400)
 FIELD_SOURCES = frozenset({"field_app"})  # reports by grid workers themselves
 DISPATCHING = frozenset({"dispatch", "reassign", "send_whistle"})
 # How ids of actors begin: of accounts, and of the desks of a demo whose people have none.
@@ -35,9 +35,6 @@ DUTY_LEADERS = ("duty_leader:", "duty/")
 GRID_WORKERS = ("grid_worker:", "grid_head:", "worker/")
 DONE = frozenset({"done", "ended"})
 GONE = frozenset({"declined", "recalled"})
-CLOSED = frozenset({"closed", "archived"})
-REFUSED = frozenset({"rejected", "void"})
-BEFORE_ACCEPTING = frozenset({"reported", "checking", "merged"}) | REFUSED
 EXEMPT_MOST = 2_000  # incidents of a month that a page looks at both ways
 
 Told = TypeVar("Told", bound=Exempt)
@@ -73,7 +70,7 @@ def cases(
     `granted` are appeals judged later than the scope knows, for corrections. Runs inside a transaction.
     """
     law = Policies(connection.cursor())
-    begin, end = span_of(scope.month, law.newest().calendar)
+    begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
     found: Cases = defaultdict(list)
     workers = _workers(connection)
     read = 0
@@ -108,7 +105,7 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
     """
     with connection.cursor() as cursor:
         law = Policies(connection.cursor())
-        begin, end = span_of(scope.month, law.newest().calendar)
+        begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
         # Only what was closed can be exempt, and whatever is of the month was closed after it began, or is open again.
         ids = [
             i
@@ -225,13 +222,13 @@ class _Story:
             if (closed_at := life.get("closed_at")) and life.keys() & set(EXEMPTS)
         ]
         self.leads = sorted(
-            (p for p in incident.parts.values() if p.role == "lead" and p.state not in ("review", "refused")),
+            measures.leads(incident),
             key=lambda p: (p.sent_at, p.id),
         )
         self.not_ours = not_ours(self.events, self.law.weights.not_ours)
-        self.accepted = incident.state not in BEFORE_ACCEPTING
+        self.accepted = incident.state not in measures.UNACCEPTED
         self.rating = incident.rating
-        self.closed = incident.state in CLOSED
+        self.closed = incident.state in measures.CLOSED
         self.closed_on_time = self.closed and (
             incident.closed_on_time is True or self._excused(incident.clocks.get("close"))
         )
@@ -249,10 +246,9 @@ class _Story:
                 yield "duty_leader", leader, i.reported_at, whole
         else:
             yield "duty_leader", f"duty/{centre}", i.reported_at, whole
-        for team_id in sorted({p.team_id for p in i.parts.values() if p.state not in ("review", "refused")}):
-            parts = [
-                p for p in i.parts.values() if p.team_id == team_id and p.state not in ("review", "refused")
-            ]
+        sent = measures.sent_parts(i)
+        for team_id in sorted({p.team_id for p in sent}):
+            parts = [p for p in sent if p.team_id == team_id]
             yield "team", str(team_id), min(p.sent_at for p in parts), self._team(team_id, parts)
         yield from self._dispatchers()
         yield from self._grid()
@@ -291,8 +287,8 @@ class _Story:
             dispatched_on_time=self._due(i.clocks.get("dispatch")),
             verified_on_time=self._due(i.clocks.get("verify")),
             **self._whistles([p for p in i.parts.values() if p.kind == "whistle"]),
-            dispute=self._theme() == DISPUTES,
-            settled=bool(i.facts.get("settled")),
+            dispute=self._theme() == measures.DISPUTES,
+            settled=measures.is_settled(i),
             in_grid=bool(i.facts.get("solved_in_grid")),
             repeat=self._repeats(),
             **self._answers(),
@@ -333,8 +329,8 @@ class _Story:
             not_ours=any(p.id in self.not_ours for p in leads),
             extended=self._extended(team_id),
             **self._whistles([p for p in parts if p.kind == "whistle"]),
-            dispute=disposed and self._theme() == DISPUTES,
-            settled=bool(i.facts.get("settled")),
+            dispute=disposed and self._theme() == measures.DISPUTES,
+            settled=measures.is_settled(i),
             in_grid=bool(i.facts.get("solved_in_grid")),
             repeat=self.rules.definitions > 2 and self._repeats(),
             **answered,
@@ -517,21 +513,12 @@ def _spans(life: Mapping[str, Any]) -> list[assessment.Span]:
 
 
 def not_ours(events: Iterable[Event], words: Collection[str]) -> frozenset[int]:
-    """Return the assignments that were given back as another unit's.
-
-    The team ticks it; in events from before it was asked for, the words that the policy lists say it.
-    """
-    known = [word.lower() for word in words]
-    found = set()
-    for event in events:
-        if event.verb == "decline":
-            kind, reason = (
-                event.change.said.get("return_kind"),
-                str(event.change.said.get("reason", "")).lower(),
-            )
-            if kind == "not_ours" or (kind is None and any(word in reason for word in known)):
-                found.add(event.change.assignments[0].id)
-    return frozenset(found)
+    """Return the assignments that were given back as another unit's."""
+    return frozenset(
+        event.change.assignments[0].id
+        for event in events
+        if event.verb == "decline" and returns.is_not_ours(event.change.said, words)
+    )
 
 
 def _ended(clock: Clock | None) -> bool:

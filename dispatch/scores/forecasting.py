@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.measures import forecast
 from dispatch.rules.measures.forecast import Done, Model, Verdict
 from dispatch.rules.time.calendar import Limit

@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 import psycopg
 
-from dispatch.record.histories import Policies, horizon
+from dispatch.record.histories import horizon
+from dispatch.record.policies import Policies
 from dispatch.rules.measures import assessment
 from dispatch.rules.measures.assessment import Case, Rate, Rules, Score
 from dispatch.rules.time.calendar import Calendar
@@ -88,25 +89,24 @@ class Month:
     hash: str
 
 
-def rules_of(cursor: psycopg.Cursor[Any], version: int | None = None) -> Rules:
-    """Return the rules of a policy version, or of the newest that has any.
+def rules_of(known: Policies, month: date, as_of: datetime) -> tuple[Rules, Calendar]:
+    """Return the rules that a month is judged by as of an instant, and the calendar of the same policy.
 
-    Raises LookupError where there are none, PolicyError where they are wrong.
+    They are those in force then, and once the month is over those of its last day. Raises LookupError where there are
+    none, PolicyError where they are wrong.
     """
-    row = cursor.execute(
-        "select version, files ->> 'assessment.toml' from policy_version where files ? 'assessment.toml'"
-        " and (%s::int is null or version = %s) order by version desc limit 1",
-        (version, version),
-    ).fetchone()
-    if row is None:
-        raise LookupError("no policy version in the database holds an assessment.toml")
-    return assessment.parse(row[0], row[1])
+    today = known.in_force(as_of).calendar.local(as_of).date()
+    rules = known.rules_on(min(today, _following(month) - timedelta(days=1)))
+    return rules, known.version(rules.version).calendar
+
+
+def _following(month: date) -> date:
+    return (month.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
 def freezes_at(month: date, rules: Rules, calendar: Calendar) -> datetime:
     """Return the instant, in UTC, as of which a month is judged for good and after which it is frozen."""
-    following = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return calendar.begins(following + timedelta(days=rules.freeze_day - 1))
+    return calendar.begins(_following(month) + timedelta(days=rules.freeze_day - 1))
 
 
 def assess(connection: psycopg.Connection[Any], scope: Scope, granted: Granted | None = None) -> Month:
@@ -193,15 +193,16 @@ def assess_month(connection: psycopg.Connection[Any], month: date, now: datetime
     with connection.transaction(), connection.cursor() as cursor:
         if _state(cursor, month) == "frozen":
             return 0
-        scope = Scope(month, rules_of(cursor), now, horizon(cursor))
+        rules, _ = rules_of(Policies(cursor), month, now)
+        scope = Scope(month, rules, now, horizon(cursor))
         return _keep(cursor, assess(connection, scope), "provisional")
 
 
 def freeze(connection: psycopg.Connection[Any], month: date, now: datetime) -> int:
     """Judge a month for good and freeze it, once its day has come; return its cards, 0 where there is nothing to do."""
     with connection.transaction(), connection.cursor() as cursor:
-        rules = rules_of(cursor)
-        as_of = freezes_at(month, rules, Policies(cursor).newest().calendar)
+        rules, calendar = rules_of(Policies(cursor), month, now)
+        as_of = freezes_at(month, rules, calendar)
         if now < as_of:
             return 0
         # Nobody follows appeals meanwhile: one that is granted while this runs would be passed over by both. A lock
@@ -217,14 +218,14 @@ def unfrozen(cursor: psycopg.Cursor[Any], now: datetime, at_most: int) -> list[d
     row = cursor.execute("select min(reported_at) from incident").fetchone()
     if row is None or row[0] is None:
         return []
-    rules, calendar = rules_of(cursor), Policies(cursor).newest().calendar
+    known = Policies(cursor)
     frozen = {m for (m,) in cursor.execute("select month from assessment_month where state = 'frozen'")}
-    month = calendar.local(row[0]).date().replace(day=1)
+    month = known.in_force(now).calendar.local(row[0]).date().replace(day=1)
     found: list[date] = []
-    while freezes_at(month, rules, calendar) <= now and len(found) < at_most:
+    while len(found) < at_most and freezes_at(month, *rules_of(known, month, now)) <= now:
         if month not in frozen:
             found.append(month)
-        month = (month + timedelta(days=32)).replace(day=1)
+        month = _following(month)
     return found
 
 
@@ -252,7 +253,7 @@ def _stored(cursor: psycopg.Cursor[Any], month: date) -> Scope:
     ).fetchone()
     if row is None:
         raise LookupError(f"{month:%Y-%m} has not been assessed")
-    return Scope(month, rules_of(cursor, row[0]), row[1], row[2])
+    return Scope(month, Policies(cursor).rules(row[0]), row[1], row[2])
 
 
 def correct(connection: psycopg.Connection[Any], month: date, appeals: Mapping[int, Appeal]) -> int:
@@ -280,7 +281,7 @@ def correct(connection: psycopg.Connection[Any], month: date, appeals: Mapping[i
         for kind, subject, name, exact in cursor.fetchall():
             known.setdefault((kind, subject, name), exact)
         every = _granted_before(cursor) | dict(appeals)
-        scope = Scope(month, rules_of(cursor, row[0]), row[1], row[2])
+        scope = Scope(month, Policies(cursor).rules(row[0]), row[1], row[2])
         granted = {incident: (exemption, life) for incident, (_, exemption, life) in every.items()}
         found, _ = cases(connection, scope, granted)
         entered = 0

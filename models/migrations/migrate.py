@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import time
 from pathlib import Path
 
@@ -50,14 +48,3 @@ def upgrade(database_url: str, revision: str = "head") -> None:
             if attempt == LOCK_ATTEMPTS or not isinstance(error.orig, psycopg.errors.LockNotAvailable):
                 raise
         time.sleep(LOCK_PAUSE_S * attempt)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `python -m dispatch migrate` takes."""
-    parser.add_argument("--revision", default="head", help="the revision to stop at (default: the newest)")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Upgrade the database that the environment names; return the exit code."""
-    upgrade(os.environ.get("DATABASE_URL") or servers.addresses().database_url, args.revision)
-    return 0

@@ -16,6 +16,7 @@ import pytest
 
 from dispatch.desk.desk import Desk
 from dispatch.record.histories import horizon
+from dispatch.record.policies import Policies
 from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.incident.effects import sampled
 from dispatch.rules.measures.assessment import Case, Rules, evaluate, parse
@@ -329,7 +330,8 @@ def table(servers: Servers, template: str) -> Iterator[Table]:
     first = parse(8, _rules().replace("definitions = 4", ""))
     with psycopg.connect(psycopg_dsn(database)) as connection:
         cursor = connection.cursor()
-        scope = attribution.Scope(MARCH, scoring.rules_of(cursor), AS_OF, horizon(cursor))
+        rules, _ = scoring.rules_of(Policies(cursor), MARCH, AS_OF)
+        scope = attribution.Scope(MARCH, rules, AS_OF, horizon(cursor))
         found, read = attribution.cases(connection, scope)
         assert read == len(LIVED)
         former, _ = attribution.cases(connection, replace(scope, rules=first))

@@ -699,7 +699,7 @@ def test_a_policy_of_tomorrow_is_not_in_force_today(city: str) -> None:
         district.publish(cursor, 8, policy_files())
         cursor.execute("update policy_version set valid_from = current_date + 2 where version = 8")
     with Desk(city) as desk:
-        assert desk.policy().version == 7
+        assert desk.in_force(datetime.now(UTC)).version == 7
         assert desk.policy(8).version == 8
         with pytest.raises(LookupError, match="no policy version 9"):
             desk.policy(9)

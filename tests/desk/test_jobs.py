@@ -243,11 +243,11 @@ def test_a_whistle_reported_in_between_looking_and_acting_is_not_raised(
     desk: Desk, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was gathered a moment ago is looked at again by the law."""
-    found = [(1, 1, 3, MONDAY)]
+    found = [(1, 1, 2, 3, MONDAY)]
     monkeypatch.setattr(desk, "unreported", lambda now, limit: found)
     desk.report([report(WHISTLE, number=1)], MONDAY)
     one = district.value(database, "select id from incident")
-    found[0] = (one, 1, 3, MONDAY)
+    found[0] = (one, 1, 2, 3, MONDAY)
     assert escalate(desk, MONDAY + timedelta(hours=1)) == 0
     assert district.value(database, "select level from incident") == 3
 

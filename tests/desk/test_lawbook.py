@@ -16,8 +16,8 @@ from dashboard.data import Reads
 from dispatch.__main__ import main
 from dispatch.desk.desk import Desk
 from dispatch.intake.messages import number_of
-from dispatch.record import policies as lawbook
-from dispatch.record.policies import PublishError, publish
+from dispatch.record import publishing as lawbook
+from dispatch.record.publishing import PublishError, publish
 from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.policy import policy as policies
 from models.cities import loading
@@ -209,7 +209,7 @@ def test_a_version_is_in_force_from_the_citys_own_midnight_wherever_the_database
             assert far.execute("show timezone").fetchone() == (zone,)
             assert lawbook.in_force(far)[0] == 2
         with Desk(database) as desk:
-            assert desk.policy().version == 2
+            assert desk.in_force(datetime.now(UTC)).version == 2
         door = Reads(database)
         assert door.policy().version == 2
         door.close()

@@ -26,8 +26,10 @@ import pytest
 import jobs.notices
 from dispatch.desk.desk import Desk
 from dispatch.intake.messages import number_of
+from dispatch.notices import inbox, sender
 from dispatch.notices import outbox as notices
-from dispatch.notices.outbox import Sender
+from dispatch.notices.addresses import addresses_of
+from dispatch.notices.sender import Sender
 from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.policy import notices as rules
 from jobs import clocks
@@ -164,7 +166,7 @@ def test_a_team_is_told_inside_and_outside_and_only_once(desk: Desk, hook: Webho
     for seconds in range(3):
         tell(desk, NOW + timedelta(seconds=seconds))
     team = police(desk).team_id
-    inside = desk.ask(lambda cursor: notices.unread(cursor, [f"team/{team}"]))
+    inside = desk.ask(lambda cursor: inbox.unread(cursor, [f"team/{team}"]))
     assert [one.zh for one in inside] == ["新派件：盗窃扒窃线索（1号），请签收"]
     assert inside[0].en == "Sent to you: Leads on theft and pickpocketing (1号); please pick it up"
     assert hook.got == ["新派件：盗窃扒窃线索（1号），请签收"]
@@ -201,18 +203,18 @@ def test_a_team_that_assists_is_told_too_and_whoever_it_is_taken_from(desk: Desk
 
 def told(desk: Desk, team_id: int) -> list[str]:
     """Return what a team reads in the system, oldest first."""
-    return [one.zh for one in reversed(desk.ask(lambda cursor: notices.unread(cursor, [f"team/{team_id}"])))]
+    return [one.zh for one in reversed(desk.ask(lambda cursor: inbox.unread(cursor, [f"team/{team_id}"])))]
 
 
 def test_read_is_read_for_its_receivers_only(desk: Desk) -> None:
     sent_to_police(desk, 1)
     tell(desk, NOW)
     mine = f"team/{police(desk).team_id}"
-    (one,) = desk.ask(lambda cursor: notices.unread(cursor, [mine]))
-    assert desk.ask(lambda cursor: notices.mark_read(cursor, [one.id], ["team/999"], "x", NOW)) == 0
-    assert desk.ask(lambda cursor: notices.mark_read(cursor, [one.id], [mine], "crew", NOW)) == 1
-    assert desk.ask(lambda cursor: notices.mark_read(cursor, [one.id], [mine], "other", NOW)) == 0
-    assert desk.ask(lambda cursor: notices.unread(cursor, [mine])) == []
+    (one,) = desk.ask(lambda cursor: inbox.unread(cursor, [mine]))
+    assert desk.ask(lambda cursor: inbox.mark_read(cursor, [one.id], ["team/999"], "x", NOW)) == 0
+    assert desk.ask(lambda cursor: inbox.mark_read(cursor, [one.id], [mine], "crew", NOW)) == 1
+    assert desk.ask(lambda cursor: inbox.mark_read(cursor, [one.id], [mine], "other", NOW)) == 0
+    assert desk.ask(lambda cursor: inbox.unread(cursor, [mine])) == []
     assert rows(desk, "select read_by from notice where read_at is not null") == [("crew",)]
 
 
@@ -260,7 +262,7 @@ def test_a_reminder_counts_what_an_extension_has_added(desk: Desk) -> None:
         "select (clocks -> 'dispose' ->> 'since')::timestamptz, (clocks -> 'dispose' ->> 'due')::timestamptz"
         " from assignment where role = 'lead'",
     )
-    law = desk.policy()
+    law = desk.in_force(NOW)
     hours = round(law.calendar.elapsed(since, due, working=True) / 3600)
     act(desk, incident, "ask_extension", crew, NOW, limit=f"{hours}wh", reason="等配件")
     act(desk, incident, "grant_extension", CENTRE, NOW)
@@ -294,7 +296,7 @@ def test_a_channel_that_is_down_is_left_alone_and_tried_again_until_it_is_dead(
 
 
 def _send(desk: Desk, at: datetime) -> None:
-    assert Sender(desk.dsn).send(desk.policy(), at, 120.0) == []
+    assert Sender(desk.dsn).send(desk.in_force(NOW), at, 120.0) == []
 
 
 def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -452,7 +454,7 @@ def test_a_letter_goes_out_by_a_real_mail_server(desk: Desk, monkeypatch: pytest
         "GRIDWHISTLE_NOTIFY_MAIL",
         f"mailto://127.0.0.1:{box.port}?from=desk@city.example&to=county@city.example&mode=insecure&format=text",
     )
-    law = desk.policy()
+    law = desk.in_force(NOW)
     rule = replace(law.notices.rules[0], channels=("mail",))
     mailed = replace(law, notices=replace(law.notices, rules=(rule,)))
     sent_to_police(desk, 1)
@@ -516,7 +518,7 @@ def test_what_a_dead_process_had_taken_is_taken_again_when_its_lease_ends(desk: 
     sent_to_police(desk, 1)
     tell(desk, NOW)
     hook.status = 200
-    lost = NOW + notices.LEASE
+    lost = NOW + sender.LEASE
     desk.ask(lambda cursor: cursor.execute("update outbox set state = 'sending', next_at = %s", (lost,)))
     _send(desk, lost - timedelta(seconds=1))
     assert hook.got == []
@@ -532,7 +534,7 @@ def test_two_processes_that_drain_one_channel_send_each_message_once(desk: Desk,
     hook.status, hook.delay_s = 200, 0.2
     later = NOW + timedelta(minutes=1)
     senders = [Sender(desk.dsn) for _ in range(4)]
-    law = desk.policy()
+    law = desk.in_force(NOW)
     threads = [threading.Thread(target=one.send, args=(law, later, 120.0)) for one in senders]
     for thread in threads:
         thread.start()
@@ -558,10 +560,10 @@ def test_addresses_never_reach_a_log_or_the_database(
 
 def test_an_area_may_have_an_address_of_its_own() -> None:
     held = {"N": "json://all", f"N_{TOWN}": "json://town json://second", f"N_{COUNTY}": "json://county"}
-    assert notices.addresses_of("N", EAST, held) == ["json://town", "json://second"]
-    assert notices.addresses_of("N", f"{COUNTY}002", held) == ["json://county"]
-    assert notices.addresses_of("N", "990902001", held) == ["json://all"]
-    assert notices.addresses_of("M", EAST, held) == []
+    assert addresses_of("N", EAST, held) == ["json://town", "json://second"]
+    assert addresses_of("N", f"{COUNTY}002", held) == ["json://county"]
+    assert addresses_of("N", "990902001", held) == ["json://all"]
+    assert addresses_of("M", EAST, held) == []
 
 
 def test_a_change_that_is_not_committed_is_told_after_it_is(desk: Desk, database: str) -> None:

@@ -20,7 +20,7 @@ from dispatch.assignment.roster import Turn
 from dispatch.desk.desk import Desk
 from dispatch.desk.store import events_of
 from dispatch.intake.messages import number_of
-from dispatch.record import policies
+from dispatch.record import publishing
 from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.policy.weights import FORMER
 from jobs import shifts
@@ -271,9 +271,14 @@ def test_a_case_whose_type_was_dropped_since_is_still_offered_to_its_own_trade(d
     kept = [line for line in files["event_types.csv"].splitlines() if not line.startswith("0101,")]
     files["event_types.csv"] = "\n".join(kept) + "\n"
     with psycopg.connect(desk.dsn) as connection:
-        policies.publish(connection, files, "dropped", desk.policy().calendar.local(datetime.now(UTC)).date())
+        publishing.publish(
+            connection,
+            files,
+            "dropped",
+            desk.in_force(datetime.now(UTC)).calendar.local(datetime.now(UTC)).date(),
+        )
     with Desk(desk.dsn) as other:
-        assert "0101" not in other.policy().types
+        assert "0101" not in other.in_force(datetime.now(UTC)).types
         (decision,) = Proposals(other).burst(NOW)
     assert decision.chosen is not None
     assert decision.chosen.team.id == police(desk)
@@ -302,7 +307,7 @@ def followed(desk: Desk) -> int:
 
 
 def known(desk: Desk, now: datetime) -> list[tuple[str, str, int, int, int]]:
-    calendar = desk.policy().calendar
+    calendar = desk.in_force(NOW).calendar
     found = desk.ask(lambda cursor: experience.known(cursor, ["0101", "0103"], FORMER, calendar, now))
     return [(e.category, e.trade, e.sent, e.returned, e.settled) for e in found]
 

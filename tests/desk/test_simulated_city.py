@@ -55,7 +55,7 @@ def reported(happening: Happening) -> Report:
 def lived(seed: int, until: datetime, end: datetime = END) -> list[tuple[Incident, list[Event]]]:
     """Let everything that is reported before `end` happen, up to `until`."""
     world = World(SPOTS, LAW, seed)
-    around = Context(Roster(teams()), count(1).__next__)
+    around = Context(Roster(teams(), LAW.weights), count(1).__next__)
     found = []
     for n, happening in enumerate(world.happenings(BEGIN, end, PER_DAY, Random(seed)), 1):
         incident = Incident(n)

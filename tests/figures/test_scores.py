@@ -18,7 +18,7 @@ from dispatch.checks import recheck
 from dispatch.demo import history
 from dispatch.desk.desk import Desk
 from dispatch.figures import cohorts, published, rollup
-from dispatch.record.histories import Policies
+from dispatch.record.policies import Policies
 from dispatch.rules.areas import Level
 from dispatch.rules.incident.chain import Actor, Command
 from dispatch.rules.measures.assessment import Counted, Exempted, without_exemptions
@@ -321,7 +321,7 @@ def test_every_day_of_every_level_sums_to_the_city(connection: Connection) -> No
     """The figures of a day, which charts and reports show."""
     follow_all(connection)
     with connection.cursor() as cursor:
-        law = Policies(cursor).newest()
+        law = Policies(cursor).in_force(UNTIL)
         assert published.count_days(cursor, law.calendar, UNTIL) > 0
     rows = connection.execute(
         "select metric, period, level, sum(value) from kpi join area on area.code = area_code"
@@ -456,8 +456,8 @@ def test_a_frozen_month_is_computed_again_to_the_byte_whatever_the_rules_are_now
         " '{assessment.toml}', to_jsonb(replace(replace(files ->> 'assessment.toml', 'disposal = 30', 'disposal = 20'),"
         " 'extension = 10', 'extension = 20'))), 'two' from policy_version where version = 1"
     )
-    with connection.cursor() as cursor:
-        assert scoring.rules_of(cursor).cards["unit"]["disposal"] == 20
+    rules, _ = scoring.rules_of(Policies(connection.cursor()), date(2026, 6, 1), UNTIL)
+    assert rules.cards["unit"]["disposal"] == 20
     again = scoring.again(connection, MAY)
     assert again.hash == digest
     assert sorted((c.kind, c.subject, c.card, c.parts, c.hash) for c in again.cards) == sorted(stored)
@@ -552,7 +552,7 @@ def test_without_exemptions_every_card_of_a_frozen_month_is_what_it_was_before_t
 ) -> None:
     """Exempt as a whole, for a stretch of time, and as never theirs: each card to the fraction, none sealed anew."""
     with connection.cursor() as cursor:
-        freeze = scoring.freezes_at(MAY, scoring.rules_of(cursor), Policies(cursor).newest().calendar)
+        freeze = scoring.freezes_at(MAY, *scoring.rules_of(Policies(cursor), MAY, UNTIL))
     stored = "select kind, subject, card, parts::text, hash from assessment order by kind, subject, card"
     scoring.assess_month(connection, MAY, freeze)
     before = {row[:3]: msgspec.json.decode(row[3]) for row in connection.execute(stored).fetchall()}
@@ -572,7 +572,7 @@ def test_without_exemptions_every_card_of_a_frozen_month_is_what_it_was_before_t
     found = scoring.exemptions(connection, MAY)
     assert found is not None
     assert found.why == dict.fromkeys((row[0] for row in late), "台风期间道路中断")
-    rules = scoring.rules_of(connection.cursor())
+    rules, _ = scoring.rules_of(Policies(connection.cursor()), MAY, UNTIL)
     none, raised = Exempted((), ()), set()
     for kind, subject, name, text, _hash in frozen:
         parts = msgspec.json.decode(text)

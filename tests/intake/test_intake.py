@@ -17,9 +17,10 @@ import redis
 
 from dispatch.__main__ import main
 from dispatch.desk.desk import Desk
-from dispatch.intake import consumer, dead_letters
-from dispatch.intake.consumer import GROUP, HEARTBEAT, Dispatcher
+from dispatch.intake import consumer, dead_letters, message_stream, prepare
+from dispatch.intake.consumer import Dispatcher
 from dispatch.intake.dead_letters import DEAD_STREAM, FIELD, STREAM
+from dispatch.intake.message_stream import GROUP, HEARTBEAT
 from dispatch.intake.messages import MESSAGE_LIMIT_BYTES
 from dispatch.rules.incident.chain import Actor, Command, Report
 from models.cities import loading
@@ -95,7 +96,7 @@ def count(city: psycopg.Connection[Any], table: str = "incident") -> int:
 
 def drained(stream: redis.Redis, last: bytes) -> None:
     """Wait until everything up to `last` is acknowledged."""
-    until(lambda: consumer.settled(stream, last))
+    until(lambda: message_stream.settled(stream, last))
 
 
 def test_messages_become_incidents_each_once(
@@ -286,7 +287,7 @@ def test_a_database_that_is_away_is_waited_for(
             ids = put(stream, *[town.raw(serial) for serial in range(2, 12)])
             until(lambda: dispatcher._state.startswith("waiting"))
             # It may have read the first of them before the others came: read or unread, none is acknowledged.
-            assert consumer.lag(stream) == 10
+            assert message_stream.lag(stream) == 10
             outside.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true".encode())
             drained(stream, ids[-1])
     with psycopg.connect(psycopg_dsn(database)) as again:
@@ -310,7 +311,7 @@ def test_a_lost_group_is_made_again_and_nothing_comes_twice(
 def test_a_city_that_changes_is_followed(
     where: Servers, city: psycopg.Connection[Any], stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "RELOAD_AT_REFUSAL_S", 0.0)
+    monkeypatch.setattr(prepare, "RELOAD_AT_REFUSAL_S", 0.0)
     with working(where):
         put(stream, town.raw(1))
         until(lambda: count(city) == 1)
@@ -406,10 +407,10 @@ def test_two_dispatchers_share_the_work(
     ids = put(stream, *[town.raw(serial) for serial in range(1_500)])
     with working(where, batch=50) as one, working(where, batch=50) as two:
         drained(stream, ids[-1])
-        until(lambda: len(consumer.living(stream)) == 2)
+        until(lambda: len(message_stream.living(stream)) == 2)
     assert count(city) == 1_500
     assert one.tally.done + two.tally.done == 1_500
-    assert consumer.living(stream) == {}
+    assert message_stream.living(stream) == {}
     assert stream.xinfo_consumers(STREAM, GROUP) == []
 
 

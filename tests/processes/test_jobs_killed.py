@@ -74,7 +74,7 @@ def prepared(servers: Servers, template: str) -> Iterator[str]:
     with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection, Desk(url) as desk:
         assert scoring.freeze(connection, APRIL, PAST) > 0
         assert rollup.follow(connection, 300) > 0
-        law = desk.policy()
+        law = desk.in_force(datetime.now(UTC))
         desk.ask(lambda cursor: outbox.follow(cursor, law, PAST))
         _appeal(connection, desk)
         _suspend(connection, desk)

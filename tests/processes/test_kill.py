@@ -20,7 +20,7 @@ import psycopg
 import pytest
 import redis
 
-from dispatch.intake import consumer
+from dispatch.intake import message_stream
 from dispatch.intake.dead_letters import DEAD_STREAM, FIELD, STREAM
 from models.cities import loading
 from models.migrations import migrate
@@ -153,7 +153,7 @@ def server_pid(where: Servers, which: str) -> int:
 def waiting(where: Servers) -> int:
     """Return how many messages are not acknowledged."""
     with redis.Redis.from_url(where.redis_url, protocol=2) as stream:
-        return consumer.lag(stream)
+        return message_stream.lag(stream)
 
 
 @pytest.mark.parametrize("victim", ["dispatcher", "database", "stream"])

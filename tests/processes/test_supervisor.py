@@ -60,8 +60,8 @@ while True:
 
 RUNNER = """
 import os, pathlib, sys
-from dispatch import supervisor
-from dispatch.supervisor import Child, Plan, supervise
+from dispatch.ops import supervisor
+from dispatch.ops.supervisor import Child, Plan, supervise
 folder, port, stub, *kinds = sys.argv[1:]
 supervisor.STOP_PATIENCE_S = float(os.environ.get("TEST_PATIENCE_S", supervisor.STOP_PATIENCE_S))
 command = lambda kind: (sys.executable, stub, kind)

@@ -17,7 +17,6 @@ from dispatch.rules.policy import weights as weighing
 from dispatch.rules.policy.tables import PolicyError
 from dispatch.rules.policy.weights import FORMER, Skill
 from dispatch.rules.teams.proposals import (
-    SENTENCES,
     Decision,
     Experience,
     Problem,
@@ -27,6 +26,7 @@ from dispatch.rules.teams.proposals import (
     one_at_a_time,
     total,
 )
+from dispatch.rules.teams.reasons import SENTENCES
 from dispatch.rules.teams.routing import READY, Roster, Team, choose
 from models.cities.loading import POLICY_DIR
 
@@ -233,8 +233,8 @@ def test_the_fast_road_and_the_offers_agree_on_one_incident(teams: list[Team], l
     spot = HERE if located else (None, None)
     asked = Waiting(1, "0101", 3, "police", VILLAGE, *spot)
     decision = decide([asked], teams, FORMER, shown=10)[0]
-    fast = choose(Roster(teams), "police", VILLAGE, *spot)
-    nearest = {t.id for t in Roster(teams).nearest("police", VILLAGE)}
+    fast = choose(Roster(teams, FORMER), "police", VILLAGE, *spot)
+    nearest = {t.id for t in Roster(teams, FORMER).nearest("police", VILLAGE)}
     ranked = [o.team for o in decision.offers if o.team.id in nearest and o.team.state in READY]
     assert fast is (ranked[0] if ranked else None)
     if fast is not None and fast.load < fast.capacity:

@@ -20,10 +20,11 @@ from dispatch.checks import audit
 from dispatch.desk import store
 from dispatch.desk.desk import Desk, Outcome
 from dispatch.figures import cohorts, rollup
-from dispatch.intake import consumer
-from dispatch.intake.consumer import Batch, Dispatcher
+from dispatch.intake import consumer, message_stream
+from dispatch.intake.consumer import Dispatcher
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import number_of
+from dispatch.intake.prepare import Batch
 from dispatch.rules.areas import Level, centre_of, parent_of
 from dispatch.rules.incident.chain import Actor, Command, Report, lawful
 from dispatch.rules.incident.links import GENESIS, holds, link
@@ -275,7 +276,7 @@ def test_nothing_is_acknowledged_that_is_not_in_the_database(
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(dispatcher.run)
         deadline = time.monotonic() + 60
-        while not consumer.settled(stream, cast(bytes, last)) and not running.done():
+        while not message_stream.settled(stream, cast(bytes, last)) and not running.done():
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.02)
         dispatcher.stop()

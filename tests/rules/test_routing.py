@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dispatch.rules.policy.weights import FORMER
 from dispatch.rules.teams.routing import READY, Roster, Team, choose, distance_km, offers
 from tests.small_law import CITY, COUNTY, FAR_TOWN, MICRO, NEXT_TOWN, TOWN, VILLAGE, teams
 
@@ -22,7 +23,7 @@ def chosen(
     *given: Team, area: str = MICRO, lon: float | None = 112.0, lat: float | None = 22.9
 ) -> int | None:
     """Return the id of the team that is sent."""
-    found = choose(Roster(given), "police", area, lon, lat)
+    found = choose(Roster(given, FORMER), "police", area, lon, lat)
     return found.id if found else None
 
 
@@ -38,7 +39,7 @@ def test_jurisdiction_is_the_nearest_area_upwards_that_has_such_a_team(
     trade: str, area: str, told: int | None
 ) -> None:
     """Never sideways into the next town, never downwards."""
-    found = choose(Roster(teams()), trade, area, None, None)
+    found = choose(Roster(teams(), FORMER), trade, area, None, None)
     assert (found.id if found else None) == told
 
 
@@ -82,7 +83,7 @@ def test_a_team_without_capacity_is_a_last_resort_and_no_division_by_zero() -> N
     assert chosen(team(1, capacity=0), team(2, load=3)) == 2
     assert chosen(team(1, capacity=0)) == 1
     assert [
-        o.team.id for o in offers(Roster([team(1, capacity=0), team(2)]), "police", MICRO, None, None)
+        o.team.id for o in offers(Roster([team(1, capacity=0), team(2)], FORMER), "police", MICRO, None, None)
     ] == [2, 1]
 
 
@@ -96,7 +97,7 @@ def test_offers_name_every_team_upwards_with_reasons_and_shortfalls() -> None:
         team(5, NEXT_TOWN),
         team(6, lon=None, lat=None),
     ]
-    found = offers(Roster(given), "police", MICRO, 112.0, 22.9)
+    found = offers(Roster(given, FORMER), "police", MICRO, 112.0, 22.9)
     assert [o.team.id for o in found] == [6, 1, 3, 2]
     said = {o.team.id: (o.reasons, o.shortfalls) for o in found}
     assert said[6] == (("trade", "area", "has_room"), ())

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch.rules.measures.whatif import Case, judge, lives, was_late, would_be_late
+from dispatch.rules.measures.whatif import Case, judge, lives, would_be_late
 from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time import clocks
 from dispatch.rules.time.calendar import Limit
-from dispatch.rules.time.clocks import Clock
+from dispatch.rules.time.clocks import Clock, was_late
 from tests.small_law import CREW, DISPATCHER, FILES, MICRO, MONDAY, POLICE, TOWN, law, local
 from tests.small_law import Case as Told
 

@@ -15,7 +15,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from dashboard.routes import api
-from dashboard.routes.api import BODY_LIMIT_BYTES, LIST_LIMIT, Door
+from dashboard.routes.api import BODY_LIMIT_BYTES, Door
+from dashboard.routes.refused import LIST_LIMIT
 from dispatch.intake.consumer import Dispatcher
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import number_of, parse_number, show_number

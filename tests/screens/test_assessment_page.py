@@ -17,10 +17,11 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data
 from dashboard.access import COOKIE
-from dashboard.data import Reads, judged
+from dashboard.data import Reads, card_scope, judged
 from dashboard.data import assessment as reading
 from dashboard.data.assessment import Card, Month, Peers
 from dashboard.widgets import scorecard
+from dashboard.widgets.assessment import cases
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import LANGUAGES, translator
@@ -156,7 +157,7 @@ def test_the_assessed_see_their_own_card_and_centres_what_is_below_them(door: Re
 
     def seen(actor: Actor, kind: str, subject: str) -> bool:
         with door.look() as connection:
-            return reading.sees(connection, actor, kind, subject)
+            return card_scope.sees(connection, actor, kind, subject)
 
     team = Actor("team:team", "team", TOWN, 10003)
     assert seen(team, "team", "10003")
@@ -217,7 +218,7 @@ def test_a_card_on_which_nothing_is_exempt_says_nothing_of_exemptions(door: Read
     found = card(door, "city", CITY)
     assert judged.bare(door, BOSS, found) is None
     assert "不豁免" not in scorecard.table(found, "", judged.every_set(door, found), "zh", ZH)
-    assert "没有" in scorecard.exempt(found, None, door.directory(), "zh", ZH)
+    assert "没有" in cases.exempt(found, None, door.directory(), "zh", ZH)
 
 
 def test_more_exemptions_than_a_page_looks_at_are_said_and_not_guessed(door: Reads) -> None:
@@ -268,7 +269,7 @@ def test_what_an_appeal_promises_is_what_granting_it_brings(
     raw = bare.rate(line)
     assert raw is not None
     assert (raw.n, raw.d) == (line.n - 1, line.d)
-    html = scorecard.exempt(after, bare, door.directory(), "zh", ZH)
+    html = cases.exempt(after, bare, door.directory(), "zh", ZH)
     assert "道路中断" in html
     assert "<b>超 " in html
     assert "涉及：按期处置率" in html
@@ -282,7 +283,7 @@ def test_what_an_appeal_promises_is_what_granting_it_brings(
     # Who may not see the case reads that there is one, and nothing of it.
     far = judged.bare(door, Actor("far", "county", "445381" if area[:6] != "445381" else COUNTY), after)
     assert far is not None
-    assert "超 " not in scorecard.exempt(after, far, door.directory(), "zh", ZH)
+    assert "超 " not in cases.exempt(after, far, door.directory(), "zh", ZH)
 
 
 def test_an_appeal_of_a_dispatcher_brings_what_it_promises_too(city: str, door: Reads) -> None:
@@ -524,7 +525,7 @@ def test_until_when_one_may_appeal_stands_at_the_case() -> None:
 
     def shown(until: datetime | None, appealable: bool = True) -> str:
         case = judged.CaseLine(7, 1, "0101", TOWN, "closed", "", None, None, (), None, until)
-        return scorecard._appeal_of(case, frozenset({7} if appealable else ()), zh)
+        return cases._appeal_of(case, frozenset({7} if appealable else ()), zh)
 
     later = now + timedelta(days=2)
     assert f"到 {later.astimezone(told.ZONE):%m-%d}" in shown(later)
@@ -541,7 +542,7 @@ def test_reviewers_who_are_late_are_told_so() -> None:
         (now + timedelta(hours=1), "须在", "m2"), (now - timedelta(hours=1), "已超时", "red"),
     ):  # fmt: skip
         appeal = judged.Appeal(7, 1, "team:1", "道路中断", (), None, by)
-        html = scorecard._answer_due(appeal, translator("zh"))
+        html = cases._answer_due(appeal, translator("zh"))
         assert words in html
         assert f'class="{tone} nw"' in html
-    assert scorecard._answer_due(judged.Appeal(7, 1, "team:1", "x", (), None), translator("zh")) == ""
+    assert cases._answer_due(judged.Appeal(7, 1, "team:1", "x", (), None), translator("zh")) == ""

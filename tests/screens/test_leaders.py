@@ -24,9 +24,11 @@ from dashboard.access import COOKIE
 from dashboard.data import Reads
 from dashboard.data import leaders as reading
 from dashboard.frame import Frame
-from dashboard.screens import leaders
 from dashboard.widgets import boards, charts, export
 from dashboard.widgets.export import escaped, workbook
+from dashboard.widgets.leaders import late_map, present
+from dashboard.widgets.leaders.stages import stages
+from dashboard.widgets.leaders.trend import trend_of
 from dashboard.widgets.panel import Markup, markup, opens
 from dashboard.wording import amounts
 from dashboard.wording.catalogue import LANGUAGES, translator
@@ -227,30 +229,30 @@ def test_a_stage_is_red_only_where_more_than_one_in_ten_was_late(door: Reads) ->
     found = reading.timed(door, LEADER, picture(door), UNTIL)
     times = {each.stage: each for each in found.stages}
     assert {"accept", "dispatch", "pick_up", "arrive", "dispose", "verify"} <= times.keys()
-    html = boards.stages(found.stages, "zh", ZH)
+    html = stages(found.stages, "zh", ZH)
     assert html.count("gw-light red") == sum(each.over for each in found.stages)
     assert html.count('em class="limit"') == sum(len(set(each.limits or ())) for each in found.stages)
     one = replace(times["dispatch"], judged=100, late=10)
-    assert "red" not in boards.stages([one], "zh", ZH)
-    assert "gw-light red" in boards.stages([replace(one, late=11)], "zh", ZH)
+    assert "red" not in stages([one], "zh", ZH)
+    assert "gw-light red" in stages([replace(one, late=11)], "zh", ZH)
     # The numbers are the briefing's own, to the letter.
     for row in next(t for t in spoken.tables(found, "zh") if t.name == "stages").texts("zh"):
         assert f">{row[2]}<" in html
         assert f">{row[3]}<" in html
-    assert "没有可计时的" in boards.stages([], "zh", ZH)
+    assert "没有可计时的" in stages([], "zh", ZH)
 
 
 def test_one_bad_place_does_not_pale_the_map(door: Reads) -> None:
-    assert boards._quarters([]) == []
-    assert boards._quarters([0.01, 0.02, 0.03, 0.43]) == [0.01, 0.02, 0.03, 0.43]
-    assert boards._quarters([0.02, 0.02]) == [0.02]
+    assert late_map._quarters([]) == []
+    assert late_map._quarters([0.01, 0.02, 0.03, 0.43]) == [0.01, 0.02, 0.03, 0.43]
+    assert late_map._quarters([0.02, 0.02]) == [0.02]
     found = picture(door)
     shapes = reading.outline(door, LEADER, CITY, 3)
-    html = boards.late_map(found, shapes, "zh", ZH)
+    html = late_map.late_map(found, shapes, "zh", ZH)
     fills = re.findall(r'<path d="[^"]*" fill="(#\w+)"', html)
     assert len(fills) == len(found.places)
     late = [p for p in found.places if p.on_time.missed is not None and p.on_time.missed.count]
-    assert sum(fill in boards._RAMP[1:] for fill in fills) == len(late)
+    assert sum(fill in late_map._RAMP[1:] for fill in fills) == len(late)
 
 
 def test_the_lowest_day_is_named_with_its_cases(door: Reads) -> None:
@@ -263,7 +265,7 @@ def test_the_lowest_day_is_named_with_its_cases(door: Reads) -> None:
     words = boards.lowest(found, "zh", ZH)
     assert amounts.rate(low.point.on_time.value, ZH) in words
     assert "没有一天" in boards.lowest(replace(found, lowest=None), "zh", ZH)
-    drawn = leaders._trend(Frame("zh", ZH, ANYBODY, door), found)
+    drawn = trend_of(Frame("zh", ZH, ANYBODY, door), found)
     assert any(
         amounts.rate(low.point.on_time.value, ZH) in note["text"] for note in drawn["layout"]["annotations"]
     )
@@ -281,9 +283,9 @@ def test_the_page_says_the_sentence_of_the_briefing(open_page: Callable[..., App
     shown: list[str] = []
     found = picture(door)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leaders, "panel", lambda html, key, opened=None: shown.append(html))
+        patch.setattr(present, "panel", lambda html, key, opened=None: shown.append(html))
         settled = replace(found, open=replace(found.open, count=0))
-        leaders._say(Frame("zh", ZH, ANYBODY, door), settled, date(2030, 1, 1))
+        present.say(Frame("zh", ZH, ANYBODY, door), settled, date(2030, 1, 1))
     said, sentence = re.sub("<[^>]+>", "", shown[0]).strip(), spoken.sentence(found, "zh")
     assert said.startswith(sentence)
     beside = said.removeprefix(sentence)

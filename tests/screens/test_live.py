@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -27,12 +28,13 @@ from starlette.testclient import TestClient
 
 from dashboard import live
 from dashboard.data import LiveRow, Reads
-from dashboard.live import Client, Live, Minute, Picture, midnight, tiles
+from dashboard.live import Client, Live, Minute, Picture, tiles
 from dispatch.desk import wartime
 from dispatch.desk.desk import CHANGED_CHANNEL, Desk
 from dispatch.rules.areas import ancestors, prefix_of
 from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.refusals import Refusal
+from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.wartime import Declaration
 from models.cities.demo import load_demo
 from models.servers.servers import Servers, psycopg_dsn
@@ -92,7 +94,7 @@ def cell(reads: Reads, prefix: str = "445302001") -> str:
 
 def picture_of(reads: Reads, now: datetime | None = None) -> Picture:
     now = now or datetime.now(UTC)
-    return Picture(reads.directory(), reads.snapshot(midnight(now)), now)
+    return Picture(reads.directory(), reads.snapshot(reads.known().calendar.midnight(now)), now)
 
 
 def plain(picture: Picture) -> dict[str, list[int]]:
@@ -273,14 +275,24 @@ def test_wartime_stands_on_the_walls_that_it_touches_until_it_ends(city: str, do
     assert CITY in picture.dirty
 
 
+def test_todays_numbers_begin_with_the_citys_own_day(city: str, door: Reads) -> None:
+    """At one instant it is today in one city and still yesterday in another."""
+    now = datetime(2026, 3, 1, 17, tzinfo=UTC)
+    here = door.directory()
+    there = replace(here, calendar=Calendar("America/New_York"))
+    begun = [Picture(each, door.snapshot(now), now).midnight for each in (here, there)]
+    assert begun == [datetime(2026, 3, 1, 16, tzinfo=UTC), datetime(2026, 3, 1, 5, tzinfo=UTC)]
+
+
 def test_last_weeks_day_goes_on_at_the_same_hour(city: str, door: Reads) -> None:
     people = People(city)
     now = datetime.now(UTC)
-    begin = midnight(now) - timedelta(days=7)
+    today = door.known().calendar.midnight(now)
+    begin = today - timedelta(days=7)
     # In a county for which no other test writes a past.
     people.report(cell(door, "445303"), at=begin + timedelta(hours=1))
     people.report(cell(door, "445303"), at=begin + timedelta(hours=2))
-    picture = Picture(door.directory(), door.snapshot(midnight(now)), midnight(now))
+    picture = Picture(door.directory(), door.snapshot(today), today)
     minute = Minute.of(picture.directory, {}, now)
     # Until that day is read there is nothing to hold today against: no number is said, not even none.
     assert json.loads(tiles(picture, minute, CITY, "zh", True)["six"])["then"] is None
@@ -289,12 +301,12 @@ def test_last_weeks_day_goes_on_at_the_same_hour(city: str, door: Reads) -> None
     assert json.loads(tiles(picture, minute, CITY, "zh", True)["six"])["then"] is not None
     seen = []
     for hours in (0.5, 1.5, 2.5):
-        picture.advance(midnight(now) + timedelta(hours=hours))
+        picture.advance(today + timedelta(hours=hours))
         seen.append(picture.then["445303"][live.REPORTED])
     assert [b - seen[0] for b in seen] == [0, 1, 2]
 
 
-def test_a_history_that_is_written_later_is_held_against_today(city: str) -> None:
+def test_a_history_that_is_written_later_is_held_against_today(city: str, door: Reads) -> None:
     async def seen() -> list[int]:
         people = People(city)
         async with running(city) as live_:
@@ -313,7 +325,7 @@ def test_a_history_that_is_written_later_is_held_against_today(city: str) -> Non
             return [picture.then["445302"][live.REPORTED] - before, picture.past_written]
 
     now = datetime.now(UTC)
-    if now - midnight(now) < timedelta(minutes=10):
+    if now - door.known().calendar.midnight(now) < timedelta(minutes=10):
         pytest.skip("last week's same day has hardly begun")
     assert asyncio.run(seen()) == [1, False]
 
@@ -470,7 +482,7 @@ def test_at_midnight_todays_numbers_begin_anew_without_a_reload(
 ) -> None:
     people = People(city)
     people.report(cell(door))
-    begun = midnight(datetime.now(UTC))
+    begun = door.known().calendar.midnight(datetime.now(UTC))
     clock = [begun + timedelta(days=1, seconds=-4)]
 
     class Late(datetime):

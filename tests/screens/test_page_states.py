@@ -21,14 +21,14 @@ from streamlit.testing.v1 import AppTest
 from dashboard import data, web
 from dashboard.access import COOKIE
 from dashboard.casework import act
+from dashboard.components import words
 from dashboard.data import PAGE_ROWS, Reads
 from dashboard.data import leaders as leading
-from dashboard.live import Minute, Picture, midnight, tiles
+from dashboard.live import Minute, Picture, tiles
 from dashboard.live.queue import DeskLine
 from dashboard.live.tiles import TILES
 from dashboard.pages import PLACES
 from dashboard.routes.queue_stream import DeskStream
-from dashboard.screens import workbench
 from dashboard.screens.admin import TABS
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dashboard.wording.catalogue import ROLES as ROLE_NAMES
@@ -272,7 +272,7 @@ def test_the_live_parts_stand_with_nothing_with_one_and_with_a_crowd(
     state: State, door: Reads, lang: str
 ) -> None:
     now = datetime.now(UTC)
-    picture = Picture(door.directory(), door.snapshot(midnight(now)), now)
+    picture = Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
     for area in (CITY, COUNTY, TOWN, EAST):
         told = tiles(picture, Minute.of(picture.directory, {}, now), area, lang, demo=False)
         assert told.keys() == set(TILES)
@@ -321,7 +321,7 @@ def test_what_is_said_of_nothing_and_of_no_database_has_its_chinese() -> None:
     chinese = translator("zh")
     for sentence in (AWAY, *NOTHING.values()):
         assert chinese(sentence) != sentence
-    assert {"Nothing waits for you now."} <= set(workbench.words("zh"))
+    assert {"Nothing waits for you now."} <= set(words("workbench", "zh"))
 
 
 def test_streams_and_shapes_say_that_the_database_is_away(

@@ -24,7 +24,7 @@ from psycopg.types.json import Jsonb
 from streamlit.testing.v1 import AppTest
 
 from dashboard.access import COOKIE
-from dashboard.data import Filter, Reads, admin, assessment, field, judged, leaders, whistles, workbench
+from dashboard.data import Filter, Reads, admin, card_scope, field, judged, leaders, whistles, workbench
 from dashboard.pages import PLACES
 from dispatch.accounts import keys, people, sessions
 from dispatch.accounts.sessions import Viewer
@@ -239,10 +239,10 @@ def test_each_sees_the_cards_of_their_areas_and_their_own_and_no_other(
         "worker": set(), "head": {("village", EAST)}, "team": {("team", str(city.team_id))},
     }.get(login, below)  # fmt: skip
     with door.look() as connection:
-        assert {each for each in subjects if assessment.sees(connection, actor, *each)} == expected
-        assert assessment.sees(connection, actor, "team", "999999999") is (login == "auditor"), "none to see"
+        assert {each for each in subjects if card_scope.sees(connection, actor, *each)} == expected
+        assert card_scope.sees(connection, actor, "team", "999999999") is (login == "auditor"), "none to see"
         for person in ("dispatcher:next", "grid_worker:nobody"):
-            if assessment.sees(connection, actor, person.partition(":")[0], person):
+            if card_scope.sees(connection, actor, person.partition(":")[0], person):
                 assert login in ("next", "county", "city", "leader", "auditor"), person
 
 

@@ -12,9 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data
 from dashboard.access import COOKIE
+from dashboard.components import sentences
 from dashboard.data import Filter, Reads, replayed
 from dashboard.data.waiting import waiting
-from dashboard.screens import wall
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.accounts import sessions
 from dispatch.desk.desk import Desk
@@ -145,7 +145,7 @@ def test_everybody_is_told_what_waits_or_that_nothing_does(signed_in: SignIn, lo
 
 def test_every_sentence_of_the_wall_has_its_chinese() -> None:
     chinese = translator("zh")
-    missing = [each for each in wall.sentences() if chinese(each) == each]
+    missing = [each for each in sentences("wall") if chinese(each) == each]
     assert not missing
 
 

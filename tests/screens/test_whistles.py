@@ -18,8 +18,9 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import frame
 from dashboard.access import COOKIE
+from dashboard.components import sentences
 from dashboard.data import Reads, field, whistles
-from dashboard.routes.whistles import Whistling, midnight
+from dashboard.routes.whistles import Whistling
 from dashboard.screens import whistles as screen
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.desk.desk import Desk
@@ -215,9 +216,4 @@ def test_the_export_has_a_cell_for_each_column(door: Reads, city: str) -> None:
 
 def test_every_sentence_of_the_board_has_its_chinese() -> None:
     chinese = translator("zh")
-    assert not [each for each in screen.sentences() if chinese(each) == each]
-
-
-def test_the_day_begins_at_the_citys_midnight() -> None:
-    assert midnight(datetime(2026, 3, 1, 17, tzinfo=UTC)) == datetime(2026, 3, 1, 16, tzinfo=UTC)
-    assert midnight(datetime(2026, 3, 1, 15, tzinfo=UTC)) == datetime(2026, 2, 28, 16, tzinfo=UTC)
+    assert not [each for each in sentences("whistles") if chinese(each) == each]

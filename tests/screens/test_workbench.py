@@ -22,14 +22,14 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data, frame
 from dashboard.access import COOKIE
-from dashboard.casework import bulk, offers, sheet
+from dashboard.casework import bulk, legend, offers, sheet
+from dashboard.components import sentences
 from dashboard.data import Reads
 from dashboard.data import workbench as bench
-from dashboard.live import Client, Live, Picture, midnight
+from dashboard.live import Client, Live, Picture
 from dashboard.live.picture import WHISTLES_OVER
 from dashboard.live.queue import DeskLine, next_clock, stage_of
 from dashboard.routes.queue_stream import DeskStream
-from dashboard.screens import workbench
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import limit_words, translator
 from dispatch.accounts import sessions
@@ -196,7 +196,7 @@ def test_others_are_told_for_whom_it_is(sign_in: Callable[[str], None]) -> None:
 
 def test_every_sentence_of_the_queue_has_its_chinese() -> None:
     chinese = translator("zh")
-    assert not [each for each in workbench.sentences() if chinese(each) == each]
+    assert not [each for each in sentences("workbench") if chinese(each) == each]
 
 
 def test_a_case_is_accepted_and_dispatched_by_the_filled_button(
@@ -425,7 +425,7 @@ def test_ticks_beyond_ones_area_count_for_nothing(town: Town, door: Reads) -> No
 
 def picture_of(door: Reads) -> Picture:
     now = datetime.now(UTC)
-    return Picture(door.directory(), door.snapshot(midnight(now)), now)
+    return Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
 
 
 def rows_of(told: bytes | None) -> dict[int, dict[str, Any]]:
@@ -487,7 +487,7 @@ def test_rows_are_sent_when_they_change_and_once_more_when_they_end(town: Town, 
 
 def test_a_burst_is_told_with_the_rows_and_again_when_its_cases_change(town: Town, door: Reads) -> None:
     now = datetime.now(UTC)
-    picture = Picture(door.directory(), door.snapshot(midnight(now)), now)
+    picture = Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
     law = picture.directory.bursts
     assert law is not None
     line = DeskLine(TOWN, "zh")
@@ -548,7 +548,7 @@ def test_the_counts_of_the_bar_are_those_of_the_queue_and_for_those_signed_in(
         )
         connection.execute("update incident set paused_why = 'rain' where id = %s", (paused,))
     now = datetime.now(UTC)
-    picture = Picture(door.directory(), door.snapshot(midnight(now)), now)
+    picture = Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
     rows = [json.loads(each) for each in _renewed(DeskLine(TOWN, "zh"), picture)]
     expected = [
         row["id"] for row in rows if row["due"] and row["due"] < now.timestamp() * 1000 and not row["paused"]
@@ -734,7 +734,7 @@ def test_no_two_steps_that_may_stand_beside_each_other_share_a_key() -> None:
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_legend_names_every_key(door: Reads, lang: str) -> None:
     who = sessions.Viewer(1, "dispatcher", "x", DISPATCHER)
-    columns = workbench.legend(frame.Frame(lang, translator(lang), who, door))
+    columns = legend.legend(frame.Frame(lang, translator(lang), who, door))
     told_keys = {key for column in columns for key, _ in column}
     assert {*offers.KEYS.values(), offers.MET_KEY, "D", "E", "F", "N", "0", "8", "9", "Enter"} <= told_keys
     assert {key.replace("Shift+", "⇧") for key in bulk.KEYS.values()} <= told_keys

@@ -1,10 +1,13 @@
 // The page that the phone keeps: without a line it shows what was written here, and lets more be written.
 
+import { one } from "../shared/page.js";
+import { begun } from "./field.js";
+import { Outbox, SIGNED_IN } from "./outbox.js";
+
 async function alone() {
-  const host = document.querySelector(".gw-host");
   const shell = document.cookie.split("; ").includes(`${SIGNED_IN}=1`) ? await Outbox.shell() : null;
-  if (shell) new Field(host, { ...shell, alone: true });
-  else document.querySelector(".gw-nobody").hidden = false;
+  if (shell) begun(one(document, ".gw-host"), { ...shell, alone: true });
+  else one(document, ".gw-nobody").hidden = false;
 }
 
 alone();

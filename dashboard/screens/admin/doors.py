@@ -7,13 +7,13 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.casework.accounts import account_acts, answer, refusal_of, tell
 from dashboard.data import admin, demo
-from dashboard.data.admin import AccountError, RefusedKey
+from dashboard.data.admin import RefusedKey
 from dashboard.frame import Frame
 from dashboard.widgets import export
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import ROLES
-from dispatch.accounts.sessions import PASSWORD_LENGTH
 from dispatch.rules.areas import Level
 
 ALL = ""
@@ -23,7 +23,7 @@ def accounts(f: Frame) -> None:
     """Show every account; the administrator adds, shuts, opens and resets."""
     _ = f._
     if f.who.role == "admin":
-        _account_acts(f)
+        account_acts(f)
     rows = admin.listed(f.door, f.who)
     if not rows:
         st.info(_("There are no accounts yet."))
@@ -63,84 +63,10 @@ def _state(f: Frame, disabled_at: datetime | None, of_demo: bool) -> str:
     return _("in use")
 
 
-def _account_acts(f: Frame) -> None:
-    _ = f._
-    with st.container(horizontal=True):
-        with st.popover(_("Add an account")):
-            _add(f)
-        with st.popover(_("Shut, open or reset an account")):
-            _change(f)
-    _answer("account-answer")
-
-
-def _add(f: Frame) -> None:
-    _ = f._
-    directory = f.directory
-    roles = list(admin.PEOPLE)
-    areas = sorted(code for code, area in directory.areas.items() if area.level <= Level.VILLAGE)
-    role = st.selectbox(
-        _("Role"), roles, roles.index("dispatcher"), format_func=lambda r: _(ROLES[r]), key="add-role"
-    )
-    area = st.selectbox(
-        _("Area"), areas, format_func=lambda c: f"{told.place(directory, c, f.lang)} {c}", key="add-area"
-    )
-    team_id = None
-    if role == "team" and area is not None:
-        teams = sorted(t.id for t in directory.teams.values() if t.area_code.startswith(area.rstrip("0")))
-        team_id = st.selectbox(
-            _("Team"), teams, format_func=lambda t: told.team(directory, t, f.lang), key="add-team"
-        )
-    with st.form("add-account", border=False):
-        login = st.text_input(_("Login"), max_chars=32)
-        name = st.text_input(_("Name"), max_chars=64)
-        password = st.text_input(_("First password"), type="password", max_chars=PASSWORD_LENGTH.stop - 1)
-        if st.form_submit_button(_("Add"), type="primary") and area is not None:
-            try:
-                admin.add(f.door, f.who, login, password, str(role), area, name, team_id)
-            except AccountError as refusal:
-                _tell("account-answer", _refusal(f, refusal), wrong=True)
-            else:
-                _tell("account-answer", _("Account {login} was added.").format(login=login.strip().lower()))
-            st.rerun()
-
-
-def _change(f: Frame) -> None:
-    _ = f._
-    rows = {each.login: each for each in admin.listed(f.door, f.who)}
-    login = st.selectbox(
-        _("Account"), list(rows), format_func=lambda key: f"{key}　{rows[key].name}", key="change-login"
-    )
-    if login is None:
-        return
-    shut = rows[login].disabled_at is not None
-    words = _("Open it again") if shut else _("Shut it and end its sessions")
-    if st.button(words, key="change-state"):
-        _try(f, login, "enable" if shut else "disable", "")
-    with st.form("reset-account", border=False):
-        password = st.text_input(_("New password"), type="password", max_chars=PASSWORD_LENGTH.stop - 1)
-        if st.form_submit_button(_("Set the password and end its sessions")):
-            _try(f, login, "reset", password)
-
-
-def _try(f: Frame, login: str, what: Any, password: str) -> None:
-    done = {
-        "disable": f._("Account {login} is shut."),
-        "enable": f._("Account {login} is open."),
-        "reset": f._("Account {login} has a new password."),
-    }
-    try:
-        admin.change(f.door, f.who, login, what, password)
-    except AccountError as refusal:
-        _tell("account-answer", _refusal(f, refusal), wrong=True)
-    else:
-        _tell("account-answer", done[what].format(login=login))
-    st.rerun()
-
-
 def keys(f: Frame) -> None:
     """Show the keys of walls and of sources; the administrator makes and revokes them."""
     _ = f._
-    _answer("key-answer")
+    answer("key-answer")
     made = st.session_state.get("key-made")
     if made is not None:
         kind, opens, key = made
@@ -176,7 +102,7 @@ def _keys_of(f: Frame, kind: Any) -> None:
                 try:
                     key = admin.new_key(f.door, f.who, kind, opens, note)
                 except RefusedKey as refusal:
-                    _tell("key-answer", _refusal(f, refusal), wrong=True)
+                    tell("key-answer", refusal_of(f, refusal), wrong=True)
                 else:
                     st.session_state["key-made"] = (kind, opens.strip(), key)
                 st.rerun()
@@ -214,9 +140,9 @@ def _keys_of(f: Frame, kind: Any) -> None:
             try:
                 admin.revoke_key(f.door, f.who, kind, key_id)
             except RefusedKey as refusal:
-                _tell("key-answer", _refusal(f, refusal), wrong=True)
+                tell("key-answer", refusal_of(f, refusal), wrong=True)
             else:
-                _tell("key-answer", _("Key {n} is revoked.").format(n=key_id))
+                tell("key-answer", _("Key {n} is revoked.").format(n=key_id))
                 if st.session_state.get("key-made", ("", ""))[:2] == (kind, held[key_id].opens):
                     del st.session_state["key-made"]  # nobody copies a key that opens nothing any more
             st.rerun()
@@ -276,33 +202,3 @@ def turn(f: Frame, name: str, page: int, more: bool) -> None:
             if there and st.button(words, key=f"{name}-{step}"):
                 st.session_state[f"{name}-page"] = page + step
                 st.rerun()
-
-
-def _refusal(f: Frame, refusal: ValueError) -> str:
-    """Return a refusal with the name of its field in the reader's language."""
-    _ = f._
-    field, found, reason = str(refusal).partition(": ")
-    names = {
-        "login": _("Login"), "password": _("Password"), "role": _("Role"), "area": _("Area"), "team": _("Team"),
-        "name": _("Name"), "source": _("Source, as its reports name it"), "note": _("Note"), "id": _("Key"),
-    }  # fmt: skip
-    why = {
-        "login": _(
-            "2 to 32 of a-z, 0-9, dot, hyphen and underscore, beginning with a letter or digit; each login once."
-        ),
-        "password": _("A password has 10 to 128 characters."),
-        "source": _("2 to 32 of a-z, 0-9, hyphen and underscore."),
-    }
-    if f.lang == "en" or not found:
-        return f"{names.get(field, field)}: {reason}" if found else str(refusal)
-    return f"{names.get(field, field)}：{why.get(field, reason)}"
-
-
-def _tell(where: str, words: str, wrong: bool = False) -> None:
-    st.session_state[where] = (words, wrong)
-
-
-def _answer(where: str) -> None:
-    """Show what the last press came to; it stays until the next one."""
-    if (said := st.session_state.get(where)) is not None:
-        (st.error if said[1] else st.success)(said[0])

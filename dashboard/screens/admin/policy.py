@@ -25,8 +25,8 @@ def show(f: Frame) -> None:
     if not versions:
         st.info(_("The database holds no policy: load a city first."))
         return
-    today = datetime.now(ZONE).date()
-    current = next((each for each in versions if each.valid_from <= today), versions[-1])
+    in_force = f.door.policy().version
+    current = next(each for each in versions if each.version == in_force)
     st.dataframe(
         [
             {
@@ -35,7 +35,7 @@ def show(f: Frame) -> None:
                 _("State"): _("in force")
                 if each is current
                 else _("to come")
-                if each.valid_from > today
+                if each.version > in_force
                 else _("past"),
                 _("Why"): each.note,
                 _("Files"): len(each.files),

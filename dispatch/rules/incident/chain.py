@@ -118,7 +118,7 @@ def _ended(incident: Incident, change: Change, policy: Policy, now: datetime) ->
     late = {
         kind: clocks.meet(clock, now)
         for kind, clock in incident.clocks.items()
-        if clock.awaited and kind not in change.clocks and clock.state == "breached"
+        if clocks.passed(clock) and kind not in change.clocks
     }
     return sending.release(incident, change.plus(clocks=late), policy, now)
 

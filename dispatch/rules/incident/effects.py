@@ -370,11 +370,7 @@ def _is_silent(t: Transition) -> bool:
     if (named := t.command.args.get("assignment_id")) is None:
         return clocks.overdue_since(t.incident.running()) is not None
     part = t.incident.parts.get(named)
-    return part is not None and part.state in LIVE and _is_late(part.clocks.get("arrive"))
-
-
-def _is_late(clock: Clock | None) -> bool:
-    return clock is not None and clock.state == "breached" and clock.awaited
+    return part is not None and part.state in LIVE and clocks.passed(part.clocks.get("arrive"))
 
 
 def _hand_down(t: Transition) -> Change | Refusal:

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from math import log
 from typing import TypeVar
 
+from dispatch.rules.time.clocks import NEAR
+
 K = TypeVar("K")
 
-RULE_FROM = 0.8  # the rule of thumb: yellow from 80 % of the clock
+RULE_FROM = float(NEAR)  # the rule of thumb: yellow from 80 % of the clock
 LEAST_SHARE = 1e-4  # a case disposed of at once took this much of its limit
 SHRINK_BY = 20.0  # a type or team with this many cases is believed half
 LEAST_HISTORY = 500  # fewer cases than this say nothing

@@ -15,7 +15,7 @@ from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.values import Assignment
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.calendar import Calendar, Limit
-from dispatch.rules.time.clocks import BY_SOURCE, Clock
+from dispatch.rules.time.clocks import BY_SOURCE, Clock, was_late
 
 # A due time is kept to the microsecond; what differs by less than a second is no extension.
 TOLERANCE_S = 1.0
@@ -93,13 +93,6 @@ def limit_of(kind: str, case: Case, law: Policy) -> Limit | None:
         case "arrive" if own is not None:
             return law.arrival(own, whistle)
     return None
-
-
-def was_late(clock: Clock, now: datetime) -> bool:
-    """Tell whether a clock came late, or is late by `now` and still awaited."""
-    if clock.ended is not None or clock.state == "breached":
-        return clock.state == "breached"
-    return clock.due is not None and now > clock.due
 
 
 def would_be_late(clock: Clock, limit: Limit, calendar: Calendar, now: datetime) -> bool:

@@ -46,6 +46,16 @@ class Ladder:
 
 
 @dataclass(frozen=True, slots=True)
+class Rise:
+    """When and to which level (2 county, 1 city) silence goes up, since when it lasts, and whether of a whistle."""
+
+    at: datetime
+    level: int
+    since: datetime
+    whistle: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Who is to be called now: rung `rung` (from 0), for the `turn`-th time (0: the first)."""
 
@@ -71,7 +81,7 @@ FORMER = Ladder(
 )
 
 
-def cutoffs(now: datetime, ladder: Ladder = FORMER) -> tuple[list[datetime | None], list[datetime | None]]:
+def cutoffs(now: datetime, ladder: Ladder) -> tuple[list[datetime | None], list[datetime | None]]:
     """Return for severities 1 to 4 since when silence must have lasted to leave the town, and to leave the county.
 
     None stands where the ladder leads no further.
@@ -85,7 +95,7 @@ def cutoffs(now: datetime, ladder: Ladder = FORMER) -> tuple[list[datetime | Non
 
 
 def next_step(
-    severity: int, level: int, overdue_since: datetime | None, ladder: Ladder = FORMER
+    severity: int, level: int, overdue_since: datetime | None, ladder: Ladder
 ) -> tuple[datetime, int] | None:
     """Return when and to which level (2 county, 1 city) an overdue incident goes up next, or None."""
     if overdue_since is None or level <= 1:
@@ -106,6 +116,22 @@ def whistle_step(level: int, unreported_since: datetime, ladder: Ladder) -> tupl
     if step is None or level <= step.level:
         return None
     return unreported_since + timedelta(minutes=step.after_min), min(level, 3) - 1
+
+
+def goes_up(
+    severity: int, level: int, silent: datetime | None, unreported: datetime | None, ladder: Ladder
+) -> Rise | None:
+    """Return when and where an incident goes up next if nobody does anything, or None where it stays.
+
+    `silent` is since when nobody has answered to any limit, `unreported` since when nobody reports in for a whistle,
+    each as `silent_since` tells it and None where there is no such silence; whichever comes first raises it.
+    """
+    rises = []
+    if unreported is not None and (step := whistle_step(level, unreported, ladder)) is not None:
+        rises.append(Rise(*step, unreported, whistle=True))
+    if silent is not None and (step := next_step(severity, level, silent, ladder)) is not None:
+        rises.append(Rise(*step, silent, whistle=False))
+    return min(rises, key=lambda rise: rise.at, default=None)
 
 
 def silent_since(passed: datetime, handed_down_at: datetime | None) -> datetime:

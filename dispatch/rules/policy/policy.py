@@ -71,14 +71,14 @@ class Policy:
     report_in: Limit
     straight: frozenset[str]
     grid_trade: str
-    weights: Weights = weighing.FORMER
-    ladder: Ladder = escalation.FORMER
-    notices: Notices = notices.SILENT
-    bursts: Bursts | None = None
+    weights: Weights
+    ladder: Ladder
+    notices: Notices
+    bursts: Bursts | None
     # Until when a closed incident may be appealed, and until when its reviewers answer; None in policies before there
     # were such limits.
-    appeal_ask: Limit | None = None
-    appeal_answer: Limit | None = None
+    appeal_ask: Limit | None
+    appeal_answer: Limit | None
 
     def appeal_until(self, closed: datetime) -> datetime | None:
         """Return the last instant at which an incident closed then may be appealed; None where there is no limit."""

@@ -8,7 +8,7 @@ from math import cos, hypot, radians
 
 from dispatch.rules.areas import ancestors
 from dispatch.rules.places import KM_PER_DEGREE
-from dispatch.rules.policy.weights import FORMER, Weights
+from dispatch.rules.policy.weights import Weights
 
 # States in which a team can be given one more incident.
 READY = frozenset({"available", "assigned", "on_the_way", "on_scene"})
@@ -45,7 +45,7 @@ class Roster:
 
     __slots__ = ("_at", "_by_id", "_cache", "weights")
 
-    def __init__(self, teams: Iterable[Team], weights: Weights = FORMER) -> None:
+    def __init__(self, teams: Iterable[Team], weights: Weights) -> None:
         self.weights = weights
         self._by_id: dict[int, Team] = {}
         self._at: dict[tuple[str, str], list[Team]] = {}

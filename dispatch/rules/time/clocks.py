@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 from typing import Literal
 
 from dispatch.rules.time.calendar import Calendar, Limit
 
 ClockState = Literal["running", "paused", "met", "breached"]
+Light = Literal["green", "yellow", "red"]
 
 KINDS = ("accept", "dispatch", "pick_up", "arrive", "dispose", "verify", "close")
 # What each waits for, in Chinese and English.
@@ -26,6 +28,7 @@ OF_INCIDENT = ("accept", "dispatch", "verify", "close")
 OF_ASSIGNMENT = ("pick_up", "arrive", "dispose")
 # A promise that the source of an imported incident made: a fixed instant, in no unit of ours.
 BY_SOURCE = "source"
+NEAR = Fraction(4, 5)  # of a limit: from there its light is yellow
 LATE_S = 1e-6  # left of a working limit that was passed when no working time ran since
 
 
@@ -107,17 +110,54 @@ def yellow_from(clock: Clock, calendar: Calendar) -> datetime | None:
     if clock.due is None:
         return None
     working = _working(clock)
-    return calendar.after(clock.since, calendar.elapsed(clock.since, clock.due, working) * 4 / 5, working)
+    near = calendar.elapsed(clock.since, clock.due, working) * NEAR.numerator / NEAR.denominator
+    return calendar.after(clock.since, near, working)
 
 
-def light(clock: Clock, now: datetime, calendar: Calendar) -> Literal["green", "yellow", "red"]:
+def light(clock: Clock, now: datetime, calendar: Calendar) -> Light:
     """Return green to 80 % of the limit, yellow to 100 % and exactly at it, red after; paused clocks are green."""
     if clock.ended is not None or clock.due is None:
         return "red" if clock.state == "breached" else "green"
-    if clock.state == "breached" or now > clock.due:
+    if was_late(clock, now):
         return "red"
     near = yellow_from(clock, calendar)
     return "yellow" if near is not None and now >= near else "green"
+
+
+def light_of(
+    overdue: datetime | None, due: datetime | None, awaited: Clock | None, now: datetime, calendar: Calendar
+) -> tuple[Light, datetime | None]:
+    """Return an open incident's light and when it next changes by itself.
+
+    Red: some limit is passed, since `overdue` or the next one, `due`, is over. Yellow: 80 % of the limit of the clock
+    that is awaited now has run. Else green.
+    """
+    if overdue is not None or (due is not None and now > due):
+        return "red", None
+    near = yellow_from(awaited, calendar) if awaited is not None and awaited.awaited else None
+    if near is None:
+        return "green", due
+    if now >= near:
+        return "yellow", due
+    return "green", near if due is None else min(due, near)
+
+
+def passed(clock: Clock | None) -> bool:
+    """Tell whether a limit was noted as passed and is still awaited."""
+    return clock is not None and clock.state == "breached" and clock.awaited
+
+
+def passed_sql(row: str, kind: str) -> str:
+    """Return the twin of `passed` for a clock of a row of incidents or assignments; null where there is none."""
+    clock = f"{row}.clocks -> '{kind}'"
+    return f"{clock} ->> 'state' = 'breached' and {clock} ->> 'ended' is null"
+
+
+def was_late(clock: Clock, now: datetime) -> bool:
+    """Tell whether a clock came late, or is late by `now` and still awaited."""
+    if clock.ended is not None or clock.state == "breached":
+        return clock.state == "breached"
+    return clock.due is not None and now > clock.due
 
 
 def nearest(clocks: Iterable[Clock]) -> datetime | None:
@@ -133,11 +173,7 @@ def overdue_since(clocks: Iterable[Clock]) -> datetime | None:
     """Return the earliest limit that was passed and is still awaited, or None."""
     first = None
     for clock in clocks:
-        if (
-            clock.state == "breached"
-            and clock.ended is None
-            and (first is None or (clock.due or first) < first)
-        ):
+        if passed(clock) and (first is None or (clock.due or first) < first):
             first = clock.due
     return first
 

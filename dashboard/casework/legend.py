@@ -1,0 +1,66 @@
+"""Say which key does what on the workbench."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from dashboard.casework import bulk, offers
+from dashboard.frame import Frame
+from dashboard.wording import names as told
+
+
+def keys(f: Frame) -> None:
+    """Show the keys that matter most, and the way to all of them."""
+    _ = f._
+    st.html(
+        f'<div class="wb-keys"><span><kbd>↑↓</kbd>{escape(_("case"))}</span><span><kbd>{escape(_("Space"))}</kbd>'
+        f"{escape(_('tick'))}</span><span><kbd>1</kbd>–<kbd>3</kbd>{escape(_('team'))}</span><span><kbd>D</kbd>"
+        f'{escape(_("go"))}</span><span class="hi"><kbd>E</kbd>{escape(_("reason"))}</span>'
+        f'<span class="few"><kbd>⇧← →</kbd>{escape(_("filter"))}</span></div>',
+        width="content",
+    )
+    if st.button(_("All keys"), key="wb-help", type="tertiary", shortcut="H"):
+        _help(f)
+
+
+def _help(f: Frame) -> None:
+    _ = f._
+
+    @st.dialog(_("All keys"), width="large")
+    def shown() -> None:
+        heads = (_("In the queue"), _("On the open case"), _("On all ticked, and in windows"))
+        for column, head, rows in zip(st.columns(3), heads, legend(f), strict=True):
+            lines = "".join(f"<dt>{escape(key)}</dt><dd>{escape(what)}</dd>" for key, what in rows)
+            column.html(f'<p class="wb-h2">{escape(head)}</p><dl class="wb-legend">{lines}</dl>')
+
+    shown()
+
+
+def legend(f: Frame) -> tuple[list[tuple[str, str]], ...]:
+    """Return every key with what it does: those that move, those of the case that is open, those of all ticked."""
+    _ = f._
+    moves = [
+        ("↑ ↓", _("another case")), ("PgUp PgDn", _("ten cases on")),
+        ("→ ←", _("open a burst, or fold it into one row")),
+        ("⇧→ ⇧←", _("the filter beside")), ("F", _("search the queue")), ("N", _("let new work in")),
+        (_("Space"), _("tick or untick")), ("⇧↑ ⇧↓", _("tick on the way")),
+        (_("⇧Space"), _("tick all from the last tick to here")), ("Esc", _("answer a notice; untick all")),
+        ("H", _("All keys")),
+    ]  # fmt: skip
+    verbs: dict[str, list[str]] = {}
+    for verb, key in offers.KEYS.items():
+        verbs.setdefault(key, []).append(told.verb(verb, f.lang))
+    case_keys = [
+        ("D", _("the filled button: the next step")), ("1–3", _("choose a team")), ("0", _("teams that are farther")),
+        ("E", _("write the reason; Enter when it is written")), (offers.MET_KEY, _("The closing standard is met")),
+        *((key, " / ".join(names)) for key, names in verbs.items()),
+    ]  # fmt: skip
+    many_keys = ((key.replace("Shift+", "⇧"), verb) for verb, key in bulk.KEYS.items())
+    ticked = [
+        *((key, told.verb(verb, f.lang) + _(" of all ticked")) for key, verb in many_keys),
+        ("Enter", _("send what a window asks for")), ("⇧Enter", _("a new line in a long text")),
+        ("8", _("See it now")), ("9", _("Do mine anyway")),
+    ]  # fmt: skip
+    return moves, case_keys, ticked
