@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from dispatch.rules.incident.chain import (
     Actor,
-    Around,
     Command,
+    Context,
     Event,
     Incident,
     Report,
@@ -131,9 +131,9 @@ def teams() -> list[Team]:
     return [Team(i, f"{trade}队{i}", trade, area, 3, 0, "available", None, None) for i, trade, area in places]
 
 
-def around(own: Iterable[Team] | None = None) -> Around:
+def around(own: Iterable[Team] | None = None) -> Context:
     """Return surroundings with fresh teams and assignment ids from 1."""
-    return Around(Roster(teams() if own is None else own, law().weights), count(1).__next__)
+    return Context(Roster(teams() if own is None else own, law().weights), count(1).__next__)
 
 
 def report(
@@ -167,7 +167,7 @@ class Case:
     """An incident with its events, moved by commands on a clock of its own."""
 
     def __init__(
-        self, category: str = JOINT, *, own: Around | None = None, routed: bool = True, **rest: object
+        self, category: str = JOINT, *, own: Context | None = None, routed: bool = True, **rest: object
     ) -> None:
         self.policy = law()
         self.around = own or around()

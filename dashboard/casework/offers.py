@@ -22,8 +22,8 @@ from dispatch.rules.incident.chain import (
     LIVE,
     STATES,
     STEPS,
-    Around,
     Command,
+    Context,
     Incident,
     Refusal,
     Step,
@@ -360,7 +360,7 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
 def _why(f: Frame, incident: Incident, verb: str, law: Policy) -> str:
     _ = f._
     asked = Command(verb, incident.id, f.who.actor, "", {})
-    answer = decide(incident, asked, law, Around(Roster((), law.weights), lambda: 0), incident.last_at)
+    answer = decide(incident, asked, law, Context(Roster((), law.weights), lambda: 0), incident.last_at)
     if isinstance(answer, Refusal) and answer.code == "not_now":
         state = STATES[incident.state][0 if f.lang == "zh" else 1]
         return _("it is: {state}").format(state=state)

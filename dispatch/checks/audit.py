@@ -14,7 +14,7 @@ import psycopg
 from dispatch.desk import store
 from dispatch.rules.incident.chain import Change, Event, Incident, evolve
 from dispatch.rules.incident.links import GENESIS, holds
-from dispatch.rules.incident.values import Assignment
+from dispatch.rules.incident.values import Assignment, Segment
 
 FETCH_ROWS = 5_000  # rows held in memory at a time
 FOLDS_HELD = 500  # incidents whose rows are read and compared together
@@ -24,9 +24,10 @@ FAULTS_LIMIT = 100  # reported; one edit breaks its own row and every later one 
 _COLUMNS = tuple(name for name in Incident.__slots__ if name not in ("id", "parts", "past", "seq"))
 _ALARMS = ("due_at", "due_clocks", "overdue_since")
 _PART = tuple(name for name in Assignment.__slots__ if name != "id")
-_SEGMENT = ("holder", "awaits", "paused_why", "began_at", "ended_at")
+_SEGMENT = tuple(name for name in Segment.__slots__ if name != "seq")
 _of_row = attrgetter(*_COLUMNS)
 _of_part: Callable[[Assignment], tuple[Any, ...]] = attrgetter(*_PART)
+_of_segment: Callable[[Segment], tuple[Any, ...]] = attrgetter(*_SEGMENT)
 _change = msgspec.json.Decoder(Change).decode
 
 
@@ -311,11 +312,9 @@ def _values(part: Assignment | None) -> tuple[Any, ...] | None:
 
 def _segments(incident: Incident) -> dict[int, tuple[Any, ...]]:
     i = incident
-    told: dict[int, tuple[Any, ...]] = {
-        s.seq: (s.holder, s.awaits, s.paused_why, s.began_at, s.ended_at) for s in i.past
-    }
+    told: dict[int, tuple[Any, ...]] = {s.seq: _of_segment(s) for s in i.past}
     if i.ended_at is None:
-        told[i.segment] = (i.holder, i.awaits, i.paused_why, i.held_since, None)
+        told[i.segment] = _of_segment(store.standing(i))
     return told
 
 

@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import psycopg
 
 from dispatch.desk import store
+from dispatch.desk.columns import shared
 from dispatch.figures import cohorts, rollup
 from dispatch.record.histories import EVERYTHING, lives
 from dispatch.record.policies import Policies
 from dispatch.rules.areas import centre_of
-from dispatch.rules.incident.chain import Incident, Segment
+from dispatch.rules.incident.chain import Assignment, Incident, Segment
 from dispatch.rules.measures.assessment import shown
 from dispatch.scores import scoring
+from models.tables import incidents as tables
 
 INCIDENTS = "recheck"  # the follower that remembers the last incident looked at
 MONTHS = "recheck months"  # the one that remembers the last of the older months
@@ -31,11 +34,14 @@ LATE_LIMIT = (
     20_000  # incidents of events not followed yet; with more a follower stands still, which its job tells
 )
 
-_FIELDS = (
-    "state", "category", "severity", "mode", "place", "level", "holder", "held_since", "awaits", "paused_why",
-    "segment", "disposed_at", "disposed_on_time", "ended_at", "closed_on_time", "rating", "seq", "last_verb",
-    "last_actor", "last_at",
-)  # fmt: skip
+# What steps may change of an incident and of its assignments, but for what stands in JSON; and of a segment all.
+_FIELDS = tuple(
+    n for n in shared(tables.Incident, Incident, "clocks", "facts") if n in store.INCIDENT.changing
+)
+_PART = shared(tables.Assignment, Assignment, "id", "clocks", "facts")
+_SEGMENT = shared(tables.Segment, Segment)
+_of_part: Callable[[Assignment], tuple[Any, ...]] = attrgetter(*_PART)
+_of_segment: Callable[[Segment], tuple[Any, ...]] = attrgetter(*_SEGMENT)
 _READ: dict[str, Callable[[Incident], object]] = {
     "due_at": lambda i: store.alarms(i)[0],
     "due_clocks": lambda i: store.alarms(i)[1],
@@ -81,15 +87,14 @@ def _check(cursor: psycopg.Cursor[Any], after: int, size: int) -> tuple[list[int
     ids = [row[0] for row in rows]
     segments: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     for owner, *segment in cursor.execute(
-        "select incident_id, seq, holder, awaits, paused_why, began_at, ended_at from segment"
+        f"select incident_id, {', '.join(_SEGMENT)} from segment"
         " where incident_id = any(%s) order by incident_id, seq",
         (ids,),
     ):
         segments[owner].append(tuple(segment))
     parts: dict[int, dict[int, tuple[Any, ...]]] = defaultdict(dict)
     for owner, key, *part in cursor.execute(
-        "select incident_id, id, team_id, role, kind, state, sent_at, ended_at from assignment"
-        " where incident_id = any(%s)",
+        f"select incident_id, id, {', '.join(_PART)} from assignment where incident_id = any(%s)",
         (ids,),
     ):
         parts[owner][key] = tuple(part)
@@ -117,9 +122,7 @@ def _of_row(incident: Incident, row: dict[str, Any]) -> Iterator[Difference]:
 
 
 def _of_parts(incident: Incident, rows: dict[int, tuple[Any, ...]]) -> Iterator[Difference]:
-    should = {
-        p.id: (p.team_id, p.role, p.kind, p.state, p.sent_at, p.ended_at) for p in incident.parts.values()
-    }
+    should = {p.id: _of_part(p) for p in incident.parts.values()}
     for key in sorted(should.keys() | rows.keys()):
         if rows.get(key) != should.get(key):
             yield Difference(
@@ -129,11 +132,9 @@ def _of_parts(incident: Incident, rows: dict[int, tuple[Any, ...]]) -> Iterator[
 
 def _of_segments(incident: Incident, rows: list[tuple[Any, ...]]) -> Iterator[Difference]:
     i = incident
-    should: list[tuple[Any, ...]] = [
-        (s.seq, s.holder, s.awaits, s.paused_why, s.began_at, s.ended_at) for s in i.past
-    ]
+    should: list[tuple[Any, ...]] = [_of_segment(s) for s in i.past]
     if incident.ended_at is None:
-        should.append((i.segment, i.holder, i.awaits, i.paused_why, i.held_since, None))
+        should.append(_of_segment(store.standing(i)))
     if rows != should:
         wrong = next((a for a, b in zip(rows, should, strict=False) if a != b), None)
         right = next((b for a, b in zip(rows, should, strict=False) if a != b), None)

@@ -33,9 +33,9 @@ from dispatch.rules.incident.sending import load_changes
 from dispatch.rules.incident.values import (
     SYSTEM,
     Actor,
-    Around,
     Change,
     Command,
+    Context,
     Event,
     Incident,
     Report,
@@ -186,7 +186,7 @@ def write(
         today = law.calendar.midnight(until)
         world = city(cursor, law, seed)
         ids, part_ids = Ids("incident_block"), Ids("assignment_block")
-        around = Around(Roster(store.teams(cursor), law.weights), lambda: part_ids.take(cursor))
+        context = Context(Roster(store.teams(cursor), law.weights), lambda: part_ids.take(cursor))
         connection.commit()
         for back in range(first, days + 1):
             begin = today - timedelta(days=back)
@@ -199,7 +199,7 @@ def write(
                 reports = [_report(h, seed) for h in found[chunk : chunk + CHUNK]]
                 if back < PHOTOGRAPHED_DAYS:
                     reports = [_photographed(connection, report) for report in reports]
-                written += _write_chunk(cursor, reports, ids, law, around, until, seed)
+                written += _write_chunk(cursor, reports, ids, law, context, until, seed)
                 connection.commit()
             yield back + 1, written
 
@@ -209,7 +209,7 @@ def _write_chunk(
     reports: Sequence[Report],
     ids: Ids,
     law: Policy,
-    around: Around,
+    context: Context,
     until: datetime,
     seed: int,
 ) -> int:
@@ -222,7 +222,7 @@ def _write_chunk(
         if report.number not in claimed:
             continue
         incident = Incident(named[report.number])
-        lived = live_through(incident, report, law, around, until, seed)
+        lived = live_through(incident, report, law, context, until, seed)
         if lived:
             one = Held(incident, received_at=report.reported_at)
             one.known_seq, one.known_segment, one.known_parts = 0, 0, frozenset()
@@ -236,46 +236,46 @@ def _write_chunk(
 
 
 def live_through(
-    incident: Incident, report: Report, law: Policy, around: Around, until: datetime, seed: int
+    incident: Incident, report: Report, law: Policy, context: Context, until: datetime, seed: int
 ) -> list[Event]:
     """Walk a fresh incident from its report through every act that falls before `until`; return its events."""
     events: list[Event] = []
 
     def happen(at: datetime, verb: str, actor: str, cause: str, change: Change) -> None:
         event = Event(incident.id, incident.seq + 1, at, verb, actor, cause, law.version, change)
-        around.roster.count(load_changes(incident, change))
+        context.roster.count(load_changes(incident, change))
         evolve(incident, event)
         events.append(event)
 
     cause = f"{report.source}:{report.source_id}"
-    opened = open_report(report, law, around, report.reported_at)
+    opened = open_report(report, law, context, report.reported_at)
     if isinstance(opened, Refusal):
         return []
     happen(report.reported_at, "report", report.source, cause, opened)
-    routed = route(incident, law, around, report.reported_at)
+    routed = route(incident, law, context, report.reported_at)
     if routed is not None:
         happen(report.reported_at, "route", SYSTEM.id, cause, routed)
     for step in range(STEPS_LIMIT):
-        act = next_act(incident, law, around.roster, seed)
+        act = next_act(incident, law, context.roster, seed)
         by = min(act.at if act is not None else until, until)
-        _time_passes(incident, law, around, by, happen)
+        _time_passes(incident, law, context, by, happen)
         if act is None or act.at >= until:
             break
         # An escalation on the way does not undo what people were about to do.
         at = max(act.at, incident.last_at)
         command = Command(act.verb, incident.id, act.actor, f"history/{incident.number}/{step}", act.args)
-        change = decide(incident, command, law, around, at)
+        change = decide(incident, command, law, context, at)
         if isinstance(change, Refusal):
             raise AssertionError(
                 f"the world asked for what the law refuses: {act.verb}: {change.words('en')}"
             )
         happen(at, act.verb, act.actor.id, command.id, change)
     # Walking a past incident must not weigh on the choice of teams for others.
-    around.roster.count({team: -count for team, count in store.live_by_team(incident).items()})
+    context.roster.count({team: -count for team, count in store.live_by_team(incident).items()})
     return events
 
 
-def _time_passes(incident: Incident, law: Policy, around: Around, by: datetime, happen: object) -> None:
+def _time_passes(incident: Incident, law: Policy, context: Context, by: datetime, happen: object) -> None:
     """Note every limit passed and every escalation due before `by`, in the order of time."""
     assert callable(happen)
     for _ in range(STEPS_LIMIT):
@@ -292,7 +292,7 @@ def _time_passes(incident: Incident, law: Policy, around: Around, by: datetime, 
             command = Command("escalate", incident.id, SYSTEM, "ladder", {"reason": "silence"})
         else:
             return
-        change = decide(incident, command, law, around, breach_at)
+        change = decide(incident, command, law, context, breach_at)
         if isinstance(change, Refusal):
             raise AssertionError(f"time asked for what the law refuses: {command.verb}: {change.words('en')}")
         happen(max(breach_at, incident.last_at), command.verb, SYSTEM.id, command.id, change)

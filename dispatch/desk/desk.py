@@ -23,7 +23,7 @@ from dispatch.desk.store import Held, Ids
 from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.incident.chain import decide, evolve, open_report, overtaken, route
 from dispatch.rules.incident.sending import load_changes
-from dispatch.rules.incident.values import SYSTEM, Around, Change, Command, Done, Event, Incident, Report
+from dispatch.rules.incident.values import SYSTEM, Change, Command, Context, Done, Event, Incident, Report
 from dispatch.rules.law import BESIDE
 from dispatch.rules.places import place_of, places_around
 from dispatch.rules.policy.policy import Policy
@@ -205,7 +205,9 @@ class Desk:
         known = (
             store.receipts(cursor, [n for n in ids if n not in claimed]) if len(claimed) < len(ids) else {}
         )
-        around = Around(roster, lambda: self._assignment_ids.take(cursor), wartime=self._wartime(cursor, now))
+        around = Context(
+            roster, lambda: self._assignment_ids.take(cursor), wartime=self._wartime(cursor, now)
+        )
         seen = self._suspects(cursor, [r for r in firsts if r.number in claimed], now)
         held: list[Held] = []
         events: list[Event] = []
@@ -252,7 +254,7 @@ class Desk:
         # After the rows are locked: whoever pressed first has left its receipt by now.
         known = store.receipts(cursor, keys)
         roster = self._teams(cursor, now)
-        plain = Around(roster, lambda: self._assignment_ids.take(cursor))
+        plain = Context(roster, lambda: self._assignment_ids.take(cursor))
         before = {key: store.live_by_team(h.incident) for key, h in held.items()}
         news = store.done_since(cursor, _unseen(commands, held))
         outcomes: list[Outcome] = []
@@ -310,7 +312,7 @@ class Desk:
         main: Incident,
         merge: Command,
         merged: Incident,
-        around: Around,
+        around: Context,
         now: datetime,
     ) -> Event:
         """Let the incident that stays know which one was merged into it."""

@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import psycopg
 
+from dispatch.desk.columns import Columns, Pen, encode, shared
 from dispatch.rules.incident.links import GENESIS, link
-from dispatch.rules.incident.values import Assignment, Change, Done, Event, Incident
+from dispatch.rules.incident.values import Assignment, Change, Done, Event, Incident, Segment
 from dispatch.rules.law import LIVE
 from dispatch.rules.measures.cases import unreported_sql
 from dispatch.rules.policy import escalation
 from dispatch.rules.teams.routing import Team
 from dispatch.rules.time import clocks
 from dispatch.rules.time.clocks import Clock
+from models.tables import incidents as tables
 from models.tables.incidents import ID_BLOCK
 
 Cursor = psycopg.Cursor[Any]
-
-_INCIDENT = (
-    "id", "number", "source", "source_id", "category", "severity", "mode", "text", "address", "area_code", "lon",
-    "lat", "located", "place", "reported_at", "received_at", "state", "level", "holder", "held_since", "awaits",
-    "paused_why", "segment", "clocks", "due_at", "due_clocks", "overdue_since", "disposed_at", "disposed_on_time",
-    "ended_at", "closed_on_time", "rating", "facts", "policy_version", "seq", "head", "last_verb", "last_actor",
-    "last_at",
-)  # fmt: skip
-_CHANGING = (
-    "category", "severity", "mode", "place", "area_code", "state", "level", "holder", "held_since", "awaits",
-    "paused_why", "segment", "clocks", "due_at", "due_clocks", "overdue_since", "disposed_at", "disposed_on_time",
-    "ended_at", "closed_on_time", "rating", "facts", "seq", "head", "last_verb", "last_actor", "last_at",
-)  # fmt: skip
-# The same as a row of JSON is read, with what finds the row.
-_TYPED = (
-    "category text, severity smallint, mode text, place bigint, area_code text, state text, level smallint,"
-    " holder text, held_since timestamptz, awaits text, paused_why text, segment smallint, clocks jsonb,"
-    " due_at timestamptz, due_clocks text, overdue_since timestamptz, disposed_at timestamptz,"
-    " disposed_on_time boolean, ended_at timestamptz, closed_on_time boolean, rating smallint, facts jsonb,"
-    " seq int, head bytea, last_verb text, last_actor text, last_at timestamptz, id bigint, known_seq int"
-)
-_LOADED = (
-    "id", "number", "source", "source_id", "category", "severity", "mode", "text", "address", "area_code", "lon",
-    "lat", "located", "place", "reported_at", "state", "level", "holder", "held_since", "awaits", "paused_why",
-    "segment", "disposed_at", "disposed_on_time", "ended_at", "closed_on_time", "rating", "policy_version", "seq",
-    "last_verb", "last_actor", "last_at",
-)  # fmt: skip
 
 # Since when nobody has answered; with whoever it was handed down to, silence counts anew.
 HANDED_DOWN = "(i.facts ->> 'handed_down_at')::timestamptz"
@@ -55,8 +30,6 @@ SILENT = f"greatest(i.overdue_since, {HANDED_DOWN})"
 UNREPORTED = f"greatest((p.clocks -> 'arrive' ->> 'due')::timestamptz, {HANDED_DOWN})"
 UNREPORTED_JOIN = f" join assignment p on p.incident_id = i.id and {unreported_sql('p')}"
 
-_encoder = msgspec.json.Encoder()
-_encode = _encoder.encode
 _clock_map = msgspec.json.Decoder(dict[str, Clock])
 _change = msgspec.json.Decoder(Change)
 # Read as they stand, whichever version wrote them.
@@ -66,7 +39,10 @@ _facts: msgspec.json.Decoder[Any] = msgspec.json.Decoder(dict[str, Any])
 class Held:
     """An incident in hand: its state, the hash of its last event, and what of it the database already knows."""
 
-    __slots__ = ("head", "incident", "known_parts", "known_segment", "known_seq", "received_at")
+    __slots__ = (
+        "due_at", "due_clocks", "head", "incident", "known_parts", "known_segment", "known_seq", "overdue_since",
+        "received_at",
+    )  # fmt: skip
 
     def __init__(
         self, incident: Incident, head: bytes = GENESIS, received_at: datetime | None = None
@@ -77,6 +53,29 @@ class Held:
         self.known_seq = incident.seq
         self.known_segment = incident.segment
         self.known_parts = frozenset(incident.parts)
+
+    def sound(self) -> None:
+        """Set the columns that say when the incident's limits fall, before its row is written."""
+        self.due_at, self.due_clocks, self.overdue_since = alarms(self.incident)
+
+
+# What an incident and an assignment keep as they were first written.
+FIXED = (
+    "id", "number", "source", "source_id", "text", "address", "lon", "lat", "located", "reported_at", "received_at",
+    "policy_version",
+)  # fmt: skip
+INCIDENT = Columns(tables.Incident, {"incident": Incident, "held": Held}, FIXED)
+ASSIGNMENT = Columns(
+    tables.Assignment,
+    {"incident_id": None, "part": Assignment},
+    ("id", "incident_id", "team_id", "kind"),
+)
+SEGMENT = Columns(tables.Segment, {"incident_id": None, "segment": Segment})
+EVENT = Columns(tables.Event, {"event": Event, "data": None, "hash": None})
+# What is read into a value as it stands; clocks and facts are decoded from their text.
+_LOADED = shared(tables.Incident, Incident, "clocks", "facts")
+_PART = shared(tables.Assignment, Assignment, "clocks", "facts")
+_EVENT = shared(tables.Event, Event)
 
 
 class Ids:
@@ -147,7 +146,7 @@ def load(cursor: Cursor, ids: Iterable[int], *, lock: bool = True) -> dict[int, 
         found[incident.id] = incident
         heads[incident.id] = (bytes(head), received)
     cursor.execute(
-        "select id, team_id, role, kind, state, sent_at, ended_at, clocks::text, facts::text, incident_id"
+        f"select {', '.join(_PART)}, clocks::text, facts::text, incident_id"
         " from assignment where incident_id = any(%s) order by id",
         (wanted,),
     )
@@ -160,11 +159,10 @@ def load(cursor: Cursor, ids: Iterable[int], *, lock: bool = True) -> dict[int, 
 def events_of(cursor: Cursor, incident_id: int) -> list[Event]:
     """Read the events of one incident, oldest first."""
     cursor.execute(
-        "select incident_id, seq, at, verb, actor, cause, policy_version, data::text from event"
-        " where incident_id = %s order by seq",
+        f"select {', '.join(_EVENT)}, data::text from event where incident_id = %s order by seq",
         (incident_id,),
     )
-    return [Event(*row[:7], _change.decode(row[7])) for row in cursor.fetchall()]  # type: ignore[call-arg]
+    return [Event(*row[:-1], _change.decode(row[-1])) for row in cursor.fetchall()]  # type: ignore[call-arg]
 
 
 def done_since(cursor: Cursor, seen: dict[int, int]) -> dict[int, list[Done]]:
@@ -260,27 +258,23 @@ def teams(cursor: Cursor) -> list[Team]:
 def write(cursor: Cursor, held: Sequence[Held], events: Sequence[Event], loads: dict[int, int]) -> None:
     """Write a batch: new incidents and all events by COPY, changed ones by update, team loads as the very last."""
     by_id = {h.incident.id: h for h in held}
-    pen = _Pen()
-    event_rows = _event_rows(events, by_id, pen)
+    pen = Pen()
+    linked = _linked(events, by_id)
+    for h in held:
+        h.sound()
     new = [h for h in held if h.known_seq == 0]
     old = [h for h in held if h.known_seq > 0]
-    if new:
-        _copy(cursor, "incident", _INCIDENT, _incident_rows(new, pen))
+    INCIDENT.copy(cursor, [(h.incident, h) for h in new], pen)
     if old:
         _update(cursor, old)
-    _copy(
-        cursor,
-        "event",
-        ("incident_id", "seq", "at", "verb", "actor", "cause", "policy_version", "data", "hash"),
-        event_rows,
-    )
+    EVENT.copy(cursor, linked, pen)
     _write_parts(cursor, new, old, pen)
     _write_segments(cursor, new, old, pen)
     _write_loads(cursor, loads)
 
 
-def _event_rows(events: Sequence[Event], held: dict[int, Held], pen: _Pen) -> list[str]:
-    """Write events as COPY lines, linking each to the one before."""
+def _linked(events: Sequence[Event], held: dict[int, Held]) -> list[tuple[Event, str, bytes]]:
+    """Link each event to the one before; return each with its change as JSON and its link."""
     rows = []
     for e in events:
         owner = held[e.incident_id]
@@ -288,10 +282,7 @@ def _event_rows(events: Sequence[Event], held: dict[int, Held], pen: _Pen) -> li
         owner.head = link(
             owner.head, e.incident_id, e.seq, e.at, e.verb, e.actor, e.cause, e.policy_version, data
         )
-        rows.append(
-            f"{e.incident_id}\t{e.seq}\t{pen.at(e.at)}\t{e.verb}\t{_escaped(e.actor)}\t{_escaped(e.cause)}"
-            f"\t{e.policy_version}\t{_escaped(data)}\t\\\\x{owner.head.hex()}\n"
-        )
+        rows.append((e, data, owner.head))
     return rows
 
 
@@ -316,25 +307,7 @@ def written(change: Change) -> str:
         parts["said"] = change.said
     if change.opened:
         parts["opened"] = change.opened
-    return _encode(parts).decode()
-
-
-def _incident_rows(held: Sequence[Held], pen: _Pen) -> list[str]:
-    rows = []
-    at = pen.at
-    for h in held:
-        i = h.incident
-        due, due_clocks, overdue = alarms(i)
-        rows.append(
-            f"{i.id}\t{i.number}\t{_escaped(i.source)}\t{_escaped(i.source_id)}\t{i.category}\t{i.severity}\t{i.mode}"
-            f"\t{_escaped(i.text)}\t{_escaped(i.address)}\t{i.area_code}\t{_null(i.lon)}\t{_null(i.lat)}\t{i.located}"
-            f"\t{_null(i.place)}\t{at(i.reported_at)}\t{at(h.received_at)}\t{i.state}\t{i.level}\t{i.holder}"
-            f"\t{at(i.held_since)}\t{_null(i.awaits)}\t{_text(i.paused_why)}\t{i.segment}\t{pen.clocks(i.clocks)}"
-            f"\t{at(due)}\t{_null(due_clocks)}\t{at(overdue)}\t{at(i.disposed_at)}\t{_null(i.disposed_on_time)}\t{at(i.ended_at)}"
-            f"\t{_null(i.closed_on_time)}\t{_null(i.rating)}\t{_json(i.facts)}\t{i.policy_version}\t{i.seq}"
-            f"\t\\\\x{h.head.hex()}\t{i.last_verb}\t{_escaped(i.last_actor)}\t{at(i.last_at)}\n"
-        )
-    return rows
+    return encode(parts).decode()
 
 
 def alarms(incident: Incident) -> tuple[datetime | None, str | None, datetime | None]:
@@ -358,73 +331,39 @@ def alarms(incident: Incident) -> tuple[datetime | None, str | None, datetime | 
 
 def _update(cursor: Cursor, held: Sequence[Held]) -> None:
     """Write changed incidents in one statement: as JSON they cost a third of what one update each does."""
-    rows = []
-    for h in held:
-        i = h.incident
-        due, due_clocks, overdue = alarms(i)
-        rows.append(
-            (
-                i.category, i.severity, i.mode, i.place, i.area_code, i.state, i.level, i.holder, i.held_since,
-                i.awaits, i.paused_why, i.segment, i.clocks, due, due_clocks, overdue, i.disposed_at,
-                i.disposed_on_time, i.ended_at, i.closed_on_time, i.rating, i.facts, i.seq, f"\\x{h.head.hex()}",
-                i.last_verb, i.last_actor, i.last_at, i.id, h.known_seq,
-            )
-        )  # fmt: skip
-    names = (*_CHANGING, "id", "known_seq")
-    columns = ", ".join(f"{name} = r.{name}" for name in _CHANGING)
-    cursor.execute(
-        f"update incident i set {columns} from jsonb_to_recordset(%s::jsonb) as r({_TYPED})"
-        " where i.id = r.id and i.seq = r.known_seq",
-        (_encode([dict(zip(names, row, strict=True)) for row in rows]).decode(),),
-    )
+    rows = [INCIDENT.changed(h.incident, h) | {"id": h.incident.id, "known_seq": h.known_seq} for h in held]
+    cursor.execute(_UPDATE_INCIDENTS, (encode(rows).decode(),))
 
 
-def _write_parts(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: _Pen) -> None:
-    fresh = [(h, p) for h in (*new, *old) for p in h.incident.parts.values() if p.id not in h.known_parts]
-    moved = [p for h in old for p in h.incident.parts.values() if p.id in h.known_parts]
+_UPDATE_INCIDENTS = (
+    f"update incident i set {INCIDENT.sets('r')} from jsonb_to_recordset(%s::jsonb)"
+    f" as r({INCIDENT.typed((*INCIDENT.changing, 'id'))}, known_seq int) where i.id = r.id and i.seq = r.known_seq"
+)
+_UPDATE_ASSIGNMENTS = (
+    f"update assignment a set {ASSIGNMENT.sets('r')} from jsonb_to_recordset(%s::jsonb)"
+    f" as r({ASSIGNMENT.typed((*ASSIGNMENT.changing, 'id'))}) where a.id = r.id"
+)
+
+
+def _write_parts(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: Pen) -> None:
+    fresh = [
+        (h.incident.id, p)
+        for h in (*new, *old)
+        for p in h.incident.parts.values()
+        if p.id not in h.known_parts
+    ]
+    moved = [(h.incident.id, p) for h in old for p in h.incident.parts.values() if p.id in h.known_parts]
     # What lets go before what takes hold, and both before the new ones: one live lead, by the index.
     for live in (False, True):
         rows = [
-            {
-                "id": p.id, "role": p.role, "state": p.state, "sent_at": p.sent_at, "ended_at": p.ended_at,
-                "clocks": p.clocks, "facts": p.facts,
-            }
-            for p in moved if (p.state in LIVE) is live
-        ]  # fmt: skip
+            ASSIGNMENT.changed(owner, p) | {"id": p.id} for owner, p in moved if (p.state in LIVE) is live
+        ]
         if rows:
-            cursor.execute(
-                "update assignment a set role = r.role, state = r.state, sent_at = r.sent_at,"
-                " ended_at = r.ended_at, clocks = r.clocks, facts = r.facts"
-                " from jsonb_to_recordset(%s::jsonb) as r(id bigint, role text, state text, sent_at timestamptz,"
-                " ended_at timestamptz, clocks jsonb, facts jsonb) where a.id = r.id",
-                (_encode(rows).decode(),),
-            )
-    if fresh:
-        _copy(
-            cursor,
-            "assignment",
-            (
-                "id",
-                "incident_id",
-                "team_id",
-                "role",
-                "kind",
-                "state",
-                "sent_at",
-                "ended_at",
-                "clocks",
-                "facts",
-            ),
-            [
-                f"{p.id}\t{h.incident.id}\t{p.team_id}\t{p.role}\t{p.kind}\t{p.state}\t{pen.at(p.sent_at)}"
-                f"\t{pen.at(p.ended_at)}\t{pen.clocks(p.clocks)}\t{_json(p.facts)}\n"
-                for h, p in fresh
-            ],
-        )
+            cursor.execute(_UPDATE_ASSIGNMENTS, (encode(rows).decode(),))
+    ASSIGNMENT.copy(cursor, fresh, pen)
 
 
-def _write_segments(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: _Pen) -> None:
-    at = pen.at
+def _write_segments(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: Pen) -> None:
     rows = []
     ended = []
     for h in (*new, *old):
@@ -433,22 +372,17 @@ def _write_segments(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pe
             if s.seq <= h.known_segment:
                 ended.append((s.ended_at, i.id, s.seq))
             else:
-                rows.append(
-                    f"{i.id}\t{s.seq}\t{s.holder}\t{_null(s.awaits)}\t{_text(s.paused_why)}\t{at(s.began_at)}\t{at(s.ended_at)}\n"
-                )
+                rows.append((i.id, s))
         if i.ended_at is None and i.segment > h.known_segment:
-            rows.append(
-                f"{i.id}\t{i.segment}\t{i.holder}\t{_null(i.awaits)}\t{_text(i.paused_why)}\t{at(i.held_since)}\t\\N\n"
-            )
+            rows.append((i.id, standing(i)))
     if ended:
         cursor.executemany("update segment set ended_at = %s where incident_id = %s and seq = %s", ended)
-    if rows:
-        _copy(
-            cursor,
-            "segment",
-            ("incident_id", "seq", "holder", "awaits", "paused_why", "began_at", "ended_at"),
-            rows,
-        )
+    SEGMENT.copy(cursor, rows, pen)
+
+
+def standing(i: Incident) -> Segment:
+    """Return the segment that stands, which has no end yet; of an incident that has ended there is none."""
+    return Segment(i.segment, i.holder, i.awaits, i.paused_why, i.held_since, None)  # type: ignore[arg-type]
 
 
 def _write_loads(cursor: Cursor, loads: dict[int, int]) -> None:
@@ -473,59 +407,6 @@ def live_by_team(incident: Incident) -> dict[int, int]:
     return counts
 
 
-def _copy(cursor: Cursor, table: str, columns: Sequence[str], rows: Sequence[str]) -> None:
-    with cursor.copy(f"copy {table} ({', '.join(columns)}) from stdin") as copy:
-        copy.write("".join(rows))
-
-
 def _array(numbers: Iterable[int]) -> str:
     """Write integers as an array literal: many times faster than adapting a list."""
     return "{" + ",".join(map(str, numbers)) + "}"
-
-
-class _Pen:
-    """Write values that recur within a batch only once: instants, and the clocks of incidents of one kind."""
-
-    __slots__ = ("_clocks", "_kept", "_stamps")
-
-    def __init__(self) -> None:
-        self._stamps: dict[datetime | None, str] = {None: r"\N"}
-        self._clocks: dict[tuple[tuple[str, int], ...], str] = {}
-        self._kept: list[Clock] = []  # keeps the ids in `_clocks` from being given to other objects
-
-    def at(self, instant: datetime | None) -> str:
-        """Write an instant, or null."""
-        text = self._stamps.get(instant)
-        if text is None:
-            text = self._stamps[instant] = str(instant)
-        return text
-
-    def clocks(self, held: dict[str, Clock]) -> str:
-        """Write clocks as JSON."""
-        key = tuple([(kind, id(clock)) for kind, clock in held.items()])
-        text = self._clocks.get(key)
-        if text is None:
-            text = self._clocks[key] = _encode(held).decode()
-            self._kept.extend(held.values())
-        return text
-
-
-def _null(value: object) -> object:
-    return r"\N" if value is None else value
-
-
-def _text(value: str | None) -> str:
-    return r"\N" if value is None else _escaped(value)
-
-
-def _json(value: Mapping[str, object]) -> str:
-    return _escaped(_encode(value).decode()) if value else "{}"
-
-
-def _escaped(text: str) -> str:
-    """Escape a text for COPY; most need nothing, so look before replacing."""
-    if "\\" in text:
-        text = text.replace("\\", "\\\\")
-    if "\n" in text or "\t" in text or "\r" in text:
-        text = text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
-    return text

@@ -120,7 +120,7 @@ class Incident(Base):
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     closed_on_time: Mapped[bool | None]
     rating: Mapped[int | None] = mapped_column(SmallInteger)
-    # Other facts of the fold that no list needs: disposer, returns, rework, extensions, escalations, supervision.
+    # Other facts of the fold that no list needs, each named in `dispatch.rules.incident.facts`.
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
     policy_version: Mapped[int] = mapped_column(ForeignKey("policy_version.version"))
     seq: Mapped[int]  # events so far; the optimistic lock

@@ -16,7 +16,7 @@ from dispatch.demo.world import STORM_FACTOR, STORM_MONTHS, STORM_VOLUME, Happen
 from dispatch.desk import store
 from dispatch.intake.messages import number_of
 from dispatch.rules.areas import ancestors, level_of
-from dispatch.rules.incident.chain import Around, Change, Event, Incident, Report, replay
+from dispatch.rules.incident.chain import Change, Context, Event, Incident, Report, replay
 from dispatch.rules.teams.routing import Roster, Team
 from models.cities.loading import parsed_policy, policy_files
 from tests import district
@@ -55,7 +55,7 @@ def reported(happening: Happening) -> Report:
 def lived(seed: int, until: datetime, end: datetime = END) -> list[tuple[Incident, list[Event]]]:
     """Let everything that is reported before `end` happen, up to `until`."""
     world = World(SPOTS, LAW, seed)
-    around = Around(Roster(teams(), LAW.weights), count(1).__next__)
+    around = Context(Roster(teams(), LAW.weights), count(1).__next__)
     found = []
     for n, happening in enumerate(world.happenings(BEGIN, end, PER_DAY, Random(seed)), 1):
         incident = Incident(n)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from dispatch.desk import store
 from dispatch.rules.incident import appeals, effects, sending
-from dispatch.rules.incident.chain import Around, Change, Command, decide, route
+from dispatch.rules.incident.chain import Change, Command, Context, decide, route
 from dispatch.rules.incident.values import Incident, Transition
 from dispatch.rules.law import STATES, STEPS
 from dispatch.rules.policy.policy import Policy
@@ -34,7 +34,7 @@ walks = given(
 
 
 def held_against_copies(
-    incident: Incident, command: Command, policy: Policy, around: Around, now: datetime
+    incident: Incident, command: Command, policy: Policy, around: Context, now: datetime
 ) -> Change | Refusal:
     """Decide a command, and hold everything that was given against copies made before."""
     teams = [around.roster.team(n) for n in range(1, 9)]

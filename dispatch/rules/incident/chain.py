@@ -17,10 +17,10 @@ from dispatch.rules.incident.facts import Facts
 from dispatch.rules.incident.values import (
     SYSTEM,
     Actor,
-    Around,
     Assignment,
     Change,
     Command,
+    Context,
     Done,
     Event,
     Incident,
@@ -53,9 +53,10 @@ from dispatch.rules.time import clocks
 from dispatch.rules.time.clocks import Clock
 
 __all__ = [
-    "ASSIGNMENT_STATES", "ENDED", "LIVE", "STATES", "STEPS", "SYSTEM", "UNASKED", "Actor", "Around", "Assignment",
-    "Change", "Command", "Done", "Event", "Incident", "Refusal", "Report", "Segment", "Step", "decide", "evolve",
-    "lawful", "open_report", "overtaken", "place_of", "places_around", "replay", "reporter_of", "route",
+    "ASSIGNMENT_STATES", "ENDED", "LIVE", "STATES", "STEPS", "SYSTEM", "UNASKED", "Actor", "Assignment",
+    "Change", "Command", "Context", "Done", "Event", "Incident", "Refusal", "Report", "Segment", "Step",
+    "decide", "evolve", "lawful", "open_report", "overtaken", "place_of", "places_around", "replay",
+    "reporter_of", "route",
 ]  # fmt: skip
 
 # What the actor said, kept with the event; everything else in a command's arguments is for the decision alone.
@@ -66,7 +67,7 @@ _SAID = (
 
 
 def decide(
-    incident: Incident, command: Command, policy: Policy, around: Around, now: datetime
+    incident: Incident, command: Command, policy: Policy, context: Context, now: datetime
 ) -> Change | Refusal:
     """Answer a command on an existing incident with what it changes, or with a refusal."""
     step = STEPS.get(command.verb)
@@ -79,7 +80,7 @@ def decide(
     change = _stepped(incident, step, part, policy, now)
     effect = effects.EFFECTS.get(step.verb)
     if effect is not None:
-        answer = effect(Transition(incident, command, change, policy, around, now))
+        answer = effect(Transition(incident, command, change, policy, context, now))
         if isinstance(answer, Refusal):
             return answer
         change = answer
@@ -150,7 +151,7 @@ def overtaken(command: Command, since: Iterable[Done], policy: Policy) -> Refusa
     return None
 
 
-def open_report(report: Report, policy: Policy, around: Around, now: datetime) -> Change | Refusal:
+def open_report(report: Report, policy: Policy, context: Context, now: datetime) -> Change | Refusal:
     """Answer a report with the change that opens its incident."""
     kind = policy.types.get(report.category)
     if kind is None:
@@ -166,7 +167,7 @@ def open_report(report: Report, policy: Policy, around: Around, now: datetime) -
             begun["dispose"] = clocks.promised(report.reported_at, report.target_at)
     else:
         accept, close = kind.accept, policy.close[severity]
-        if around.wartime and any(contains(area, report.area_code) for area in around.wartime):
+        if context.wartime and any(contains(area, report.area_code) for area in context.wartime):
             facts["wartime"] = True
             accept, close = accept.halved, close.halved
         begun["accept"] = clocks.start(accept, now, policy.calendar)
@@ -193,12 +194,12 @@ def open_report(report: Report, policy: Policy, around: Around, now: datetime) -
     said: dict[str, Any] = {"photos": list(report.photos)} if report.photos else {}
     if report.suggested is not None:
         said["suggested"] = list(report.suggested)
-    if around.suspects:
-        said["suspects"] = around.suspects
+    if context.suspects:
+        said["suspects"] = context.suspects
     return Change("reported", f"centre/{centre}", begun, facts=facts, said=said, opened=opened)
 
 
-def route(incident: Incident, policy: Policy, around: Around, now: datetime) -> Change | None:
+def route(incident: Incident, policy: Policy, context: Context, now: datetime) -> Change | None:
     """Send a fresh incident straight to its team where the policy says so and a team is ready; else None.
 
     A major matter takes a commander and its assisting units along.
@@ -206,16 +207,16 @@ def route(incident: Incident, policy: Policy, around: Around, now: datetime) -> 
     kind = policy.types[incident.category]
     if incident.state != "reported" or kind.mode not in policy.straight:
         return None
-    team = choose(around.roster, policy.trade_for(kind), incident.area_code, incident.lon, incident.lat)
+    team = choose(context.roster, policy.trade_for(kind), incident.area_code, incident.lon, incident.lat)
     if team is None:
         return None
     met = (
         {"accept": clocks.meet(accept, now)} if (accept := incident.clocks.get("accept")) is not None else {}
     )
-    part = sending.assigned(incident, team.id, policy, around, now)
+    part = sending.assigned(incident, team.id, policy, context, now)
     change = Change("dispatched", f"team/{team.id}", met, (part,))
     if incident.mode == "all_net":
-        return sending.call_units(incident, change, kind, policy, around, now)
+        return sending.call_units(incident, change, kind, policy, context, now)
     return change
 
 

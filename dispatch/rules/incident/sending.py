@@ -11,7 +11,7 @@ from typing import Any
 
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.facts import PartFacts
-from dispatch.rules.incident.values import Around, Assignment, Change, Incident, Transition, is_rating
+from dispatch.rules.incident.values import Assignment, Change, Context, Incident, Transition, is_rating
 from dispatch.rules.law import LIVE
 from dispatch.rules.policy.policy import EventType, Policy
 from dispatch.rules.refusals import Refusal
@@ -30,7 +30,7 @@ RETURN_KINDS = ("not_ours", "no_means", "other")
 
 
 def assigned(
-    incident: Incident, team_id: int, policy: Policy, context: Around, now: datetime, *,
+    incident: Incident, team_id: int, policy: Policy, context: Context, now: datetime, *,
     dispose: Clock | None = None, role: str = "lead", whistle: bool | None = None,
 ) -> Assignment:  # fmt: skip
     """Return a new assignment for a team: its clocks begin when it is sent, since no unit answers for time before."""
@@ -48,7 +48,7 @@ def assigned(
 
 
 def call_units(
-    incident: Incident, change: Change, kind: EventType, policy: Policy, context: Around, now: datetime
+    incident: Incident, change: Change, kind: EventType, policy: Policy, context: Context, now: datetime
 ) -> Change:
     """Send the assisting units of a major matter too, and name its commander where none is named yet."""
     here = {part.team_id for part in (*own_life(incident), *change.assignments)}
@@ -138,13 +138,13 @@ def _named(team: Team) -> dict[str, Any]:
     return {"team_zh": team.name, "team_en": team.name_en or team.name}
 
 
-def _told(context: Around, team_id: object) -> dict[str, Any]:
+def _told(context: Context, team_id: object) -> dict[str, Any]:
     """Return a team's names for a refusal, or what stands for a team that nobody knows."""
     team = context.roster.team(team_id) if type(team_id) is int else None
     return _named(team) if team is not None else {"team_zh": team_id, "team_en": team_id}
 
 
-def _team(context: Around, team_id: object) -> Team | Refusal:
+def _team(context: Context, team_id: object) -> Team | Refusal:
     team = context.roster.team(team_id) if type(team_id) is int else None
     return team if team is not None else Refusal("unknown_team", {"team": team_id})
 

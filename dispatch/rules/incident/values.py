@@ -267,7 +267,7 @@ def reporter_of(incident: Incident) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class Context:
     """What a decision may look at beside the incident.
 
     The teams, a source of new assignment ids, how many like it were reported nearby lately, the areas in wartime,
@@ -292,5 +292,5 @@ class Transition:
     command: Command
     change: Change
     policy: Policy
-    context: Around
+    context: Context
     now: datetime
