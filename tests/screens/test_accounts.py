@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from argon2 import PasswordHasher
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -48,14 +47,6 @@ def connection(city: str) -> Iterator[Connection]:
     """Lend a connection to the city."""
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         yield connection
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash as argon2id does, with as little work as it allows: these tests prove decisions, not slowness."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(sessions, "_hasher", lambda: hasher)
-    sessions._nobody.cache_clear()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 import streamlit as st
-from argon2 import PasswordHasher
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data
@@ -39,15 +38,6 @@ PEOPLE = {
     "desk": ("dispatcher", TOWN),
 }  # fmt: skip
 SignIn = Callable[[str], Viewer]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    """Hash with as little work as argon2id allows."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounts, "_hasher", lambda: hasher)
-        yield
 
 
 @pytest.fixture(scope="module")

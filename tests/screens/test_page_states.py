@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 import streamlit as st
-from argon2 import PasswordHasher
 from sqlalchemy import make_url
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -32,7 +31,7 @@ from dashboard.screens import workbench
 from dashboard.screens.admin import TABS
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dashboard.wording.catalogue import ROLES as ROLE_NAMES
-from dispatch.accounts import people, sessions
+from dispatch.accounts import people
 from dispatch.demo import history
 from dispatch.desk.desk import Desk
 from dispatch.figures import cohorts
@@ -83,15 +82,6 @@ class State:
     name: str
     url: str
     incident_id: int | None
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    """Hash with as little work as argon2id allows."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sessions, "_hasher", lambda: hasher)
-        yield
 
 
 @pytest.fixture(scope="module")

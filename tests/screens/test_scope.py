@@ -18,7 +18,6 @@ import httpx
 import psycopg
 import pytest
 import streamlit as st
-from argon2 import PasswordHasher
 from PIL import Image
 from psycopg.types.json import Jsonb
 from streamlit.testing.v1 import AppTest
@@ -89,15 +88,6 @@ class City:
     ids: dict[str, int]
     numbers: dict[str, int]
     team_id: int
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    """Hash with as little work as argon2id allows: these tests prove decisions, not slowness."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sessions, "_hasher", lambda: hasher)
-        yield
 
 
 @pytest.fixture(scope="module")
