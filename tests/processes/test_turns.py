@@ -30,8 +30,9 @@ from jobs.table import JOBS, Job
 from models.cities.loading import POLICY_DIR
 from models.servers import servers as places
 from models.servers.servers import psycopg_dsn
-from tests import district
 from tests.small_law import COUNTY_DESK, JOINT, MONDAY, report
+
+pytestmark = pytest.mark.city("district")
 
 CITY_ZONE = ZoneInfo("Asia/Shanghai")
 NIGHTLY = Job("nightly", 86_400, 60, "夜", "nightly", lambda desk, now: 1, time(2, 30))
@@ -41,7 +42,6 @@ OFTEN = Job("often", 10, 60, "常", "often", lambda desk, now: 1)
 @pytest.fixture
 def desk(database: str) -> Iterator[Desk]:
     """Give the test a Desk of the small city."""
-    district.build(database)
     rules = (POLICY_DIR / "assessment.toml").read_text(encoding="utf-8")
     with psycopg.connect(psycopg_dsn(database)) as connection:
         connection.execute(
@@ -96,7 +96,6 @@ def test_schedulers_started_at_different_moments_fire_at_the_same_instants() -> 
 def test_two_schedulers_at_once_do_a_run_once(
     database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    district.build(database)
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REDIS_URL", stream_url)
     runs: list[datetime] = []
@@ -127,7 +126,6 @@ def test_two_schedulers_at_once_do_a_run_once(
 def test_who_waited_long_for_the_door_takes_no_turn_again_that_is_done_by_then(
     database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    district.build(database)
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REDIS_URL", stream_url)
     clock, runs = [MONDAY + timedelta(seconds=9)], list[datetime]()
@@ -166,7 +164,6 @@ def test_two_processes_out_of_step_do_each_turn_once(
     database: str, stream_url: str, stream: redis.Redis, tmp_path: Path
 ) -> None:
     """Two real schedulers, started half a turn apart: one run a turn between them, and never two."""
-    district.build(database)
     told = tmp_path / "runs"
     script = (
         "import sys, os, jobs.__main__ as command\n"
@@ -288,6 +285,7 @@ def test_without_pg_dump_the_backup_says_so_plainly(desk: Desk, monkeypatch: pyt
         retention.backup(desk, MONDAY)
 
 
+@pytest.mark.city("migrated")
 def test_the_published_figures_of_the_seed_are_kept_as_published(database: str) -> None:
     with psycopg.connect(psycopg_dsn(database)) as connection:
         cursor = connection.cursor()

@@ -37,11 +37,10 @@ from dispatch.desk.desk import Desk
 from dispatch.figures import cohorts
 from dispatch.rules.incident.chain import Report
 from dispatch.scores import scoring
-from models.cities import loading
 from models.servers.servers import Servers, psycopg_dsn
 from tests import small_city
-from tests.conftest import _address, _administer
 from tests.small_city import CITY, COUNTY, EAST, TOWN
+from tests.templates import CityOf
 
 PASSWORD = "correct horse"
 CROWD = 100_000
@@ -85,31 +84,27 @@ class State:
 
 
 @pytest.fixture(scope="module")
-def loaded(servers: Servers, template: str) -> Iterator[str]:
-    """Load the small city and its people, and nothing that happened; yield the database's name."""
-    _administer(servers, f"CREATE DATABASE states_empty TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "states_empty")
-    loading.store(url, small_city.build())
-    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
-        row = connection.execute("select id from team where trade = 'police' order by id limit 1").fetchone()
-        assert row is not None
-        for login, (role, area) in ROLES.items():
-            team = int(row[0]) if role == "team" else None
-            people.add(connection, login, PASSWORD, role, area, datetime.now(UTC), team_id=team)
-    yield "states_empty"
-    _administer(servers, "DROP DATABASE states_empty WITH (FORCE)")
+def loaded(city_of: CityOf) -> Iterator[str]:
+    """Lend the small city and its people, and nothing that happened; yield its address."""
+    with city_of("small") as url:
+        with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+            row = connection.execute(
+                "select id from team where trade = 'police' order by id limit 1"
+            ).fetchone()
+            assert row is not None
+            for login, (role, area) in ROLES.items():
+                team = int(row[0]) if role == "team" else None
+                people.add(connection, login, PASSWORD, role, area, datetime.now(UTC), team_id=team)
+        yield url
 
 
 @pytest.fixture(scope="module", params=["empty", "one", "crowded"])
-def state(request: pytest.FixtureRequest, servers: Servers, loaded: str) -> Iterator[State]:
+def state(request: pytest.FixtureRequest, city_of: CityOf, loaded: str) -> Iterator[State]:
     """Bring a copy of the city into each state in turn."""
     kind: str = request.param
-    name = f"states_of_{kind}"
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {loaded} STRATEGY FILE_COPY")
-    url = _address(servers, name)
     made = {"one": one, "crowded": crowd}
-    yield State(kind, url, made[kind](url) if kind in made else None)
-    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+    with city_of(loaded) as url:
+        yield State(kind, url, made[kind](url) if kind in made else None)
 
 
 def one(url: str) -> int | None:
@@ -277,7 +272,7 @@ def test_every_page_says_that_the_database_is_away(
 ) -> None:  # fmt: skip
     if login:
         cookies[COOKIE] = "a" * 43
-    door = pointed(monkeypatch, dead(_address(servers, loaded)), servers.redis_url)
+    door = pointed(monkeypatch, dead(loaded), servers.redis_url)
     try:
         page = opened(path, lang=lang)
     finally:
@@ -290,14 +285,14 @@ def test_every_page_says_that_the_database_is_away(
 def test_a_press_while_the_database_is_away_says_so(
     loaded: str, servers: Servers, monkeypatch: pytest.MonkeyPatch, cookies: dict[str, str]
 ) -> None:
-    incident_id = one(_address(servers, loaded))
-    door = pointed(monkeypatch, _address(servers, loaded), servers.redis_url)
+    incident_id = one(loaded)
+    door = pointed(monkeypatch, loaded, servers.redis_url)
     answer = data.sign_in(door, "desk", PASSWORD)
     assert isinstance(answer, tuple)
     cookies[COOKIE] = answer[0]
     page = opened("workbench", lang="en", id=str(incident_id))
     door.close()
-    door = pointed(monkeypatch, dead(_address(servers, loaded)), servers.redis_url)
+    door = pointed(monkeypatch, dead(loaded), servers.redis_url)
     next(button for button in page.button if button.key == "wb-primary").click()
     page.run()
     door.close()
@@ -317,7 +312,7 @@ def test_what_is_said_of_nothing_and_of_no_database_has_its_chinese() -> None:
 def test_streams_and_shapes_say_that_the_database_is_away(
     loaded: str, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = pointed(monkeypatch, dead(_address(servers, loaded)), servers.redis_url)
+    door = pointed(monkeypatch, dead(loaded), servers.redis_url)
     line: Any = SimpleNamespace(picture=object(), knows=lambda area: True, clients=0)
     walls = web._Walls(door, line)
     app = Starlette(

@@ -37,9 +37,9 @@ from models.cities import loading
 from models.cities.loading import AreaRow
 from models.servers.servers import Servers, psycopg_dsn
 from tests import pages, small_city
-from tests.conftest import _address, _administer
 from tests.ports import free_port
 from tests.small_city import CITY, COUNTY, EAST, TOWN, WEST
+from tests.templates import CityOf
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse"
@@ -91,57 +91,65 @@ class City:
 
 
 @pytest.fixture(scope="module")
-def city(servers: Servers, template: str) -> Iterator[City]:
+def city(city_of: CityOf) -> Iterator[City]:
     """Load a city of two counties, one incident in each of four places, and an account for each line of the matrix."""
-    _administer(servers, f"CREATE DATABASE scope_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "scope_city")
-    built = small_city.build()
-    for code, name, level, kind, parent in (
-        (NEXT_TOWN, "河西镇", 3, "town", COUNTY),
-        (NEXT_VILLAGE, "河西村民委员会", 4, "rural", NEXT_TOWN),
-        (FAR_COUNTY, "远处县", 2, "", CITY),
-        (FAR_TOWN, "远处镇", 3, "town", FAR_COUNTY),
-        (FAR_VILLAGE, "远处村民委员会", 4, "rural", FAR_TOWN),
-    ):
-        built.areas.append(AreaRow(code, level, name, None, kind, parent, "", 113.0, 23.0, "test"))
-    built.organisations, built.teams = loading.establish(
-        built.areas, loading.parsed_policy(built.policy).trades
-    )
-    loading.store(url, built)
-    now = datetime.now(UTC)
-    with Desk(url) as desk:
-        reports = [
-            Report(n, "test", f"S-{n}", "1001", f"说的是{name}", "", area, 113.0, 23.0, "point", now)
-            for n, (name, area) in enumerate(PLACES_OF.items(), 9_000_000_000_000_001)
-        ]
-        ids = dict(zip(PLACES_OF, (each.incident_id or 0 for each in desk.report(reports, now)), strict=True))
-        chief = Actor("dispatcher@town", "dispatcher", TOWN)
-        with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
-            row = connection.execute(
-                "select id from team where trade = 'enforcement' and area_code = %s", (TOWN,)
-            ).fetchone()
-            assert row is not None
-            team_id = int(row[0])
-            steps = [("accept", {}), ("dispatch", {"team_id": team_id})]
-            for verb, args in steps:
-                outcome = desk.act([Command(verb, ids["west"], chief, f"scope-{verb}", args)], now)[0]
-                assert outcome.status == "done", outcome.refusal
-            connection.execute("set session_replication_role = replica")  # what only a closed case can have
-            connection.execute(
-                "update incident set facts = facts || %s where id = %s",
-                (
-                    Jsonb({"appeal": {"by": "team:team", "reason": "x", "reviews": [], "granted": None}}),
-                    ids["west"],
-                ),
+    with city_of("migrated") as url:
+        built = small_city.build()
+        for code, name, level, kind, parent in (
+            (NEXT_TOWN, "河西镇", 3, "town", COUNTY),
+            (NEXT_VILLAGE, "河西村民委员会", 4, "rural", NEXT_TOWN),
+            (FAR_COUNTY, "远处县", 2, "", CITY),
+            (FAR_TOWN, "远处镇", 3, "town", FAR_COUNTY),
+            (FAR_VILLAGE, "远处村民委员会", 4, "rural", FAR_TOWN),
+        ):
+            built.areas.append(AreaRow(code, level, name, None, kind, parent, "", 113.0, 23.0, "test"))
+        built.organisations, built.teams = loading.establish(
+            built.areas, loading.parsed_policy(built.policy).trades
+        )
+        loading.store(url, built)
+        now = datetime.now(UTC)
+        with Desk(url) as desk:
+            reports = [
+                Report(n, "test", f"S-{n}", "1001", f"说的是{name}", "", area, 113.0, 23.0, "point", now)
+                for n, (name, area) in enumerate(PLACES_OF.items(), 9_000_000_000_000_001)
+            ]
+            ids = dict(
+                zip(PLACES_OF, (each.incident_id or 0 for each in desk.report(reports, now)), strict=True)
             )
-            connection.execute("reset session_replication_role")
-            for login, (role, area, _) in MATRIX.items():
-                people.add(
-                    connection, login, PASSWORD, role, area, now, team_id=team_id if role == "team" else None
+            chief = Actor("dispatcher@town", "dispatcher", TOWN)
+            with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+                row = connection.execute(
+                    "select id from team where trade = 'enforcement' and area_code = %s", (TOWN,)
+                ).fetchone()
+                assert row is not None
+                team_id = int(row[0])
+                steps = [("accept", {}), ("dispatch", {"team_id": team_id})]
+                for verb, args in steps:
+                    outcome = desk.act([Command(verb, ids["west"], chief, f"scope-{verb}", args)], now)[0]
+                    assert outcome.status == "done", outcome.refusal
+                connection.execute(
+                    "set session_replication_role = replica"
+                )  # what only a closed case can have
+                connection.execute(
+                    "update incident set facts = facts || %s where id = %s",
+                    (
+                        Jsonb({"appeal": {"by": "team:team", "reason": "x", "reviews": [], "granted": None}}),
+                        ids["west"],
+                    ),
                 )
-    numbers = {name: report.number for name, report in zip(PLACES_OF, reports, strict=True)}
-    yield City(url, ids, numbers, team_id)
-    _administer(servers, "DROP DATABASE scope_city WITH (FORCE)")
+                connection.execute("reset session_replication_role")
+                for login, (role, area, _) in MATRIX.items():
+                    people.add(
+                        connection,
+                        login,
+                        PASSWORD,
+                        role,
+                        area,
+                        now,
+                        team_id=team_id if role == "team" else None,
+                    )
+        numbers = {name: report.number for name, report in zip(PLACES_OF, reports, strict=True)}
+        yield City(url, ids, numbers, team_id)
 
 
 @pytest.fixture
@@ -471,6 +479,7 @@ def eventually(address: str, answer: int) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.processes
 def test_a_desks_stream_is_for_those_whose_area_it_is(city: City, site: str) -> None:
     for area in AREAS:
         assert status(f"{site}/desk/{area}") == 401
@@ -482,6 +491,7 @@ def test_a_desks_stream_is_for_those_whose_area_it_is(city: City, site: str) -> 
         assert answers == expected, login
 
 
+@pytest.mark.processes
 def test_a_stream_holds_nothing_of_other_towns(city: City, site: str) -> None:
     with httpx.stream(
         "GET", f"{site}/desk/{TOWN}", cookies={COOKIE: token(city, "dispatcher")}, timeout=120
@@ -497,6 +507,7 @@ def test_a_stream_holds_nothing_of_other_towns(city: City, site: str) -> None:
     assert "远处" not in first
 
 
+@pytest.mark.processes
 def test_a_wall_opens_by_the_key_of_its_area_until_it_is_revoked(city: City, site: str) -> None:
     with psycopg.connect(psycopg_dsn(city.url), autocommit=True) as connection:
         key = keys.new(connection, "wall", TOWN, datetime.now(UTC))
@@ -512,6 +523,7 @@ def test_a_wall_opens_by_the_key_of_its_area_until_it_is_revoked(city: City, sit
     eventually(f"{site}/live/{TOWN}?key={key}", 403)
 
 
+@pytest.mark.processes
 def test_a_source_reads_its_own_reports_alone(city: City, site: str) -> None:
     with psycopg.connect(psycopg_dsn(city.url), autocommit=True) as connection:
         own, other = (keys.new(connection, "api", source, datetime.now(UTC)) for source in ("test", "other"))
@@ -521,6 +533,7 @@ def test_a_source_reads_its_own_reports_alone(city: City, site: str) -> None:
     assert status(address, headers={"Authorization": f"Bearer {own}"}) == 200
 
 
+@pytest.mark.processes
 def test_what_phones_and_boards_fetch_asks_for_the_session(city: City, site: str) -> None:
     for path in ("/phone/tasks", "/whistles/rows", "/photos/" + "0" * 64):
         assert status(f"{site}{path}") in (401, 404), path
@@ -539,6 +552,7 @@ def test_what_phones_and_boards_fetch_asks_for_the_session(city: City, site: str
             assert "远处" not in answer.text
 
 
+@pytest.mark.processes
 def test_a_session_that_is_ended_shuts_every_address(city: City, site: str) -> None:
     cookies = {COOKIE: token(city, "dispatcher")}
     assert status(f"{site}/desk/{TOWN}", cookies=cookies) == 200
@@ -548,6 +562,7 @@ def test_a_session_that_is_ended_shuts_every_address(city: City, site: str) -> N
         assert status(f"{site}{path}", cookies=cookies) == 401
 
 
+@pytest.mark.processes
 def test_the_address_of_a_photo_is_for_those_who_see_its_case(
     city: City, site: str, pictures: tuple[str, dict[str, str]]
 ) -> None:
