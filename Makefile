@@ -7,7 +7,7 @@ CODE := dispatch models jobs dashboard benchmarks tests
 # What checks the scripts: no word to its maker, and its cache beside it.
 DENO := DENO_NO_UPDATE_CHECK=1 DENO_DIR=$(VENV)/.deno $(BIN)/deno
 
-.PHONY: run test check bench simulate outages install install-dev
+.PHONY: run test test-quick check bench simulate outages install install-dev
 .DEFAULT_GOAL := run
 
 # Servers, schema, demo city and every process, until Ctrl-C. PORT, DATA_DIR, DEMO=0, DATABASE_URL, REDIS_URL.
@@ -16,8 +16,16 @@ run: install
 
 test: install-dev
 	# Two at a time, each with servers of its own; a file stays together, since its tests share a city.
+	# The slowest rooms go first (tests/conftest.py says which), or a browser's file would be left alone at the end.
 	# The slowest are told at the end, so that nobody has to look for what keeps the whole.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 30 --durations-min 1
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 1
+
+# For work in between: rules, desk and pages, without a browser, without processes of their own. Left to `make test`:
+# the pages of a crowded city and of one that lived six weeks, and a simulated half year.
+test-quick: install-dev
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/rules tests/desk tests/screens \
+	  -m "not browser and not processes" -k "not crowded" --ignore tests/desk/test_simulation.py \
+	  --ignore tests/screens/test_leaders.py --ignore tests/screens/test_assessment_page.py
 
 check: install-dev
 	$(BIN)/ruff check .

@@ -5,10 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
 from typing import Literal
@@ -19,22 +18,18 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
-from dispatch.demo import history
-from dispatch.figures import cohorts, published
-from models.cities import demo
-from models.migrations import migrate
 from models.servers import servers as running
 from models.servers.database import Servers, psycopg_dsn
 from models.servers.servers import temporary
+from tests.templates import CityOf, Templates
 
 Away = Callable[[Literal["database", "stream"]], AbstractContextManager[None]]
 
 CITY_ZONE = ZoneInfo("Asia/Shanghai")
-TEMPLATE = "template_migrated"
+# The rooms whose files take longest come first: what is left for the end, where one worker may be alone, is short.
+SLOWEST_FIRST = ("browser", "processes", "screens", "figures", "desk", "intake", "rules")
 # Valkey's last logical database: what a test leaves in it is never mistaken for anybody's data.
 STREAM_DATABASE = 15
-# Until when the city of `pictured` lived.
-LIVED_UNTIL = datetime(2026, 6, 12, 4, tzinfo=UTC)
 
 
 def _address(servers: Servers, database: str) -> str:
@@ -72,6 +67,12 @@ def _never_wait_for_the_disk(servers: Servers) -> None:
     _administer(servers, "SELECT pg_reload_conf()")
     with redis.Redis.from_url(servers.redis_url) as stream:
         stream.config_set("appendfsync", "no")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slowest rooms first; within a room the order stays."""
+    rank = {name: n for n, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -117,20 +118,17 @@ def away(servers: Servers, request: pytest.FixtureRequest) -> Away:
 
 
 @pytest.fixture(scope="session")
-def template(servers: Servers) -> str:
-    """Migrate one database that every test's own is copied from; return its name."""
-    _administer(servers, f"CREATE DATABASE {TEMPLATE}")
-    migrate.upgrade(_address(servers, TEMPLATE))
-    return TEMPLATE
+def city_of(servers: Servers) -> CityOf:
+    """Return what lends a city of one's own: a copy of the template of that name, see `tests.templates`."""
+    return Templates(servers).city_of
 
 
 @pytest.fixture
-def database(servers: Servers, template: str) -> Iterator[str]:
-    """Give the test a fresh migrated database; yield its address for SQLAlchemy."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield _address(servers, name)
-    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+def database(city_of: CityOf, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the test a database of its own: migrated and empty, or what its mark `city` names; yield its address."""
+    mark = request.node.get_closest_marker("city")
+    with city_of(mark.args[0] if mark else "migrated") as url:
+        yield url
 
 
 @pytest.fixture
@@ -149,19 +147,7 @@ def stream(stream_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(scope="session")
-def pictured(servers: Servers, template: str) -> Iterator[str]:
-    """Let the demo city live six weeks once, counted by day and with its published figures; yield its address.
-
-    For tests that only read; one that writes copies it.
-    """
-    name = f"pictured_{uuid.uuid4().hex[:8]}"
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, name)
-    demo.load_demo(url)
-    for _ in history.write(url, LIVED_UNTIL, days=46, per_day=20, seed=11):
-        pass
-    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
-        cohorts.rebuild(connection)
-        published.enter(connection.cursor())
-    yield url
-    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+def pictured(city_of: CityOf) -> Iterator[str]:
+    """Lend the demo city that lived six weeks, counted by day and published, to tests that only read."""
+    with city_of("lived") as url:
+        yield url

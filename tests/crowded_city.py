@@ -10,7 +10,6 @@ import shapely
 
 from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Actor, Command, Report
-from models.cities.demo import load_demo
 from models.servers.database import psycopg_dsn
 
 CITY, COUNTY, TOWN = "445300", "445302", "445302001"
@@ -48,9 +47,8 @@ class Crowded:
         return {"city": self.city, "county": self.county, "town": self.town, "village": self.village}
 
 
-def load(url: str) -> Crowded:
-    """Load the demo city into an empty migrated database and crowd it."""
-    load_demo(url)
+def crowd(url: str) -> Crowded:
+    """Crowd the demo city at an address."""
     with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
         village = _village(connection)
         _rename(connection, village)

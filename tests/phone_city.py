@@ -21,7 +21,6 @@ from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import number_of
 from dispatch.intake.prepare import Preparer
 from dispatch.rules.incident.values import Actor, Command, Report
-from models.cities import loading
 from models.servers.database import psycopg_dsn
 from tests import small_city as town
 
@@ -40,9 +39,8 @@ PEOPLE = {
 DISPATCHER = Actor("dispatcher:dispatcher", "dispatcher", town.TOWN)
 
 
-def load(url: str) -> None:
-    """Load the small city and one account of each role, each signed in with the token `<login>-token`."""
-    loading.store(url, town.build())
+def people(url: str) -> None:
+    """Give the small city one account of each role, each signed in with the token `<login>-token`."""
     now = datetime.now(UTC)
     with psycopg.connect(psycopg_dsn(url)) as connection:
         for login, (role, area) in PEOPLE.items():

@@ -28,6 +28,8 @@ from tests.answers import Answers
 from tests.browser.test_phone import HERE, WAIT_MS, photo
 from tests.browser.test_wall import ROOT, Site, chromium
 from tests.browser.test_workbench_live import rested
+from tests.conftest import STREAM_DATABASE
+from tests.templates import CityOf
 
 __all__ = ["chromium"]
 pytestmark = pytest.mark.browser
@@ -37,25 +39,22 @@ BY_ITSELF_MS = 120_000
 
 
 @pytest.fixture(scope="module")
-def site(servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    from tests.conftest import STREAM_DATABASE, _address, _administer
-
-    _administer(servers, f"CREATE DATABASE golden_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "golden_city")
-    phones.load(url)
-    one = Site(servers, url, servers.redis_url.replace("db=0", f"db={STREAM_DATABASE}"))
-    one.stream.flushdb()
-    one.environment |= {
-        "PHOTOS_URL": str(tmp_path_factory.mktemp("photos")), "CONTACT_KEY": phones.CONTACT_KEY,
-    }  # fmt: skip
-    one.start(town.CITY)
-    dispatcher = subprocess.Popen([sys.executable, "-m", "dispatch", "run"], cwd=ROOT, env=one.environment)
-    yield one
-    dispatcher.terminate()
-    dispatcher.wait(120)
-    one.stop()
-    one.stream.flushdb()
-    _administer(servers, "DROP DATABASE golden_city WITH (FORCE)")
+def site(servers: Servers, city_of: CityOf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with city_of("phones") as url:
+        one = Site(servers, url, servers.redis_url.replace("db=0", f"db={STREAM_DATABASE}"))
+        one.stream.flushdb()
+        one.environment |= {
+            "PHOTOS_URL": str(tmp_path_factory.mktemp("photos")), "CONTACT_KEY": phones.CONTACT_KEY,
+        }  # fmt: skip
+        one.start(town.CITY)
+        dispatcher = subprocess.Popen(
+            [sys.executable, "-m", "dispatch", "run"], cwd=ROOT, env=one.environment
+        )
+        yield one
+        dispatcher.terminate()
+        dispatcher.wait(120)
+        one.stop()
+        one.stream.flushdb()
 
 
 class People:

@@ -20,6 +20,8 @@ from models.servers.database import Servers
 from tests import phone_city as phones
 from tests import small_city as town
 from tests.browser.test_wall import BROWSER, FLAGS, Site
+from tests.conftest import STREAM_DATABASE
+from tests.templates import CityOf
 
 pytestmark = pytest.mark.browser
 WAIT_MS = 120_000
@@ -27,20 +29,15 @@ HERE = {"longitude": town.IN_EAST[0], "latitude": town.IN_EAST[1], "accuracy": 8
 
 
 @pytest.fixture(scope="module")
-def site(servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    from tests.conftest import STREAM_DATABASE, _address, _administer
-
-    _administer(servers, f"CREATE DATABASE phone_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "phone_city")
-    phones.load(url)
-    one = Site(servers, url, servers.redis_url.replace("db=0", f"db={STREAM_DATABASE}"))
-    one.environment |= {
-        "PHOTOS_URL": str(tmp_path_factory.mktemp("photos")), "CONTACT_KEY": phones.CONTACT_KEY,
-    }  # fmt: skip
-    one.start(town.CITY)
-    yield one
-    one.stop()
-    _administer(servers, "DROP DATABASE phone_city WITH (FORCE)")
+def site(servers: Servers, city_of: CityOf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with city_of("phones") as url:
+        one = Site(servers, url, servers.redis_url.replace("db=0", f"db={STREAM_DATABASE}"))
+        one.environment |= {
+            "PHOTOS_URL": str(tmp_path_factory.mktemp("photos")), "CONTACT_KEY": phones.CONTACT_KEY,
+        }  # fmt: skip
+        one.start(town.CITY)
+        yield one
+        one.stop()
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,10 @@ from playwright.sync_api import expect
 from dispatch.accounts import sessions
 from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Report
-from models.cities.demo import load_demo
 from models.servers.database import Servers, psycopg_dsn
 from tests.conftest import Away
 from tests.ports import free_port
+from tests.templates import CityOf
 
 pytestmark = pytest.mark.browser
 BROWSER = next(
@@ -105,18 +105,13 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(servers: Servers, template: str) -> Iterator[Site]:
-    from tests.conftest import _address, _administer
-
-    _administer(servers, f"CREATE DATABASE browser_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "browser_city")
-    load_demo(url)
-    one = Site(servers, url, servers.redis_url)
-    one.report()
-    one.start()
-    yield one
-    one.stop()
-    _administer(servers, "DROP DATABASE browser_city WITH (FORCE)")
+def site(servers: Servers, city_of: CityOf) -> Iterator[Site]:
+    with city_of("demo") as url:
+        one = Site(servers, url, servers.redis_url)
+        one.report()
+        one.start()
+        yield one
+        one.stop()
 
 
 @pytest.fixture(scope="module")

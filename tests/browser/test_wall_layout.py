@@ -18,6 +18,7 @@ from dispatch.rules.wartime import Declaration
 from models.servers.database import Servers
 from tests import crowded_city
 from tests.browser.test_wall import WAIT_MS, Site, chromium, page
+from tests.templates import CityOf
 
 __all__ = ["chromium", "page"]
 
@@ -28,17 +29,13 @@ AUDIT = (Path(__file__).parent / "wall_audit.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def crowded(servers: Servers, template: str) -> Iterator[tuple[Site, crowded_city.Crowded]]:
-    from tests.conftest import _address, _administer
-
-    _administer(servers, f"CREATE DATABASE crowded_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "crowded_city")
-    where = crowded_city.load(url)
-    site = Site(servers, url, servers.redis_url)
-    site.start()
-    yield site, where
-    site.stop()
-    _administer(servers, "DROP DATABASE crowded_city WITH (FORCE)")
+def crowded(servers: Servers, city_of: CityOf) -> Iterator[tuple[Site, crowded_city.Crowded]]:
+    with city_of("demo") as url:
+        where = crowded_city.crowd(url)
+        site = Site(servers, url, servers.redis_url)
+        site.start()
+        yield site, where
+        site.stop()
 
 
 def settled(page: Any) -> None:

@@ -31,6 +31,7 @@ from tests.browser.test_wall import READY_S, ROOT, WAIT_MS, chromium
 from tests.ports import free_port
 from tests.screens.test_workbench import with_second_teams
 from tests.small_city import EAST, IN_EAST, TOWN
+from tests.templates import CityOf
 
 __all__ = ["chromium"]
 pytestmark = pytest.mark.browser
@@ -99,23 +100,19 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def town(servers: Servers, template: str) -> Iterator[Town]:
-    from tests.conftest import _address, _administer
-
-    _administer(servers, f"CREATE DATABASE browser_town TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "browser_town")
-    city = with_second_teams()
-    # Of two thousand reports in one place only those at one spot are one matter.
-    law = city.policy[bursts.FILE].replace("near_km = 3.0", "near_km = 0.01")
-    loading.store(url, replace(city, policy={**city.policy, bursts.FILE: law}))
-    with psycopg.connect(psycopg_dsn(url)) as connection:
-        sessions.ensure_demo(connection)
-    one = Town(servers, url)
-    one.report(OPEN)
-    one.start()
-    yield one
-    one.stop()
-    _administer(servers, "DROP DATABASE browser_town WITH (FORCE)")
+def town(servers: Servers, city_of: CityOf) -> Iterator[Town]:
+    with city_of("migrated") as url:
+        city = with_second_teams()
+        # Of two thousand reports in one place only those at one spot are one matter.
+        law = city.policy[bursts.FILE].replace("near_km = 3.0", "near_km = 0.01")
+        loading.store(url, replace(city, policy={**city.policy, bursts.FILE: law}))
+        with psycopg.connect(psycopg_dsn(url)) as connection:
+            sessions.ensure_demo(connection)
+        one = Town(servers, url)
+        one.report(OPEN)
+        one.start()
+        yield one
+        one.stop()
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from dispatch.checks import audit
 from dispatch.demo import history
-from models.cities import demo
-from models.servers.database import Servers, psycopg_dsn
+from models.servers.database import psycopg_dsn
+from tests.templates import CityOf
 
 EDITS = {
     "the time": "update event set at = at + interval '1 microsecond' where (incident_id, seq) = (%s, %s)",
@@ -29,21 +28,14 @@ EDITS = {
 
 
 @pytest.fixture(scope="module")
-def connection(servers: Servers, template: str) -> Iterator[psycopg.Connection]:
+def connection(city_of: CityOf) -> Iterator[psycopg.Connection]:
     """Give the module one database with a few days of lawful history, in a transaction that is never committed."""
-    url = make_url(servers.database_url)
-    with psycopg.connect(psycopg_dsn(servers.database_url), autocommit=True) as admin:
-        admin.execute(f"create database audited template {template} strategy file_copy".encode())
-    where = url.set(database="audited").render_as_string(hide_password=False)
-    demo.load_demo(where)
-    until = datetime(2026, 11, 20, tzinfo=UTC)
-    for _ in history.write(where, until, 2, 60, 5):
-        pass
-    with psycopg.connect(psycopg_dsn(where)) as opened:
-        yield opened
-        opened.rollback()
-    with psycopg.connect(psycopg_dsn(servers.database_url), autocommit=True) as admin:
-        admin.execute(b"drop database audited with (force)")
+    with city_of("demo") as where:
+        for _ in history.write(where, datetime(2026, 11, 20, tzinfo=UTC), 2, 60, 5):
+            pass
+        with psycopg.connect(psycopg_dsn(where)) as opened:
+            yield opened
+            opened.rollback()
 
 
 @pytest.fixture

@@ -23,9 +23,8 @@ from dispatch.rules.measures.assessment import Rules, parse
 from dispatch.rules.measures.indicators import Case, evaluate
 from dispatch.scores import attribution, scoring
 from models.cities.loading import POLICY_DIR
-from models.servers.database import Servers, psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import district
-from tests.conftest import _address, _administer
 from tests.small_law import (
     CITY_DESK,
     COUNTY_DESK,
@@ -47,6 +46,7 @@ from tests.small_law import (
     local,
     policy_files,
 )  # fmt: skip
+from tests.templates import CityOf
 
 MARCH = date(2026, 3, 1)
 AS_OF = local("2026-03-31 18:00")
@@ -304,40 +304,38 @@ def instant(text: str) -> datetime:
 
 
 @pytest.fixture(scope="module")
-def table(servers: Servers, template: str) -> Iterator[Table]:
+def table(city_of: CityOf) -> Iterator[Table]:
     """Let all cases live in the order of time; yield every subject's cases, the names of incidents, and the scope."""
-    _administer(servers, f"CREATE DATABASE hand_worked TEMPLATE {template} STRATEGY FILE_COPY")
-    database = _address(servers, "hand_worked")
-    _build(database)
-    names: dict[int, str] = {}
-    with Desk(database) as desk:
-        agenda: list[tuple[datetime, int, str, Step | None]] = []
-        for order, (name, lived) in enumerate(LIVED.items()):
-            agenda.append((instant(lived.at), order, name, None))
-            agenda += [(instant(each[0]), order, name, each) for each in lived.steps]
-        agenda.sort(key=lambda each: (each[0], each[1]))
-        ids: dict[str, int] = {}
-        numbers = (n for n in range(1, 1_000) if not sampled(n))
-        for at, _, name, one in agenda:
-            if one is None:
-                [outcome] = desk.report([_report(LIVED[name], next(numbers), at)], at)
-                assert outcome.incident_id is not None, outcome
-                ids[name] = outcome.incident_id
-                continue
-            _, verb, who, args = one
-            [outcome] = desk.act([Command(verb, ids[name], who, f"{verb}/{at}", args)], at)
-            assert outcome.status == "done", (name, verb, outcome.refusal and outcome.refusal.words("en"))
-        names = {key: name for name, key in ids.items()}
-    first = parse(8, _rules().replace("definitions = 4", ""))
-    with psycopg.connect(psycopg_dsn(database)) as connection:
-        cursor = connection.cursor()
-        rules, _ = scoring.rules_of(Policies(cursor), MARCH, AS_OF)
-        scope = attribution.Scope(MARCH, rules, AS_OF, horizon(cursor))
-        found, read = attribution.cases(connection, scope)
-        assert read == len(LIVED)
-        former, _ = attribution.cases(connection, replace(scope, rules=first))
-    yield Table(found, former, names, scope.rules, first)
-    _administer(servers, "DROP DATABASE hand_worked WITH (FORCE)")
+    with city_of("district") as database:
+        _build(database)
+        names: dict[int, str] = {}
+        with Desk(database) as desk:
+            agenda: list[tuple[datetime, int, str, Step | None]] = []
+            for order, (name, lived) in enumerate(LIVED.items()):
+                agenda.append((instant(lived.at), order, name, None))
+                agenda += [(instant(each[0]), order, name, each) for each in lived.steps]
+            agenda.sort(key=lambda each: (each[0], each[1]))
+            ids: dict[str, int] = {}
+            numbers = (n for n in range(1, 1_000) if not sampled(n))
+            for at, _, name, one in agenda:
+                if one is None:
+                    [outcome] = desk.report([_report(LIVED[name], next(numbers), at)], at)
+                    assert outcome.incident_id is not None, outcome
+                    ids[name] = outcome.incident_id
+                    continue
+                _, verb, who, args = one
+                [outcome] = desk.act([Command(verb, ids[name], who, f"{verb}/{at}", args)], at)
+                assert outcome.status == "done", (name, verb, outcome.refusal and outcome.refusal.words("en"))
+            names = {key: name for name, key in ids.items()}
+        first = parse(8, _rules().replace("definitions = 4", ""))
+        with psycopg.connect(psycopg_dsn(database)) as connection:
+            cursor = connection.cursor()
+            rules, _ = scoring.rules_of(Policies(cursor), MARCH, AS_OF)
+            scope = attribution.Scope(MARCH, rules, AS_OF, horizon(cursor))
+            found, read = attribution.cases(connection, scope)
+            assert read == len(LIVED)
+            former, _ = attribution.cases(connection, replace(scope, rules=first))
+        yield Table(found, former, names, scope.rules, first)
 
 
 def _rules() -> str:
@@ -345,7 +343,6 @@ def _rules() -> str:
 
 
 def _build(database: str) -> None:
-    district.build(database)
     files = policy_files() | {"assessment.toml": _rules()}
     files["themes.csv"] += "02,纠纷,disputes\n"
     files["event_types.csv"] += "0201,邻里,neighbours,02,police,,3,joint,10m,,3wd,1wd,P,邻里\n"

@@ -45,6 +45,8 @@ from tests.small_law import (
     report,
 )
 
+pytestmark = pytest.mark.city("district")
+
 MINUTE = timedelta(minutes=1)
 PRESSES = 200  # by each of two people
 PATIENCE_S = 300.0  # however busy the machine is
@@ -53,7 +55,6 @@ PATIENCE_S = 300.0  # however busy the machine is
 @pytest.fixture
 def city(database: str) -> str:
     """Give the test a database with the small city."""
-    district.build(database)
     return database
 
 
@@ -705,6 +706,7 @@ def test_a_policy_of_tomorrow_is_not_in_force_today(city: str) -> None:
             desk.policy(9)
 
 
+@pytest.mark.city("migrated")
 def test_a_database_without_a_city_says_what_to_do(database: str) -> None:
     """In one sentence, with the command."""
     with Desk(database) as desk, pytest.raises(LookupError, match="python -m models demo"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,18 +12,17 @@ from typing import Any
 import openpyxl
 import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from dispatch.demo import history
 from dispatch.desk.desk import Desk
 from dispatch.figures import cohorts
 from dispatch.scores import scoring
 from jobs import briefings
-from models.cities import loading
-from models.servers.database import Servers, psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import small_city as town
 from tests.at_work import worked
 from tests.halfway import killed_halfway
+from tests.templates import CityOf
 
 LIVED_UNTIL = datetime(2026, 6, 10, 3, tzinfo=UTC)  # a Wednesday, late morning
 NOW = LIVED_UNTIL + timedelta(hours=1)
@@ -37,24 +35,15 @@ HELD_AT = 4  # files: the second of the second area
 
 
 @pytest.fixture(scope="module")
-def lived(servers: Servers, template: str) -> Iterator[str]:
+def lived(city_of: CityOf) -> Iterator[str]:
     """Let the small city live six weeks once and count its days; yield its address."""
-    name = f"digested_{uuid.uuid4().hex[:8]}"
-    url = make_url(servers.database_url).set(database=name).render_as_string(hide_password=False)
-    dsn = psycopg_dsn(
-        make_url(servers.database_url).set(database="postgres").render_as_string(hide_password=False)
-    )
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY".encode())
-    loading.store(url, town.build())
-    for _ in history.write(url, LIVED_UNTIL, 45, 6, 5):
-        pass
-    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
-        cohorts.rebuild(connection)
-        assert scoring.freeze(connection, MAY, NOW) > 0
-    yield url
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with city_of("small") as url:
+        for _ in history.write(url, LIVED_UNTIL, 45, 6, 5):
+            pass
+        with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+            cohorts.rebuild(connection)
+            assert scoring.freeze(connection, MAY, NOW) > 0
+        yield url
 
 
 @pytest.fixture

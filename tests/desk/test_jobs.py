@@ -46,6 +46,8 @@ from tests.small_law import (
     report,
 )
 
+pytestmark = pytest.mark.city("district")
+
 MINUTE, INSTANT = timedelta(minutes=1), timedelta(microseconds=1)
 PATIENCE_S = 180.0  # however busy the machine is
 
@@ -53,7 +55,6 @@ PATIENCE_S = 180.0  # however busy the machine is
 @pytest.fixture
 def desk(database: str) -> Iterator[Desk]:
     """Give the test a Desk of the small city."""
-    district.build(database)
     with Desk(database) as one:
         yield one
 
@@ -61,7 +62,6 @@ def desk(database: str) -> Iterator[Desk]:
 @pytest.fixture
 def house(database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> str:
     """Point the jobs at the test's own servers."""
-    district.build(database)
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REDIS_URL", stream_url)
     return database
@@ -408,6 +408,7 @@ def test_no_fault_ends_the_scheduler_and_none_is_told_in_others_words(
     assert last.next_run < datetime.now(UTC) + timedelta(hours=1)
 
 
+@pytest.mark.city("migrated")
 def test_jobs_wait_for_a_policy_and_say_so_once(
     database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -500,6 +501,7 @@ def test_what_cannot_be_meant_is_refused_with_the_usage(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.city("migrated")
 def test_without_servers_or_city_a_sentence_says_so(
     database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], tmp_path: Path,

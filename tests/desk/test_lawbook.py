@@ -22,8 +22,9 @@ from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.policy import policy as policies
 from models.cities import loading
 from models.servers.database import psycopg_dsn
-from tests import small_city
 from tests.small_city import EAST, IN_EAST, TOWN
+
+pytestmark = pytest.mark.city("small")
 
 NOW = datetime.now(UTC)
 TODAY = NOW.date() + timedelta(days=1)  # somewhere on earth it is tomorrow already
@@ -37,7 +38,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def city(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection[Any]]:
     monkeypatch.setenv("DATABASE_URL", database)
-    loading.store(database, small_city.build())
     with psycopg.connect(psycopg_dsn(database), autocommit=True) as connection:
         yield connection
 

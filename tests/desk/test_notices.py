@@ -42,6 +42,8 @@ from tests import small_city
 from tests.at_work import address_of, worked
 from tests.small_city import COUNTY, EAST, IN_EAST, IN_WEST, TOWN, WEST
 
+pytestmark = pytest.mark.city("small")
+
 NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)  # ten in the morning of a working Friday
 MINUTE = timedelta(minutes=1)
 CENTRE = Actor("dispatcher/1", "dispatcher", TOWN)
@@ -109,7 +111,6 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 @pytest.fixture
 def desk(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    loading.store(database, small_city.build())
     # Whatever the machine has to do beside: what is looked at here is what was sent, not how soon.
     monkeypatch.setattr(jobs.notices, "PATIENCE_S", 60.0)
     with Desk(database) as opened:

@@ -130,9 +130,9 @@ def test_a_life_cut_short_is_the_beginning_of_the_whole_one(seed: int) -> None:
         ], f"seed {seed}"
 
 
+@pytest.mark.city("district")
 def test_history_is_written_as_it_was_lived(database: str) -> None:
     """The rows are the fold of the events, hashes, segments and loads hold, and a second run adds nothing."""
-    district.build(database)
     list(history.write(database, END, 20, 10, 5))
     written = district.value(database, "select count(*) from incident")
     assert written > 120

@@ -6,15 +6,15 @@ import pytest
 import redis
 
 from dispatch.desk import store
-from tests import district
 from tests.simulation import DAYS, Simulation, SimulationError, main
+
+pytestmark = pytest.mark.city("district")
 
 SEED = 1
 
 
 def test_two_hundred_days_with_faults_leave_every_invariant_whole(database: str, stream: redis.Redis) -> None:
     """Nothing lost, nothing twice, nothing stale; and every fault and side road did come."""
-    district.build(database)
     simulation = Simulation(database, stream, SEED)
     simulation.run(DAYS)
     assert simulation.incidents >= 250
@@ -48,7 +48,6 @@ def test_a_failure_says_the_seed_that_repeats_it_and_when_it_was(
     database: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Events that do not say what happened are found, with what repeats the finding."""
-    district.build(database)
     monkeypatch.setattr(store, "written", lambda change: '{"to": "accepted"}')
     with pytest.raises(SimulationError, match=r"^seed 77, virtual time 2025-\S+: "):
         Simulation(database, stream, 77, per_day=20).run(4)

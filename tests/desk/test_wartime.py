@@ -21,13 +21,14 @@ from models.servers.database import psycopg_dsn
 from tests import district
 from tests.small_law import CITY, CITY_DESK, COUNTY, COUNTY_DESK, JOINT, MONDAY, NEXT_TOWN, TOWN, report
 
+pytestmark = pytest.mark.city("district")
+
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 WISH = Declaration(TOWN, 3, "flood", "台风将至", "县长", COUNTY_DESK, CITY_DESK, MONDAY + 24 * HOUR)
 
 
 @pytest.fixture
 def city(database: str) -> str:
-    district.build(database)
     return database
 
 

@@ -25,7 +25,7 @@ from dispatch.figures.overview import AreaName, Overview
 from dispatch.rules.measures.assessment import shown
 from dispatch.rules.time.period import Period
 from models.servers.database import psycopg_dsn
-from tests.conftest import LIVED_UNTIL as UNTIL
+from tests.templates import LIVED_UNTIL as UNTIL
 
 CITY, COUNTY, TOWN = "445300", "445302", "445302001"
 MAY = date(2026, 5, 1)

@@ -26,8 +26,8 @@ from dispatch.rules.measures import returns
 from dispatch.rules.measures.cases import MEASURES, ROWS, Setting, light_of
 from models.servers.database import Servers, psycopg_dsn
 from models.tables.scores import DAILY_COUNTS
-from tests.conftest import LIVED_UNTIL as UNTIL
 from tests.conftest import _administer
+from tests.templates import LIVED_UNTIL as UNTIL
 
 PLEASED = [4, 5]
 CITY_DESK = Actor("city", "city", "445300")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -12,7 +11,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from dispatch.figures import case_sets, cohorts, overview
 from dispatch.figures.case_sets import Counted
@@ -20,21 +18,15 @@ from dispatch.figures.overview import Overview
 from dispatch.rules.areas import Level
 from dispatch.rules.time.period import Period
 from dispatch.scores import scoring
-from models.servers.database import Servers, psycopg_dsn
+from models.servers.database import psycopg_dsn
 from models.tables.scores import DAILY_COUNTS
-from tests.conftest import LIVED_UNTIL as UNTIL
+from tests.templates import LIVED_UNTIL as UNTIL
+from tests.templates import CityOf
 
 CITY, COUNTY, TOWN = "445300", "445302", "445302001"
 MAY = Period("month", date(2026, 5, 1))
 
 Connection = psycopg.Connection[Any]
-
-
-def _administer(servers: Servers, statement: str) -> None:
-    address = make_url(servers.database_url).set(database="postgres")
-    dsn = psycopg_dsn(address.render_as_string(hide_password=False))
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(statement.encode())
 
 
 @pytest.fixture
@@ -46,14 +38,10 @@ def city(pictured: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def own(servers: Servers, pictured: str) -> Iterator[Connection]:
+def own(city_of: CityOf) -> Iterator[Connection]:
     """Open a copy of the city that the test may change."""
-    name, lived = f"own_{uuid.uuid4().hex[:8]}", make_url(pictured)
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {lived.database} STRATEGY FILE_COPY")
-    url = lived.set(database=name).render_as_string(hide_password=False)
-    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+    with city_of("lived") as url, psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
         yield connection
-    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def numbers(value: object) -> Iterator[Counted]:

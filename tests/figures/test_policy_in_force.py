@@ -31,7 +31,8 @@ from jobs import notices
 from models.cities import loading
 from models.servers.database import Servers, psycopg_dsn
 from tests.at_work import worked
-from tests.conftest import LIVED_UNTIL, _administer
+from tests.conftest import _administer
+from tests.templates import LIVED_UNTIL
 
 Connection = psycopg.Connection[Any]
 CITY = "445300"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -12,7 +11,6 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from dispatch.checks import recheck
 from dispatch.demo import history
@@ -25,15 +23,15 @@ from dispatch.rules.measures.assessment import Counted, Exempted, without_exempt
 from dispatch.rules.time.calendar import Calendar
 from dispatch.scores import attribution, scoring
 from jobs import followers
-from models.cities import demo
-from models.servers.database import Servers, psycopg_dsn
+from models.servers.database import psycopg_dsn
 from models.tables.scores import COUNTS
 from tests import district
 from tests.at_work import worked
 from tests.halfway import killed_halfway
+from tests.templates import LIVED_DAYS as DAYS
+from tests.templates import LIVED_UNTIL as UNTIL
+from tests.templates import CityOf
 
-UNTIL = datetime(2026, 6, 12, 4, tzinfo=UTC)
-DAYS, PER_DAY, SEED = 46, 30, 3
 MAY = date(2026, 5, 1)
 CITY = "445300"
 LATER = UNTIL + timedelta(hours=1)
@@ -42,33 +40,11 @@ ALL_TIME = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
 Connection = psycopg.Connection[Any]
 
 
-def _administer(servers: Servers, statement: str) -> None:
-    address = make_url(servers.database_url).set(database="postgres")
-    dsn = psycopg_dsn(address.render_as_string(hide_password=False))
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(statement.encode())
-
-
-@pytest.fixture(scope="module")
-def lived(servers: Servers, template: str) -> Iterator[str]:
-    """Let the demo city live six weeks once; return the name of the database that tests copy."""
-    name = f"lived_{uuid.uuid4().hex[:8]}"
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    url = make_url(servers.database_url).set(database=name).render_as_string(hide_password=False)
-    demo.load_demo(url)
-    for _ in history.write(url, UNTIL, DAYS, PER_DAY, SEED):
-        pass
-    yield name
-    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.fixture
-def url(servers: Servers, lived: str) -> Iterator[str]:
-    """Give the test a lived-in city of its own."""
-    name = f"city_{uuid.uuid4().hex[:8]}"
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {lived} STRATEGY FILE_COPY")
-    yield make_url(servers.database_url).set(database=name).render_as_string(hide_password=False)
-    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+def url(city_of: CityOf) -> Iterator[str]:
+    """Give the test a lived-in city of its own, nothing counted in it yet."""
+    with city_of("history") as url:
+        yield url
 
 
 @pytest.fixture
@@ -877,7 +853,8 @@ def test_the_check_finds_a_planted_error_and_sees_it_mended(
     key = one(
         connection,
         "select id from incident where state = 'closed' and disposed_on_time is not null and rating is null"
-        " and facts ->> 'disposer_team' is not null order by id desc limit 1",
+        " and facts ->> 'disposer_team' is not null"
+        " and (select count(*) from assignment a where a.incident_id = incident.id) = 1 order by id desc limit 1",
     )
     tables = ("incident", "segment", "assignment")
     for name in tables:

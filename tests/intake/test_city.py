@@ -291,11 +291,11 @@ def test_the_commands_load_count_and_leave_alone(
     assert {name: found[name] for name in CENSUS} == CENSUS
 
 
+@pytest.mark.city("demo")
 def test_a_broken_chain_is_counted_and_fails_the_census(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A county cut off from its city breaks the chains of all its micro grids."""
-    load_demo(database)
     with psycopg.connect(psycopg_dsn(database)) as connection:
         connection.execute("UPDATE area SET parent = '445303' WHERE code = '445302001'")
     lost = rows(database, "SELECT count(*) FROM area WHERE level = 6 AND code LIKE '445302001%'")[0][0]

@@ -23,9 +23,10 @@ from dispatch.intake.dead_letters import DEAD_STREAM, FIELD, STREAM
 from dispatch.intake.message_stream import GROUP, HEARTBEAT
 from dispatch.intake.messages import MESSAGE_LIMIT_BYTES
 from dispatch.rules.incident.chain import Actor, Command, Report
-from models.cities import loading
 from models.servers.database import Servers, psycopg_dsn
 from tests import small_city as town
+
+pytestmark = pytest.mark.city("small")
 
 PATIENCE_S = 180.0
 
@@ -33,7 +34,6 @@ PATIENCE_S = 180.0
 @pytest.fixture
 def city(database: str) -> Iterator[psycopg.Connection[Any]]:
     """Load the small city; yield a connection."""
-    loading.store(database, town.build())
     with psycopg.connect(psycopg_dsn(database), autocommit=True) as connection:
         yield connection
 

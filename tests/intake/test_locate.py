@@ -20,6 +20,8 @@ from models.cities import loading
 from models.servers.database import psycopg_dsn
 from tests import small_city as town
 
+pytestmark = pytest.mark.city("small")
+
 
 @pytest.fixture(scope="module")
 def locator() -> Locator:
@@ -176,7 +178,6 @@ def test_default_points_file_is_read_and_its_faults_are_named(tmp_path: Any) -> 
 @pytest.fixture
 def city(database: str) -> Iterator[psycopg.Connection[Any]]:
     """Load the small city; yield a connection."""
-    loading.store(database, town.build())
     with psycopg.connect(psycopg_dsn(database), autocommit=True) as connection:
         yield connection
 

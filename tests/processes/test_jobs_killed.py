@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from sqlalchemy import make_url
 
 from dispatch.demo import history
 from dispatch.desk.desk import Desk
@@ -30,10 +28,10 @@ from dispatch.scores import scoring
 from jobs.__main__ import Runner
 from jobs.clocks import sweep
 from jobs.table import JOBS, Job
-from models.cities import loading
-from models.servers.database import Servers, psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import small_city as town
 from tests.halfway import killed_halfway
+from tests.templates import CityOf
 
 pytestmark = pytest.mark.processes
 
@@ -53,36 +51,23 @@ GATE = (77, 7)
 Connection = psycopg.Connection[Any]
 
 
-def _address(servers: Servers, name: str) -> str:
-    return make_url(servers.database_url).set(database=name).render_as_string(hide_password=False)
-
-
-def _administer(servers: Servers, statement: str) -> None:
-    with psycopg.connect(psycopg_dsn(_address(servers, "postgres")), autocommit=True) as connection:
-        connection.execute(statement.encode())
-
-
 @pytest.fixture(scope="module")
-def prepared(servers: Servers, template: str) -> Iterator[str]:
-    """Make a city in which every job finds something to do at `NOW`; return the name of the database."""
-    name = f"prepared_{uuid.uuid4().hex[:8]}"
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, name)
-    loading.store(url, town.build())
-    for _ in history.write(url, PAST, DAYS, PER_DAY, SEED):
-        pass
-    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection, Desk(url) as desk:
-        assert scoring.freeze(connection, APRIL, PAST) > 0
-        assert rollup.follow(connection, 300) > 0
-        law = desk.in_force(datetime.now(UTC))
-        desk.ask(lambda cursor: outbox.follow(cursor, law, PAST))
-        _appeal(connection, desk)
-        _suspend(connection, desk)
-        assert sweep(desk, PAST + timedelta(days=8)) > 0
-        _by_hand(connection)
-        _count_writes(connection)
-    yield name
-    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+def prepared(city_of: CityOf) -> Iterator[str]:
+    """Make a city in which every job finds something to do at `NOW`; yield its address."""
+    with city_of("small") as url:
+        for _ in history.write(url, PAST, DAYS, PER_DAY, SEED):
+            pass
+        with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection, Desk(url) as desk:
+            assert scoring.freeze(connection, APRIL, PAST) > 0
+            assert rollup.follow(connection, 300) > 0
+            law = desk.in_force(datetime.now(UTC))
+            desk.ask(lambda cursor: outbox.follow(cursor, law, PAST))
+            _appeal(connection, desk)
+            _suspend(connection, desk)
+            assert sweep(desk, PAST + timedelta(days=8)) > 0
+            _by_hand(connection)
+            _count_writes(connection)
+        yield url
 
 
 def _appeal(connection: Connection, desk: Desk) -> None:
@@ -187,18 +172,10 @@ def _count_writes(connection: Connection) -> None:
 
 
 @pytest.fixture
-def copies(servers: Servers, prepared: str) -> Iterator[Callable[[], str]]:
+def copies(city_of: CityOf, prepared: str) -> Iterator[Callable[[], str]]:
     """Give the test as many copies of the prepared city as it asks for."""
-    made: list[str] = []
-
-    def copy() -> str:
-        made.append(f"killed_{uuid.uuid4().hex[:8]}")
-        _administer(servers, f"CREATE DATABASE {made[-1]} TEMPLATE {prepared} STRATEGY FILE_COPY")
-        return _address(servers, made[-1])
-
-    yield copy
-    for name in made:
-        _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(city_of(prepared))
 
 
 def run(url: str, stream_url: str, job: Job, monkeypatch: pytest.MonkeyPatch) -> int | None:

@@ -31,9 +31,10 @@ from jobs.work import Work
 from models.cities.loading import POLICY_DIR
 from models.servers import servers as places
 from models.servers.database import psycopg_dsn
-from tests import district
 from tests.at_work import worked
 from tests.small_law import COUNTY_DESK, JOINT, MONDAY, report
+
+pytestmark = pytest.mark.city("district")
 
 CITY_ZONE = ZoneInfo("Asia/Shanghai")
 NIGHTLY = Job("nightly", 86_400, 60, "夜", "nightly", lambda given: 1, time(2, 30))
@@ -43,7 +44,6 @@ OFTEN = Job("often", 10, 60, "常", "often", lambda given: 1)
 @pytest.fixture
 def desk(database: str) -> Iterator[Desk]:
     """Give the test a Desk of the small city."""
-    district.build(database)
     rules = (POLICY_DIR / "assessment.toml").read_text(encoding="utf-8")
     with psycopg.connect(psycopg_dsn(database)) as connection:
         connection.execute(
@@ -98,7 +98,6 @@ def test_schedulers_started_at_different_moments_fire_at_the_same_instants() -> 
 def test_two_schedulers_at_once_do_a_run_once(
     database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    district.build(database)
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REDIS_URL", stream_url)
     runs: list[datetime] = []
@@ -129,7 +128,6 @@ def test_two_schedulers_at_once_do_a_run_once(
 def test_who_waited_long_for_the_door_takes_no_turn_again_that_is_done_by_then(
     database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    district.build(database)
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REDIS_URL", stream_url)
     clock, runs = [MONDAY + timedelta(seconds=9)], list[datetime]()
@@ -168,7 +166,6 @@ def test_two_processes_out_of_step_do_each_turn_once(
     database: str, stream_url: str, stream: redis.Redis, tmp_path: Path
 ) -> None:
     """Two real schedulers, started half a turn apart: one run a turn between them, and never two."""
-    district.build(database)
     told = tmp_path / "runs"
     script = (
         "import sys, os, jobs.__main__ as command\n"
@@ -290,6 +287,7 @@ def test_without_pg_dump_the_backup_says_so_plainly(desk: Desk, monkeypatch: pyt
         worked(retention.backup, desk, MONDAY)
 
 
+@pytest.mark.city("migrated")
 def test_the_published_figures_of_the_seed_are_kept_as_published(database: str) -> None:
     with psycopg.connect(psycopg_dsn(database)) as connection:
         cursor = connection.cursor()

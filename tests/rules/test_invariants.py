@@ -28,12 +28,13 @@ from dispatch.intake.prepare import Batch
 from dispatch.rules.areas import Level, centre_of, parent_of
 from dispatch.rules.incident.chain import Actor, Command, Report, lawful
 from dispatch.rules.incident.links import GENESIS, holds, link
-from models.cities import loading
 from models.servers.database import Servers, psycopg_dsn
 from models.tables.scores import COUNTS
 from tests import district, small_city
 from tests.small_law import CITY, JOINT, MAJOR, MONDAY, SMALL, WHISTLE, report
 from tests.walks import BUTTONS, EVERYBODY, check_leads, check_owner, check_segments, read_back, walk
+
+pytestmark = pytest.mark.city("district")
 
 walks = given(
     st.randoms(use_true_random=False), st.sampled_from([JOINT, MAJOR, SMALL, WHISTLE]), st.booleans()
@@ -120,7 +121,6 @@ def test_no_incident_has_two_live_leads(rnd: Random, category: str, imported: bo
 @pytest.fixture
 def city(database: str) -> str:
     """Give the test a city in which forty incidents were walked at random through the Desk."""
-    district.build(database)
     rnd = Random(11)
     with Desk(database) as desk:
         made = []
@@ -245,11 +245,11 @@ def test_numbers_at_a_level_are_the_sum_of_the_level_below(city: str) -> None:
             assert tuple(map(sum, zip(*parts, strict=True))) == figures, area
 
 
+@pytest.mark.city("small")
 def test_nothing_is_acknowledged_that_is_not_in_the_database(
     database: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever breaks, before the commit or after it, a message leaves the stream when its incident can be read."""
-    loading.store(database, small_city.build())
     last = [stream.xadd(STREAM, {FIELD: small_city.raw(serial)}) for serial in range(50)][-1]
     fates = iter(["before", "after", "", "before", "after"])
     looked: list[int] = []

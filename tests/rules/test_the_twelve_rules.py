@@ -44,6 +44,8 @@ from tests.small_law import (
     report,
 )
 
+pytestmark = pytest.mark.city("district")
+
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 WATER, GAS = 7, 8
 WATER_CREW = Actor("person/70", "team", COUNTY, WATER)
@@ -340,7 +342,6 @@ def reported(desk: Desk, serial: int, at: datetime = MONDAY, category: str = JOI
 @pytest.fixture
 def city(database: str) -> str:
     """Give the test a database with the small city."""
-    district.build(database)
     return database
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from argon2 import PasswordHasher
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -22,11 +21,9 @@ from dashboard.routes.login import BODY_LIMIT_BYTES, Login
 from dispatch import __main__ as command
 from dispatch.accounts import keys, people, sessions
 from dispatch.accounts.sessions import ABSOLUTE, FAILURES_ALLOWED, IDLE, LOCK, LOCK_MOST, AccountError, NotIn
-from models.cities import loading
-from models.servers.database import Servers, psycopg_dsn
-from tests import small_city
-from tests.conftest import _address, _administer
+from models.servers.database import psycopg_dsn
 from tests.small_city import EAST, TOWN
+from tests.templates import CityOf
 
 NOW = datetime(2026, 11, 24, 1, tzinfo=UTC)
 PASSWORD = "correct horse"
@@ -34,13 +31,10 @@ Connection = psycopg.Connection[Any]
 
 
 @pytest.fixture(scope="module")
-def city(servers: Servers, template: str) -> Iterator[str]:
+def city(city_of: CityOf) -> Iterator[str]:
     """Load a small city once; each test makes accounts of its own in it."""
-    _administer(servers, f"CREATE DATABASE accounts_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "accounts_city")
-    loading.store(url, small_city.build())
-    yield url
-    _administer(servers, "DROP DATABASE accounts_city WITH (FORCE)")
+    with city_of("small") as url:
+        yield url
 
 
 @pytest.fixture
@@ -48,14 +42,6 @@ def connection(city: str) -> Iterator[Connection]:
     """Lend a connection to the city."""
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         yield connection
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash as argon2id does, with as little work as it allows: these tests prove decisions, not slowness."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(sessions, "_hasher", lambda: hasher)
-    sessions._nobody.cache_clear()
 
 
 @pytest.fixture

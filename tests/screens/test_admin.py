@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 import streamlit as st
-from argon2 import PasswordHasher
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data
@@ -26,11 +25,10 @@ from dispatch.intake.messages import Problem
 from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Wartime
-from models.cities import loading
 from models.servers.database import Servers, psycopg_dsn
-from tests import pages, small_city
-from tests.conftest import _address, _administer
+from tests import pages
 from tests.small_city import CITY, COUNTY, EAST, TOWN
+from tests.templates import CityOf
 
 PASSWORD = "correct horse"
 NUMBER = 9_000_000_000_000_001
@@ -41,33 +39,21 @@ PEOPLE = {
 SignIn = Callable[[str], Viewer]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    """Hash with as little work as argon2id allows."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounts, "_hasher", lambda: hasher)
-        yield
-
-
 @pytest.fixture(scope="module")
-def city(servers: Servers, template: str) -> Iterator[str]:
+def city(city_of: CityOf) -> Iterator[str]:
     """Load a small city with one incident and the people of these tests."""
-    _administer(servers, f"CREATE DATABASE admin_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "admin_city")
-    loading.store(url, small_city.build())
-    now = datetime.now(UTC)
-    one = Report(NUMBER, "test", "A-1", "1001", "占道经营", "", EAST, 113.0, 23.0, "point", now)
-    with Desk(url) as desk:
-        incident_id = desk.report([one], now)[0].incident_id
-        assert incident_id is not None
-        actor = Actor("dispatcher:desk", "dispatcher", TOWN)
-        assert desk.act([Command("accept", incident_id, actor, "a-1")], now)[0].status == "done"
-    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
-        for login, (role, area) in PEOPLE.items():
-            people.add(connection, login, PASSWORD, role, area, now, name=f"人{login}")
-    yield url
-    _administer(servers, "DROP DATABASE admin_city WITH (FORCE)")
+    with city_of("small") as url:
+        now = datetime.now(UTC)
+        one = Report(NUMBER, "test", "A-1", "1001", "占道经营", "", EAST, 113.0, 23.0, "point", now)
+        with Desk(url) as desk:
+            incident_id = desk.report([one], now)[0].incident_id
+            assert incident_id is not None
+            actor = Actor("dispatcher:desk", "dispatcher", TOWN)
+            assert desk.act([Command("accept", incident_id, actor, "a-1")], now)[0].status == "done"
+        with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+            for login, (role, area) in PEOPLE.items():
+                people.add(connection, login, PASSWORD, role, area, now, name=f"人{login}")
+        yield url
 
 
 @pytest.fixture

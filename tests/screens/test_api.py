@@ -20,10 +20,11 @@ from dashboard.routes.refused import LIST_LIMIT
 from dispatch.intake.consumer import Dispatcher
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import number_of, parse_number, show_number
-from models.cities import loading
 from models.servers.database import Servers, psycopg_dsn
 from tests import small_city as town
 from tests.intake.test_intake import until
+
+pytestmark = pytest.mark.city("small")
 
 KEY = {"Authorization": f"Bearer {town.KEY}"}
 URL = "/api/v1/incidents"
@@ -32,7 +33,6 @@ URL = "/api/v1/incidents"
 @pytest.fixture
 def where(database: str, stream_url: str, stream: redis.Redis) -> Servers:
     """Load the small city; return the servers."""
-    loading.store(database, town.build())
     return Servers(database, stream_url)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +11,6 @@ from fractions import Fraction
 import psycopg
 import pytest
 import streamlit as st
-from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data
@@ -35,7 +33,8 @@ from dispatch.scores.resampling import Drawn
 from models.servers.database import Servers, psycopg_dsn
 from tests import pages
 from tests.conftest import CITY_ZONE
-from tests.conftest import LIVED_UNTIL as UNTIL
+from tests.templates import LIVED_UNTIL as UNTIL
+from tests.templates import CityOf
 
 CITY, COUNTY, TOWN, VILLAGE = "445300", "445302", "445302001", "445302001009"
 MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
@@ -51,20 +50,14 @@ def _no_limit_to_appeals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def city(servers: Servers, pictured: str) -> Iterator[str]:
+def city(city_of: CityOf) -> Iterator[str]:
     """Copy the city that lived six weeks: May frozen, June provisional, with the demo's accounts in it."""
-    name, lived = f"judged_{uuid.uuid4().hex[:8]}", make_url(pictured)
-    dsn = psycopg_dsn(lived.set(database="postgres").render_as_string(hide_password=False))
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {lived.database} STRATEGY FILE_COPY".encode())
-    url = lived.set(database=name).render_as_string(hide_password=False)
-    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
-        sessions.ensure_demo(connection)
-        assert scoring.freeze(connection, MAY, UNTIL)
-        assert scoring.assess_month(connection, JUNE, UNTIL)
-    yield url
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with city_of("lived") as url:
+        with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+            sessions.ensure_demo(connection)
+            assert scoring.freeze(connection, MAY, UNTIL)
+            assert scoring.assess_month(connection, JUNE, UNTIL)
+        yield url
 
 
 @pytest.fixture

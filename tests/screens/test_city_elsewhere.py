@@ -25,7 +25,7 @@ from jobs.__main__ import Runner
 from models.cities import loading
 from models.servers.database import Servers
 from tests import pages, small_city
-from tests.conftest import _address, _administer
+from tests.templates import CityOf
 
 ZONE = "America/New_York"
 # Half past ten in the evening there, half past eleven of the next morning where the shipped policy is from.
@@ -34,15 +34,13 @@ MIDNIGHT = datetime(2026, 3, 1, 5, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def elsewhere(servers: Servers, template: str) -> Iterator[str]:
+def elsewhere(city_of: CityOf) -> Iterator[str]:
     """Load a small city whose clock is that of New York."""
-    _administer(servers, f"CREATE DATABASE elsewhere_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "elsewhere_city")
-    city = small_city.build()
-    city.policy = loading.in_zone(city.policy, ZONE)
-    loading.store(url, city)
-    yield url
-    _administer(servers, "DROP DATABASE elsewhere_city WITH (FORCE)")
+    with city_of("migrated") as url:
+        city = small_city.build()
+        city.policy = loading.in_zone(city.policy, ZONE)
+        loading.store(url, city)
+        yield url
 
 
 @pytest.fixture

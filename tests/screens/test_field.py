@@ -26,25 +26,20 @@ from dispatch.intake import photos
 from dispatch.intake.dead_letters import STREAM
 from dispatch.rules.incident.effects import ON_SITE_M
 from jobs import retention
-from models.servers.database import Servers
 from tests import phone_city as phones
 from tests import small_city as town
 from tests.at_work import worked
+from tests.templates import CityOf
 
 Phones = Callable[[str | None], TestClient]
 HERE = {"lon": town.IN_EAST[0], "lat": town.IN_EAST[1], "accuracy": 8}
 
 
 @pytest.fixture(scope="module")
-def city(servers: Servers, template: str) -> Iterator[str]:
+def city(city_of: CityOf) -> Iterator[str]:
     """Load the city with phones once."""
-    from tests.conftest import _address, _administer
-
-    _administer(servers, f"CREATE DATABASE field_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "field_city")
-    phones.load(url)
-    yield url
-    _administer(servers, "DROP DATABASE field_city WITH (FORCE)")
+    with city_of("phones") as url:
+        yield url
 
 
 @pytest.fixture

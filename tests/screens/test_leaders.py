@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +15,6 @@ import openpyxl
 import psycopg
 import pytest
 import streamlit as st
-from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data
@@ -41,7 +39,8 @@ from dispatch.rules.time.period import Period
 from models.servers.database import Servers, psycopg_dsn
 from tests import pages
 from tests.conftest import CITY_ZONE
-from tests.conftest import LIVED_UNTIL as UNTIL
+from tests.templates import LIVED_UNTIL as UNTIL
+from tests.templates import CityOf
 
 CITY, COUNTY, OTHER_COUNTY, TOWN = "445300", "445302", "445381", "445302001"
 MAY = Period("month", date(2026, 5, 1))
@@ -53,18 +52,12 @@ ZH, EN = translator("zh"), translator("en")
 
 
 @pytest.fixture(scope="module")
-def city(servers: Servers, pictured: str) -> Iterator[str]:
+def city(city_of: CityOf) -> Iterator[str]:
     """Copy the city that lived six weeks, with the demo's accounts in it."""
-    name, lived = f"leaders_{uuid.uuid4().hex[:8]}", make_url(pictured)
-    dsn = psycopg_dsn(lived.set(database="postgres").render_as_string(hide_password=False))
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {lived.database} STRATEGY FILE_COPY".encode())
-    url = lived.set(database=name).render_as_string(hide_password=False)
-    with psycopg.connect(psycopg_dsn(url)) as connection:
-        sessions.ensure_demo(connection)
-    yield url
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with city_of("lived") as url:
+        with psycopg.connect(psycopg_dsn(url)) as connection:
+            sessions.ensure_demo(connection)
+        yield url
 
 
 @pytest.fixture

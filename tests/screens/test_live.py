@@ -36,8 +36,8 @@ from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.wartime import Declaration
-from models.cities.demo import load_demo
-from models.servers.database import Servers, psycopg_dsn
+from models.servers.database import psycopg_dsn
+from tests.templates import CityOf
 
 CITY, OTHER_COUNTY = "445300", "445381"
 PATIENCE_S = 120.0
@@ -45,15 +45,10 @@ _serial = count(1)
 
 
 @pytest.fixture(scope="module")
-def city(servers: Servers, template: str) -> Iterator[str]:
+def city(city_of: CityOf) -> Iterator[str]:
     """Load the demo city once; tests that write use incidents of their own."""
-    from tests.conftest import _address, _administer
-
-    _administer(servers, f"CREATE DATABASE live_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "live_city")
-    load_demo(url)
-    yield url
-    _administer(servers, "DROP DATABASE live_city WITH (FORCE)")
+    with city_of("demo") as url:
+        yield url
 
 
 @pytest.fixture

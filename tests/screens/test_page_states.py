@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 import streamlit as st
-from argon2 import PasswordHasher
 from sqlalchemy import make_url
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -32,17 +31,16 @@ from dashboard.routes.queue_stream import DeskStream
 from dashboard.screens.admin import TABS
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dashboard.wording.catalogue import ROLES as ROLE_NAMES
-from dispatch.accounts import people, sessions
+from dispatch.accounts import people
 from dispatch.demo import history
 from dispatch.desk.desk import Desk
 from dispatch.figures import cohorts
 from dispatch.rules.incident.chain import Report
 from dispatch.scores import scoring
-from models.cities import loading
 from models.servers.database import Servers, psycopg_dsn
 from tests import small_city
-from tests.conftest import _address, _administer
 from tests.small_city import CITY, COUNTY, EAST, TOWN
+from tests.templates import CityOf
 
 PASSWORD = "correct horse"
 CROWD = 100_000
@@ -85,41 +83,28 @@ class State:
     incident_id: int | None
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    """Hash with as little work as argon2id allows."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sessions, "_hasher", lambda: hasher)
-        yield
-
-
 @pytest.fixture(scope="module")
-def loaded(servers: Servers, template: str) -> Iterator[str]:
-    """Load the small city and its people, and nothing that happened; yield the database's name."""
-    _administer(servers, f"CREATE DATABASE states_empty TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "states_empty")
-    loading.store(url, small_city.build())
-    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
-        row = connection.execute("select id from team where trade = 'police' order by id limit 1").fetchone()
-        assert row is not None
-        for login, (role, area) in ROLES.items():
-            team = int(row[0]) if role == "team" else None
-            people.add(connection, login, PASSWORD, role, area, datetime.now(UTC), team_id=team)
-    yield "states_empty"
-    _administer(servers, "DROP DATABASE states_empty WITH (FORCE)")
+def loaded(city_of: CityOf) -> Iterator[str]:
+    """Lend the small city and its people, and nothing that happened; yield its address."""
+    with city_of("small") as url:
+        with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+            row = connection.execute(
+                "select id from team where trade = 'police' order by id limit 1"
+            ).fetchone()
+            assert row is not None
+            for login, (role, area) in ROLES.items():
+                team = int(row[0]) if role == "team" else None
+                people.add(connection, login, PASSWORD, role, area, datetime.now(UTC), team_id=team)
+        yield url
 
 
 @pytest.fixture(scope="module", params=["empty", "one", "crowded"])
-def state(request: pytest.FixtureRequest, servers: Servers, loaded: str) -> Iterator[State]:
+def state(request: pytest.FixtureRequest, city_of: CityOf, loaded: str) -> Iterator[State]:
     """Bring a copy of the city into each state in turn."""
     kind: str = request.param
-    name = f"states_of_{kind}"
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {loaded} STRATEGY FILE_COPY")
-    url = _address(servers, name)
     made = {"one": one, "crowded": crowd}
-    yield State(kind, url, made[kind](url) if kind in made else None)
-    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+    with city_of(loaded) as url:
+        yield State(kind, url, made[kind](url) if kind in made else None)
 
 
 def one(url: str) -> int | None:
@@ -287,7 +272,7 @@ def test_every_page_says_that_the_database_is_away(
 ) -> None:  # fmt: skip
     if login:
         cookies[COOKIE] = "a" * 43
-    door = pointed(monkeypatch, dead(_address(servers, loaded)), servers.redis_url)
+    door = pointed(monkeypatch, dead(loaded), servers.redis_url)
     try:
         page = opened(path, lang=lang)
     finally:
@@ -300,14 +285,14 @@ def test_every_page_says_that_the_database_is_away(
 def test_a_press_while_the_database_is_away_says_so(
     loaded: str, servers: Servers, monkeypatch: pytest.MonkeyPatch, cookies: dict[str, str]
 ) -> None:
-    incident_id = one(_address(servers, loaded))
-    door = pointed(monkeypatch, _address(servers, loaded), servers.redis_url)
+    incident_id = one(loaded)
+    door = pointed(monkeypatch, loaded, servers.redis_url)
     answer = data.sign_in(door, "desk", PASSWORD)
     assert isinstance(answer, tuple)
     cookies[COOKIE] = answer[0]
     page = opened("workbench", lang="en", id=str(incident_id))
     door.close()
-    door = pointed(monkeypatch, dead(_address(servers, loaded)), servers.redis_url)
+    door = pointed(monkeypatch, dead(loaded), servers.redis_url)
     next(button for button in page.button if button.key == "wb-primary").click()
     page.run()
     door.close()
@@ -327,7 +312,7 @@ def test_what_is_said_of_nothing_and_of_no_database_has_its_chinese() -> None:
 def test_streams_and_shapes_say_that_the_database_is_away(
     loaded: str, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = pointed(monkeypatch, dead(_address(servers, loaded)), servers.redis_url)
+    door = pointed(monkeypatch, dead(loaded), servers.redis_url)
     line: Any = SimpleNamespace(picture=object(), knows=lambda area: True, clients=0)
     walls = web._Walls(door, line)
     app = Starlette(

@@ -23,24 +23,20 @@ from dispatch.desk.desk import Desk
 from dispatch.intake import contacts
 from dispatch.intake.messages import number_of, show_number
 from dispatch.rules.incident.values import Actor, Report
-from models.servers.database import Servers, psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import pages
 from tests import phone_city as phones
 from tests import small_city as town
+from tests.templates import CityOf
 
 PHONE = "13900000000"
 
 
 @pytest.fixture(scope="module")
-def city(servers: Servers, template: str) -> Iterator[str]:
+def city(city_of: CityOf) -> Iterator[str]:
     """Load the city with phones once."""
-    from tests.conftest import _address, _administer
-
-    _administer(servers, f"CREATE DATABASE public_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "public_city")
-    phones.load(url)
-    yield url
-    _administer(servers, "DROP DATABASE public_city WITH (FORCE)")
+    with city_of("phones") as url:
+        yield url
 
 
 @pytest.fixture

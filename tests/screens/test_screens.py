@@ -19,9 +19,9 @@ from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.accounts import sessions
 from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Actor, Report
-from models.cities.demo import load_demo
 from models.servers.database import Servers, psycopg_dsn
 from tests import pages
+from tests.templates import CityOf
 
 TIMEOUT_S = 60
 SignIn = Callable[[str], None]
@@ -29,17 +29,12 @@ WHOLE = Actor("city:test", "city", "445300")
 
 
 @pytest.fixture(scope="module")
-def city(servers: Servers, template: str) -> Iterator[str]:
+def city(city_of: CityOf) -> Iterator[str]:
     """Load the demo city once for all pages."""
-    from tests.conftest import _address, _administer
-
-    _administer(servers, f"CREATE DATABASE screens_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "screens_city")
-    load_demo(url)
-    with psycopg.connect(psycopg_dsn(url)) as connection:
-        sessions.ensure_demo(connection)
-    yield url
-    _administer(servers, "DROP DATABASE screens_city WITH (FORCE)")
+    with city_of("demo") as url:
+        with psycopg.connect(psycopg_dsn(url)) as connection:
+            sessions.ensure_demo(connection)
+        yield url
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -26,32 +25,21 @@ from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.desk.desk import Desk
 from dispatch.intake.messages import number_of
 from dispatch.rules.incident.values import Actor, Command, Report
-from models.servers.database import Servers, psycopg_dsn
+from models.servers.database import psycopg_dsn
 from tests import pages
 from tests import phone_city as phones
 from tests import small_city as town
-from tests.conftest import _address, _administer
+from tests.templates import CityOf
 
 LEADER = Actor("leader:leader", "leader", town.CITY)
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-@pytest.fixture(scope="module")
-def loaded(servers: Servers, template: str) -> Iterator[str]:
-    """Load the city with phones once; return the name of its database."""
-    _administer(servers, f"CREATE DATABASE whistles_city TEMPLATE {template} STRATEGY FILE_COPY")
-    phones.load(_address(servers, "whistles_city"))
-    yield "whistles_city"
-    _administer(servers, "DROP DATABASE whistles_city WITH (FORCE)")
-
-
 @pytest.fixture
-def city(servers: Servers, loaded: str) -> Iterator[str]:
-    """Give the test a city of its own, with no incident yet."""
-    name = f"whistles_{uuid.uuid4().hex[:12]}"
-    _administer(servers, f"CREATE DATABASE {name} TEMPLATE {loaded} STRATEGY FILE_COPY")
-    yield _address(servers, name)
-    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+def city(city_of: CityOf) -> Iterator[str]:
+    """Give the test a city with phones of its own, with no incident yet."""
+    with city_of("phones") as url:
+        yield url
 
 
 @pytest.fixture

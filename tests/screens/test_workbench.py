@@ -40,6 +40,7 @@ from models.cities import loading
 from models.servers.database import Servers, psycopg_dsn
 from tests import pages
 from tests.small_city import EAST, IN_EAST, TOWN, WEST, build
+from tests.templates import CityOf
 
 DISPATCHER = Actor("dispatcher:other", "dispatcher", TOWN)
 DUTY = Actor("duty_leader:other", "duty_leader", TOWN)
@@ -59,17 +60,13 @@ def with_second_teams() -> loading.City:
 
 
 @pytest.fixture(scope="module")
-def city(servers: Servers, template: str) -> Iterator[str]:
+def city(city_of: CityOf) -> Iterator[str]:
     """Load the small city once, with the demo's people."""
-    from tests.conftest import _address, _administer
-
-    _administer(servers, f"CREATE DATABASE workbench_city TEMPLATE {template} STRATEGY FILE_COPY")
-    url = _address(servers, "workbench_city")
-    loading.store(url, with_second_teams())
-    with psycopg.connect(psycopg_dsn(url)) as connection:
-        sessions.ensure_demo(connection)
-    yield url
-    _administer(servers, "DROP DATABASE workbench_city WITH (FORCE)")
+    with city_of("migrated") as url:
+        loading.store(url, with_second_teams())
+        with psycopg.connect(psycopg_dsn(url)) as connection:
+            sessions.ensure_demo(connection)
+        yield url
 
 
 @pytest.fixture
