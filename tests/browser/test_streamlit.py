@@ -58,7 +58,7 @@ def address() -> Iterator[str]:
     """Yield the address of the page of parts, in a process of its own that needs no server."""
     port = free_port()
     words = ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
-    script = Path(__file__).with_name("streamlit_parts.py")
+    script = Path(__file__).parents[1] / "streamlit_parts.py"
     process = subprocess.Popen([sys.executable, "-m", "streamlit", "run", str(script), *words], cwd=ROOT)
     try:
         until = time.monotonic() + READY_S
