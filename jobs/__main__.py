@@ -14,6 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from threading import Event
+from typing import Self
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
@@ -53,6 +54,15 @@ class Runner:
         self._stream = redis.Redis.from_url(
             where.redis_url, socket_timeout=STREAM_TIMEOUT_S, decode_responses=True
         )
+
+    def __enter__(self) -> Self:
+        """Return the runner, whose connections end with the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self._pool.close()
+        self._stream.close()
 
     def run(self, job: Job, now: datetime) -> int | None:
         """Run a job; return its rows, or None when another process is at it, which is normal."""
@@ -175,19 +185,19 @@ def main(arguments: list[str]) -> int:
     forecast.add_argument("--report", action="store_true", help="print the reliability table")
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    runner = Runner()
     try:
-        match args.command:
-            case "list":
-                _show(runner.health(datetime.now(UTC)), args.json)
-            case "run":
-                job = next(job for job in JOBS if job.name == args.name)
-                rows = runner.run(job, args.as_of or datetime.now(UTC))
-                print(f"{job.name}: " + ("another process is at it" if rows is None else f"{rows} rows"))
-            case "run-all":
-                _run_all(runner)
-            case "forecast":
-                return runner.forecast(args.report)
+        with Runner() as runner:
+            match args.command:
+                case "list":
+                    _show(runner.health(datetime.now(UTC)), args.json)
+                case "run":
+                    job = next(job for job in JOBS if job.name == args.name)
+                    rows = runner.run(job, args.as_of or datetime.now(UTC))
+                    print(f"{job.name}: " + ("another process is at it" if rows is None else f"{rows} rows"))
+                case "run-all":
+                    _run_all(runner)
+                case "forecast":
+                    return runner.forecast(args.report)
     except LookupError as fault:
         print(fault, file=sys.stderr)
         return 1

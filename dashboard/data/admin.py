@@ -233,7 +233,8 @@ def run_job(door: Reads, who: Viewer, name: str) -> int | None:
     job = next(job for job in JOBS if job.name == name)
     with door.change() as connection:
         sessions.note(connection, "job", datetime.now(UTC), who.account_id, by=who.login, about=name)
-    return Runner().run(job, datetime.now(UTC))
+    with Runner() as runner:
+        return runner.run(job, datetime.now(UTC))
 
 
 def counted(who: Viewer) -> dict[str, int | str | None]:

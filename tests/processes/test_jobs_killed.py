@@ -182,7 +182,8 @@ def run(url: str, stream_url: str, job: Job, monkeypatch: pytest.MonkeyPatch) ->
     """Run a job here; return its rows, or None when another process is at it."""
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("REDIS_URL", stream_url)
-    return Runner().run(job, NOW)
+    with Runner() as runner:
+        return runner.run(job, NOW)
 
 
 @contextmanager

@@ -112,4 +112,5 @@ def test_the_whistle_board_begins_at_the_citys_own_midnight(
 
 
 def test_jobs_of_a_time_of_day_run_by_the_citys_clock(door: Reads) -> None:
-    assert Runner().zone == ZoneInfo(ZONE)
+    with Runner() as runner:
+        assert runner.zone == ZoneInfo(ZONE)
