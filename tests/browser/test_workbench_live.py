@@ -358,6 +358,8 @@ def test_enter_sends_a_whistle_with_all_that_is_written_and_shift_enter_begins_a
     (incident_id,) = town.report(1)
     standing(page, town, incident_id, "受理")
     question(page, "w")
+    # Its fields come one after the other: the text is the last, and what is written belongs there.
+    page.wait_for_selector('[role="dialog"] textarea:focus')
     keys.press("End")
     keys.press("Shift+Enter")
     keys.type("第二行")

@@ -277,5 +277,5 @@ def test_text_of_a_report_is_never_read_as_markup() -> None:
     assert names.plain("[x](javascript:1) :red[y] <b>") == "\\[x\\]\\(javascript\\:1\\) \\:red\\[y\\] \\<b\\>"
 
 
-def test_old_times_carry_their_year() -> None:
+def test_old_times_carry_their_year(door: Reads) -> None:
     assert len(screen._time(datetime.now(UTC) - timedelta(days=400))) == len("2025-01-01")
