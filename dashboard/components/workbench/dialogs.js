@@ -4,6 +4,7 @@ import { every } from "../shared/page.js";
 import { STREAMLIT } from "../shared/streamlit.js";
 
 export const DIALOG_MS = 150; // nothing more has come into a dialog
+const LONGEST_MS = 4 * DIALOG_MS; // what moves all the time on the page keeps no focus away for longer
 const COMING_MS = 20000; // what comes later takes no focus
 
 /**
@@ -40,6 +41,7 @@ export class Dialogs {
     this.begun = false; // whether the person has begun, and takes the focus where they like
     this.came = 0;
     this.meeting = 0;
+    this.latest = 0; // when the focus is given though something still moves
     this.watch = new MutationObserver(() => this.met());
     this.watch.observe(document.body, { childList: true, subtree: true });
   }
@@ -62,7 +64,9 @@ export class Dialogs {
     }
     if (this.begun || !dialog) return;
     clearTimeout(this.meeting);
+    this.latest ||= Date.now() + LONGEST_MS;
     this.meeting = setTimeout(() => {
+      this.latest = 0;
       /** @type {Field | undefined} */
       const send = every(dialog, STREAMLIT.send)[0];
       if (this.begun || !send || Date.now() - this.came > COMING_MS) return;
@@ -72,7 +76,7 @@ export class Dialogs {
       if (first === document.activeElement) return;
       first.focus();
       first.select?.();
-    }, DIALOG_MS);
+    }, Math.max(0, Math.min(DIALOG_MS, this.latest - Date.now())));
   }
 
   /**
