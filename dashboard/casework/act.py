@@ -14,6 +14,7 @@ from dashboard import address
 from dashboard.casework import inputs
 from dashboard.data import Detail, Reads, Viewer, reads
 from dashboard.frame import Frame
+from dashboard.markup import markup, show
 from dashboard.session import viewer
 from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, translator
@@ -111,7 +112,7 @@ def conflict(f: Frame) -> None:
         return
     _ = f._
     with st.container(key="wb-conflict", horizontal=True, vertical_alignment="center"):
-        st.html(f'<span class="gw-light yellow"></span><b>{_escaped(found.words)}</b>', width="stretch")
+        show(markup('<span class="gw-light yellow"></span><b>{words}</b>', words=found.words))
         if found.verb:
             st.button(_("See it now"), key="wb-see", shortcut="8", on_click=_see, args=(found,))
             st.button(_("Do mine anyway"), key="wb-mine", shortcut="9", on_click=_insist, args=(found,))
@@ -205,7 +206,7 @@ def confirm(label: str, key: str, taken: Callable[[], bool], f: Frame, incident:
             close_dialog()
             st.rerun()
     if why := refusal(incident):
-        st.html(f'<span class="wb-refused">{_escaped(why)}</span>')
+        show(markup('<span class="wb-refused">{why}</span>', why=why))
 
 
 def prefilled(verb: str, _: Translate) -> str:
@@ -217,7 +218,3 @@ def prefilled(verb: str, _: Translate) -> str:
         "escalate": _("Beyond what the town can settle."),
         "hand_down": _("To be settled where it lies."),
     }.get(verb, "")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -15,6 +15,7 @@ import psycopg
 import streamlit as st
 
 from dashboard.data import reads
+from dashboard.markup import markup
 from dashboard.wording.catalogue import translator
 from dispatch.rules.time.calendar import Calendar
 
@@ -33,7 +34,7 @@ def component(folder: str, host: str = "gw-host", style: bool = True) -> Any:
     """
     return st.components.v2.component(
         f"gridwhistle_{folder}",
-        html=f'<div class="{host}"></div>',
+        html=markup('<div class="{host}"></div>', host=host),
         css=sheet(f"{folder}/{folder}.css") if style else None,
         js=script(f"{folder}/{folder}.js"),
         isolate_styles=False,
