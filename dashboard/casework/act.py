@@ -20,9 +20,11 @@ from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, translator
 from dispatch.desk.desk import Outcome
 from dispatch.intake.messages import show_number
+from dispatch.rules.incident import reasons
 from dispatch.rules.incident.chain import STEPS, Command, Done, Incident, Step
 from models.servers.database import addresses
 
+IN_WORDS = frozenset({"suspend", "decline", "appeal", "judge_appeal"})
 CONFLICT, REFUSED, FRESH, WRITTEN = "wb-conflict", "wb-refused", "wb-fresh", "wb-written"
 OPENED = "wb-opened"  # the dialog that is open: it stays open whatever else the page hears meanwhile
 
@@ -98,7 +100,8 @@ def conflict_words(quicker: Done, incident: Incident, verb: str, lang: str) -> s
     said = _("{who} already did “{done}” at {at}: {number}.").format(
         who=who, done=names.verb(quicker.verb, lang), at=at, number=show_number(incident.number)
     )
-    reason = " " + _("Reason given: “{reason}”.").format(reason=quicker.reason) if quicker.reason else ""
+    given = reasons.words(quicker.reason, lang)
+    reason = " " + _("Reason given: “{reason}”.").format(reason=given) if given else ""
     mine = " " + _("Your “{verb}” was not sent; what you chose and wrote is kept.").format(
         verb=names.verb(verb, lang)
     )
@@ -143,8 +146,9 @@ def _insist(found: Conflict) -> None:
     verb, args = found.verb, dict(found.args)
     if verb == "dispatch" and verb_for(detail.incident, verb) != "dispatch":
         verb = "reassign"
-    if "reason" in STEPS[verb].needs and not args.get("reason"):
-        args["reason"] = _("Decided anew after a conflict")
+    # What is kept as a text beside the event, or judged by it, has to be said in words.
+    if "reason" in STEPS[verb].needs and verb not in IN_WORDS and not args.get("reason"):
+        args["reason"] = reasons.coded("after_conflict")
     press(verb, detail.incident, args)
 
 

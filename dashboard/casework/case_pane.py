@@ -15,6 +15,7 @@ from dashboard.frame import Frame
 from dashboard.markup import markup, show
 from dashboard.wording import names as told
 from dispatch.intake.messages import show_number
+from dispatch.rules.incident import reasons
 from dispatch.rules.incident.chain import STEPS, lawful
 from dispatch.rules.measures.cases import light_of
 from dispatch.rules.teams.proposals import Offer
@@ -154,7 +155,7 @@ def _joining(f: Frame, found: Case, each: Like) -> None:
             _("Merge this into it"), key=key, on_click=take, args=("merge", incident, {"into": each.id})
         )
     else:
-        note = _("Likely the same matter as {number}").format(number=show_number(each.number))
+        note = reasons.coded("same_matter", number=show_number(each.number))
         allowed = "note" in {step.verb for step in lawful(incident, f.who.actor)}
         st.button(
             _("Link"), key=key, on_click=take, args=("note", incident, {"note": note}), disabled=not allowed

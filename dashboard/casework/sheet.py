@@ -30,7 +30,6 @@ EVENTS_SHOWN = 8
 PHOTOS_ABREAST = 3
 NEAR_M = 60  # so near that two reports are most likely of one matter
 LEDGER_PX, LEDGER_EDGE_PX = 540, 18  # the bar at its narrowest, and what one stretch keeps clear
-SILENCE = "silence"  # what the ladder gives as its reason
 SOON = timedelta(hours=2)
 _PHOTO = re.compile(r"photo:([0-9a-f]{64})")
 
@@ -282,9 +281,8 @@ def _said(event: Event, directory: Directory, lang: str) -> Iterable[str]:
     if into := event.change.facts.get("merged_into"):
         yield f"→ {show_number(into)}"
     for key in ("reason", "result", "note", "clock", "commander", "limit"):
-        if (value := event.change.said.get(key)) == SILENCE:
-            yield translator(lang)("nobody answered in time")
-        elif key == "commander" and value:
+        value = event.change.said.get(key)
+        if key == "commander" and value:
             who = names.said(directory, key, value, lang)
             yield translator(lang)("commander: {who}").format(who=who)
         elif value not in (None, ""):

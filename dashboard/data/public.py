@@ -35,11 +35,11 @@ _TOLD_OF = frozenset({"dispose", "solve", "reject", "void"})
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """One thing that became of a report, with the words that were said to the reporter."""
+    """One thing that became of a report; `said` is what was said to the reporter, for `reasons.words`."""
 
     verb: str
     at: datetime
-    said: str = ""
+    said: object = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _progress(door: Reads, ids: list[int], actor: Actor, whole: bool = True) -> 
             " where incident_id = any(%s) and verb = any(%s) order by incident_id, seq",
             (ids, list(MILESTONES)),
         ):
-            told = next((str(said[k]) for k in _TOLD if said and said.get(k)), "") if verb in _TOLD_OF else ""
+            told = next((said[k] for k in _TOLD if said and said.get(k)), "") if verb in _TOLD_OF else ""
             happened.setdefault(incident_id, []).append(Milestone(verb, at, told if whole else ""))
         shown: dict[int, list[str]] = {}
         if whole:

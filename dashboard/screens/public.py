@@ -23,6 +23,7 @@ from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, pick, translator
 from dashboard.wording.names import zone
 from dispatch.intake.messages import parse_number, show_number
+from dispatch.rules.incident import reasons
 from models.servers.database import addresses
 
 
@@ -110,7 +111,7 @@ def _card(each: Progress, who: Viewer | None, lang: str, _: Translate) -> None:
             st.text(incident.text)
         if each.photos:
             show(joined(_photo(name) for name in each.photos))
-        said = joined(_line(milestone, _) for milestone in each.milestones)
+        said = joined(_line(milestone, lang, _) for milestone in each.milestones)
         if said:
             with st.expander(_("What became of it"), expanded=who is None):
                 show(markup('<ul style="list-style:none;padding:0;margin:0">{said}</ul>', said=said))
@@ -200,7 +201,7 @@ def _photo(name: str) -> Markup:
     )
 
 
-def _line(milestone: Milestone, _: Translate) -> Markup:
+def _line(milestone: Milestone, lang: str, _: Translate) -> Markup:
     words = {
         "report": _("Received"),
         "accept": _("Accepted"),
@@ -223,11 +224,12 @@ def _line(milestone: Milestone, _: Translate) -> Markup:
         "suspend": _("Put off for a while"),
         "resume": _("Taken up again"),
     }
+    said = reasons.words(milestone.said, lang)
     return markup(
         '<li><span class="gw-muted">{at}</span>　{what}{said}</li>',
         at=_time(milestone.at),
         what=words[milestone.verb],
-        said=f": {milestone.said}" if milestone.said else "",
+        said=f": {said}" if said else "",
     )
 
 
