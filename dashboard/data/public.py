@@ -17,7 +17,9 @@ from dashboard.data.scope import within
 from dispatch.accounts.sessions import Viewer
 from dispatch.desk import store
 from dispatch.desk.desk import Outcome
+from dispatch.intake import problems
 from dispatch.intake.message_stream import RECEIVED
+from dispatch.intake.problems import Problem
 from dispatch.rules.incident.chain import Command, lawful
 from dispatch.rules.incident.values import Actor, Incident
 
@@ -56,7 +58,7 @@ class Progress:
     whole: bool
     verbs: tuple[str, ...] = ()
     photos: tuple[str, ...] = ()
-    refused: tuple[str, str] | None = None
+    refused: Problem | None = None
 
 
 def own(door: Reads, who: Viewer, redis_url: str) -> list[Progress]:
@@ -158,8 +160,8 @@ def _progress(door: Reads, ids: list[int], actor: Actor, whole: bool = True) -> 
     }  # fmt: skip
 
 
-def _refusals(numbers: list[int], redis_url: str) -> dict[int, tuple[str, str]]:
-    """Return number -> why a report was not taken, in Chinese and English, where it was refused."""
+def _refusals(numbers: list[int], redis_url: str) -> dict[int, Problem]:
+    """Return number -> why a report was not taken, where it was refused."""
     if not numbers:
         return {}
     stream = redis.Redis.from_url(redis_url, socket_timeout=2)
@@ -173,5 +175,5 @@ def _refusals(numbers: list[int], redis_url: str) -> dict[int, tuple[str, str]]:
     for number, raw in zip(numbers, answers, strict=True):
         said = msgspec.json.decode(raw) if raw else {}
         if said.get("state") == "refused":
-            found[number] = (str(said.get("zh", "")), str(said.get("en", "")))
+            found[number] = problems.read(said)
     return found

@@ -18,12 +18,13 @@ from starlette.routing import Route
 
 from dashboard.routes.api_description import openapi, page
 from dashboard.routes.health import Health
-from dashboard.routes.refused import LIST_LIMIT, REASONS, Refused
+from dashboard.routes.refused import LIST_LIMIT, Refused
 from dashboard.routes.upstream import Upstream, soon
-from dispatch.intake import messages
+from dispatch.intake import messages, problems
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.message_stream import RECEIVED
-from dispatch.intake.messages import Problem, ReportMessage, number_of, parse, parse_number, show_number
+from dispatch.intake.messages import ReportMessage, number_of, parse, parse_number, show_number
+from dispatch.intake.problems import Problem, problem
 from dispatch.rules.incident.chain import STATES, STEPS
 from models.servers.database import Servers
 
@@ -100,19 +101,16 @@ class Door:
         self._pay(source, len(raws))
         now = datetime.now(UTC)
         ready: list[tuple[int, bytes]] = []
-        problems: list[dict[str, Any]] = []
+        wrong: list[dict[str, Any]] = []
         for index, raw in enumerate(raws):
             checked = _checked(bytes(raw), source, now)
             if isinstance(checked, Problem):
-                problems.append(
-                    {"index": index, "field": checked.field, "reason": checked.reason}
-                    | {"zh": checked.zh, "en": checked.en}
-                )
+                wrong.append({"index": index} | _told(checked))
             else:
                 ready.append(checked)
-        if problems:
-            shown = {"problems": problems[:PROBLEMS_SHOWN], "problem_count": len(problems)}
-            raise Refused(400, problems[0]["reason"], more=problems[0] | shown)
+        if wrong:
+            shown = {"problems": wrong[:PROBLEMS_SHOWN], "problem_count": len(wrong)}
+            raise Refused(400, wrong[0]["reason"], more=wrong[0] | shown)
         await self._put(ready, source)
         self._received.labels(source).inc(len(ready))
         numbers = [show_number(number) for number, _ in ready]
@@ -179,6 +177,8 @@ class Door:
         state = msgspec.json.decode(said) if said is not None else {}
         if state.pop("source", None) != source:
             raise Refused(404, "unknown")
+        if state["state"] == "refused":
+            state = {"state": "refused"} | _told(problems.read(state))
         return JSONResponse(
             {"number": show_number(number)} | state, 202 if state["state"] == "received" else 200
         )
@@ -204,15 +204,18 @@ async def _body(request: Request) -> bytes:
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
+def _told(found: Problem) -> dict[str, str]:
+    """Return why a report is refused, as an answer says it."""
+    return {"field": found.field, "reason": found.reason, "zh": found.zh, "en": found.en}
+
+
 def _split(body: bytes) -> list[msgspec.Raw] | list[bytes]:
     if body.lstrip()[:1] != b"[":
         return [body]
     try:
         raws = _decode_list(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = messages.problem("", "not_json")
-        more = {"index": 0, "field": "", "zh": said.zh, "en": said.en}
-        raise Refused(400, said.reason, more=more) from None
+        raise Refused(400, "not_json", more={"index": 0} | _told(problem("", "not_json"))) from None
     if not raws or len(raws) > LIST_LIMIT:
         raise Refused(400, "too_many" if raws else "empty", more={"index": 0, "field": ""})
     return raws
@@ -221,18 +224,18 @@ def _split(body: bytes) -> list[msgspec.Raw] | list[bytes]:
 def _checked(raw: bytes, source: str, now: datetime) -> tuple[int, bytes] | Problem:
     """Return the number of a report and the bytes that go on the stream, its source filled in from the key."""
     if len(raw) > messages.MESSAGE_LIMIT_BYTES:
-        return messages.problem("", "too_large", messages.MESSAGE_LIMIT_BYTES)
+        return problem("", "too_large", messages.MESSAGE_LIMIT_BYTES)
     try:
         fields = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return messages.problem("", "not_json")
+        return problem("", "not_json")
     if not isinstance(fields, dict):
-        return messages.problem("", "not_object")
+        return problem("", "not_object")
     if fields.get("kind", "report") != "report":
-        return messages.problem("kind", "bad_choice")
+        return problem("kind", "bad_choice")
     given = fields.setdefault("source", source)
     if given != source:
-        return Problem("source", "source_mismatch", *REASONS["source_mismatch"])
+        return problem("source", "source_mismatch")
     fields.setdefault("v", messages.VERSION)
     ready = msgspec.json.encode(fields)
     message = parse(ready, now)

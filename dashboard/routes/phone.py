@@ -28,8 +28,9 @@ from dashboard.wording.catalogue import chosen, pick
 from dispatch.intake import photos
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.message_stream import RECEIVED
-from dispatch.intake.messages import Problem, number_of, parse, show_number
+from dispatch.intake.messages import number_of, parse, show_number
 from dispatch.intake.photos import NAME, NotAPhoto
+from dispatch.intake.problems import Problem
 from dispatch.intake.suggest import Suggester
 from dispatch.rules.areas import Level, at_level, level_of
 from dispatch.rules.incident.chain import Command

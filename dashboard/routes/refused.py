@@ -15,7 +15,6 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "too_large": ("请求体超过 2 MiB", "The body is larger than 2 MiB"),
     "too_many": (f"一次最多 {LIST_LIMIT} 条", f"At most {LIST_LIMIT} reports at once"),
     "empty": ("列表为空", "The list is empty"),
-    "source_mismatch": ("source 与密钥不符", "The source is not the one that the key is bound to"),
     "too_fast": ("发送过快,请稍后重试", "Too many reports: try again later"),
     "unavailable": ("服务暂不可用,请稍后重试", "The service is not available now: try again later"),
     "bad_number": ("编号应为 16 位数字", "A number has sixteen digits"),

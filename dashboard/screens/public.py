@@ -173,7 +173,7 @@ def _standing(each: Progress, lang: str, _: Translate) -> str:
     """Return how far it has come, in one plain phrase."""
     if each.incident is None:
         if each.refused is not None:
-            return _("not taken: {why}").format(why=names.plain(each.refused[0 if lang == "zh" else 1]))
+            return _("not taken: {why}").format(why=names.plain(each.refused.words(lang)))
         return _("sent, on its way in")
     words = {
         "reported": _("received, waits to be accepted"),

@@ -12,8 +12,9 @@ import psycopg
 from dispatch.desk import store
 from dispatch.desk.desk import Desk, Outcome
 from dispatch.intake.faults import Away, bisected, told
-from dispatch.intake.messages import Problem, number_of
+from dispatch.intake.messages import number_of
 from dispatch.intake.prepare import Batch
+from dispatch.intake.problems import Problem
 from dispatch.rules.incident.chain import SYSTEM, Command, Report
 from dispatch.rules.refusals import Refusal
 from models.servers.database import psycopg_dsn
@@ -144,12 +145,10 @@ class Committer:
         if isinstance(result, Outcome):
             refusal = result.refusal or Refusal("unknown_incident")
             code = refusal.code
-            batch.problems[at] = Problem(fields.get(code, ""), code, refusal.words("zh"), refusal.words("en"))
+            batch.problems[at] = Problem(fields.get(code, ""), code, refusal.values)
         elif isinstance(result, psycopg.Error):
             what = result.diag.constraint_name or result.sqlstate or type(result).__name__
-            batch.problems[at] = Problem(
-                "", "not_storable", f"数据库不接受({what})", f"The database does not take it ({what})"
-            )
+            batch.problems[at] = Problem("", "not_storable", {"what": what})
         else:
             batch.held_back.add(at)
             self._remember(batch.ids[at], type(result).__name__)

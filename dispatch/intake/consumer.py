@@ -34,8 +34,8 @@ from dispatch.intake.message_stream import (
     order,
     raw_of,
 )
-from dispatch.intake.messages import Problem
 from dispatch.intake.prepare import Batch, Preparer
+from dispatch.intake.problems import Problem, stored
 from models.servers.database import Servers
 
 BATCH: Final = 500
@@ -208,13 +208,7 @@ class Dispatcher:
     def _give_up(self, entries: list[Entry]) -> None:
         for key, fields in entries:
             cause = self._committer.cause(key)
-            shown = f"({cause})" if cause else ""
-            fault = Problem(
-                "",
-                "fault",
-                f"处理 {DELIVERIES_LIMIT} 次均失败{shown}",
-                f"Failed {DELIVERIES_LIMIT} times{' ' if shown else ''}{shown}",
-            )
+            fault = Problem("", "fault", {"limit": DELIVERIES_LIMIT, "what": f"({cause})" if cause else ""})
             self._bury([key], [raw_of(fields)], {0: fault}, {})
 
     # --- committing, in its own thread ---
@@ -259,8 +253,7 @@ class Dispatcher:
                 steps.eval(_BURY, 2, STREAM, DEAD_STREAM, GROUP, key, *pairs)
                 if at in refused_numbers:
                     number, source = refused_numbers[at]
-                    said = {"state": "refused", "source": source, "field": problem.field}
-                    said |= {"reason": problem.reason, "zh": problem.zh, "en": problem.en}
+                    said = {"state": "refused", "source": source} | stored(problem)
                     steps.set(f"{RECEIVED}{number}", msgspec.json.encode(said), ex=REFUSED_KEPT_S)
             if plain := [key for key in acknowledged if key not in buried]:
                 steps.xack(STREAM, GROUP, *plain)

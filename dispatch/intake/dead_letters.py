@@ -12,7 +12,9 @@ from typing import Any, Final, cast
 
 import redis
 
-from dispatch.intake.messages import MESSAGE_LIMIT_BYTES, Problem
+from dispatch.intake import problems
+from dispatch.intake.messages import MESSAGE_LIMIT_BYTES
+from dispatch.intake.problems import Problem
 
 STREAM: Final = "incidents"
 FIELD: Final = "m"
@@ -56,13 +58,19 @@ _PLAIN: Final = frozenset(
 # Fields of a message whose value is JSON; a category 2101 stays the text that it is.
 _NOT_TEXT: Final = frozenset({"v", "lon", "lat", "approximate", "imported", "photos", "severity"})
 
+# What a letter keeps of its reason; those of earlier versions have the sentences.
+_WHY: Final = (b"field", b"reason", b"values", b"zh", b"en")
+
 Fields = dict[bytes, bytes]
 Entry = tuple[bytes, Fields]
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """Hold one dead letter: `id` in its own stream, `first_seen` on the stream it came by, `at` in ISO 8601 UTC."""
+    """Hold one dead letter: `id` in its own stream, `first_seen` on the stream it came by, `at` in ISO 8601 UTC.
+
+    `zh` and `en` say why it is one; what is stored is the reason's code with the values of its sentence.
+    """
 
     id: str
     raw: bytes
@@ -94,8 +102,7 @@ def written(raw: bytes, problem: Problem, first_seen: bytes, at: datetime) -> di
         "sha256": sha256(raw).hexdigest(),
         "reason": problem.reason,
         "field": problem.field,
-        "zh": problem.zh,
-        "en": problem.en,
+        "values": json.dumps(dict(problem.values), ensure_ascii=False),
         "first_seen": first_seen,
         "at": at.isoformat(timespec="seconds"),
     }
@@ -254,6 +261,7 @@ def _letter(key: bytes, fields: Fields, mark: bytes | None) -> Letter:
     def text(name: bytes) -> str:
         return fields.get(name, b"").decode(errors="replace")
 
+    why = problems.read({name.decode(): text(name) for name in _WHY if name in fields})
     return Letter(
         id=key.decode(),
         raw=fields.get(b"raw", b""),
@@ -261,8 +269,8 @@ def _letter(key: bytes, fields: Fields, mark: bytes | None) -> Letter:
         sha256=text(b"sha256"),
         reason=text(b"reason"),
         field=text(b"field"),
-        zh=text(b"zh"),
-        en=text(b"en"),
+        zh=why.zh,
+        en=why.en,
         first_seen=text(b"first_seen"),
         at=text(b"at"),
         replayed_as=mark.decode() if mark is not None else None,

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import psycopg
 import shapely
 
-from dispatch.intake.messages import Problem, ReportMessage
+from dispatch.intake.messages import ReportMessage
+from dispatch.intake.problems import Problem, problem
 from dispatch.rules.areas import ancestors, contains, level_of, parent_of
 
 Floats = npt.NDArray[np.float64]
@@ -28,19 +29,6 @@ DEFAULT_POINTS: Final = Path(__file__).resolve().parents[2] / "config" / "defaul
 DEFAULT_POINTS_LIMIT: Final = 10_000
 NAME_MINIMUM_CHARS: Final = 2
 GCJ02_ROUNDS: Final = 3  # each shrinks the error about a thousandfold; two already reach a centimetre
-
-REASONS: Final[dict[str, tuple[str, str]]] = {
-    "outside_city": ("该点不在本市范围内", "The point lies outside this city"),
-    "unknown_area": ("没有这个网格或区划代码", "There is no area with this code"),
-    "unknown_address": (
-        "地址中没有认出本市的镇街或村(社区)",
-        "The address names no town or village of this city",
-    ),
-    "ambiguous_address": (
-        "地址中的村(社区)名在多个镇街重复,请写明镇街",
-        "The address names a village that several towns have: name the town too",
-    ),
-}
 
 
 # Not frozen: setting four frozen fields takes longer than finding the place.
@@ -150,10 +138,10 @@ class Locator:
                 by_words = self._of_words(message)
                 if isinstance(by_words, Place) or hit is None:
                     return by_words
-            return Place(hit, None, None, "default") if hit is not None else _refuse("lon", "outside_city")
+            return Place(hit, None, None, "default") if hit is not None else problem("lon", "outside_city")
         if message.area is not None:
             if message.area not in self._codes:
-                return _refuse("area", "unknown_area")
+                return problem("area", "unknown_area")
             # The sender may know the cell where the outlines know only the town, never the other way round.
             if contains(hit, message.area) if hit is not None else not self.has_outlines:
                 hit = message.area
@@ -162,7 +150,7 @@ class Locator:
             if isinstance(by_words, Problem):
                 return by_words
             hit = by_words.area_code
-        return Place(hit, lon, lat, "point") if hit is not None else _refuse("lon", "outside_city")
+        return Place(hit, lon, lat, "point") if hit is not None else problem("lon", "outside_city")
 
     def _of_words(self, message: ReportMessage) -> Place | Problem:
         code = message.area
@@ -170,7 +158,7 @@ class Locator:
             found = self._names.find(message.address)
             return found if isinstance(found, Problem) else Place(found, None, None, "address")
         if code not in self._codes:
-            return _refuse("area", "unknown_area")
+            return problem("area", "unknown_area")
         # The city's own code says no more than "somewhere here".
         return Place(code, None, None, "default" if parent_of(code) is None else "code")
 
@@ -226,14 +214,14 @@ class _Names:
             if len(code) >= 9:
                 scores[code] = sum(named.get(each, 0) for each in ancestors(code))
         if not scores:
-            return _refuse("address", "unknown_address")
+            return problem("address", "unknown_address")
         best = max(scores.values())
         winners = sorted(code for code, score in scores.items() if score == best)
         if len(winners) > 1:
             # A town and a village of the same name, one inside the other: the town is certain, the village is not.
             if all(contains(winners[0], each) for each in winners):
                 return winners[0]
-            return _refuse("address", "ambiguous_address")
+            return problem("address", "ambiguous_address")
         return winners[0]
 
 
@@ -255,10 +243,6 @@ def _packed(lon: Floats, lat: Floats) -> npt.NDArray[np.int64]:
     scale = 10**SAME_POINT_DECIMALS
     x, y = np.rint((lon + 180) * scale).astype(np.int64), np.rint((lat + 90) * scale).astype(np.int64)
     return np.asarray(x * (181 * scale) + y)
-
-
-def _refuse(field: str, reason: str) -> Problem:
-    return Problem(field, reason, *REASONS[reason])
 
 
 # --- reading the tree ---------------------------------------------------------------------------------------------

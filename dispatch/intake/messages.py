@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
+
+from dispatch.intake.problems import Problem, problem
 
 VERSION: Final = 1
 MESSAGE_LIMIT_BYTES: Final = 64 * 1024
@@ -72,53 +73,6 @@ class OutcomeMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_on
 
 
 Message = ReportMessage | OutcomeMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Say why a message is refused: its field, a code for machines, a sentence in Chinese and in English."""
-
-    field: str
-    reason: str
-    zh: str
-    en: str
-
-
-# Reason codes and their sentences; {field} and {limit} are filled in, never anything that the sender wrote.
-REASONS: Final[dict[str, tuple[str, str]]] = {
-    "too_large": ("消息超过 {limit} 字节", "The message is larger than {limit} bytes"),
-    "not_json": ("消息不是合法的 UTF-8 JSON", "The message is not valid UTF-8 JSON"),
-    "not_object": ("消息应为一个 JSON 对象", "The message must be one JSON object"),
-    "version": ("不支持该版本:v 应为 {limit}", "This version is not known: v must be {limit}"),
-    "missing": ("缺少字段 {field}", "Field {field} is missing"),
-    "unknown_field": ("不认识的字段 {field}", "Field {field} is not known"),
-    "wrong_type": ("字段 {field} 的类型不对", "Field {field} is of the wrong type"),
-    "bad_choice": ("字段 {field} 不是允许的值", "Field {field} is not one of the allowed values"),
-    "blank": ("字段 {field} 为空", "Field {field} is blank"),
-    "too_short": ("字段 {field} 太短,至少 {limit}", "Field {field} is too short: at least {limit}"),
-    "too_long": ("字段 {field} 太长,最多 {limit}", "Field {field} is too long: at most {limit}"),
-    "out_of_range": ("字段 {field} 超出范围", "Field {field} is out of range"),
-    "bad_time": (
-        "字段 {field} 应为带时区的 ISO 8601 时间",
-        "Field {field} must be an ISO 8601 time with its offset",
-    ),
-    "too_early": ("字段 {field} 早于 {limit}", "Field {field} is before {limit}"),
-    "in_future": (
-        "字段 {field} 比现在晚了 {limit} 分钟以上",
-        "Field {field} is more than {limit} minutes in the future",
-    ),
-    "control_character": ("字段 {field} 含有控制字符", "Field {field} contains control characters"),
-    "no_subject": ("category 与 text 至少给一个", "Give category or text, or both"),
-    "half_point": ("lon 与 lat 必须同时给出", "Give lon and lat together"),
-    "no_place": ("请给出 lon 和 lat、area 或 address", "Give lon and lat, or area, or address"),
-    "bad_url": ("字段 {field} 不是 http(s) 网址", "Field {field} is not an http(s) address"),
-}
-
-
-def problem(field: str, reason: str, limit: object = "") -> Problem:
-    """Return the Problem of a reason code of `REASONS`; raise KeyError for another."""
-    zh, en = REASONS[reason]
-    return Problem(field, reason, zh.format(field=field, limit=limit), en.format(field=field, limit=limit))
 
 
 class _Kind(msgspec.Struct):

@@ -13,7 +13,8 @@ from dispatch.desk.desk import Desk
 from dispatch.intake import contacts, locate
 from dispatch.intake.faults import Away, is_systemic, told
 from dispatch.intake.locate import Locator
-from dispatch.intake.messages import OutcomeMessage, Problem, ReportMessage, number_of, parse
+from dispatch.intake.messages import OutcomeMessage, ReportMessage, number_of, parse
+from dispatch.intake.problems import Problem
 from dispatch.intake.suggest import Suggester
 from dispatch.rules.incident.chain import Report
 from dispatch.rules.policy.policy import Policy, PolicyError

@@ -18,7 +18,7 @@ import msgspec
 import psycopg
 
 from dispatch.figures import published
-from dispatch.intake import message_stream
+from dispatch.intake import message_stream, problems
 from dispatch.intake.consumer import Dispatcher
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import TEXT_LIMIT_CHARS, OutcomeMessage, ReportMessage
@@ -310,13 +310,9 @@ class Replay:
 
     def _refused(self, row: Row) -> None:
         said = cast("bytes | None", self._stream.get(f"{message_stream.RECEIVED}{row.number}"))
-        why = (
-            json.loads(said)
-            if said
-            else {"reason": "unknown", "zh": "原因未知", "en": "The reason is not known"}
-        )
-        self.reasons[why["reason"]] += 1
-        self._note(Fault(row.line, why["reason"], f"{why['zh']} / {why['en']}"))
+        why = problems.read(json.loads(said) if said else {})
+        self.reasons[why.reason] += 1
+        self._note(Fault(row.line, why.reason, f"{why.zh} / {why.en}"))
 
     def _note(self, fault: Fault) -> None:
         if len(self.faults) < FAULTS_SHOWN:

@@ -11,10 +11,11 @@ import redis
 
 from dispatch.intake import dead_letters
 from dispatch.intake.dead_letters import DEAD_STREAM, FIELD, OLD_STREAM, REPLAYED, STREAM
-from dispatch.intake.messages import MESSAGE_LIMIT_BYTES, Problem
+from dispatch.intake.messages import MESSAGE_LIMIT_BYTES
+from dispatch.intake.problems import Problem
 
 NOW = datetime(2026, 6, 12, 4, tzinfo=UTC)
-PROBLEM = Problem("unknown_category", "category", "没有这个类型", "there is no such category")
+PROBLEM = Problem("category", "unknown_category", {"category": "9999"})
 MESSAGE: dict[str, Any] = {
     "v": 1, "source": "hotline", "source_id": "13800138000", "category": "9999", "lon": 113.0050000001, "lat": 23.005,
     "reported_at": "2026-06-12T03:59:00+00:00", "reporter": "张三 13900139000",

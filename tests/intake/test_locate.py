@@ -13,7 +13,8 @@ import pytest
 
 from dispatch.intake import locate
 from dispatch.intake.locate import AreaRow, Locator, Place
-from dispatch.intake.messages import Problem, ReportMessage
+from dispatch.intake.messages import ReportMessage
+from dispatch.intake.problems import Problem
 from dispatch.intake.suggest import Suggester
 from dispatch.rules.policy.policy import EventType, parse
 from models.cities import loading

@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 from dispatch.intake.messages import (
     MESSAGE_LIMIT_BYTES,
     NUMBERS,
-    REASONS,
     OutcomeMessage,
-    Problem,
     ReportMessage,
     number_of,
     parse,
     parse_number,
     show_number,
 )
+from dispatch.intake.problems import REASONS, Problem
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GOOD: dict[str, Any] = {

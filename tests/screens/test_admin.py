@@ -21,7 +21,7 @@ from dispatch.accounts import people
 from dispatch.accounts import sessions as accounts
 from dispatch.desk.desk import Desk
 from dispatch.intake import dead_letters
-from dispatch.intake.messages import Problem
+from dispatch.intake.problems import Problem
 from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Wartime
@@ -181,7 +181,7 @@ def test_a_dead_letter_is_read_without_its_contact_mended_and_sent_once(
     raw = json.dumps(
         {"v": 1, "source": "test", "source_id": "L-1", "text": "打 13800138000", "reporter": "13900139000"}
     ).encode()
-    problem = Problem("unknown_category", "category", "没有这个类别", "no such type")
+    problem = Problem("category", "unknown_category", {"category": "9999"})
     with admin._stream() as stream:
         stream.xadd(dead_letters.DEAD_STREAM, dead_letters.written(raw, problem, b"1-1", now))
     count, (letter,) = admin.refused(root, True)
