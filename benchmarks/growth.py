@@ -208,9 +208,9 @@ def _pages(empty: str, big: str) -> dict[str, float]:
                 assert row is not None
                 found.append(row)
         town, one, other = str(found[0][0]), int(found[0][1]), int(found[1][1])
-        law = small.policy()
+        policy = small.policy()
         now = datetime.now(UTC)
-        midnight = law.calendar.midnight(now)
+        midnight = policy.calendar.midnight(now)
         pages: dict[str, Callable[[Reads, int], object]] = {
             "wall": lambda reads, _: reads.snapshot(midnight),
             "list": lambda reads, _: reads.incidents(WHOLE, Filter(), now),

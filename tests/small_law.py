@@ -103,7 +103,7 @@ def policy_files() -> dict[str, str]:
 
 
 @cache
-def law() -> Policy:
+def small_policy() -> Policy:
     """Return the policy, as version 7."""
     return policies.parse(7, policy_files())
 
@@ -133,7 +133,7 @@ def teams() -> list[Team]:
 
 def around(own: Iterable[Team] | None = None) -> Context:
     """Return surroundings with fresh teams and assignment ids from 1."""
-    return Context(Roster(teams() if own is None else own, law().weights), count(1).__next__)
+    return Context(Roster(teams() if own is None else own, small_policy().weights), count(1).__next__)
 
 
 def report(
@@ -169,7 +169,7 @@ class Case:
     def __init__(
         self, category: str = JOINT, *, own: Context | None = None, routed: bool = True, **rest: object
     ) -> None:
-        self.policy = law()
+        self.policy = small_policy()
         self.around = own or around()
         one = report(category, **rest)  # type: ignore[arg-type]
         self.now = one.reported_at

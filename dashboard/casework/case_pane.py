@@ -24,8 +24,10 @@ def case_pane(f: Frame, part: Callable[..., Any], found: Case, now: datetime) ->
     """Show a case whole; `part` mounts one live part of the workbench."""
     _, lang, directory = f._, f.lang, f.directory
     detail, incident = found.detail, found.detail.incident
-    law = f.door.policy()
-    own_law = law if law.version == incident.policy_version else None  # promises are of the law it came under
+    policy = f.door.policy()
+    own_law = (
+        policy if policy.version == incident.policy_version else None
+    )  # promises are of the law it came under
     part(f, "place", "wb-place", id=str(incident.id))
     st.html(sheet.head(incident, directory, lang))
     part(

@@ -132,8 +132,8 @@ def _nobody_goes(f: Frame, found: Case, steps: dict[str, Step]) -> None:
 
 def _beside(f: Frame, incident: Incident) -> None:
     """Name the units that assist, each with how far it has come, and those that the type names and nobody has sent."""
-    _, law = f._, f.door.policy()
-    kind = law.types.get(incident.category)
+    _, policy = f._, f.door.policy()
+    kind = policy.types.get(incident.category)
     at = 0 if f.lang == "zh" else 1
     parts = [part for part in incident.parts.values() if part.role == "assist" and part.state not in GONE]
     chips = [
@@ -143,8 +143,8 @@ def _beside(f: Frame, incident: Incident) -> None:
     ]
     teams = {f.directory.teams[part.team_id].trade for part in parts if part.team_id in f.directory.teams}
     for trade in kind.assist if kind is not None and incident.ended_at is None else ():
-        if trade not in teams and trade in law.trades:
-            chips.append(f'<span class="gw-tag off">＋ {escape(law.trades[trade][at])}</span>')
+        if trade not in teams and trade in policy.trades:
+            chips.append(f'<span class="gw-tag off">＋ {escape(policy.trades[trade][at])}</span>')
     if chips:
         st.html(
             f'<div class="wb-row wb-beside"><span class="wb-m">{escape(_("Assist"))}</span>{"".join(chips)}</div>'
@@ -341,7 +341,7 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
     """Say in words which of the common steps the law does not allow now, and why."""
     _ = f._
     told_why: dict[str, list[str]] = {}
-    law = f.door.policy()
+    policy = f.door.policy()
     for verb in ("dispatch", "reassign", "merge", "suspend", "supervise", "close"):
         if verb in steps:
             continue
@@ -350,17 +350,17 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
             names = _(", ").join(_(ROLES[role]) for role in ROLES if role in step.roles and role != "system")
             why = _("for {roles}").format(roles=names)
         else:
-            why = _why(f, incident, verb, law)
+            why = _why(f, incident, verb, policy)
         told_why.setdefault(why, []).append(_verb(step, f.lang))
     if told_why:
         each = _("; ").join(f"{_(', ').join(verbs)} — {why}" for why, verbs in told_why.items())
         st.html(f'<div class="wb-m">{escape(_("Not now:"))} {escape(each)}</div>')
 
 
-def _why(f: Frame, incident: Incident, verb: str, law: Policy) -> str:
+def _why(f: Frame, incident: Incident, verb: str, policy: Policy) -> str:
     _ = f._
     asked = Command(verb, incident.id, f.who.actor, "", {})
-    answer = decide(incident, asked, law, Context(Roster((), law.weights), lambda: 0), incident.last_at)
+    answer = decide(incident, asked, policy, Context(Roster((), policy.weights), lambda: 0), incident.last_at)
     if isinstance(answer, Refusal) and answer.code == "not_now":
         state = STATES[incident.state][0 if f.lang == "zh" else 1]
         return _("it is: {state}").format(state=state)

@@ -283,9 +283,9 @@ def differences(who: Viewer, held: Mapping[str, str], files: Mapping[str, str]) 
 def preview(door: Reads, who: Viewer, files: Mapping[str, str], since: datetime) -> whatif.Verdict:
     """Return what the files would have made of the incidents reported since an instant: counts, no incident."""
     _allow(who, BOTH)
-    law = policies.parse(0, files)
+    policy = policies.parse(0, files)
     with door.look() as connection:
-        return whatif.judge(lawbook.cases(connection, since), law, datetime.now(UTC))
+        return whatif.judge(lawbook.cases(connection, since), policy, datetime.now(UTC))
 
 
 def publish(door: Reads, who: Viewer, files: Mapping[str, str], note: str, valid_from: date) -> int:

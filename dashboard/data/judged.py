@@ -182,9 +182,9 @@ def rows(
             " where incident_id = any(%s) and began_at < %s order by incident_id, seq",
             ([row[0] for row in found], as_of),
         ).fetchall()
-        law = Policies(connection.cursor())
+        policy = Policies(connection.cursor())
         until = {
-            row[0]: None if row[8] is None else law.version(row[9]).appeal_until(row[8]) for row in found
+            row[0]: None if row[8] is None else policy.version(row[9]).appeal_until(row[8]) for row in found
         }
     hands: dict[int, list[tuple[Hands, float]]] = {}
     for incident, holder, paused, began, ended in held:

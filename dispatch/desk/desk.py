@@ -192,7 +192,7 @@ class Desk:
             raise
 
     def _report(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> list[Outcome]:
-        law = self._policy(cursor).in_force(now)
+        policy = self._policy(cursor).in_force(now)
         roster = self._teams(cursor, now)
         # The first of equal numbers opens the incident, its repeats in the same batch are duplicates of it.
         ids: dict[int, int] = {}
@@ -221,7 +221,7 @@ class Desk:
                 continue
             at = report.reported_at if report.imported else now
             near = seen.get(number, 0)
-            change = open_report(report, law, replace(around, suspects=near) if near else around, at)
+            change = open_report(report, policy, replace(around, suspects=near) if near else around, at)
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", None, change))
                 continue
@@ -232,10 +232,14 @@ class Desk:
             incident = Incident(ids[number])
             one = Held(incident, received_at=now)
             cause = f"{report.source}:{report.source_id}"
-            events.append(_happen(roster, incident, at, "report", report.source, cause, law.version, change))
-            routed = route(incident, law, around, at)
+            events.append(
+                _happen(roster, incident, at, "report", report.source, cause, policy.version, change)
+            )
+            routed = route(incident, policy, around, at)
             if routed is not None:
-                events.append(_happen(roster, incident, at, "route", SYSTEM.id, cause, law.version, routed))
+                events.append(
+                    _happen(roster, incident, at, "route", SYSTEM.id, cause, policy.version, routed)
+                )
                 for part in routed.assignments:
                     loads[part.team_id] = loads.get(part.team_id, 0) + 1
             held.append(one)
@@ -270,22 +274,24 @@ class Desk:
             if key in known or key in fresh:
                 outcomes.append(Outcome("duplicate", incident.id))
                 continue
-            law = self._policy(cursor).version(incident.policy_version)
+            policy = self._policy(cursor).version(incident.policy_version)
             at = _moment(command, incident, now)
             other = held.get(_into(command))
             around = replace(plain, other=other.incident) if other is not None else plain
             if command.verb == "merge" and other is not None:
                 # Both change, so it counts as done after what either of them has seen.
                 at = max(at, _moment(command, other.incident, now))
-            refused = overtaken(command, news.get(incident.id, ()), law)
-            change = refused or decide(incident, command, law, around, at)
+            refused = overtaken(command, news.get(incident.id, ()), policy)
+            change = refused or decide(incident, command, policy, around, at)
             if isinstance(change, Refusal):
                 outcomes.append(
                     Outcome("refused", incident.id, change, _quicker(command, news.get(incident.id, ())))
                 )
                 continue
             events.append(
-                _happen(roster, incident, at, command.verb, command.actor.id, command.id, law.version, change)
+                _happen(
+                    roster, incident, at, command.verb, command.actor.id, command.id, policy.version, change
+                )
             )
             news.setdefault(incident.id, []).append(
                 Done(incident.seq, command.verb, command.actor.id, incident.last_at)
@@ -318,12 +324,12 @@ class Desk:
         """Let the incident that stays know which one was merged into it."""
         told = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
         command = Command("absorb", main.id, SYSTEM, merge.id, told)
-        law = self._policy(cursor).version(main.policy_version)
+        policy = self._policy(cursor).version(main.policy_version)
         at = _moment(command, main, now)
-        change = decide(main, command, law, around, at)
+        change = decide(main, command, policy, around, at)
         if isinstance(change, Refusal):
             raise AssertionError(f"an open incident takes in what is merged into it: {change.words('en')}")
-        return _happen(around.roster, main, at, command.verb, SYSTEM.id, command.id, law.version, change)
+        return _happen(around.roster, main, at, command.verb, SYSTEM.id, command.id, policy.version, change)
 
     def _wartime(self, cursor: store.Cursor, now: datetime) -> tuple[str, ...]:
         if time.monotonic() - self._wartime_at >= WARTIME_AGE_S:

@@ -107,10 +107,10 @@ def _take(cursor: psycopg.Cursor[Any], begin: int, end: int) -> int:
     )
     touched: dict[int, int] = dict(cursor.fetchall())
     found: Adds = defaultdict(lambda: [0] * len(COUNTS))
-    law = _Themes(cursor.connection)
+    policy = _Themes(cursor.connection)
     for life in lives(cursor, touched, end):
-        _put(found, life, law, begin, -1)
-        _put(found, life, law, None, 1)
+        _put(found, life, policy, begin, -1)
+        _put(found, life, policy, None, 1)
     _write(cursor, found)
     return sum(touched.values())
 
@@ -124,11 +124,11 @@ def rebuild(connection: psycopg.Connection[Any]) -> int:
         follower.hold(cursor, NAME)
         end = horizon(cursor)
         cursor.execute("delete from hourly")
-        law = _Themes(connection)
+        policy = _Themes(connection)
         found: Adds = defaultdict(lambda: [0] * len(COUNTS))
         incidents = 0
         for life in all_lives(connection, end):
-            _put(found, life, law, None, 1)
+            _put(found, life, policy, None, 1)
             incidents += 1
             if incidents % REBUILD_INCIDENTS == 0:
                 _write(cursor, found)
@@ -188,11 +188,11 @@ class _Themes:
         return self._known[key]
 
 
-def _put(found: Adds, life: Life, law: _Themes, below: int | None, sign: int) -> None:
+def _put(found: Adds, life: Life, policy: _Themes, below: int | None, sign: int) -> None:
     incident = life.fold(below)
     if incident is None:
         return
-    area, theme = centre_of(incident.area_code), law.of(incident)
+    area, theme = centre_of(incident.area_code), policy.of(incident)
     for at, name, amount in adds(incident, theme):
         if amount:
             found[hour_of(at), area, theme][_PLACE[name]] += sign * amount

@@ -70,8 +70,8 @@ def cases(
 
     `granted` are appeals judged later than the scope knows, for corrections. Runs inside a transaction.
     """
-    law = Policies(connection.cursor())
-    begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
+    policy = Policies(connection.cursor())
+    begin, end = span_of(scope.month, policy.version(scope.rules.version).calendar)
     found: Cases = defaultdict(list)
     workers = _workers(connection)
     read = 0
@@ -83,7 +83,7 @@ def cases(
         read += 1
         if granted is not None and incident.id in granted:
             _grant(incident, *granted[incident.id])
-        story = _Story(life, incident, law.version(incident.policy_version), scope, workers)
+        story = _Story(life, incident, policy.version(incident.policy_version), scope, workers)
         for kind, subject, at, case in story.tell():
             if begin <= at < end:
                 found[kind, subject].append(case)
@@ -105,8 +105,8 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
     Runs inside a transaction.
     """
     with connection.cursor() as cursor:
-        law = Policies(connection.cursor())
-        begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
+        policy = Policies(connection.cursor())
+        begin, end = span_of(scope.month, policy.version(scope.rules.version).calendar)
         # Only what was closed can be exempt, and whatever is of the month was closed after it began, or is open again.
         ids = [
             i
@@ -129,7 +129,7 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
                 continue
             why[incident.id] = reason
             for found in (judged, raw):
-                story = _Story(life, incident, law.version(incident.policy_version), scope, workers)
+                story = _Story(life, incident, policy.version(incident.policy_version), scope, workers)
                 for kind, subject, at, case in story.tell():
                     if begin <= at < end:
                         found[kind, subject].append(case)
@@ -204,11 +204,11 @@ class _Story:
     """Tell what one incident's life says about everyone who had a part in it."""
 
     def __init__(
-        self, life: Life, incident: Incident, law: Policy, scope: Scope, workers: frozenset[str]
+        self, life: Life, incident: Incident, policy: Policy, scope: Scope, workers: frozenset[str]
     ) -> None:
         self.incident = incident
         self.workers = workers
-        self.law = law
+        self.policy = policy
         self.as_of = scope.as_of
         self.rules = scope.rules
         self.events = [
@@ -226,7 +226,7 @@ class _Story:
             measures.leads(incident),
             key=lambda p: (p.sent_at, p.id),
         )
-        self.not_ours = not_ours(self.events, self.law.weights.not_ours)
+        self.not_ours = not_ours(self.events, self.policy.weights.not_ours)
         self.accepted = incident.state not in measures.UNACCEPTED
         self.rating = incident.rating
         self.closed = incident.state in measures.CLOSED
@@ -396,7 +396,7 @@ class _Story:
         return actor in self.workers or actor.startswith(GRID_WORKERS)
 
     def _verdict(self, clock: Clock) -> str:
-        return assessment.verdict(clock, self.as_of, self.law.calendar)
+        return assessment.verdict(clock, self.as_of, self.policy.calendar)
 
     def _due(self, clock: Clock | None) -> bool | None:
         """Return whether a clock was kept with exempt time taken out, or None while it is not due."""
@@ -406,7 +406,7 @@ class _Story:
         if self.rules.definitions > 1 and self.incident.ended_at is not None:
             # What was void, merged or refused is awaited no longer: its limit is judged as of that moment.
             as_of = min(as_of, self.incident.ended_at)
-        judged = assessment.verdict(clock, as_of, self.law.calendar, _spans(self._life_of(clock)))
+        judged = assessment.verdict(clock, as_of, self.policy.calendar, _spans(self._life_of(clock)))
         if judged in ("late", "overdue") and self.rules.definitions > 1 and self._excused(clock):
             # Exempt as a whole: what was done late is in time, what was not done is not asked for.
             judged = "on_time" if judged == "late" else "inside"
@@ -429,7 +429,7 @@ class _Story:
         spans = _spans(life)
         if not spans or clock is None:
             return True
-        return assessment.verdict(clock, self.as_of, self.law.calendar, spans) in ("on_time", "inside")
+        return assessment.verdict(clock, self.as_of, self.policy.calendar, spans) in ("on_time", "inside")
 
     def _life_of(self, clock: Clock | None) -> Mapping[str, Any]:
         """Return the facts of the life that a clock ran in, as far as exemptions go."""
@@ -463,7 +463,7 @@ class _Story:
         return bool(self.events[0].change.said.get("suspects"))
 
     def _theme(self) -> str:
-        kind = self.law.types.get(self.incident.category)
+        kind = self.policy.types.get(self.incident.category)
         return kind.theme if kind is not None else ""
 
     def _whistles(self, parts: Sequence[Assignment]) -> dict[str, Any]:
@@ -494,7 +494,7 @@ class _Story:
                 continue
             stage = taken.setdefault(s.awaits, [0.0, 0.0])
             stage[0] += (s.ended_at - s.began_at).total_seconds()
-            stage[1] += self.law.calendar.worked(s.began_at, s.ended_at)
+            stage[1] += self.policy.calendar.worked(s.began_at, s.ended_at)
         return tuple((name, *times) for name, times in sorted(taken.items()))  # type: ignore[misc]
 
 

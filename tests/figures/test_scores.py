@@ -298,8 +298,8 @@ def test_every_day_of_every_level_sums_to_the_city(connection: Connection) -> No
     """The figures of a day, which charts and reports show."""
     follow_all(connection)
     with connection.cursor() as cursor:
-        law = Policies(cursor).in_force(UNTIL)
-        assert published.count_days(cursor, law.calendar, UNTIL) > 0
+        policy = Policies(cursor).in_force(UNTIL)
+        assert published.count_days(cursor, policy.calendar, UNTIL) > 0
     rows = connection.execute(
         "select metric, period, level, sum(value) from kpi join area on area.code = area_code"
         " where not published group by 1, 2, 3"

@@ -59,8 +59,8 @@ from tests.small_law import (
     WORKER,
     Case,
     around,
-    law,
     local,
+    small_policy,
     teams,
 )
 from tests.walks import BUTTONS, EVERYBODY, LEADS_TO, WATER, check, check_words, loads, walk
@@ -452,7 +452,7 @@ def test_whoever_presses_on_what_they_have_not_seen_reads_who_was_quicker() -> N
 
     def stopped(verb: str, actor: Actor, seen: int | None, *done: tuple[int, str, str]) -> str | None:
         since = [Done(seq, did, who, MONDAY) for seq, did, who in done]
-        refusal = overtaken(Command(verb, 101, actor, "x", {}, seen), since, law())
+        refusal = overtaken(Command(verb, 101, actor, "x", {}, seen), since, small_policy())
         if refusal is None:
             return None
         assert refusal.code == "overtaken"
@@ -925,7 +925,7 @@ def test_an_incident_without_events_is_no_incident() -> None:
     """Nothing folds to nothing."""
     with pytest.raises(ValueError, match="at least one event"):
         replay([])
-    assert law().version == 7
+    assert small_policy().version == 7
 
 
 def test_a_return_counts_as_not_ours_by_its_tick_and_an_old_one_by_its_words() -> None:

@@ -25,7 +25,7 @@ from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from tests import small_law
 from tests.rules.test_chain import PREPARED, prepared, standing
-from tests.small_law import JOINT, MAJOR, MONDAY, SMALL, WHISTLE, Case, law
+from tests.small_law import JOINT, MAJOR, MONDAY, SMALL, WHISTLE, Case, small_policy
 from tests.walks import BUTTONS, DAY, EVERYBODY, HOUR, walk
 
 walks = given(
@@ -58,7 +58,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
     monkeypatch.setattr(small_law, "decide", decided)
     yield done
-    assert law() == law.__wrapped__(), "the policy is no longer what its files say"
+    assert small_policy() == small_policy.__wrapped__(), "the policy is no longer what its files say"
 
 
 def test_deciding_changes_nothing_that_it_was_given(watched: set[str]) -> None:

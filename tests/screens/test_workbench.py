@@ -484,8 +484,8 @@ def test_rows_are_sent_when_they_change_and_once_more_when_they_end(town: Town, 
 def test_a_burst_is_told_with_the_rows_and_again_when_its_cases_change(town: Town, door: Reads) -> None:
     now = datetime.now(UTC)
     picture = Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
-    law = picture.directory.bursts
-    assert law is not None
+    policy = picture.directory.bursts
+    assert policy is not None
     line = DeskLine(TOWN, "zh")
     before = json.loads(b"{" + line.renew(picture) + b"}")["bursts"]
     assert "暴雨" not in {each["name"] for each in before}
@@ -502,7 +502,7 @@ def test_a_burst_is_told_with_the_rows_and_again_when_its_cases_change(town: Tow
         return found
 
     picture.take_touched()
-    storm = town.reports(law.least, category="0803")
+    storm = town.reports(policy.least, category="0803")
     (burst,) = [each for each in follow()["bursts"] if each not in before]
     assert (burst["name"], burst["ids"]) == ("暴雨", list(map(str, storm)))
     # A step that takes nobody out of it says nothing anew.
@@ -644,14 +644,14 @@ def test_what_is_not_of_today_stands_with_its_day_and_its_hour(town: Town, door:
 
 def test_the_strip_says_the_limits_of_what_is_to_come(town: Town, door: Reads) -> None:
     found = state(door, town.report())
-    law, calendar = door.policy(), door.directory().calendar
+    policy, calendar = door.policy(), door.directory().calendar
     now = found.reported_at
-    strip = sheet.clocks(found, calendar, now, "zh", law)
+    strip = sheet.clocks(found, calendar, now, "zh", policy)
     to_come = {step["name"]: step["text"] for step in strip if step["state"].startswith("next")}
-    assert to_come["派遣"] == f"限 {limit_words(law.dispatch[found.severity].text, 'zh')}"
+    assert to_come["派遣"] == f"限 {limit_words(policy.dispatch[found.severity].text, 'zh')}"
     assert {"签收", "处置", "核查"} <= to_come.keys()
     found.facts["wartime"] = True
-    halved = sheet.clocks(found, calendar, now, "zh", law)
+    halved = sheet.clocks(found, calendar, now, "zh", policy)
     assert {step["name"]: step["text"] for step in halved}["派遣"] != to_come["派遣"]
     assert not [s for s in sheet.clocks(found, calendar, now, "zh") if s["text"].startswith("限")]
 
