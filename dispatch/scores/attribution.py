@@ -1,6 +1,6 @@
-"""Tell each case's story to whoever had a part in it: what its events say of every subject, within one month.
+"""Attribute each case to whoever had a part in it: what its events say of every subject, within one month.
 
-A story is told from events alone: those of transactions below a horizon, dated up to an instant.
+An attribution is made from events alone: those of transactions below a horizon, dated up to an instant.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 import psycopg
 
-from dispatch.record.histories import Life, all_lives, lives
+from dispatch.record.histories import IncidentHistory, all_histories, histories
 from dispatch.record.policies import Policies
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.appeals import EXEMPTS
@@ -76,15 +76,15 @@ def cases(
     workers = _workers(connection)
     read = 0
     which = "i.reported_at < %s and i.reported_at >= %s and i.last_at >= %s"
-    for life in all_lives(connection, scope.below, which, end, begin - LOOK_BACK, begin):
-        incident = life.fold(scope.below, scope.as_of)
+    for history in all_histories(connection, scope.below, which, end, begin - LOOK_BACK, begin):
+        incident = history.fold(scope.below, scope.as_of)
         if incident is None:
             continue
         read += 1
         if granted is not None and incident.id in granted:
             _grant(incident, *granted[incident.id])
-        story = _Story(life, incident, policy.version(incident.policy_version), scope, workers)
-        for kind, subject, at, case in story.tell():
+        attribution = _Attribution(history, incident, policy.version(incident.policy_version), scope, workers)
+        for kind, subject, at, case in attribution.tell():
             if begin <= at < end:
                 found[kind, subject].append(case)
     _pool(found, _departments(connection, scope.month))
@@ -122,15 +122,17 @@ def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | 
         judged: Cases = defaultdict(list)
         raw: Cases = defaultdict(list)
         why: dict[int, str] = {}
-        for life in lives(cursor, ids, scope.below) if ids else ():
-            incident = life.fold(scope.below, scope.as_of)
+        for history in histories(cursor, ids, scope.below) if ids else ():
+            incident = history.fold(scope.below, scope.as_of)
             reason = _why(incident) if incident is not None else ""
             if incident is None or not reason:
                 continue
             why[incident.id] = reason
             for found in (judged, raw):
-                story = _Story(life, incident, policy.version(incident.policy_version), scope, workers)
-                for kind, subject, at, case in story.tell():
+                attribution = _Attribution(
+                    history, incident, policy.version(incident.policy_version), scope, workers
+                )
+                for kind, subject, at, case in attribution.tell():
                     if begin <= at < end:
                         found[kind, subject].append(case)
                 incident.facts = _bare(incident.facts)
@@ -200,11 +202,16 @@ def _pool(found: Cases, organisations: Mapping[str, str]) -> None:
             found[pooled].extend(own)
 
 
-class _Story:
-    """Tell what one incident's life says about everyone who had a part in it."""
+class _Attribution:
+    """Attribute one incident to everyone who had a part in it."""
 
     def __init__(
-        self, life: Life, incident: Incident, policy: Policy, scope: Scope, workers: frozenset[str]
+        self,
+        history: IncidentHistory,
+        incident: Incident,
+        policy: Policy,
+        scope: Scope,
+        workers: frozenset[str],
     ) -> None:
         self.incident = incident
         self.workers = workers
@@ -212,7 +219,9 @@ class _Story:
         self.as_of = scope.as_of
         self.rules = scope.rules
         self.events = [
-            e for e, tx in zip(life.events, life.txs, strict=True) if tx < scope.below and e.at <= scope.as_of
+            e
+            for e, tx in zip(history.events, history.txs, strict=True)
+            if tx < scope.below and e.at <= scope.as_of
         ]
         self.exempt = _why(incident)
         self.never_theirs = bool(incident.facts.get("exempt") and incident.facts.get("never_theirs"))

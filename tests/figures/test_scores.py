@@ -54,10 +54,10 @@ def connection(url: str) -> Iterator[Connection]:
         yield open_one
 
 
-def follow_all(connection: Connection, bite: int = 700) -> int:
+def follow_all(connection: Connection, events_limit: int = 700) -> int:
     """Follow in small bites to the end; return the events taken in."""
     total = 0
-    while taken := rollup.follow(connection, bite):
+    while taken := rollup.follow(connection, events_limit):
         total += taken
     return total
 
