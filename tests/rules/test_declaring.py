@@ -26,7 +26,7 @@ from tests.small_law import (
     NEXT_TOWN,
     OTHER_COUNTY,
     TOWN,
-    around,
+    context,
     report,
     small_policy,
 )
@@ -132,7 +132,7 @@ def test_what_is_not_on_or_has_ended_cannot_be_ended() -> None:
 
 
 def test_what_is_opened_in_wartime_has_half_of_every_limit_and_no_less_than_three_minutes() -> None:
-    place = replace(around(), wartime=(COUNTY,))
+    place = replace(context(), wartime=(COUNTY,))
     for category, minutes in ((JOINT, 5), (MAJOR, 3)):  # ten and five minutes to accept
         change = open_report(report(category, MICRO), small_policy(), place, MONDAY)
         assert not isinstance(change, Refusal)
