@@ -132,7 +132,7 @@ def _nobody_goes(f: Frame, found: Case, steps: dict[str, Step]) -> None:
 
 def _beside(f: Frame, incident: Incident) -> None:
     """Name the units that assist, each with how far it has come, and those that the type names and nobody has sent."""
-    _, policy = f._, f.door.policy()
+    _, policy = f._, f.city.policy()
     kind = policy.types.get(incident.category)
     at = 0 if f.lang == "zh" else 1
     parts = [part for part in incident.parts.values() if part.role == "assist" and part.state not in GONE]
@@ -166,7 +166,7 @@ def _offered(
     stale = any(because.code == "near_station" for offer in ready for because in offer.reasons)
     notes = [_("distances from the station")] if stale else []
     if any(_minutes_away(f, offer) for offer in ready):
-        speed = round(60 / f.door.policy().weights.km)
+        speed = round(60 / f.city.policy().weights.km)
         notes.append(_("straight line at {speed} km/h").format(speed=speed))
     st.html(
         f'<div class="wb-row"><span class="wb-h2">{escape(title)}</span><span class="wb-m">'
@@ -218,7 +218,7 @@ def _minutes_away(f: Frame, offer: Offer) -> int | None:
 
     None where the way is not known, or is worth nothing to the policy: then nothing is estimated from it.
     """
-    each = f.door.policy().weights.km
+    each = f.city.policy().weights.km
     return None if offer.km is None or not each else max(1, ceil(offer.km * each))
 
 
@@ -341,7 +341,7 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
     """Say in words which of the common steps the law does not allow now, and why."""
     _ = f._
     told_why: dict[str, list[str]] = {}
-    policy = f.door.policy()
+    policy = f.city.policy()
     for verb in ("dispatch", "reassign", "merge", "suspend", "supervise", "close"):
         if verb in steps:
             continue

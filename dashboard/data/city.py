@@ -321,7 +321,7 @@ class _PastPart:
 _past_parts = msgspec.json.Decoder(list[_PastPart] | None)
 
 
-class Reads(Submits):
+class CityReads(Submits):
     """Read the city; safe to share between threads. Every method raises `psycopg.Error` when the database does."""
 
     def __init__(self, database_url: str) -> None:
@@ -601,9 +601,9 @@ def segments_of(cursor: psycopg.Cursor[Any], incident_id: int) -> list[SegmentRo
 
 
 @cache
-def reads() -> Reads:
+def reads() -> CityReads:
     """Return the door to the database that the environment or the data folder names; one for the process."""
-    return Reads(addresses().database_url)
+    return CityReads(addresses().database_url)
 
 
 def digest(key: str) -> str:

@@ -15,7 +15,7 @@ import psycopg
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from dashboard.data import Changes, Directory, Reads
+from dashboard.data import Changes, CityReads, Directory
 from dashboard.live.minute import Minute
 from dashboard.live.picture import WHISTLES_OVER, Picture
 from dashboard.live.queue import DeskLine, overdue
@@ -93,7 +93,7 @@ class _Desk:
 class Live:
     """Keep the picture fresh and push it; one for each web process, inside its event loop."""
 
-    def __init__(self, reads: Reads, redis_url: str | None, demo: bool) -> None:
+    def __init__(self, reads: CityReads, redis_url: str | None, demo: bool) -> None:
         self._reads, self._redis_url, self._demo = reads, redis_url, demo
         self._picture: Picture | None = None
         self._minute: Minute | None = None

@@ -40,7 +40,7 @@ EVENTS_SHOWN: Final = 200
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-class Door:
+class IntakeApi:
     """Serve the HTTP door of one process; opens its connections at the first request."""
 
     def __init__(self, servers: Servers | None = None) -> None:
@@ -291,4 +291,4 @@ async def _nowhere(request: Request) -> Response:
     raise Refused(404, "no_address")
 
 
-routes: list[Route] = Door().routes()
+routes: list[Route] = IntakeApi().routes()

@@ -87,7 +87,7 @@ def _types(known: Directory, lang: str) -> list[tuple[str, str]]:
 
 @st.cache_data(ttl=OFTEN_AGE_S, show_spinner=False, max_entries=5_000)
 def _often(login: str, _frame: Frame) -> list[str]:
-    return field.often(_frame.door, _frame.who)
+    return field.often(_frame.city, _frame.who)
 
 
 @st.cache_data(ttl=OFTEN_AGE_S, show_spinner=False, max_entries=2_000)

@@ -101,7 +101,7 @@ def _columns(frame: Frame) -> list[str]:
 
 def _rows(frame: Frame, area: str) -> list[list[Any]]:
     now = datetime.now(UTC)
-    board = whistles.board(frame.door, frame.who.actor, area, frame.directory.calendar.midnight(now), now)
+    board = whistles.board(frame.city, frame.who.actor, area, frame.directory.calendar.midnight(now), now)
     return [_cells(each, frame.directory, frame.lang) for each in board.rows]
 
 

@@ -42,7 +42,7 @@ def page() -> None:
         )
         conflict(f)
         wish = st.query_params.get("id", "")
-        found = case(f.door, f.who.actor, int(wish), now) if _is_id(wish) else None
+        found = case(f.city, f.who.actor, int(wish), now) if _is_id(wish) else None
         with st.container(key="wb"):
             left, middle, right = st.columns([46, 89, 50], gap="small")
             with left, st.container(key="wb-queue"):

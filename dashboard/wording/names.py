@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from dashboard.data import Directory, Reads, reads
+from dashboard.data import CityReads, Directory, reads
 from dashboard.wording.catalogue import ROLES, clock_name, pick, translator
 from dispatch.rules.areas import Level, ancestors, level_of
 from dispatch.rules.incident.chain import STEPS
@@ -91,10 +91,10 @@ def zone() -> ZoneInfo:
     return zone_of(reads())
 
 
-def zone_of(door: Reads) -> ZoneInfo:
+def zone_of(city: CityReads) -> ZoneInfo:
     """Return the zone of a city's clock, the default one while no city is loaded."""
     try:
-        return ZoneInfo(door.known().zone)
+        return ZoneInfo(city.known().zone)
     except LookupError:
         return ZoneInfo(DEFAULT_ZONE)
 

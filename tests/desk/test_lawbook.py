@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dispatch.__main__ import main
 from dispatch.desk.desk import Desk
 from dispatch.intake.messages import number_of
@@ -210,9 +210,9 @@ def test_a_version_is_in_force_from_the_citys_own_midnight_wherever_the_database
             assert lawbook.in_force(far)[0] == 2
         with Desk(database) as desk:
             assert desk.in_force(datetime.now(UTC)).version == 2
-        door = Reads(database)
-        assert door.policy().version == 2
-        door.close()
+        reads = CityReads(database)
+        assert reads.policy().version == 2
+        reads.close()
 
 
 def test_a_dry_run_says_what_would_have_been_late(

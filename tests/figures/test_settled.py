@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dashboard.live.picture import MEDIATED, SETTLED, Picture
 from dispatch.desk.desk import Desk
 from dispatch.figures import cohorts, overview, rollup
@@ -45,7 +45,7 @@ def city(servers: Servers, pictured: str) -> Iterator[str]:
 
 def test_a_dispute_counts_as_settled_where_somebody_said_so_and_nowhere_else(city: str) -> None:
     """One is said to be settled, one not to be, of one nobody says anything, one is void: one in three."""
-    desk, reads = Desk(city, None), Reads(city)
+    desk, reads = Desk(city, None), CityReads(city)
     said: list[dict[str, Any]] = [{"settled": True}, {"settled": False}, {}]
     ids = [closed(desk, reads, n, args) for n, args in enumerate(said)]
     refused = report(desk, reads, len(said))
@@ -81,7 +81,7 @@ def test_a_dispute_counts_as_settled_where_somebody_said_so_and_nowhere_else(cit
     assert (rate.value, rate.numerator) == (Fraction(1, 3), (ids[0],))
 
 
-def report(desk: Desk, reads: Reads, n: int) -> int:
+def report(desk: Desk, reads: CityReads, n: int) -> int:
     """Report a dispute and return its id."""
     area = next(code for code in sorted(reads.known().areas) if len(code) == 17)
     one = Report(n, "test", f"settled-{n}", DISPUTE, "争水", "", area, 112.0, 22.9, "point", NOON)
@@ -90,7 +90,7 @@ def report(desk: Desk, reads: Reads, n: int) -> int:
     return outcome.incident_id
 
 
-def closed(desk: Desk, reads: Reads, n: int, said: dict[str, Any]) -> int:
+def closed(desk: Desk, reads: CityReads, n: int, said: dict[str, Any]) -> int:
     """Take a dispute from its report to its end; `said` is what the team says of it beside the result."""
     key = report(desk, reads, n)
     team_id = next(iter(sorted(reads.known().teams)))
