@@ -155,11 +155,11 @@ class _Rooted:
                 return
             body += message.get("body", b"")
             if not message.get("more_body"):
-                told = body.replace(b"<head>", self._SAYS, 1)
+                page = body.replace(b"<head>", self._SAYS, 1)
                 if "content-length" in (headers := MutableHeaders(raw=started["headers"])):
-                    headers["content-length"] = str(len(told) if body else 0)
+                    headers["content-length"] = str(len(page) if body else 0)
                 await send(started)
-                await send({"type": "http.response.body", "body": told})
+                await send({"type": "http.response.body", "body": page})
 
         await self._app(scope, receive, pass_on)
 

@@ -348,11 +348,11 @@ def search(
 
 
 def verify(
-    city: CityReads, who: Viewer, number: int | None = None, told: Callable[[float], None] | None = None
+    city: CityReads, who: Viewer, number: int | None = None, progress: Callable[[float], None] | None = None
 ) -> Verdict | None:
     """Recompute every link of the record, or of one incident's by its number; None where there is no such one.
 
-    `told` hears the share that is done, as far as it can be estimated. The verdict names incidents by their ids and
+    `progress` hears the share that is done, as far as it can be estimated. The verdict names incidents by their ids and
     holds nothing of their content.
     """
     _allow(who, BOTH)
@@ -369,7 +369,7 @@ def verify(
         assert row is not None
         whole = float(row[0])
         return audit.verify(
-            connection, one, None if told is None else lambda done: told(min(done / whole, 0.99))
+            connection, one, None if progress is None else lambda done: progress(min(done / whole, 0.99))
         )
 
 

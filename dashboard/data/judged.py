@@ -222,11 +222,11 @@ def _row(
 def _appeal(incident: int, number: int, text: str | None) -> Appeal | None:
     if not text or text == "null":
         return None
-    told = msgspec.json.decode(text)
-    reviews = tuple((r["by"], bool(r["granted"]), r.get("reason", "")) for r in told.get("reviews", ()))
-    by = told.get("answer_by")
+    appeal = msgspec.json.decode(text)
+    reviews = tuple((r["by"], bool(r["granted"]), r.get("reason", "")) for r in appeal.get("reviews", ()))
+    by = appeal.get("answer_by")
     return Appeal(
-        incident, number, told["by"], told["reason"], reviews, told["granted"],
+        incident, number, appeal["by"], appeal["reason"], reviews, appeal["granted"],
         None if by is None else datetime.fromisoformat(by),
     )  # fmt: skip
 

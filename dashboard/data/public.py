@@ -35,11 +35,11 @@ _TOLD_OF = frozenset({"dispose", "solve", "reject", "void"})
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """One thing that became of a report, with the words that were said to the reporter."""
+    """One thing that became of a report, with the words that were meant for the reporter."""
 
     verb: str
     at: datetime
-    said: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +134,17 @@ def _progress(city: CityReads, ids: list[int], actor: Actor, whole: bool = True)
     with city.look() as connection, connection.cursor() as cursor:
         held = {key: each.incident for key, each in store.load(cursor, ids, lock=False).items()}
         happened: dict[int, list[Milestone]] = {}
-        for incident_id, verb, at, said in cursor.execute(
+        for incident_id, verb, at, remarks in cursor.execute(
             "select incident_id, verb, at, data -> 'said' from event"
             " where incident_id = any(%s) and verb = any(%s) order by incident_id, seq",
             (ids, list(MILESTONES)),
         ):
-            told = next((str(said[k]) for k in _TOLD if said and said.get(k)), "") if verb in _TOLD_OF else ""
-            happened.setdefault(incident_id, []).append(Milestone(verb, at, told if whole else ""))
+            text = (
+                next((str(remarks[k]) for k in _TOLD if remarks and remarks.get(k)), "")
+                if verb in _TOLD_OF
+                else ""
+            )
+            happened.setdefault(incident_id, []).append(Milestone(verb, at, text if whole else ""))
         shown: dict[int, list[str]] = {}
         if whole:
             for incident_id, name in cursor.execute(
@@ -171,7 +175,7 @@ def _refusals(numbers: list[int], redis_url: str) -> dict[int, tuple[str, str]]:
         stream.close()
     found = {}
     for number, raw in zip(numbers, answers, strict=True):
-        said = msgspec.json.decode(raw) if raw else {}
-        if said.get("state") == "refused":
-            found[number] = (str(said.get("zh", "")), str(said.get("en", "")))
+        answer = msgspec.json.decode(raw) if raw else {}
+        if answer.get("state") == "refused":
+            found[number] = (str(answer.get("zh", "")), str(answer.get("en", "")))
     return found

@@ -227,11 +227,11 @@ class Phone:
             raise Refused(409, "taken")
         if begun == "too_fast":
             raise Refused(429, "too_fast", wait_s=120)
-        said = msgspec.json.encode({"state": "received", "source": source})
+        received = msgspec.json.encode({"state": "received", "source": source})
         async with self._redis().pipeline(transaction=True) as steps:
             steps.xadd(STREAM, {FIELD: raw})
             # A repeat must not hide that the first was refused.
-            steps.set(f"{RECEIVED}{number}", said, ex=RECEIVED_KEPT_S, nx=True)
+            steps.set(f"{RECEIVED}{number}", received, ex=RECEIVED_KEPT_S, nx=True)
             await asyncio.wait_for(steps.execute(), STREAM_TIMEOUT_S)
         return JSONResponse(
             {"state": "received", "number": show_number(number), "again": begun == "again"}, 202

@@ -218,7 +218,7 @@ def _line(milestone: Milestone, _: Translate) -> str:
         "suspend": _("Put off for a while"),
         "resume": _("Taken up again"),
     }
-    said = f": {html.escape(milestone.said)}" if milestone.said else ""
+    said = f": {html.escape(milestone.text)}" if milestone.text else ""
     return f'<li><span class="gw-muted">{_time(milestone.at)}</span>　{html.escape(words[milestone.verb])}{said}</li>'
 
 

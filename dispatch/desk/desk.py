@@ -322,8 +322,8 @@ class Desk:
         now: datetime,
     ) -> Event:
         """Let the incident that stays know which one was merged into it."""
-        told = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
-        command = Command("absorb", main.id, SYSTEM, merge.id, told)
+        args = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
+        command = Command("absorb", main.id, SYSTEM, merge.id, args)
         policy = self._policy(cursor).version(main.policy_version)
         at = _moment(command, main, now)
         change = decide(main, command, policy, context, at)

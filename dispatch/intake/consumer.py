@@ -261,9 +261,9 @@ class Dispatcher:
                 steps.eval(_BURY, 2, STREAM, DEAD_STREAM, GROUP, key, *pairs)
                 if at in refused_numbers:
                     number, source = refused_numbers[at]
-                    said = {"state": "refused", "source": source, "field": problem.field}
-                    said |= {"reason": problem.reason, "zh": problem.zh, "en": problem.en}
-                    steps.set(f"{RECEIVED}{number}", msgspec.json.encode(said), ex=REFUSED_KEPT_S)
+                    refusal = {"state": "refused", "source": source, "field": problem.field}
+                    refusal |= {"reason": problem.reason, "zh": problem.zh, "en": problem.en}
+                    steps.set(f"{RECEIVED}{number}", msgspec.json.encode(refusal), ex=REFUSED_KEPT_S)
             if plain := [key for key in acknowledged if key not in buried]:
                 steps.xack(STREAM, GROUP, *plain)
             steps.execute()
@@ -287,7 +287,7 @@ class Dispatcher:
     def _retry_until_stopped(self, step: Callable[[], T]) -> T | None:
         """Do a step, again and again while something it needs is away; return None only when told to stop meanwhile."""
         pause = FIRST_PAUSE_S
-        said = ""
+        logged = ""
         while True:
             try:
                 result = step()
@@ -302,13 +302,13 @@ class Dispatcher:
             except (redis.RedisError, OSError) as fault:
                 why = f"the stream is away: {type(fault).__name__}"
             else:
-                if said:
-                    log.warning("went on after: %s", said)
+                if logged:
+                    log.warning("went on after: %s", logged)
                 self._state = "working"
                 return result
-            if why != said:
+            if why != logged:
                 log.warning("waiting, messages stay on the stream: %s", why)
-                said = why
+                logged = why
             self._state = f"waiting: {why}"
             if self._stop.wait(pause):
                 return None

@@ -193,11 +193,11 @@ class _Heard(logging.Handler):
         """Keep an HTTP status, or the bare fact of no answer."""
         if record.thread != self._thread:
             return
-        said = record.getMessage()
-        status = re.search(r"error=(\d{3})\b", said)
+        message = record.getMessage()
+        status = re.search(r"error=(\d{3})\b", message)
         if status is not None:
             self.cause = f"HTTP {status[1]}"
-        elif "onnection" in said or "imeout" in said:
+        elif "onnection" in message or "imeout" in message:
             self.cause = "no answer"
 
 

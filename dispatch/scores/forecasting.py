@@ -93,5 +93,5 @@ def report(made: Forecast) -> str:
         "",
         "said between      cases   said on average   came true",
     ]
-    lines += [f"{b.low:6.1%} - {b.high:6.1%} {b.n:8,} {b.said:17.2%} {b.came:11.2%}" for b in v.bins]
+    lines += [f"{b.low:6.1%} - {b.high:6.1%} {b.n:8,} {b.predicted:17.2%} {b.came:11.2%}" for b in v.bins]
     return "\n".join(lines)

@@ -160,7 +160,7 @@ def test_where_nobody_left_a_contact_only_the_state_is_told(
     assert found is not None
     assert not found.whole
     assert not found.photos
-    assert [(each.verb, each.said) for each in found.milestones] == [("report", ""), ("reject", "")]
+    assert [(each.verb, each.text) for each in found.milestones] == [("report", ""), ("reject", "")]
 
 
 def test_the_scope_of_a_resident_is_their_own_token(reads: CityReads, city: str) -> None:
