@@ -35,7 +35,7 @@ from dashboard.routes import offline
 from dashboard.routes.login import Login
 from dashboard.routes.phone import Phone
 from dashboard.routes.queue_stream import DeskStream
-from dashboard.routes.whistles import Whistling
+from dashboard.routes.whistles import WhistleBoards
 from dashboard.wording.catalogue import chosen
 from dispatch.rules.areas import Level, contains, level_of
 from models.servers.database import Servers, addresses
@@ -100,7 +100,7 @@ def create_app(servers: Servers | None = None) -> st.App:
         *Login(city).routes(),
         *phone.routes(),
         *offline.routes(),
-        *Whistling(city).routes(),
+        *WhistleBoards(city).routes(),
         *_door_routes(),
     ]
     return st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[Middleware(_Rooted)])

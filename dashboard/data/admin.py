@@ -25,7 +25,7 @@ from dispatch.checks import audit
 from dispatch.checks.audit import Verdict
 from dispatch.intake import dead_letters
 from dispatch.intake.dead_letters import Letter, LetterError
-from dispatch.record import publishing as lawbook
+from dispatch.record import publishing
 from dispatch.record.publishing import PublishError
 from dispatch.rules.measures import whatif
 from dispatch.rules.policy import policy as policies
@@ -284,7 +284,7 @@ def wrong(who: Viewer, files: Mapping[str, str]) -> list[str]:
 def differences(who: Viewer, held: Mapping[str, str], files: Mapping[str, str]) -> list[str]:
     """Return what leads from the files held to those given, as lines of a unified diff."""
     _allow(who, BOTH)
-    return list(lawbook.differences(held, files))
+    return list(publishing.differences(held, files))
 
 
 def preview(city: CityReads, who: Viewer, files: Mapping[str, str], since: datetime) -> whatif.Verdict:
@@ -292,14 +292,14 @@ def preview(city: CityReads, who: Viewer, files: Mapping[str, str], since: datet
     _allow(who, BOTH)
     policy = policies.parse(0, files)
     with city.look() as connection:
-        return whatif.judge(lawbook.cases(connection, since), policy, datetime.now(UTC))
+        return whatif.judge(publishing.cases(connection, since), policy, datetime.now(UTC))
 
 
 def publish(city: CityReads, who: Viewer, files: Mapping[str, str], note: str, valid_from: date) -> int:
     """Publish the files as the next version and return its number; raise PublishError saying why not."""
     _allow(who, ADMIN)
     with city.change() as connection:
-        version = lawbook.publish(connection, files, note, valid_from)
+        version = publishing.publish(connection, files, note, valid_from)
         sessions.note(
             connection, "policy", datetime.now(UTC), who.account_id, by=who.login, about=f"version {version}"
         )

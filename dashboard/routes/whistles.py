@@ -26,7 +26,7 @@ AGE_S: Final = 30.0  # rates and lights move by the clock too
 BODIES_KEPT: Final = 500
 
 
-class Whistling:
+class WhistleBoards:
     """Serve the rows of the whistle board to one process's viewers."""
 
     def __init__(self, city: CityReads) -> None:

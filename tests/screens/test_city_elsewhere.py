@@ -108,7 +108,7 @@ def test_the_whistle_board_begins_at_the_citys_own_midnight(
     real = whistles.board
     monkeypatch.setattr(whistles, "board", board)
     leader = SimpleNamespace(actor=Actor("leader:leader", "leader", small_city.CITY))
-    whistle_routes.Whistling(reads)._body(cast(Viewer, leader), small_city.CITY, "zh")
+    whistle_routes.WhistleBoards(reads)._body(cast(Viewer, leader), small_city.CITY, "zh")
     today = datetime.now(ZoneInfo(ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
     assert asked == [today]
 

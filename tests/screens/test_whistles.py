@@ -19,7 +19,7 @@ from dashboard import frame
 from dashboard.access import COOKIE
 from dashboard.components import sentences
 from dashboard.data import CityReads, field, whistles
-from dashboard.routes.whistles import Whistling
+from dashboard.routes.whistles import WhistleBoards
 from dashboard.screens import whistles as screen
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.desk.desk import Desk
@@ -151,7 +151,7 @@ def test_a_board_shows_its_own_area_alone(reads: CityReads, city: str) -> None:
 
 def client(reads: CityReads, login: str | None) -> TestClient:
     cookies = {COOKIE: f"{login}-token"} if login else {}
-    return TestClient(Starlette(routes=Whistling(reads).routes()), cookies=cookies)
+    return TestClient(Starlette(routes=WhistleBoards(reads).routes()), cookies=cookies)
 
 
 def test_the_screen_asks_for_rows_and_gets_them_once(reads: CityReads, city: str) -> None:
