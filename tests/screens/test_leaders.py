@@ -32,6 +32,7 @@ from dashboard.wording import amounts
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.accounts import sessions
 from dispatch.figures.briefing import words as spoken
+from dispatch.figures.briefing.tables import tables
 from dispatch.figures.case_sets import PAGE_ROWS, CaseSet
 from dispatch.figures.overview import Overview
 from dispatch.rules.incident.chain import Actor
@@ -230,7 +231,7 @@ def test_a_stage_is_red_only_where_more_than_one_in_ten_was_late(reads: CityRead
     assert "red" not in stages([one], "zh", ZH)
     assert "gw-light red" in stages([replace(one, late=11)], "zh", ZH)
     # The numbers are the briefing's own, to the letter.
-    for row in next(t for t in spoken.tables(found, "zh") if t.name == "stages").texts("zh"):
+    for row in next(t for t in tables(found, "zh") if t.name == "stages").texts("zh"):
         assert f">{row[2]}<" in html
         assert f">{row[3]}<" in html
     assert "没有可计时的" in stages([], "zh", ZH)

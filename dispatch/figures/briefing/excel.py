@@ -8,7 +8,8 @@ from typing import Any
 
 import xlsxwriter
 
-from dispatch.figures.briefing.words import Kind, Table, Value, notes, say, sentence, show, tables, title
+from dispatch.figures.briefing.tables import Table, tables
+from dispatch.figures.briefing.words import Kind, Value, notes, say, sentence, show, title
 from dispatch.figures.overview import Overview
 
 _FORMATS: dict[Kind, str] = {
