@@ -22,7 +22,7 @@ from dispatch.rules.measures.assessment import Counted, Exempted, Score, without
 from dispatch.rules.measures.indicators import Case, Rate, moved
 from dispatch.rules.time.clocks import Clock
 from dispatch.scores import scoring
-from dispatch.scores.attribution import Exemptions
+from dispatch.scores.month_cases import Exemptions
 from models.servers.database import addresses
 
 PAGE_ROWS = 50

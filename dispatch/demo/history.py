@@ -47,7 +47,7 @@ from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Roster
 from dispatch.rules.time import clocks
 from dispatch.scores import scoring
-from dispatch.scores.attribution import span_of
+from dispatch.scores.month_cases import span_of
 from models.servers.database import psycopg_dsn
 
 SEED = 22807  # one in which the demo's own team is overloaded: its score has something to explain

@@ -22,7 +22,7 @@ from dispatch.rules.areas import Level
 from dispatch.rules.incident.values import Actor, Command, Report
 from dispatch.rules.measures.indicators import evaluate
 from dispatch.rules.time.period import Period
-from dispatch.scores import attribution, scoring
+from dispatch.scores import attribution, month_cases, scoring
 from models.servers.database import Servers, psycopg_dsn
 from tests.conftest import _administer
 
@@ -71,7 +71,7 @@ def test_a_dispute_counts_as_settled_where_somebody_said_so_and_nowhere_else(cit
             hours = rollup.sums(cursor, NOON - timedelta(hours=6), now, Level.CITY, CITY)[CITY]
             rules, _ = scoring.rules_of(Policies(cursor), DAY, now)
             scope = attribution.Scope(DAY.replace(day=1), rules, now, horizon(cursor))
-            judged = attribution.cases(connection, scope)[0]["city", CITY]
+            judged = month_cases.cases(connection, scope)[0]["city", CITY]
         rate = evaluate(
             rules.catalogue["settlement"], [case for case in judged if case.id in {*ids, refused}]
         )
