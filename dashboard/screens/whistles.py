@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components import city_zone, component, words
+from dashboard.components import component, words
 from dashboard.data import Directory, whistles
 from dashboard.frame import Frame, framed, headed
 from dashboard.live.whistles import place, whistle_kind
@@ -52,7 +52,7 @@ def page() -> None:
                 "area": area,
                 "lang": frame.lang,
                 "only": only or "all",
-                "zone": city_zone(),
+                "zone": zone().key,
                 "words": words("whistles", frame.lang),
                 "severities": [_("extreme"), _("urgent"), _("pressing"), _("ordinary")],
                 "link": f"/{page_of_case}?{language}id=",

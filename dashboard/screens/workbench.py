@@ -15,10 +15,11 @@ from dashboard.casework.act import FRESH, WRITTEN, conflict
 from dashboard.casework.case_pane import case_pane
 from dashboard.casework.legend import keys
 from dashboard.casework.offers import acting
-from dashboard.components import city_zone, component, words
+from dashboard.components import component, words
 from dashboard.data import demo
 from dashboard.data.workbench import case
 from dashboard.frame import Frame, framed
+from dashboard.wording.names import zone
 
 STAGES = ("", "accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand")
 SORTS = ("", "severity", "place")  # of the queue: by the next limit, or by something else before it
@@ -70,7 +71,7 @@ def _part(f: Frame, part: str, key: str, **data: Any) -> Any:
     """Mount one live part; `on_…_change` are its callbacks."""
     calls = {name: data.pop(name) for name in list(data) if name.startswith("on_")}
     given = {
-        "part": part, "area": f.who.area, "lang": f.lang, "me": f.who.actor.id, "zone": city_zone(),
+        "part": part, "area": f.who.area, "lang": f.lang, "me": f.who.actor.id, "zone": zone().key,
         "words": words("workbench", f.lang), **data,
     }  # fmt: skip
     return component("workbench", style=False)(key=key, data=given, **calls)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import psycopg
+
 from dashboard.data import CityReads, Directory, reads
 from dashboard.wording.catalogue import ROLES, clock_name, pick, translator
 from dispatch.rules.areas import Level, ancestors, level_of
@@ -92,10 +94,10 @@ def zone() -> ZoneInfo:
 
 
 def zone_of(city: CityReads) -> ZoneInfo:
-    """Return the zone of a city's clock, the default one while no city is loaded."""
+    """Return the zone of a city's clock, as its policy says; the default one while no city can be read."""
     try:
         return ZoneInfo(city.known().zone)
-    except LookupError:
+    except (LookupError, psycopg.Error):
         return ZoneInfo(DEFAULT_ZONE)
 
 
