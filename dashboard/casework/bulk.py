@@ -22,6 +22,7 @@ from dashboard.casework.act import (
 from dashboard.data.city import Team
 from dashboard.data.workbench import Plan, plan, several
 from dashboard.frame import Frame
+from dashboard.markup import markup, show
 from dashboard.wording import names as told
 from dispatch.assignment.proposals import recorded
 from dispatch.intake.messages import show_number
@@ -58,11 +59,13 @@ def bar(f: Frame, ids: Sequence[int]) -> None:
     who = f.who.actor
     may = {incident.id: {step.verb for step in lawful(incident, who)} for incident in incidents}
     states = Counter(STATES[incident.state][0 if f.lang == "zh" else 1] for incident in incidents)
-    st.html(
-        f"<b>{_('{n} ticked').format(n=len(incidents))}</b> <span class=wb-m2>"
-        f"{' · '.join(f'{state} {n}' for state, n in states.most_common())}</span>",
+    show(
+        markup(
+            "<b>{ticked}</b> <span class=wb-m2>{states}</span>", ticked=_("{n} ticked").format(n=len(incidents)),
+            states=" · ".join(f"{state} {n}" for state, n in states.most_common()),
+        ),
         width="content",
-    )
+    )  # fmt: skip
     first = True
     for verb, key in KEYS.items():
         able = [incident for incident in incidents if verb in may[incident.id]]

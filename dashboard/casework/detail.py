@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -13,8 +12,8 @@ from dashboard.casework.inputs import ask
 from dashboard.casework.offers import meant
 from dashboard.data import CityReads, Detail, Directory
 from dashboard.frame import Frame
+from dashboard.markup import Markup, joined, markup, show
 from dashboard.widgets.case_list import SEVERITIES, light_mark
-from dashboard.widgets.panel import Markup, joined, markup
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import Translate, clock_name, limit_words, pick
 from dispatch.assignment.proposals import recorded
@@ -57,18 +56,14 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
     st.caption(f"{_('Reported')} {since}　{_('With')} {held}")
     _steps(f, detail, now)
     if any(event.change.said.get("photos") for event in detail.events):
-        st.html(sheet.photos(detail, directory, now, lang))
-    st.html(
-        f'<span class="wb-h2">{escape(_("Clocks"))}</span>'
-        + _table(_clock_rows(directory, incident, now, lang, _), _("No clock has run."))
-    )
-    st.html(
-        f'<span class="wb-h2">{escape(_("Timeline"))}</span>'
-        + sheet.timeline(detail, directory, now, lang, len(detail.events))
-    )
-    st.html(
-        f'<span class="wb-h2">{escape(_("Who held it"))}</span>'
-        f"{sheet.ledger(detail.segments, directory, now, lang)}"
+        show(sheet.photos(detail, directory, now, lang))
+    ran = _table(_clock_rows(directory, incident, now, lang, _), _("No clock has run."))
+    show(sheet.titled(_("Clocks"), body=ran))
+    timeline = sheet.timeline(detail, directory, now, lang, len(detail.events))
+    show(sheet.titled(_("Timeline"), body=timeline))
+    ledger = sheet.ledger(detail.segments, directory, now, lang)
+    show(
+        sheet.titled(_("Who held it"), body=ledger)
         + _table(
             [
                 {
@@ -84,8 +79,8 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
             right=(_("Minutes"),),
         )
     )
-    st.html(
-        f'<span class="wb-h2">{escape(_("Assignments"))}</span>'
+    show(
+        sheet.titled(_("Assignments"))
         + _table(
             [
                 {
@@ -188,7 +183,7 @@ def _clock_row(
     }
 
 
-def _table(rows: list[dict[str, str]], empty: str, right: tuple[str, ...] = ()) -> str:
+def _table(rows: list[dict[str, str]], empty: str, right: tuple[str, ...] = ()) -> Markup:
     """Return rows as a table in which nothing is cut; `right` are the columns of figures."""
     if not rows:
         return markup('<p class="wb-m">{empty}</p>', empty=empty)

@@ -13,6 +13,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.markup import markup
 from dashboard.wording.catalogue import translator
 
 COMPONENTS = Path(__file__).resolve().parent
@@ -30,7 +31,7 @@ def component(folder: str, host: str = "gw-host", style: bool = True) -> Any:
     """
     return st.components.v2.component(
         f"gridwhistle_{folder}",
-        html=f'<div class="{host}"></div>',
+        html=markup('<div class="{host}"></div>', host=host),
         css=sheet(f"{folder}/{folder}.css") if style else None,
         js=script(f"{folder}/{folder}.js"),
         isolate_styles=False,

@@ -35,11 +35,11 @@ _TOLD_OF = frozenset({"dispose", "solve", "reject", "void"})
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """One thing that became of a report, with the words that were meant for the reporter."""
+    """One thing that became of a report; `text` is what was meant for the reporter, for `reasons.words`."""
 
     verb: str
     at: datetime
-    text: str = ""
+    text: object = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _progress(city: CityReads, ids: list[int], actor: Actor, whole: bool = True)
             (ids, list(MILESTONES)),
         ):
             text = (
-                next((str(remarks[k]) for k in _TOLD if remarks and remarks.get(k)), "")
+                next((remarks[k] for k in _TOLD if remarks and remarks.get(k)), "")
                 if verb in _TOLD_OF
                 else ""
             )

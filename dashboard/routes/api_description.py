@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
+from dashboard.markup import Markup, html_response, joined, markup
 from dashboard.routes.refused import LIST_LIMIT
 from dispatch.intake import messages
 
@@ -111,19 +111,22 @@ async def openapi(_: Request) -> Response:
 
 async def page(_: Request) -> Response:
     """Answer with the description, for people."""
-    rows = []
+    rows: list[Markup] = []
     for path, verbs in _description()["paths"].items():
         for verb, what in verbs.items():
-            answers = ", ".join(
-                f"{code} {html.escape(each['description'])}" for code, each in what["responses"].items()
-            )
+            answers = ", ".join(f"{code} {each['description']}" for code, each in what["responses"].items())
             rows.append(
-                f"<h2><code>{verb.upper()} {html.escape(path)}</code></h2><p>{html.escape(what['summary'])}.</p>"
-                f"<p>{answers}</p>"
-            )
-    return HTMLResponse(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Gridwhistle API</title>'
-        "<body style='font:16px/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem'>"
-        "<h1>网格哨 Gridwhistle API</h1><p>Machine-readable: <a href='/openapi.json'>/openapi.json</a>."
-        " Keys go in <code>Authorization: Bearer …</code>.</p>" + "".join(rows) + "</body></html>"
+                markup(
+                    "<h2><code>{verb} {path}</code></h2><p>{summary}.</p><p>{answers}</p>",
+                    verb=verb.upper(), path=path, summary=what["summary"], answers=answers,
+                )
+            )  # fmt: skip
+    return html_response(
+        markup(
+            '<!doctype html><html lang="en"><meta charset="utf-8"><title>Gridwhistle API</title>'
+            "<body style='font:16px/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem'>"
+            "<h1>网格哨 Gridwhistle API</h1><p>Machine-readable: <a href='/openapi.json'>/openapi.json</a>."
+            " Keys go in <code>Authorization: Bearer …</code>.</p>{rows}</body></html>",
+            rows=joined(rows),
+        )
     )

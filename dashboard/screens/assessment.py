@@ -19,7 +19,7 @@ from dashboard.frame import Frame, framed
 from dashboard.widgets import charts, scorecard
 from dashboard.widgets.assessment import cases
 from dashboard.widgets.assessment.choice import head, month_of, subject_of
-from dashboard.widgets.panel import panel
+from dashboard.widgets.panel import panel, title
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import pick
@@ -127,11 +127,9 @@ def _lost(f: Frame, card: Card, chosen: str) -> None:
     if card.score is None:
         st.caption(_("No data"))
         return
-    st.html(
-        '<div class="gw-title"><b>{t}</b> <span class="gw-muted">{n}</span></div>'.format(
-            t=_("From 100 to {score}: where the points went").format(score=amounts.score(card.score, _, 0)),
-            n=_("most lost first; press one to see its cases"),
-        )
+    title(
+        _("From 100 to {score}: where the points went").format(score=amounts.score(card.score, _, 0)),
+        _("most lost first; press one to see its cases"),
     )
     losses = scorecard.losses(card, chosen, f.lang)
     key = f"lost-{card.kind}-{card.subject}-{card.month.month}-{card.name}-{chosen}"

@@ -23,8 +23,8 @@ from dashboard.widgets.leaders.choice import area_of, head, no_period, period_of
 from dashboard.widgets.leaders.late_map import late_map
 from dashboard.widgets.leaders.present import present, say
 from dashboard.widgets.leaders.stages import stages
-from dashboard.widgets.leaders.trend import chart, title, trend_of
-from dashboard.widgets.panel import panel
+from dashboard.widgets.leaders.trend import chart, trend_of
+from dashboard.widgets.panel import panel, title
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dispatch.figures.overview import Overview

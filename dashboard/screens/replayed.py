@@ -6,8 +6,9 @@ import streamlit as st
 
 from dashboard.data import replayed as data
 from dashboard.frame import Frame, framed, headed
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.export import download
-from dashboard.widgets.panel import Markup, joined, markup, panel
+from dashboard.widgets.panel import panel
 from dashboard.wording import amounts, names
 
 _COMMAND = "python -m dispatch replay requests.csv --map boston311 --new-city"

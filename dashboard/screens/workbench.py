@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -19,6 +18,7 @@ from dashboard.components import component, words
 from dashboard.data import demo
 from dashboard.data.workbench import case
 from dashboard.frame import Frame, framed
+from dashboard.markup import raw, show
 from dashboard.wording.names import zone
 
 STAGES = ("", "accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand")
@@ -28,7 +28,7 @@ SORTS = ("", "severity", "place")  # of the queue: by the next limit, or by some
 def page() -> None:
     """Show the workbench of whoever is signed in: the queue of their area, and the case that `?id=` names."""
     with framed("workbench", tagged=True) as f:
-        st.html(f"<style>{sheet.style()}</style>")
+        show(raw("style", sheet.style()))
         if (key := st.session_state.pop(FRESH, "")) and key in st.session_state:
             st.session_state[key] = ""
         now = datetime.now(UTC)
@@ -156,8 +156,7 @@ def _nothing(f: Frame, wish: str) -> None:
 
 def _nobody(f: Frame) -> None:
     """Say what will stand in the right pane once a case is chosen."""
-    st.html(
-        f'<div class="wb-todo"><p class="wb-h2">{escape(f._("Who goes"))}</p><p class="wb-m2">'
-        f"{escape(f._('Choose a case: the teams that can go stand here, best first, with what speaks for each.'))}</p>"
-        "</div>"
+    offers.to_do(
+        f._("Who goes"),
+        f._("Choose a case: the teams that can go stand here, best first, with what speaks for each."),
     )

@@ -11,8 +11,9 @@ import streamlit as st
 from dashboard import address
 from dashboard.data import PAGE_ROWS, Filter, ListRow
 from dashboard.frame import Frame
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.export import download
-from dashboard.widgets.panel import Markup, joined, markup, panel
+from dashboard.widgets.panel import panel
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import Translate, pick

@@ -10,6 +10,7 @@ import psycopg
 from dashboard.data import CityReads, Directory, reads
 from dashboard.wording.catalogue import ROLES, clock_name, pick, translator
 from dispatch.rules.areas import Level, ancestors, level_of
+from dispatch.rules.incident import reasons
 from dispatch.rules.incident.chain import STEPS
 from dispatch.rules.time.calendar import DEFAULT_ZONE
 
@@ -85,7 +86,7 @@ def said(directory: Directory, what: str, value: object, lang: str) -> str:
     """Return what an event says of itself under one key, in words."""
     if what == "clock":
         return clock_name(str(value), lang)
-    return actor(directory, str(value), lang) if what == "commander" else str(value)
+    return actor(directory, str(value), lang) if what == "commander" else reasons.words(value, lang)
 
 
 def zone() -> ZoneInfo:

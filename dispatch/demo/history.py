@@ -29,6 +29,7 @@ from dispatch.figures import published
 from dispatch.intake.messages import number_of
 from dispatch.record.policies import Policies
 from dispatch.rules.incident.chain import decide, evolve, open_report, route
+from dispatch.rules.incident.reasons import coded
 from dispatch.rules.incident.sending import load_changes
 from dispatch.rules.incident.values import (
     SYSTEM,
@@ -289,7 +290,7 @@ def _time_passes(incident: Incident, policy: Policy, context: Context, by: datet
             command = Command("breach", incident.id, SYSTEM, "sweep", _clock_due(incident, due))
         elif step is not None and step[0] <= by:
             breach_at = max(step[0], incident.last_at)
-            command = Command("escalate", incident.id, SYSTEM, "ladder", {"reason": "silence"})
+            command = Command("escalate", incident.id, SYSTEM, "ladder", {"reason": coded("silence")})
         else:
             return
         change = decide(incident, command, policy, context, breach_at)

@@ -230,9 +230,8 @@ def test_a_whistle_that_nobody_reports_in_for_goes_to_the_county_by_itself(desk:
     assert escalate(desk, late) == 1
     assert escalate(desk, late) == escalate(desk, late + timedelta(hours=1)) == 0
     assert district.rows(database, "select level from incident order by id") == [(2,), (3,)]
-    assert district.value(
-        database, "select data -> 'said' ->> 'reason' from event where verb = 'escalate'"
-    ) == ("吹哨后未报到 not reported in")
+    asked = "select data #> '{said, reason}' from event where verb = 'escalate'"
+    assert district.value(database, asked) == {"code": "not_reported_in"}
     down = late + timedelta(hours=1)
     press("hand_down", ids[0], Actor("county/1", "county", COUNTY), down, reason="镇街自办")
     assert escalate(desk, down + 15 * MINUTE - INSTANT) == 0

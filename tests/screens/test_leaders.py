@@ -27,7 +27,6 @@ from dashboard.widgets.export import escaped, workbook
 from dashboard.widgets.leaders import late_map, present
 from dashboard.widgets.leaders.stages import stages
 from dashboard.widgets.leaders.trend import trend_of
-from dashboard.widgets.panel import Markup, markup, opens
 from dashboard.wording import amounts
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.accounts import sessions
@@ -38,7 +37,7 @@ from dispatch.figures.overview import Overview
 from dispatch.rules.incident.chain import Actor
 from dispatch.rules.time.period import Period
 from models.servers.database import Servers, psycopg_dsn
-from tests import pages
+from tests import hostile, pages
 from tests.conftest import CITY_ZONE
 from tests.templates import LIVED_UNTIL as UNTIL
 from tests.templates import CityOf
@@ -289,10 +288,11 @@ def test_the_page_says_the_sentence_of_the_briefing(
     assert ZH("against {before} and a year ago").format(before=spoken.before_of(found, "zh")) in beside
 
 
-def test_nothing_that_people_wrote_becomes_markup() -> None:
-    assert markup("<i>{x}</i>", x="<script>") == "<i>&lt;script&gt;</i>"
-    assert markup("{x}", x=Markup("<b>1</b>")) == "<b>1</b>"
-    assert '"' not in re.sub(r'="[^"]*"', "", opens('x" onclick="y', "t"))
+def test_no_name_and_no_word_becomes_html(reads: CityReads) -> None:
+    found = picture(reads)
+    evil = replace(found, places=tuple(replace(place, name=hostile.TEXT) for place in found.places))
+    assert not hostile.faults(boards.ranking(evil, True, CITY, "zh", ZH))
+    assert not hostile.faults(boards.themes(found, "zh", lambda told: ZH(told) + hostile.TEXT))
 
 
 def test_no_cell_of_a_file_is_a_formula() -> None:

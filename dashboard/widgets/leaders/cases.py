@@ -9,8 +9,9 @@ import streamlit as st
 
 from dashboard.data import leaders as data
 from dashboard.frame import Frame
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.drawer import PARAMETER, drawer
-from dashboard.widgets.panel import Markup, joined, markup, opens
+from dashboard.widgets.panel import opens
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import pick
 from dispatch.figures.briefing import words as spoken

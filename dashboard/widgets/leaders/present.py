@@ -9,8 +9,9 @@ import streamlit as st
 
 from dashboard.data import leaders as data
 from dashboard.frame import Frame, away
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.drawer import open_cases
-from dashboard.widgets.panel import Markup, joined, markup, opens, panel
+from dashboard.widgets.panel import opens, panel
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import pick
