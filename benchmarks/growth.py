@@ -27,7 +27,7 @@ from benchmarks.pipeline import (
     mixed_messages,
     prepare,
 )
-from dashboard.data import Filter, Reads
+from dashboard.data import CityReads, Filter
 from dispatch.demo import history
 from dispatch.desk.desk import Desk
 from dispatch.figures import rollup
@@ -195,7 +195,7 @@ def _pipeline(servers: Servers, empty: str, big: str, messages: list[bytes], siz
 def _pages(empty: str, big: str) -> dict[str, float]:
     """Return page -> how many times longer its reads take with history, the median of pairs; the same open work."""
     ratios: dict[str, list[float]] = {}
-    small, large = Reads(empty), Reads(big)
+    small, large = CityReads(empty), CityReads(big)
     try:
         # The same report in both.
         found = []
@@ -208,10 +208,10 @@ def _pages(empty: str, big: str) -> dict[str, float]:
                 assert row is not None
                 found.append(row)
         town, one, other = str(found[0][0]), int(found[0][1]), int(found[1][1])
-        law = small.policy()
+        policy = small.policy()
         now = datetime.now(UTC)
-        midnight = law.calendar.midnight(now)
-        pages: dict[str, Callable[[Reads, int], object]] = {
+        midnight = policy.calendar.midnight(now)
+        pages: dict[str, Callable[[CityReads, int], object]] = {
             "wall": lambda reads, _: reads.snapshot(midnight),
             "list": lambda reads, _: reads.incidents(WHOLE, Filter(), now),
             "open": lambda reads, _: reads.incidents(WHOLE, Filter(state="open"), now),

@@ -12,7 +12,7 @@ import psycopg
 import streamlit as st
 
 from dashboard.components import component, sheet, streamlit_selectors
-from dashboard.data import Directory, Reads, Viewer, demo, reads
+from dashboard.data import CityReads, Directory, Viewer, demo, reads
 from dashboard.markup import Markup, css_text, joined, markup, raw, show
 from dashboard.pages import PLACES
 from dashboard.session import required
@@ -31,12 +31,12 @@ class Frame:
     lang: str
     _: Translate
     who: Viewer
-    door: Reads
+    city: CityReads
 
     @property
     def directory(self) -> Directory:
         """Return who and what is where, as it was a minute and a half ago at the most."""
-        return self.door.known()
+        return self.city.known()
 
     @property
     def where(self) -> str:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from dashboard import address
 from dashboard.casework import inputs
-from dashboard.data import Detail, Reads, Viewer, reads
+from dashboard.data import CityReads, Detail, Viewer, reads
 from dashboard.frame import Frame
 from dashboard.markup import markup, show
 from dashboard.session import viewer
@@ -62,9 +62,9 @@ def _pressed(verb: str, incident: Incident, args: Mapping[str, Any], field_key: 
     if who is None:
         return False
     lang = chosen(st.query_params.get("lang"))
-    door = reads()
+    city = reads()
     st.session_state.pop(REFUSED, None)
-    outcome = act(door, [command(verb, incident, who, args)])[0]
+    outcome = submit(city, [command(verb, incident, who, args)])[0]
     if outcome.quicker is not None:
         found = conflict_words(outcome.quicker, incident, verb, lang)
         st.session_state[CONFLICT] = Conflict(incident.id, found, verb, dict(args))
@@ -87,9 +87,9 @@ def command(verb: str, incident: Incident, who: Viewer, args: Mapping[str, Any])
     )
 
 
-def act(door: Reads, commands: Sequence[Command]) -> list[Outcome]:
+def submit(city: CityReads, commands: Sequence[Command]) -> list[Outcome]:
     """Hand commands to the Desk and tell the screens."""
-    return door.act(commands, datetime.now(UTC), addresses().redis_url)
+    return city.submit(commands, datetime.now(UTC), addresses().redis_url)
 
 
 def conflict_words(quicker: Done, incident: Incident, verb: str, lang: str) -> str:
@@ -138,8 +138,8 @@ def _insist(found: Conflict) -> None:
         return
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
-    door = reads()
-    detail = door.detail(who.actor, found.incident_id)
+    city = reads()
+    detail = city.detail(who.actor, found.incident_id)
     _answered()
     if detail is None:
         return

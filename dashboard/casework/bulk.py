@@ -12,12 +12,12 @@ import streamlit as st
 from dashboard.casework.act import (
     CONFLICT,
     Conflict,
-    act,
     close_dialog,
     command,
     is_open,
     open_dialog,
     prefilled,
+    submit,
 )
 from dashboard.data.city import Team
 from dashboard.data.workbench import Plan, plan, several
@@ -53,7 +53,7 @@ def bar(f: Frame, ids: Sequence[int]) -> None:
     _ = f._
     if not ids:
         return
-    incidents = several(f.door, f.who.actor, ids[:LIMIT])
+    incidents = several(f.city, f.who.actor, ids[:LIMIT])
     if not incidents:
         return
     who = f.who.actor
@@ -111,7 +111,7 @@ def _dispatching(f: Frame, able: Sequence[Incident]) -> None:
 
     @st.dialog(_("Dispatch {n} cases together").format(n=len(able)), width="large", on_dismiss=close_dialog)
     def shown() -> None:
-        found = plan(f.door, f.who.actor, [incident.id for incident in able], datetime.now(UTC))
+        found = plan(f.city, f.who.actor, [incident.id for incident in able], datetime.now(UTC))
         by_id = {incident.id: incident for incident in able}
         placed = [each for each in found.decisions if each.chosen is not None]
         teams = {each.chosen.team.id for each in placed if each.chosen is not None}
@@ -260,7 +260,7 @@ def _take(f: Frame, verb: str, incidents: Sequence[Incident], args: Sequence[dic
     """Send one batch; what was refused is told on the page, and never stops the others."""
     _ = f._
     commands = [command(verb, one, f.who, given) for one, given in zip(incidents, args, strict=True)]
-    outcomes = act(f.door, commands)
+    outcomes = submit(f.city, commands)
     refused = [
         (one, outcome.refusal.words(f.lang))
         for one, outcome in zip(incidents, outcomes, strict=True)

@@ -25,8 +25,10 @@ def case_pane(f: Frame, part: Callable[..., Any], found: Case, now: datetime) ->
     """Show a case whole; `part` mounts one live part of the workbench."""
     _, lang, directory = f._, f.lang, f.directory
     detail, incident = found.detail, found.detail.incident
-    law = f.door.policy()
-    own_law = law if law.version == incident.policy_version else None  # promises are of the law it came under
+    policy = f.city.policy()
+    own_law = (
+        policy if policy.version == incident.policy_version else None
+    )  # promises are of the law it came under
     part(f, "place", "wb-place", id=str(incident.id))
     show(sheet.head(incident, directory, lang))
     part(
@@ -124,7 +126,7 @@ def _called(f: Frame, rank: int, offer: Offer) -> list[list[str]]:
 
 
 def _outlines(f: Frame, area: str) -> list[Any]:
-    return [list(each) for each in outlines(f.door, area[:12])]
+    return [list(each) for each in outlines(f.city, area[:12])]
 
 
 def _likes(f: Frame, found: Case, now: datetime) -> None:

@@ -142,8 +142,8 @@ def to_do(title: str, why: str, more: Markup | None = None) -> None:
 
 def _beside(f: Frame, incident: Incident) -> None:
     """Name the units that assist, each with how far it has come, and those that the type names and nobody has sent."""
-    _, law = f._, f.door.policy()
-    kind = law.types.get(incident.category)
+    _, policy = f._, f.city.policy()
+    kind = policy.types.get(incident.category)
     at = 0 if f.lang == "zh" else 1
     parts = [part for part in incident.parts.values() if part.role == "assist" and part.state not in GONE]
     chips = [
@@ -157,8 +157,8 @@ def _beside(f: Frame, incident: Incident) -> None:
     ]
     teams = {f.directory.teams[part.team_id].trade for part in parts if part.team_id in f.directory.teams}
     for trade in kind.assist if kind is not None and incident.ended_at is None else ():
-        if trade not in teams and trade in law.trades:
-            chips.append(markup('<span class="gw-tag off">＋ {trade}</span>', trade=law.trades[trade][at]))
+        if trade not in teams and trade in policy.trades:
+            chips.append(markup('<span class="gw-tag off">＋ {trade}</span>', trade=policy.trades[trade][at]))
     if chips:
         show(
             markup(
@@ -183,7 +183,7 @@ def _offered(
     stale = any(because.code == "near_station" for offer in ready for because in offer.reasons)
     notes = [_("distances from the station")] if stale else []
     if any(_minutes_away(f, offer) for offer in ready):
-        speed = round(60 / f.door.policy().weights.km)
+        speed = round(60 / f.city.policy().weights.km)
         notes.append(_("straight line at {speed} km/h").format(speed=speed))
     show(
         markup(
@@ -241,7 +241,7 @@ def _minutes_away(f: Frame, offer: Offer) -> int | None:
 
     None where the way is not known, or is worth nothing to the policy: then nothing is estimated from it.
     """
-    each = f.door.policy().weights.km
+    each = f.city.policy().weights.km
     return None if offer.km is None or not each else max(1, ceil(offer.km * each))
 
 
@@ -372,7 +372,7 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
     """Say in words which of the common steps the law does not allow now, and why."""
     _ = f._
     told_why: dict[str, list[str]] = {}
-    law = f.door.policy()
+    policy = f.city.policy()
     for verb in ("dispatch", "reassign", "merge", "suspend", "supervise", "close"):
         if verb in steps:
             continue
@@ -381,17 +381,17 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
             names = _(", ").join(_(ROLES[role]) for role in ROLES if role in step.roles and role != "system")
             why = _("for {roles}").format(roles=names)
         else:
-            why = _why(f, incident, verb, law)
+            why = _why(f, incident, verb, policy)
         told_why.setdefault(why, []).append(_verb(step, f.lang))
     if told_why:
         each = _("; ").join(f"{_(', ').join(verbs)} — {why}" for why, verbs in told_why.items())
         show(markup('<div class="wb-m">{not_now} {each}</div>', not_now=_("Not now:"), each=each))
 
 
-def _why(f: Frame, incident: Incident, verb: str, law: Policy) -> str:
+def _why(f: Frame, incident: Incident, verb: str, policy: Policy) -> str:
     _ = f._
     asked = Command(verb, incident.id, f.who.actor, "", {})
-    answer = decide(incident, asked, law, Context(Roster((), law.weights), lambda: 0), incident.last_at)
+    answer = decide(incident, asked, policy, Context(Roster((), policy.weights), lambda: 0), incident.last_at)
     if isinstance(answer, Refusal) and answer.code == "not_now":
         state = STATES[incident.state][0 if f.lang == "zh" else 1]
         return _("it is: {state}").format(state=state)

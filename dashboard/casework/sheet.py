@@ -94,7 +94,7 @@ def where(incident: Incident, directory: Directory, lang: str) -> str:
 
 
 def clocks(
-    incident: Incident, calendar: Calendar, now: datetime, lang: str, law: Policy | None = None
+    incident: Incident, calendar: Calendar, now: datetime, lang: str, policy: Policy | None = None
 ) -> list[dict[str, Any]]:
     """Return a case's clocks in the order of the chain for the strip: done, running now, and to come.
 
@@ -109,7 +109,7 @@ def clocks(
     for kind in ORDER:
         own = incident.clocks.get(kind) or (lead.clocks.get(kind) if lead is not None else None)
         if own is None:
-            if (limit := _to_come(incident, kind, law)) is not None:
+            if (limit := _to_come(incident, kind, policy)) is not None:
                 far = " far" if kind == "verify" else ""
                 words = _("within {limit}").format(limit=limit_words(limit.text, lang))
                 rows.append({"name": clock_name(kind, lang), "state": f"next{far}", "text": words})
@@ -123,18 +123,18 @@ def clocks(
     return rows
 
 
-def _to_come(incident: Incident, kind: str, law: Policy | None) -> Limit | None:
+def _to_come(incident: Incident, kind: str, policy: Policy | None) -> Limit | None:
     """Return the limit of a step that the case has not come to yet, or None where it has none."""
-    if law is None or incident.ended_at is not None or incident.facts.get("imported"):
+    if policy is None or incident.ended_at is not None or incident.facts.get("imported"):
         return None
     awaited = incident.awaits if incident.awaits in ORDER else ""
-    if not awaited or ORDER.index(kind) <= ORDER.index(awaited) or incident.category not in law.types:
+    if not awaited or ORDER.index(kind) <= ORDER.index(awaited) or incident.category not in policy.types:
         return None
-    own = law.types[incident.category]
+    own = policy.types[incident.category]
     limit = {
         # What goes straight to its team is never waited for by a desk's dispatch.
-        "dispatch": None if incident.mode in law.straight else law.dispatch[incident.severity],
-        "pick_up": law.pick_up[incident.severity],
+        "dispatch": None if incident.mode in policy.straight else policy.dispatch[incident.severity],
+        "pick_up": policy.pick_up[incident.severity],
         "arrive": own.arrive,
         "dispose": own.dispose,
         "verify": own.verify,

@@ -321,7 +321,7 @@ class _PastPart:
 _past_parts = msgspec.json.Decoder(list[_PastPart] | None)
 
 
-class Reads(Submits):
+class CityReads(Submits):
     """Read the city; safe to share between threads. Every method raises `psycopg.Error` when the database does."""
 
     def __init__(self, database_url: str) -> None:
@@ -365,13 +365,13 @@ class Reads(Submits):
             people = connection.execute(
                 "select login, name from account where name <> '' and role <> 'resident'"
             ).fetchall()
-            law = self._law(connection)
+            policy = self._law(connection)
         heads = {(area, kind): n for area, kind, n in workers}
         outlined = bool(schematic and schematic[0])
-        trades = {trade: (name, name_en) for trade, (name, name_en, _) in law.trades.items()}
+        trades = {trade: (name, name_en) for trade, (name, name_en, _) in policy.trades.items()}
         found = Directory(
-            by_code, by_id, by_type, dict(law.themes), heads, outlined, law.calendar,
-            _whistle_minutes(law), law.ladder, dict(people), trades, law.bursts,
+            by_code, by_id, by_type, dict(policy.themes), heads, outlined, policy.calendar,
+            _whistle_minutes(policy), policy.ladder, dict(people), trades, policy.bursts,
         )  # fmt: skip
         self._directory = begun, found
         return found
@@ -601,9 +601,9 @@ def segments_of(cursor: psycopg.Cursor[Any], incident_id: int) -> list[SegmentRo
 
 
 @cache
-def reads() -> Reads:
+def reads() -> CityReads:
     """Return the door to the database that the environment or the data folder names; one for the process."""
-    return Reads(addresses().database_url)
+    return CityReads(addresses().database_url)
 
 
 def digest(key: str) -> str:
@@ -611,10 +611,10 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _whistle_minutes(law: Policy) -> tuple[int, int, int]:
+def _whistle_minutes(policy: Policy) -> tuple[int, int, int]:
     """Return the limits of a whistle in minutes: its answer, its report-in, and when it goes up after that."""
-    answer, report_in = (law.calendar.seconds(limit) // 60 for limit in (law.answer, law.report_in))
-    rung = law.ladder.whistle
+    answer, report_in = (policy.calendar.seconds(limit) // 60 for limit in (policy.answer, policy.report_in))
+    rung = policy.ladder.whistle
     return answer, report_in, report_in + (report_in // 2 if rung is None else rung.after_min)
 
 

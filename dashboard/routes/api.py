@@ -41,7 +41,7 @@ EVENTS_SHOWN: Final = 200
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-class Door:
+class IntakeApi:
     """Serve the HTTP door of one process; opens its connections at the first request."""
 
     def __init__(self, servers: Servers | None = None) -> None:
@@ -119,13 +119,13 @@ class Door:
         return JSONResponse({"state": "received", "numbers": numbers} | one, 202)
 
     async def _put(self, ready: list[tuple[int, bytes]], source: str) -> None:
-        said = msgspec.json.encode({"state": "received", "source": source})
+        received = msgspec.json.encode({"state": "received", "source": source})
 
         async def put() -> None:
             async with self._upstream.redis().pipeline(transaction=True) as steps:
                 for number, raw in ready:
                     steps.xadd(STREAM, {FIELD: raw})
-                    steps.set(f"{RECEIVED}{number}", said, ex=RECEIVED_KEPT_S)
+                    steps.set(f"{RECEIVED}{number}", received, ex=RECEIVED_KEPT_S)
                 await steps.execute()
 
         await soon(put())
@@ -173,8 +173,8 @@ class Door:
         found = await self._upstream.ask(lambda connection: _read_incident(connection, number, source))
         if found is not None:
             return JSONResponse(found)
-        said = await soon(self._upstream.redis().get(f"{RECEIVED}{number}"))
-        state = msgspec.json.decode(said) if said is not None else {}
+        kept = await soon(self._upstream.redis().get(f"{RECEIVED}{number}"))
+        state = msgspec.json.decode(kept) if kept is not None else {}
         if state.pop("source", None) != source:
             raise Refused(404, "unknown")
         if state["state"] == "refused":
@@ -294,4 +294,4 @@ async def _nowhere(request: Request) -> Response:
     raise Refused(404, "no_address")
 
 
-routes: list[Route] = Door().routes()
+routes: list[Route] = IntakeApi().routes()

@@ -34,10 +34,10 @@ def _description() -> dict[str, Any]:
         "required": ["reason", "zh", "en"],
     }
 
-    def said(text: str, with_refusal: bool = True) -> dict[str, Any]:
+    def answer(text: str, with_refusal: bool = True) -> dict[str, Any]:
         return {"description": text} | ({"content": refusal} if with_refusal else {})
 
-    common = {"401": said("Key missing or unknown"), "503": said("Not available; see Retry-After")}
+    common = {"401": answer("Key missing or unknown"), "503": answer("Not available; see Retry-After")}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Gridwhistle intake", "version": str(messages.VERSION)},
@@ -69,11 +69,11 @@ def _description() -> dict[str, Any]:
                         },
                     },
                     "responses": {
-                        "202": said("On the stream, durably; the body holds the numbers", False),
-                        "400": said("A report is wrong: index, field and reason; none was taken"),
-                        "413": said("The body is larger than 2 MiB"),
-                        "415": said("Content-Type is not application/json"),
-                        "429": said("Too many reports with this key; see Retry-After"),
+                        "202": answer("On the stream, durably; the body holds the numbers", False),
+                        "400": answer("A report is wrong: index, field and reason; none was taken"),
+                        "413": answer("The body is larger than 2 MiB"),
+                        "415": answer("Content-Type is not application/json"),
+                        "429": answer("Too many reports with this key; see Retry-After"),
                         **common,
                     },
                 }
@@ -85,10 +85,10 @@ def _description() -> dict[str, Any]:
                         {"name": "number", "in": "path", "required": True, "schema": {"type": "string"}},
                     ],
                     "responses": {
-                        "200": said("The incident, or why it was refused after it was received", False),
-                        "202": said("Received, not yet dispatched", False),
-                        "400": said("No number"),
-                        "404": said("No incident of this source has this number"),
+                        "200": answer("The incident, or why it was refused after it was received", False),
+                        "202": answer("Received, not yet dispatched", False),
+                        "400": answer("No number"),
+                        "404": answer("No incident of this source has this number"),
                         **common,
                     },
                 }
@@ -97,7 +97,7 @@ def _description() -> dict[str, Any]:
                 "get": {
                     "summary": "Health of database, stream, dispatchers and jobs",
                     "security": [],
-                    "responses": {"200": said("Well", False), "503": said("Not well", False)},
+                    "responses": {"200": answer("Well", False), "503": answer("Not well", False)},
                 }
             },
         },

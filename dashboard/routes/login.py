@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from dashboard.access import COOKIE, Throttle, address_of, drop, from_our_page, keep, viewer
 from dashboard.data import (
+    CityReads,
     NotIn,
-    Reads,
     change_password,
     demo,
     sign_in,
@@ -61,8 +61,8 @@ _STYLE = (
 class Login:
     """Serve the sign-in page and begin and end sessions."""
 
-    def __init__(self, door: Reads) -> None:
-        self._door = door
+    def __init__(self, city: CityReads) -> None:
+        self._city = city
         self._throttle = Throttle()
         self._checking = asyncio.Semaphore(AT_ONCE)
 
@@ -81,7 +81,7 @@ class Login:
         lang = chosen(request.query_params.get("lang"))
         onward = _onward(request.query_params.get("next", ""), lang)
         try:
-            if await viewer(self._door, request) is not None and request.query_params.get("as") != "other":
+            if await viewer(self._city, request) is not None and request.query_params.get("as") != "other":
                 return RedirectResponse(onward, 303)
         except psycopg.Error:
             return html_response(_form(lang, onward, _away(lang)), 503, _HEADERS)
@@ -103,21 +103,21 @@ class Login:
             async with self._checking:
                 # Those who waited here in a crowd are looked at one after another.
                 if (wait := self._throttle.wait_s(address)) > 0:
-                    reason = await asyncio.to_thread(_too_many, self._door, lang, wait)
+                    reason = await asyncio.to_thread(_too_many, self._city, lang, wait)
                     return html_response(_form(lang, onward, reason, login), 429, _HEADERS | _after(wait))
                 answer = await asyncio.to_thread(
-                    sign_in, self._door, login, given.get("password", ""), address
+                    sign_in, self._city, login, given.get("password", ""), address
                 )
                 if isinstance(answer, NotIn):
                     self._throttle.failed(address)
-                    reason = await asyncio.to_thread(_refused, self._door, lang, answer.until)
+                    reason = await asyncio.to_thread(_refused, self._city, lang, answer.until)
         except psycopg.Error:
             return html_response(_form(lang, onward, _away(lang), login), 503, _HEADERS)
         if isinstance(answer, NotIn):
             log.warning("a sign-in was refused: %s", answer.why)
             return html_response(_form(lang, onward, reason, login), 401, _HEADERS)
         if before := request.cookies.get(COOKIE, ""):
-            await asyncio.to_thread(sign_out, self._door, before)
+            await asyncio.to_thread(sign_out, self._city, before)
         response = RedirectResponse(onward, 303)
         keep(response, answer[0], request)
         return response
@@ -128,7 +128,7 @@ class Login:
         token = (given or {}).get("token", "")
         lang = chosen(request.query_params.get("lang"))
         try:
-            who = await asyncio.to_thread(viewer_of, self._door, token)
+            who = await asyncio.to_thread(viewer_of, self._city, token)
         except psycopg.Error:
             return html_response(_form(lang, "/", _away(lang)), 503, _HEADERS)
         if who is None:
@@ -145,11 +145,11 @@ class Login:
         lang = chosen(given.get("lang") or request.query_params.get("lang"))
         token = request.cookies.get(COOKIE, "")
         try:
-            who = await viewer(self._door, request)
+            who = await viewer(self._city, request)
             if who is not None and given.get("everywhere"):
-                await asyncio.to_thread(sign_out_everywhere, self._door, who.account_id)
+                await asyncio.to_thread(sign_out_everywhere, self._city, who.account_id)
             elif token:
-                await asyncio.to_thread(sign_out, self._door, token)
+                await asyncio.to_thread(sign_out, self._city, token)
         except psycopg.Error:
             return html_response(_form(lang, "/", _away(lang)), 503, _HEADERS)
         response = RedirectResponse(f"/login?lang={lang}", 303)
@@ -167,15 +167,15 @@ class Login:
             return _said(413, _("What was sent is too large."))
         address, token = address_of(request), request.cookies.get(COOKIE, "")
         try:
-            who = await viewer(self._door, request)
+            who = await viewer(self._city, request)
             if who is None:
                 return _said(401, _("Your session has ended. Sign in again."))
             old, new = given.get("old", ""), given.get("new", "")
             async with self._checking:
                 if (wait := self._throttle.wait_s(address)) > 0:
-                    return _said(429, await asyncio.to_thread(_too_many, self._door, lang, wait))
+                    return _said(429, await asyncio.to_thread(_too_many, self._city, lang, wait))
                 why = await asyncio.to_thread(
-                    change_password, self._door, who.account_id, old, new, token, address
+                    change_password, self._city, who.account_id, old, new, token, address
                 )
                 if why in ("wrong", "locked"):
                     self._throttle.failed(address)
@@ -206,18 +206,18 @@ def _after(wait_s: float) -> dict[str, str]:
     return {"Retry-After": str(ceil(wait_s))}
 
 
-def _too_many(door: Reads, lang: str, wait_s: float) -> str:
-    at = datetime.now(zone_of(door)) + timedelta(seconds=wait_s)
+def _too_many(city: CityReads, lang: str, wait_s: float) -> str:
+    at = datetime.now(zone_of(city)) + timedelta(seconds=wait_s)
     return translator(lang)("Too many attempts from this address. Try again after {at}.").format(
         at=f"{at:%H:%M:%S}"
     )
 
 
-def _refused(door: Reads, lang: str, locked_until: datetime | None) -> str:
+def _refused(city: CityReads, lang: str, locked_until: datetime | None) -> str:
     if locked_until is None:
         return translator(lang)("Login or password is wrong.")
     return translator(lang)("Too many wrong passwords. Try again after {at}.").format(
-        at=f"{locked_until.astimezone(zone_of(door)):%H:%M:%S}"
+        at=f"{locked_until.astimezone(zone_of(city)):%H:%M:%S}"
     )
 
 

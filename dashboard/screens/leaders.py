@@ -46,7 +46,7 @@ def page() -> None:
             head(f, area, None, today)
             st.error(no_period(f, period))
             return
-        picture = data.picture(f.door, f.who.actor, area, period, now)
+        picture = data.picture(f.city, f.who.actor, area, period, now)
         if picture is None:
             st.warning(f._("There is no such area."))
             return
@@ -67,7 +67,7 @@ def page() -> None:
         _first_row(f, picture)
         slot = _second_row(f, picture)
         _second_screen(f, picture)
-        _times(f, slot, lambda: data.timed(f.door, f.who.actor, picture, now))
+        _times(f, slot, lambda: data.timed(f.city, f.who.actor, picture, now))
         if not is_open("supervise"):
             open_named(f, picture)
 
@@ -130,7 +130,7 @@ def _second_screen(f: Frame, picture: Overview) -> None:
         )
         with alone(f):
             shapes = (
-                data.outline(f.door, f.who.actor, picture.area.code, int(level_of(picture.places[0].code)))
+                data.outline(f.city, f.who.actor, picture.area.code, int(level_of(picture.places[0].code)))
                 if picture.places
                 else None
             )

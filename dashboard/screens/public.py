@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard.access import Throttle
 from dashboard.casework.resident import offer
 from dashboard.components import component, sheet
-from dashboard.data import Reads, Viewer, demo, public, reads
+from dashboard.data import CityReads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
 from dashboard.frame import Frame, away, corner, style
 from dashboard.markup import Markup, joined, markup, raw, show
@@ -119,7 +119,7 @@ def _card(each: Progress, who: Viewer | None, lang: str, _: Translate) -> None:
             offer(each, who, lang, _)
 
 
-def _follow(door: Reads, who: Viewer | None, lang: str, _: Translate) -> None:
+def _follow(city: CityReads, who: Viewer | None, lang: str, _: Translate) -> None:
     if who is None or who.role != "resident":
         st.subheader(_("Follow a report"))  # a resident's tab says so
     # Number and contact stay out of the address bar: addresses are kept, shared and logged.
@@ -140,7 +140,7 @@ def _follow(door: Reads, who: Viewer | None, lang: str, _: Translate) -> None:
     except ValueError:
         st.error(_("A number has sixteen digits, as in 1234-5678-9012-3456."))
         return
-    found = public.follow(door, number, contact, addresses().redis_url)
+    found = public.follow(city, number, contact, addresses().redis_url)
     if found is None:
         _throttle().failed(address)
         st.info(
@@ -224,12 +224,12 @@ def _line(milestone: Milestone, lang: str, _: Translate) -> Markup:
         "suspend": _("Put off for a while"),
         "resume": _("Taken up again"),
     }
-    said = reasons.words(milestone.said, lang)
+    text = reasons.words(milestone.text, lang)
     return markup(
-        '<li><span class="gw-muted">{at}</span>　{what}{said}</li>',
+        '<li><span class="gw-muted">{at}</span>　{what}{text}</li>',
         at=_time(milestone.at),
         what=words[milestone.verb],
-        said=f": {said}" if said else "",
+        text=f": {text}" if text else "",
     )
 
 

@@ -20,7 +20,7 @@ def page() -> None:
         _ = f._
         headed(f, "replay", tells=True)
         with st.spinner(_("Counting the requests")):
-            found = data.sources(f.door, f.who.actor)
+            found = data.sources(f.city, f.who.actor)
         if not found:
             st.info(_("No requests of another city are in this database yet."))
             st.markdown(_("Replay a city's published requests into an empty database of its own:"))

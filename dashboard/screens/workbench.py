@@ -14,11 +14,12 @@ from dashboard.casework.act import FRESH, WRITTEN, conflict
 from dashboard.casework.case_pane import case_pane
 from dashboard.casework.legend import keys
 from dashboard.casework.offers import acting
-from dashboard.components import city_zone, component, words
+from dashboard.components import component, words
 from dashboard.data import demo
 from dashboard.data.workbench import case
 from dashboard.frame import Frame, framed
 from dashboard.markup import raw, show
+from dashboard.wording.names import zone
 
 STAGES = ("", "accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand")
 SORTS = ("", "severity", "place")  # of the queue: by the next limit, or by something else before it
@@ -42,7 +43,7 @@ def page() -> None:
         )
         conflict(f)
         wish = st.query_params.get("id", "")
-        found = case(f.door, f.who.actor, int(wish), now) if _is_id(wish) else None
+        found = case(f.city, f.who.actor, int(wish), now) if _is_id(wish) else None
         with st.container(key="wb"):
             left, middle, right = st.columns([46, 89, 50], gap="small")
             with left, st.container(key="wb-queue"):
@@ -70,7 +71,7 @@ def _part(f: Frame, part: str, key: str, **data: Any) -> Any:
     """Mount one live part; `on_…_change` are its callbacks."""
     calls = {name: data.pop(name) for name in list(data) if name.startswith("on_")}
     given = {
-        "part": part, "area": f.who.area, "lang": f.lang, "me": f.who.actor.id, "zone": city_zone(),
+        "part": part, "area": f.who.area, "lang": f.lang, "me": f.who.actor.id, "zone": zone().key,
         "words": words("workbench", f.lang), **data,
     }  # fmt: skip
     return component("workbench", style=False)(key=key, data=given, **calls)

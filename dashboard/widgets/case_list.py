@@ -29,7 +29,7 @@ SEVERITIES = ("", "extreme", "urgent", "pressing", "ordinary")
 def listing(f: Frame, wanted: Filter, now: datetime) -> str:
     """Show a page of the list; return the id of its first incident, or nothing where it is empty."""
     _ = f._
-    rows = f.door.incidents(f.who.actor, wanted, now, _after(st.query_params.get("after", "")))
+    rows = f.city.incidents(f.who.actor, wanted, now, _after(st.query_params.get("after", "")))
     if not rows:
         st.info(_("No incident matches these filters."))
         return ""
@@ -104,7 +104,7 @@ def export_list(f: Frame, wanted: Filter, now: datetime) -> None:
 
     def every() -> Iterator[ListRow]:
         after = None
-        while more := f.door.incidents(f.who.actor, wanted, now, after):
+        while more := f.city.incidents(f.who.actor, wanted, now, after):
             yield from more
             if len(more) < PAGE_ROWS:
                 return

@@ -309,8 +309,8 @@ class Replay:
             )
 
     def _refused(self, row: Row) -> None:
-        said = cast("bytes | None", self._stream.get(f"{message_stream.RECEIVED}{row.number}"))
-        why = problems.read(json.loads(said) if said else {})
+        answer = cast("bytes | None", self._stream.get(f"{message_stream.RECEIVED}{row.number}"))
+        why = problems.read(json.loads(answer) if answer else {})
         self.reasons[why.reason] += 1
         self._note(Fault(row.line, why.reason, f"{why.zh} / {why.en}"))
 

@@ -68,7 +68,7 @@ def present(f: Frame, area: str) -> None:
     """Show the present, which is live whatever the period; it reads by itself."""
     _ = f._
     try:
-        found = data.present(f.door, f.who.actor, area, datetime.now(UTC))
+        found = data.present(f.city, f.who.actor, area, datetime.now(UTC))
     except psycopg.Error:
         away(f.lang)  # read anew by itself, outside the page's own frame
         return
