@@ -17,7 +17,7 @@ from dashboard.markup import Markup, css_text, joined, markup, raw, show
 from dashboard.pages import PLACES
 from dashboard.session import required
 from dashboard.wording import names
-from dashboard.wording.catalogue import LANGUAGES, ROLES, Translate, chosen, pick, translator
+from dashboard.wording.catalogue import LANGUAGES, ROLES, Translate, chosen, other, pick, translator
 
 FONTS = "Source Han Sans SC, Noto Sans CJK SC, Noto Sans SC, PingFang SC, Microsoft YaHei, sans-serif"
 FILE_MB = 50  # of one file that is picked on a page
@@ -129,7 +129,7 @@ def corner(lang: str, who: Viewer | None) -> None:
     """Show top right who is signed in, the switch of languages and the ways out; a visitor gets the way in."""
     _ = translator(lang)
     words = {
-        "language": "English" if lang == "zh" else "中文",
+        "language": other(lang)[1],
         "in": _("Sign in"),
         "out": _("Sign out"),
         "everywhere": _("Sign out everywhere"),
@@ -144,7 +144,7 @@ def corner(lang: str, who: Viewer | None) -> None:
     }
     if demo():
         words["demo"] = _("Demo data")
-    data: dict[str, Any] = {"lang": lang, "other": "en" if lang == "zh" else "zh", "words": words}
+    data: dict[str, Any] = {"lang": lang, "other": other(lang)[0], "words": words}
     if who is not None:
         area = reads().known().areas.get(who.area)
         data |= {

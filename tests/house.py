@@ -37,6 +37,7 @@ ESCAPERS = frozenset({"html", "markupsafe", "xml"})
 # No group of a regular expression: `(?P<name>`.
 TAG = re.compile(r"(?<!\?P)</?(?:[A-Za-z][\w-]*(?=[\s/>])|[a-z][\w-]*$)|<!")
 ENTITIES = frozenset({"&amp;", "&lt;", "&gt;", "&quot;"})
+HAN = re.compile(r"[\u3400-\u9fff]")
 ZONE = re.compile(r"[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+")
 WORD = re.compile(r"[A-Za-z_]\w*")
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*\.?")
@@ -133,6 +134,15 @@ def composed_html(root: Path) -> Found:
     return found
 
 
+def picked_words(root: Path) -> Found:
+    """Count in each module the words picked on the spot: `pair[0 if lang == "zh" else 1]`, `x.zh if … else x.en`."""
+    found = {}
+    for path, text in _files(root, SOURCE):
+        if count := sum(_picks_words(node) for node in _nodes(text) if isinstance(node, ast.IfExp)):
+            found[path] = count
+    return found
+
+
 def zone_names(root: Path) -> Found:
     """Count in each module and each script the names of time zones, outside the room that knows time."""
     zones = _zones()
@@ -221,6 +231,11 @@ RULES = {
         composed_html,
         "{key} writes HTML by itself in {figure} place(s)",
         f"let `markup` of {MARKUP} put it together, and `show` or `html_response` hand it out",
+    ),
+    "words": Rule(
+        picked_words,
+        "{key} picks words by their language {figure} time(s)",
+        "let `say` of dispatch/rules/words.py pick them from a pair, or a catalogue of dashboard/wording/",
     ),
     "zones": Rule(
         zone_names,
@@ -386,6 +401,21 @@ def _writes_html(node: ast.AST) -> bool:
         case ast.Call():
             return _calls_for_html(node)
     return False
+
+
+def _picks_words(choice: ast.IfExp) -> bool:
+    """Tell whether a choice by the language is between two places of a pair, two texts, or two names of one thing."""
+    test = choice.test
+    if not (isinstance(test, ast.Compare) and any(_is_text(side, "zh") for side in test.comparators)):
+        return False
+    match choice.body, choice.orelse:
+        case ast.Constant(value=int()), ast.Constant(value=int()):
+            return True
+        case ast.Constant(value=str(a)), ast.Constant(value=str(b)):
+            return HAN.search(a + b) is not None
+        case ast.Attribute(attr=a), ast.Attribute(attr=b):
+            return {a, b} in ({"zh", "en"}, {"name", "name_en"})
+    return isinstance(choice.body, ast.JoinedStr) and isinstance(choice.orelse, ast.JoinedStr)
 
 
 def _calls_for_html(call: ast.Call) -> bool:

@@ -163,6 +163,27 @@ def test_html_that_the_one_place_writes_is_not_counted(line: str, plant: Plant) 
     assert RULES["html"].finds(plant({"dashboard/screens/home.py": f"{line}\n"})) == {}
 
 
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ('return STATES[state][0 if lang == "zh" else 1]', 1),
+        ('at = 1 if f.lang != "zh" else 0', 1),
+        ('return step.zh if self.lang == "zh" else step.en', 1),
+        ('return each.name if lang == "zh" else each.name_en', 1),
+        ('return "另有几件" if lang == "zh" else "and more"', 1),
+        ('return f"另有 {n} 件" if lang == "zh" else f"and {n} more"', 1),
+        ("return say(STATES[state], lang)", 0),
+        ('query = {} if lang == "zh" else {"lang": lang}', 0),
+        ('other = "en" if lang == "zh" else "zh"', 0),
+        ('return parts if lang == "zh" else reversed(parts)', 0),
+    ],
+)
+def test_words_picked_on_the_spot_are_found(line: str, count: int, plant: Plant) -> None:
+    """A place of a pair, a name, a text; not an address, another language or another order."""
+    root = plant({"dashboard/screens/home.py": f"def told(lang):\n    {line}\n"})
+    assert RULES["words"].finds(root) == ({"dashboard/screens/home.py": count} if count else {})
+
+
 def test_a_named_time_zone_is_found(plant: Plant) -> None:
     """In a page, a job, SQL or a script it is counted; in the room of time, a test or a docstring it is let be."""
     root = plant(

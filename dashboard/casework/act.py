@@ -181,7 +181,7 @@ def close_dialog() -> None:
 def ask(f: Frame, step: Step, detail: Detail, reason: str = "") -> None:
     """Ask in a dialog for what a step needs, with the reason filled in, and take it once it is confirmed."""
     _ = f._
-    words = step.zh if f.lang == "zh" else step.en[:1].upper() + step.en[1:]
+    words = names.label(step.verb, f.lang)
     incident = detail.incident
 
     @st.dialog(f"{words}　{show_number(incident.number)}", on_dismiss=close_dialog)

@@ -27,8 +27,9 @@ from dashboard.wording import names as told
 from dispatch.assignment.proposals import recorded
 from dispatch.intake.messages import show_number
 from dispatch.rules.areas import ancestors, centre_of
-from dispatch.rules.incident.chain import STATES, STEPS, Incident, lawful
+from dispatch.rules.incident.chain import STATES, Incident, lawful
 from dispatch.rules.teams.routing import READY
+from dispatch.rules.words import say
 
 LIMIT = 500  # cases ticked at once
 PREVIEW_ROWS, PREVIEW_PX = 6, 420  # of more rows than these the preview scrolls
@@ -58,7 +59,7 @@ def bar(f: Frame, ids: Sequence[int]) -> None:
         return
     who = f.who.actor
     may = {incident.id: {step.verb for step in lawful(incident, who)} for incident in incidents}
-    states = Counter(STATES[incident.state][0 if f.lang == "zh" else 1] for incident in incidents)
+    states = Counter(say(STATES[incident.state], f.lang) for incident in incidents)
     show(
         markup(
             "<b>{ticked}</b> <span class=wb-m2>{states}</span>", ticked=_("{n} ticked").format(n=len(incidents)),
@@ -75,7 +76,7 @@ def bar(f: Frame, ids: Sequence[int]) -> None:
             continue
         # Lawful for all comes as a button in full; for some only, its count says so.
         whole = len(able) == len(incidents)
-        words = STEPS[verb].zh if f.lang == "zh" else STEPS[verb].en[:1].upper() + STEPS[verb].en[1:]
+        words = told.label(verb, f.lang)
         label = f"{words} {len(able)}" if whole else f"{words} {len(able)}/{len(incidents)}"
         kind: Any = "primary" if first and whole else "secondary"
         first = first and not whole
@@ -238,7 +239,7 @@ def _merging(f: Frame, able: Sequence[Incident], ticked: Sequence[Incident]) -> 
 
 def _reasoned(f: Frame, verb: str, able: Sequence[Incident]) -> None:
     _ = f._
-    words = STEPS[verb].zh if f.lang == "zh" else STEPS[verb].en[:1].upper() + STEPS[verb].en[1:]
+    words = told.label(verb, f.lang)
 
     @st.dialog(f"{words} {len(able)}", on_dismiss=close_dialog)
     def shown() -> None:

@@ -29,6 +29,7 @@ from dispatch.rules.incident.chain import (
 )
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock, light
+from dispatch.rules.words import say
 from models.servers.database import addresses
 
 
@@ -48,7 +49,7 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
     severity = _(SEVERITIES[incident.severity])
     st.subheader(f"{name}　{told.place(directory, incident.area_code, lang)}")
     st.markdown(
-        f":gray-badge[{STATES[incident.state][0 if lang == 'zh' else 1]}] :gray-badge[{severity}]"
+        f":gray-badge[{say(STATES[incident.state], lang)}] :gray-badge[{severity}]"
         f" :gray-badge[{_('Number')} {show_number(incident.number)}]"
     )
     st.text(incident.text)
@@ -86,7 +87,7 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
                 {
                     _("Team"): told.team(directory, part.team_id, lang),
                     _("Kind"): _("whistle") if part.kind == "whistle" else _("ordinary assignment"),
-                    _("State"): ASSIGNMENT_STATES[part.state][0 if lang == "zh" else 1],
+                    _("State"): say(ASSIGNMENT_STATES[part.state], lang),
                     _("Sent"): told.moment(part.sent_at),
                     _("Ended"): told.moment(part.ended_at) if part.ended_at else "",
                 }
@@ -109,7 +110,7 @@ def _steps(f: Frame, detail: Detail, now: datetime) -> None:
         st.error(refusal)
     with st.container(horizontal=True):
         for n, step in enumerate(steps):
-            words = step.zh if lang == "zh" else step.en[:1].upper() + step.en[1:]
+            words = told.label(step.verb, lang)
             key = f"{step.verb}-{incident.id}-{incident.seq}"
             asked = (*step.needs, *step.may)
             if not asked:

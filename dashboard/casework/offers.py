@@ -34,6 +34,7 @@ from dispatch.rules.policy.policy import Policy
 from dispatch.rules.teams.proposals import Offer
 from dispatch.rules.teams.reasons import Because
 from dispatch.rules.teams.routing import Roster
+from dispatch.rules.words import say
 
 OFFERS_OPEN = 3  # offers with their reasons; the others, and those that cannot go, stand below in a line each
 OFFERS_BELOW = 6
@@ -144,21 +145,22 @@ def _beside(f: Frame, incident: Incident) -> None:
     """Name the units that assist, each with how far it has come, and those that the type names and nobody has sent."""
     _, policy = f._, f.city.policy()
     kind = policy.types.get(incident.category)
-    at = 0 if f.lang == "zh" else 1
     parts = [part for part in incident.parts.values() if part.role == "assist" and part.state not in GONE]
     chips = [
         markup(
             '<span class="gw-tag {tone}">{team} · {state}</span>',
             tone="green" if part.state in ("on_site", "done", "ended") else "",
             team=told.team(f.directory, part.team_id, f.lang),
-            state=ASSIGNMENT_STATES[part.state][at],
+            state=say(ASSIGNMENT_STATES[part.state], f.lang),
         )
         for part in parts
     ]
     teams = {f.directory.teams[part.team_id].trade for part in parts if part.team_id in f.directory.teams}
     for trade in kind.assist if kind is not None and incident.ended_at is None else ():
         if trade not in teams and trade in policy.trades:
-            chips.append(markup('<span class="gw-tag off">＋ {trade}</span>', trade=policy.trades[trade][at]))
+            chips.append(
+                markup('<span class="gw-tag off">＋ {trade}</span>', trade=say(policy.trades[trade], f.lang))
+            )
     if chips:
         show(
             markup(
@@ -329,7 +331,7 @@ def _going(
         if met_key:
             st.checkbox(_("The closing standard is met"), key=met_key)
         st.button(
-            _verb(steps[primary], f.lang), key="wb-primary", type="primary", width="stretch",
+            told.label(primary, f.lang), key="wb-primary", type="primary", width="stretch",
             # Urging is no next step: whoever presses D twice has sent a team, and urges nobody.
             shortcut=KEYS["remind"] if primary == "remind" else "D", on_click=_go_on, args=(primary, incident, met_key),
         )  # fmt: skip
@@ -350,20 +352,21 @@ def _others(f: Frame, found: Case, steps: dict[str, Step], primary: str, reason:
                     # The way round of the button beside the likeness: the case that is looked at stays.
                     joins = first.state in step.sources
                     st.button(
-                        _verb(step, f.lang), key=key, shortcut=shortcut, on_click=take_other if joins else take,
+                        told.label(step.verb, f.lang), key=key, shortcut=shortcut,
+                        on_click=take_other if joins else take,
                         args=(first.id, {"into": incident.id}) if joins else ("merge", incident, {"into": first.id}),
                     )  # fmt: skip
                     continue
             if ((step.needs or step.may) and step.verb != "merge") or step.verb in ALWAYS_ASK or step.needs:
                 st.button(
-                    _verb(step, f.lang), key=key, shortcut=shortcut, on_click=open_dialog,
+                    told.label(step.verb, f.lang), key=key, shortcut=shortcut, on_click=open_dialog,
                     args=(step.verb, incident.id),
                 )  # fmt: skip
                 if is_open(step.verb, incident.id):
                     ask(f, step, found.detail, reason or prefilled(step.verb, f._))
             else:
                 st.button(
-                    _verb(step, f.lang), key=key, shortcut=shortcut, on_click=take,
+                    told.label(step.verb, f.lang), key=key, shortcut=shortcut, on_click=take,
                     args=(step.verb, incident, {}),
                 )  # fmt: skip
 
@@ -382,7 +385,7 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
             why = _("for {roles}").format(roles=names)
         else:
             why = _why(f, incident, verb, policy)
-        told_why.setdefault(why, []).append(_verb(step, f.lang))
+        told_why.setdefault(why, []).append(told.label(step.verb, f.lang))
     if told_why:
         each = _("; ").join(f"{_(', ').join(verbs)} — {why}" for why, verbs in told_why.items())
         show(markup('<div class="wb-m">{not_now} {each}</div>', not_now=_("Not now:"), each=each))
@@ -393,13 +396,9 @@ def _why(f: Frame, incident: Incident, verb: str, policy: Policy) -> str:
     asked = Command(verb, incident.id, f.who.actor, "", {})
     answer = decide(incident, asked, policy, Context(Roster((), policy.weights), lambda: 0), incident.last_at)
     if isinstance(answer, Refusal) and answer.code == "not_now":
-        state = STATES[incident.state][0 if f.lang == "zh" else 1]
+        state = say(STATES[incident.state], f.lang)
         return _("it is: {state}").format(state=state)
     return answer.words(f.lang) if isinstance(answer, Refusal) else _("not now")
-
-
-def _verb(step: Step, lang: str) -> str:
-    return step.zh if lang == "zh" else step.en[:1].upper() + step.en[1:]
 
 
 def meant(incident: Incident, verb: str) -> bool:

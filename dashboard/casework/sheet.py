@@ -23,6 +23,7 @@ from dispatch.rules.law import MODE_NAMES
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.calendar import Calendar, Limit
 from dispatch.rules.time.clocks import Clock, yellow_from
+from dispatch.rules.words import say
 
 SEVERITIES = ("", "extreme", "urgent", "pressing", "ordinary")
 ORDER = ("accept", "dispatch", "pick_up", "arrive", "dispose", "verify", "close")
@@ -54,9 +55,9 @@ def head(incident: Incident, directory: Directory, lang: str) -> Markup:
     kind = directory.types.get(incident.category)
     theme = directory.themes.get(kind.theme) if kind is not None else None
     name = pick(lang, kind.name, kind.name_en) if kind is not None else incident.category
-    above = f"{theme[0 if lang == 'zh' else 1]} / " if theme is not None else ""
-    at = 0 if lang == "zh" else 1
-    tags = [STATES[incident.state][at], MODE_NAMES[incident.mode][at] if incident.mode in MODE_NAMES else ""]
+    above = f"{say(theme, lang)} / " if theme is not None else ""
+    mode = MODE_NAMES.get(incident.mode)
+    tags = [say(STATES[incident.state], lang), say(mode, lang) if mode is not None else ""]
     if incident.paused_why is not None:
         tags.append(_("suspended: {why}").format(why=incident.paused_why))
     if incident.facts.get("returns"):
@@ -236,7 +237,7 @@ def like(each: Like, incident: Incident, now: datetime, lang: str) -> Markup:
     (good if each.metres <= NEAR_M else bad).append(_("{n} m apart").format(n=round(each.metres)))
     (good if apart <= SOON else bad).append(_span(apart, lang))
     if each.ended_at is not None:
-        bad.append(_("already {state}").format(state=STATES[each.state][0 if lang == "zh" else 1]))
+        bad.append(_("already {state}").format(state=say(STATES[each.state], lang)))
     small = next((addresses(photo)[1] for photo in each.photos if addresses(photo)[1]), "")
     picture = markup('<img src="{small}" alt="" loading="lazy">', small=small) if small else Markup("<i></i>")
     return markup(

@@ -18,6 +18,7 @@ from dispatch.rules.areas import Level, ancestors, level_of, prefix_of
 from dispatch.rules.incident.chain import STATES
 from dispatch.rules.policy import bursts
 from dispatch.rules.time.clocks import Clock, was_late, yellow_from
+from dispatch.rules.words import say
 
 # Of one desk; of more, those whose limits come first. Writing one row takes 0.14 ms.
 ROWS_LIMIT = 3_000
@@ -90,7 +91,7 @@ def told_row(row: LiveRow, directory: Directory, lang: str) -> QueueRow:
         town=told.area(directory, codes[-1], lang) if codes else "",
         at=row.address,
         stage=stage_of(row) if row.ended_at is None else "",
-        state=STATES[row.state][0 if lang == "zh" else 1],
+        state=say(STATES[row.state], lang),
         holder=told.holder(directory, row.holder, lang) if row.holder.startswith("team/") else "",
         clock=clock_words(clock[0], lang) if clock is not None else "",
         due=_ms(clock[1].due) if clock is not None else None,

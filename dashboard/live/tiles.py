@@ -33,6 +33,7 @@ from dispatch.rules.areas import Level, ancestors, centre_of, level_of, prefix_o
 from dispatch.rules.incident.chain import ENDED, STATES, STEPS
 from dispatch.rules.time.clocks import yellow_from
 from dispatch.rules.wartime import KINDS, LEVELS
+from dispatch.rules.words import say
 
 # Older than this a tile of the live picture is stale in the browser, in ms; tiles that are read once a minute: 150 s.
 LIVE_PERIOD_MS, MINUTE_PERIOD_MS = 15_000, 150_000
@@ -123,8 +124,7 @@ class _Teller:
         held = self.picture.wartime_of(self.code)
         if held is None:
             return None
-        word = 0 if self.lang == "zh" else 1
-        kind, level = KINDS[held.kind][word], LEVELS[held.level][word]
+        kind, level = say(KINDS[held.kind], self.lang), say(LEVELS[held.level], self.lang)
         where = "" if self.code.startswith(prefix_of(held.area_code)) else self.name(held.area_code)
         return messages.Wartime(held.level, f"{kind} {level}", where)
 
@@ -376,7 +376,7 @@ class _Teller:
 
     def happened(self, row: LiveRow) -> str:
         step = STEPS.get(row.last_verb)
-        state = STATES[row.state][0 if self.lang == "zh" else 1]
+        state = say(STATES[row.state], self.lang)
         # In English these states are named after the step that was taken: what waits is said instead.
         waits = {"reported": self.t("waiting for acceptance"), "accepted": self.t("waiting for dispatch")}
         state = waits.get(row.state, state)

@@ -9,9 +9,11 @@ from dashboard.data.whistles import Board, Whistle
 from dashboard.live.messages import BoardMessage, BoardRate, BoardRow
 from dashboard.live.tiles import axis, ms
 from dashboard.wording.catalogue import Translate, pick, translator
+from dashboard.wording.names import capital
 from dispatch.intake.messages import show_number
 from dispatch.rules.law import ASSIGNMENT_STATES
 from dispatch.rules.time.clocks import Clock, light, yellow_from
+from dispatch.rules.words import say
 
 
 def shown(board: Board, directory: Directory, lang: str, now: datetime) -> BoardMessage:
@@ -21,9 +23,7 @@ def shown(board: Board, directory: Directory, lang: str, now: datetime) -> Board
         rows=[row(each, directory, lang, now) for each in board.rows],
         rates=[
             BoardRate(
-                name=rate.indicator.zh
-                if lang == "zh"
-                else rate.indicator.en[:1].upper() + rate.indicator.en[1:],
+                name=capital(say((rate.indicator.zh, rate.indicator.en), lang)),
                 n=float(rate.n),
                 d=rate.d,
                 top=rate.indicator.top,
@@ -55,7 +55,7 @@ def row(whistle: Whistle, directory: Directory, lang: str, now: datetime) -> Boa
         place=place(incident.area_code, directory, lang),
         team=str(part.team_id) if team is None else pick(lang, team.name, team.name_en),
         kind=whistle_kind(str(part.facts.get("whistle_kind", "")), _),
-        state=names[0 if lang == "zh" else 1],
+        state=say(names, lang),
         over=part.state in ("refused", "declined", "recalled"),
         review=part.state == "review",
         sent=ms(part.sent_at),
@@ -84,7 +84,7 @@ def place(code: str, directory: Directory, lang: str) -> str:
     """Return town and village of an area, as far as they are known."""
     names = [directory.areas[each] for each in (code[:9], code[:12]) if each in directory.areas]
     parts = dict.fromkeys(pick(lang, each.name, each.name_en) for each in names if each.level >= 3)
-    return ("" if lang == "zh" else ", ").join(parts if lang == "zh" else reversed(parts))
+    return say(("", ", "), lang).join(parts if lang == "zh" else reversed(parts))
 
 
 def _due(clock: Clock | None) -> int | None:

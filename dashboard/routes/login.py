@@ -26,7 +26,7 @@ from dashboard.data import (
 )
 from dashboard.markup import Markup, html_response, joined, markup, raw
 from dashboard.routes import provider
-from dashboard.wording.catalogue import ROLES, chosen, translator
+from dashboard.wording.catalogue import ROLES, chosen, other, translator
 from dashboard.wording.names import zone_of
 from dispatch.accounts.sessions import DEMO_PASSWORD
 
@@ -246,8 +246,8 @@ def _onward(wish: str, lang: str) -> str:
 def _form(lang: str, onward: str, problem: str = "", login: str = "") -> Markup:
     _ = translator(lang)
     hidden = markup('<input type="hidden" name="next" value="{onward}">', onward=onward)
-    other = "en" if lang == "zh" else "zh"
-    switch = f"/login?{urlencode({'lang': other, 'next': onward})}"
+    switched, language = other(lang)
+    switch = f"/login?{urlencode({'lang': switched, 'next': onward})}"
     return markup(
         '<!doctype html><html lang="{lang}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -262,7 +262,7 @@ def _form(lang: str, onward: str, problem: str = "", login: str = "") -> Markup:
         problem=markup('<p class="bad" role="alert">{problem}</p>', problem=problem) if problem else "",
         hidden=hidden, login_label=_("Login"), login=login, first="" if login else " autofocus",
         password=_("Password"), second=" autofocus" if login else "", provider=_through_provider(lang),
-        demo=_demo_people(lang, hidden), switch=switch, language="English" if other == "en" else "中文",
+        demo=_demo_people(lang, hidden), switch=switch, language=language,
     )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from dispatch.rules.incident.chain import Command
 from dispatch.rules.incident.effects import ON_SITE_M
 from dispatch.rules.incident.values import Actor
 from dispatch.rules.policy.policy import Policy
+from dispatch.rules.words import say
 
 BODY_LIMIT_BYTES: Final = 64 * 1024
 RECEIVED_KEPT_S: Final = 24 * 3600
@@ -406,12 +407,16 @@ async def _body(request: Request, limit: int) -> bytes:
 
 
 def _refusal(refused: Refused, lang: str) -> Response:
-    zh, en = refused.words
     headers = {"Cache-Control": "no-store"}
     if refused.wait_s:
         headers["Retry-After"] = str(refused.wait_s)
     return JSONResponse(
-        {"reason": refused.reason, "zh": zh, "en": en, "said": zh if lang == "zh" else en},
+        {
+            "reason": refused.reason,
+            "zh": refused.words[0],
+            "en": refused.words[1],
+            "said": say(refused.words, lang),
+        },
         refused.status,
         headers,
     )

@@ -11,9 +11,8 @@ import streamlit as st
 from dashboard.components import component, words
 from dashboard.data import Directory, demo, field, reads
 from dashboard.frame import Frame, framed
-from dashboard.wording.catalogue import ROLES, clock_name, limit_words, pick, translator
-from dashboard.wording.names import zone
-from dispatch.rules.incident.chain import STEPS
+from dashboard.wording.catalogue import ROLES, clock_name, limit_words, other, pick, translator
+from dashboard.wording.names import capital, label, zone
 from dispatch.rules.time.clocks import KINDS
 
 LIMITS = ("4wh", "1wd", "2wd", "5wd")
@@ -50,13 +49,13 @@ def given(frame: Frame, mode: str) -> dict[str, Any]:
         "places": _places(who.area),
         "standards": standards(lang),
         "verbs": verbs(lang),
-        "clocks": {kind: _capital(clock_name(kind, lang)) for kind in KINDS},
+        "clocks": {kind: capital(clock_name(kind, lang)) for kind in KINDS},
         "limits": {limit: limit_words(limit, lang) for limit in LIMITS},
         "links": [
             (f"/assessment?lang={lang}", _("Assessment")),
             (f"/public?lang={lang}", _("For residents")),
             (f"/?lang={lang}", _("Start")),
-            ("?lang=en" if lang == "zh" else "?lang=zh", "English" if lang == "zh" else "中文"),
+            (f"?lang={other(lang)[0]}", other(lang)[1]),
         ],
     }
 
@@ -74,12 +73,7 @@ def standards(lang: str) -> list[tuple[str, str]]:
 @cache
 def verbs(lang: str) -> dict[str, str]:
     """Return the name of every step that may be taken from a phone."""
-    found = {verb: STEPS[verb] for verb in sorted(field.VERBS)}
-    return {verb: step.zh if lang == "zh" else _capital(step.en) for verb, step in found.items()}
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return {verb: label(verb, lang) for verb in sorted(field.VERBS)}
 
 
 def _types(known: Directory, lang: str) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from dispatch.rules.areas import Level, contains
 from dispatch.rules.law import ABOVE
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import KINDS, LEVELS, LONGEST, TEXT_LIMIT_CHARS
+from dispatch.rules.words import say
 
 HOURS = (6, 12, 24, 48, 72, 168, LONGEST.days * 24)
 
@@ -61,10 +62,6 @@ def _meaning(_: Translate) -> None:
         )
 
 
-def _pair(f: Frame, both: tuple[str, str]) -> str:
-    return both[0] if f.lang == "zh" else both[1]
-
-
 def _refused(f: Frame, refusal: Refusal) -> str:
     """Return the law's no with the names of places and people instead of their codes."""
     told_by = {"area": names.area, "actor": names.actor, "by": names.actor}
@@ -86,8 +83,8 @@ def _table(f: Frame) -> None:
         {
             _("State"): _("in force") if one.in_force(now) else _("has ended"),
             _("Area"): names.area(f.directory, one.area_code, f.lang),
-            _("Level"): _pair(f, LEVELS[one.level]),
-            _("What for"): _pair(f, KINDS.get(one.kind, (one.kind, one.kind))),
+            _("Level"): say(LEVELS[one.level], f.lang),
+            _("What for"): say(KINDS.get(one.kind, (one.kind, one.kind)), f.lang),
             _("Since"): names.moment(one.since),
             _("Until"): names.moment(one.ended_at or one.until),
             _("Commander"): one.commander,
@@ -112,7 +109,7 @@ def _table(f: Frame) -> None:
             _("End before its time"),
             list(mine),
             format_func=lambda key: (
-                f"{names.area(f.directory, mine[key].area_code, f.lang)}　{_pair(f, LEVELS[mine[key].level])}"
+                f"{names.area(f.directory, mine[key].area_code, f.lang)}　{say(LEVELS[mine[key].level], f.lang)}"
             ),
         )
         reason = st.text_input(_("Reason"), max_chars=TEXT_LIMIT_CHARS)
@@ -140,8 +137,8 @@ def _declare(f: Frame) -> None:
             key=f"wartime-area-{turn}",
         )  # fmt: skip
         one, two, three = st.columns(3, gap="small")
-        level = one.selectbox(_("Level"), list(LEVELS), 2, format_func=lambda n: _pair(f, LEVELS[n]))
-        kind = two.selectbox(_("What for"), list(KINDS), format_func=lambda name: _pair(f, KINDS[name]))
+        level = one.selectbox(_("Level"), list(LEVELS), 2, format_func=lambda n: say(LEVELS[n], f.lang))
+        kind = two.selectbox(_("What for"), list(KINDS), format_func=lambda name: say(KINDS[name], f.lang))
         hours = three.selectbox(
             _("For how long"), HOURS, 2, format_func=lambda n: _("{n} hours").format(n=n) if n < 48
             else _("{n} days").format(n=n // 24),

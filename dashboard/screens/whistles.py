@@ -18,6 +18,7 @@ from dashboard.wording.names import zone
 from dispatch.intake.messages import show_number
 from dispatch.rules.areas import Level, contains, level_of
 from dispatch.rules.law import ASSIGNMENT_STATES
+from dispatch.rules.words import say
 
 
 def page() -> None:
@@ -122,7 +123,7 @@ def _cells(each: whistles.Whistle, directory: Directory, lang: str) -> list[Any]
         place(incident.area_code, directory, lang),
         str(part.team_id) if team is None else pick(lang, team.name, team.name_en),
         whistle_kind(str(part.facts.get("whistle_kind", "")), _),
-        ASSIGNMENT_STATES[part.state][0 if lang == "zh" else 1],
+        say(ASSIGNMENT_STATES[part.state], lang),
         part.sent_at,
         each.ended("pick_up"),
         each.ended("arrive"),

@@ -26,6 +26,7 @@ from dispatch.figures.overview import (
 )
 from dispatch.rules.measures.assessment import shown
 from dispatch.rules.measures.fairness import wilson
+from dispatch.rules.words import say
 
 ENDS = 5  # of the ranking shown at either end
 _PUBLISHED_ALONE = ("criminal_reports_change", "security_reports_change", "villages")
@@ -60,7 +61,7 @@ def _tile(figure: Figure, passed: int, over: bool, lang: str, _: Translate) -> M
         words = amounts.change(by, figure.is_rate, _) if over or figure.is_rate else _("not over")
         return markup("<span>{label} <b>{words}</b></span>", label=label, words=words)
 
-    name = FIGURES[figure.name][1] if lang != "zh" else FIGURES[figure.name][0]
+    name = say(FIGURES[figure.name], lang)
 
     return markup(
         '<div><div class="l"><span>{name}</span>{line}</div><div class="v">{value}<small>{counts}</small></div>'
@@ -357,7 +358,7 @@ def funnel(picture: Overview, lang: str, _: Translate) -> Markup:
                 '<span class="r">{name}</span><span class="bar"><i style="width:{wide}%;opacity:{fade}"></i>'
                 '</span>'
                 '<b class="r">{count}</b><span class="r m2">{share}</span>',
-                name=STAGES[step.stage][0 if lang == "zh" else 1], wide=f"{share * 100:.1f}",
+                name=say(STAGES[step.stage], lang), wide=f"{share * 100:.1f}",
                 fade=f"{1 - n * 0.06:.2f}",
                 count=opens(step.reached.cases.key, amounts.count(step.reached.count)),
                 share=amounts.rate(share, _) if n and whole else "",

@@ -14,6 +14,7 @@ from dispatch.rules.areas import Level, ancestors, contains, level_of
 from dispatch.rules.incident.chain import (
     STATES,
 )
+from dispatch.rules.words import say
 
 KEPT = ("area", "state", "light", "theme", "text")
 TEXT_MOST = 60  # letters of the words that are looked for
@@ -24,13 +25,9 @@ def filters(f: Frame) -> Filter:
     query, lang, _, directory = st.query_params, f.lang, f._, f.directory
     counties = sorted(c for c, a in directory.areas.items() if a.level in (Level.CITY, Level.COUNTY))
     towns = sorted(c for c, a in directory.areas.items() if a.level == Level.TOWN)
-    states = {"": _("Any state"), "open": _("All open")} | {
-        k: v[0 if lang == "zh" else 1] for k, v in STATES.items()
-    }
+    states = {"": _("Any state"), "open": _("All open")} | {k: say(v, lang) for k, v in STATES.items()}
     lights = {"": _("Any light"), "red": f"■ {_('Red light')}", "yellow": f"▲ {_('Near its limit')}"}
-    themes = {"": _("Any area of work")} | {
-        k: v[0 if lang == "zh" else 1] for k, v in directory.themes.items()
-    }
+    themes = {"": _("Any area of work")} | {k: say(v, lang) for k, v in directory.themes.items()}
 
     def place(code: str) -> str:
         if code == "":

@@ -22,6 +22,7 @@ from dispatch.intake.messages import show_number
 from dispatch.rules.incident.chain import (
     STATES,
 )
+from dispatch.rules.words import say
 
 SEVERITIES = ("", "extreme", "urgent", "pressing", "ordinary")
 
@@ -73,7 +74,7 @@ def _line(f: Frame, row: ListRow, now: datetime, on: bool) -> Markup:
         id=row.id, on="on" if on else "", light=light_mark(light_now, _),
         type=pick(lang, kind.name, kind.name_en) if kind is not None else row.category, n=row.severity,
         severity=_(SEVERITIES[row.severity]), place=told.place(directory, row.area_code, lang),
-        state=STATES[row.state][0 if lang == "zh" else 1],
+        state=say(STATES[row.state], lang),
         holder=told.holder(directory, row.holder, lang) if row.ended_at is None else "",
         due=told.moment(limit) if left is not None and limit is not None else "",
         red="red" if left is not None and left < 0 else "", left="" if left is None else _left(left, _),
@@ -115,7 +116,7 @@ def export_list(f: Frame, wanted: Filter, now: datetime) -> None:
             [
                 show_number(row.number),
                 pick(lang, kind.name, kind.name_en) if (kind := directory.types.get(row.category)) else row.category,
-                told.place(directory, row.area_code, lang), STATES[row.state][0 if lang == "zh" else 1],
+                told.place(directory, row.area_code, lang), say(STATES[row.state], lang),
                 told.holder(directory, row.holder, lang) if row.ended_at is None else "", row.reported_at,
                 (row.overdue_since or row.due_at) if row.ended_at is None else None,
             ]

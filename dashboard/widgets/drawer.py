@@ -18,6 +18,7 @@ from dashboard.wording.catalogue import Translate, pick
 from dispatch.figures.case_sets import CasePage, CaseRow
 from dispatch.intake.messages import show_number
 from dispatch.rules.law import STATES
+from dispatch.rules.words import say
 
 PARAMETER = "cases"  # of the address: the set that is open
 
@@ -118,7 +119,7 @@ def _line(row: CaseRow, directory: Directory, lang: str, incidents: str) -> list
         link(row.id, row.number, lang, incidents),
         pick(lang, row.category, row.category_en),
         told.place(directory, row.area_code, lang),
-        STATES[row.state][0 if lang == "zh" else 1],
+        say(STATES[row.state], lang),
         told.holder(directory, row.holder, lang),
         _time(row.reported_at),
         _time(row.disposed_at),

@@ -12,9 +12,10 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from dispatch.rules.words import LANGUAGES as LANGUAGES
+
 FOLDER = Path(__file__).parent / "locale"
 DEFAULT = "zh"
-LANGUAGES = ("zh", "en")
 
 Translate = Callable[[str], str]
 
@@ -34,6 +35,11 @@ ROLES = {
     "admin": "Administrator",
     "system": "The system",
 }
+
+
+def other(lang: str) -> tuple[str, str]:
+    """Return the language that a page is switched to, and what it calls itself: the way out for who cannot read."""
+    return ("en", "English") if lang == "zh" else ("zh", "中文")
 
 
 def chosen(wish: str | None) -> str:

@@ -13,6 +13,7 @@ from dispatch.rules.areas import Level, ancestors, level_of
 from dispatch.rules.incident import reasons
 from dispatch.rules.incident.chain import STEPS
 from dispatch.rules.time.calendar import DEFAULT_ZONE
+from dispatch.rules.words import say
 
 # What the record calls a role beside its name in the law.
 _SHORT = {"duty": "duty_leader", "worker": "grid_worker", "head": "grid_head"}
@@ -32,7 +33,7 @@ def plain(text: str) -> str:
 def place(directory: Directory, code: str, lang: str) -> str:
     """Return where an area lies, by town and village; a county or the city by its own name."""
     codes = [c for c in reversed(ancestors(code)) if level_of(c) in (Level.TOWN, Level.VILLAGE)]
-    return ("" if lang == "zh" else ", ").join(area(directory, c, lang) for c in codes or [code])
+    return say(("", ", "), lang).join(area(directory, c, lang) for c in codes or [code])
 
 
 def team(directory: Directory, team_id: int, lang: str) -> str:
@@ -79,7 +80,17 @@ def actor(directory: Directory, key: str, lang: str) -> str:
 def verb(name: str, lang: str) -> str:
     """Return a step's name."""
     step = STEPS.get(name)
-    return name if step is None else (step.zh if lang == "zh" else step.en)
+    return name if step is None else say(step.names, lang)
+
+
+def label(name: str, lang: str) -> str:
+    """Return a step's name as a button bears it."""
+    return capital(verb(name, lang))
+
+
+def capital(text: str) -> str:
+    """Return a text as it begins a line: its first letter is large where letters are."""
+    return text[:1].upper() + text[1:]
 
 
 def said(directory: Directory, what: str, value: object, lang: str) -> str:

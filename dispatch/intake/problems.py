@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dispatch.rules import refusals
+from dispatch.rules.words import LANGUAGES, say
 
 # Reason codes and their sentences; {field}, {limit} and {what} are filled in, never anything that the sender wrote.
 REASONS: Final[dict[str, tuple[str, str]]] = {
@@ -79,8 +80,7 @@ class Problem:
     def words(self, lang: str) -> str:
         """Return the sentence in `zh` or `en`; of a code without one, as a later version may store it, the code."""
         if self.reason in REASONS:
-            form = REASONS[self.reason][0 if lang == "zh" else 1]
-            return form.format(**{"field": self.field, **self.values}).rstrip()
+            return say(REASONS[self.reason], lang, **{"field": self.field, **self.values}).rstrip()
         if self.reason in refusals.SENTENCES:
             return refusals.Refusal(self.reason, dict(self.values)).words(lang)
         return self.reason
@@ -111,8 +111,6 @@ def read(kept: Mapping[str, Any]) -> Problem:
     field, reason = str(kept.get("field", "")), str(kept.get("reason", ""))
     values = kept.get("values")
     if values is None:
-        zh, en = (
-            str(kept.get(lang) or unknown) for lang, unknown in zip(("zh", "en"), _UNKNOWN, strict=True)
-        )
+        zh, en = (str(kept.get(lang) or unknown) for lang, unknown in zip(LANGUAGES, _UNKNOWN, strict=True))
         return Written(field, reason or "unknown", {"zh": zh, "en": en})
     return Problem(field, reason, json.loads(values) if isinstance(values, str | bytes) else values)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from dispatch.rules.areas import ancestors
 from dispatch.rules.policy import notices as rules
+from dispatch.rules.words import LANGUAGES
 
 
 def addresses_of(env: str, area_code: str, held: Mapping[str, str] = os.environ) -> list[str]:
@@ -34,7 +35,7 @@ def language_of(channel: rules.Channel, area_code: str, held: Mapping[str, str] 
     """
     own = _own(channel.env, area_code, held)
     lang = held.get(f"{channel.env}_{own}_LANG" if own else f"{channel.env}_LANG", "").strip()
-    return lang if lang in rules.LANGUAGES else channel.lang
+    return lang if lang in LANGUAGES else channel.lang
 
 
 def _own(env: str, area_code: str, held: Mapping[str, str]) -> str:

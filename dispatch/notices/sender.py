@@ -22,6 +22,7 @@ from dispatch.notices.addresses import addresses_of, language_of, slug_of
 from dispatch.notices.outbox import facts_of
 from dispatch.rules.policy import notices as rules
 from dispatch.rules.policy.policy import Policy
+from dispatch.rules.words import say
 
 CLAIM_ROWS = 200  # messages taken from the outbox at a time
 LEASE = timedelta(minutes=2)  # after which what a dead process had taken is taken again
@@ -113,9 +114,7 @@ class Sender:
         channel = policy.notices.channels[slug_of(line)]
         ids = [row[0] for row in rows]
         lang = language_of(channel, rows[0][4])
-        title, body = rules.bundle(
-            [row[6 if lang == "zh" else 8] for row in rows], policy.notices.lines, lang
-        )
+        title, body = rules.bundle([say((row[6], row[8]), lang) for row in rows], policy.notices.lines, lang)
         cause = self._deliver(addresses_of(channel.env, rows[0][4]), title, body)
         if cause is None:
             cursor.execute(

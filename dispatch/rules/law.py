@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dispatch.rules.refusals import Refusal
+from dispatch.rules.words import Pair
 
 STATES: dict[str, tuple[str, str]] = {
     "reported": ("待受理", "reported"),
@@ -95,6 +96,11 @@ class Step:
     modes: tuple[str, ...] = ()
     once: str | None = None
     initiator_only: bool = False
+
+    @property
+    def names(self) -> Pair:
+        """Return what the step is called in both languages."""
+        return self.zh, self.en
 
 
 def _step(
@@ -200,7 +206,6 @@ STEPS: dict[str, Step] = {
 }  # fmt: skip
 
 
-def not_role(role: str, verb_zh: str, verb_en: str) -> Refusal:
+def not_role(role: str, verb: Pair) -> Refusal:
     """Refuse a step to a role, by its name."""
-    zh, en = ROLE_NAMES.get(role, (role, role))
-    return Refusal("not_role", {"role_zh": zh, "role_en": en, "verb_zh": verb_zh, "verb_en": verb_en})
+    return Refusal("not_role", {"role": ROLE_NAMES.get(role, (role, role)), "verb": verb})

@@ -5,28 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from dispatch.rules.words import say
+
 SENTENCES: dict[str, tuple[str, str]] = {
     "unknown_incident": ("没有这个件", "There is no such incident"),
     "unknown_category": ("没有 {category} 这个事项类别", "There is no event type {category}"),
     "unknown_team": ("没有编号 {team} 的队伍", "There is no team {team}"),
     "unknown_verb": ("没有“{verb}”这个动作", "There is no action {verb!r}"),
     "not_now": (
-        "现在是“{state_zh}”，不能{verb_zh}：{actor} 已于 {at} {last_zh}",
-        "It is {state_en} now, which leaves no step to {verb_en}: {actor} already did {last_en} at {at}",
+        "现在是“{state}”，不能{verb}：{actor} 已于 {at} {last}",
+        "It is {state} now, which leaves no step to {verb}: {actor} already did {last} at {at}",
     ),
     "overtaken": (
-        "{actor} 已于 {at} {last_zh}，看过再{verb_zh}",
-        "{actor} already did {last_en} at {at}: look at it before you {verb_en}",
+        "{actor} 已于 {at} {last}，看过再{verb}",
+        "{actor} already did {last} at {at}: look at it before you {verb}",
     ),
-    "not_role": ("{role_zh}无权{verb_zh}", "The role {role_en} may not {verb_en}"),
+    "not_role": ("{role}无权{verb}", "The role {role} may not {verb}"),
     "not_area": ("这个件不在您的辖区内", "This incident lies outside your area"),
     "not_team": ("这个件没有派给您的队伍", "This incident is not assigned to your team"),
     "not_yours": ("这不是您上报的件", "This is not your own report"),
     "not_mode": (
-        "只有{mode_zh}的件才能{verb_zh}",
-        "Only an incident handled {mode_en} has a step to {verb_en}",
+        "只有{mode}的件才能{verb}",
+        "Only an incident handled {mode} has a step to {verb}",
     ),
-    "needs": ("{verb_zh}必须填写：{field_zh}", "To {verb_en}, {field_en} must be given"),
+    "needs": ("{verb}必须填写：{field}", "To {verb}, {field} must be given"),
     "same_hand": ("不能核查自己处置的件", "Nobody verifies their own disposal"),
     "own_work": ("不能评价自己处置的件", "Nobody rates their own work"),
     "rated": ("群众已经评价，别人不能改", "Its reporter has rated it: nobody else changes that"),
@@ -35,7 +37,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "It is with a higher centre, which alone hands it down",
     ),
     "same_commander": ("指挥长已经是 {commander}", "{commander} is the commander already"),
-    "same_team": ("已经在 {team_zh} 手里", "It is with {team_en} already"),
+    "same_team": ("已经在 {team} 手里", "It is with {team} already"),
     "returned_not_closed": (
         "部门退回过的件，派遣员不能直接结案",
         "After a department returned it, a dispatcher may not close it directly",
@@ -76,11 +78,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "请选退回种类：不归本单位、暂无人手或装备、其他原因",
         "A return is not our unit's, for want of hands or means, or for another reason",
     ),
-    "no_team": ("没有可派的队伍：{trade_zh}", "There is no team that could be sent: {trade_en}"),
-    "has_part": ("{team_zh} 已在办这个件", "{team_en} already has a part in this incident"),
-    "no_part": ("{team_zh} 没有在协办这个件", "{team_en} has no assisting part in this incident"),
+    "no_team": ("没有可派的队伍：{trade}", "There is no team that could be sent: {trade}"),
+    "has_part": ("{team} 已在办这个件", "{team} already has a part in this incident"),
+    "no_part": ("{team} 没有在协办这个件", "{team} has no assisting part in this incident"),
     "too_many": ("协办队伍最多 {limit} 支", "There are at most {limit} assisting teams"),
-    "once": ("已经{verb_zh}，不再重复", "It is done already: {verb_en}"),
+    "once": ("已经{verb}，不再重复", "It is done already: {verb}"),
     "not_blower": ("由吹哨人销哨、评哨", "The one who blew the whistle ends and rates it"),
     "extended_twice": ("最多批准两次延期", "At most two extensions are granted"),
     "extension_late": ("已经超时，不能再延期", "It is past its limit: no extension any more"),
@@ -121,7 +123,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "one_person": ("宣布与批准须为两人", "One person declares and another approves"),
     "wartime_area": ("{area} 不在 {actor} 的辖区内", "{area} lies outside the area of {actor}"),
     "wartime_level": ("战时级别须为 1 到 4", "The level of wartime is a whole number from 1 to 4"),
-    "wartime_kind": ("战时类别须为其中之一：{kinds_zh}", "The kind of wartime is one of {kinds_en}"),
+    "wartime_kind": ("战时类别须为其中之一：{kinds}", "The kind of wartime is one of {kinds}"),
     "wartime_red": ("一级战时须由市级批准", "Wartime of level I is approved by the city"),
     "wartime_until": (
         "战时须有结束时间：现在之后、{days} 天之内",
@@ -133,7 +135,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "not_in_wartime": ("这里现在不是战时", "It is not wartime here now"),
     "unknown_area": ("没有 {area} 这个区域", "There is no area {area}"),
-    "no_clock": ("没有已到限的“{clock_zh}”时限", "No limit for {clock_en} has been passed"),
+    "no_clock": ("没有已到限的“{clock}”时限", "No limit for {clock} has been passed"),
 }
 
 FIELDS: dict[str, tuple[str, str]] = {
@@ -160,11 +162,11 @@ FIELDS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A typed no: its code and the values its sentence needs."""
+    """A typed no: its code and the values its sentence needs; one that each language names itself is a pair."""
 
     code: str
     values: dict[str, Any] = field(default_factory=dict)
 
     def words(self, lang: str = "zh") -> str:
         """Return the sentence in `zh` or `en`."""
-        return SENTENCES[self.code][0 if lang == "zh" else 1].format(**self.values)
+        return say(SENTENCES[self.code], lang, **self.values)

@@ -15,6 +15,7 @@ from dispatch.rules.areas import contains
 from dispatch.rules.incident.values import Actor, same_person
 from dispatch.rules.law import ABOVE, not_role
 from dispatch.rules.refusals import FIELDS, Refusal
+from dispatch.rules.words import both
 
 LEVELS: Mapping[int, tuple[str, str]] = MappingProxyType(
     {
@@ -87,10 +88,7 @@ def declare(wish: Declaration, held: Iterable[Wartime], now: datetime) -> Wartim
     if wish.kind not in KINDS:
         return Refusal(
             "wartime_kind",
-            {
-                "kinds_zh": "、".join(f"{zh}（{slug}）" for slug, (zh, _) in KINDS.items()),
-                "kinds_en": ", ".join(KINDS),
-            },
+            {"kinds": both("、", ", ", [(f"{zh}（{slug}）", slug) for slug, (zh, _) in KINDS.items()])},
         )
     if wish.level == RED and wish.approved_by.role != "city":
         return Refusal("wartime_red")
@@ -127,15 +125,14 @@ def lapse(one: Wartime) -> Wartime:
 
 def _not_allowed(actor: Actor, area_code: str) -> Refusal | None:
     if actor.role not in ABOVE:
-        return not_role(actor.role, *_VERB)
+        return not_role(actor.role, _VERB)
     if not contains(actor.area_code, area_code):
         return Refusal("wartime_area", {"actor": actor.id, "area": area_code})
     return None
 
 
 def _needs(need: str) -> Refusal:
-    zh, en = FIELDS[need]
-    return Refusal("needs", {"verb_zh": _VERB[0], "verb_en": _VERB[1], "field_zh": zh, "field_en": en})
+    return Refusal("needs", {"verb": _VERB, "field": FIELDS[need]})
 
 
 _VERB = ("宣布或解除战时", "declare or end wartime")

@@ -15,6 +15,7 @@ from dashboard.frame import Frame, pick_files
 from dashboard.widgets import export
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import limit_words
+from dispatch.rules.words import say
 
 FILES_LIMIT = 20
 
@@ -33,7 +34,7 @@ def letters(f: Frame) -> None:
             {
                 _("Time"): told.moment(datetime.fromisoformat(each.at)),
                 _("Field"): each.field,
-                _("Reason"): each.zh if f.lang == "zh" else each.en,
+                _("Reason"): say((each.zh, each.en), f.lang),
                 _("Bytes"): each.size,
                 _("Sent once more as"): each.replayed_as or "",
                 _("No."): each.id,
@@ -53,7 +54,7 @@ def letters(f: Frame) -> None:
         st.caption(_("Select a message to read and mend it."))
         return
     one = rows[picked[0]]
-    st.markdown(f"**{one.zh if f.lang == 'zh' else one.en}**　{one.field}")
+    st.markdown(f"**{say((one.zh, one.en), f.lang)}**　{one.field}")
     st.code(admin.body(f.who, one), language="json", wrap_lines=True)
     st.caption(_("Contacts are masked here. SHA-256 of what came: {digest}").format(digest=one.sha256))
     if one.replayed_as is not None:
@@ -86,7 +87,7 @@ def jobs(f: Frame) -> None:
     rows = admin.jobs(f.who, now)
     bad = [each for each in rows if each.failing or each.late]
     if bad:
-        names = _(", ").join((each.zh.partition("：")[0] if f.lang == "zh" else each.en) for each in bad)
+        names = _(", ").join(say((each.zh.partition("：")[0], each.en), f.lang) for each in bad)
         st.error(_("Late or failing: {names}").format(names=names))
     else:
         st.success(_("All {n} jobs are on time.").format(n=len(rows)))
@@ -96,7 +97,7 @@ def jobs(f: Frame) -> None:
         {
             "": "■" if each.failing else "▲" if each.late else "●",
             _("Job"): each.name,
-            _("Does"): each.zh if f.lang == "zh" else each.en,
+            _("Does"): say((each.zh, each.en), f.lang),
             _("Every"): each.at or _every(f, each.every_s),
             _("Last success"): told.moment(each.last_success) if each.last_success else _("never"),
             _("Rows"): _amount(each.rows),

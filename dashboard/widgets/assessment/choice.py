@@ -15,6 +15,7 @@ from dashboard.data.card_scope import Subject
 from dashboard.frame import Frame
 from dashboard.widgets.assessment.names import names_of
 from dashboard.widgets.assessment.proof import proof
+from dispatch.rules.words import say
 from dispatch.scores.scoring import CARDS, KINDS
 
 
@@ -60,7 +61,7 @@ def head(f: Frame, known: Sequence[Month], month: Month, subject: Subject | None
             if len(shown) > 1:
                 st.selectbox(
                     _("Kind"), shown, shown.index(subject[0]),
-                    format_func=lambda k: KINDS[k][0 if f.lang == "zh" else 1],
+                    format_func=lambda k: say(KINDS[k], f.lang),
                     key=key, on_change=kind_chosen, args=(key,), label_visibility="collapsed", width=130,
                 )  # fmt: skip
             _choose(f, subject, month, moved)

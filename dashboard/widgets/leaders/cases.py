@@ -17,6 +17,7 @@ from dashboard.wording.catalogue import pick
 from dispatch.figures.briefing import words as spoken
 from dispatch.figures.case_sets import CasePage, CaseSet
 from dispatch.figures.overview import STAGES, Overview
+from dispatch.rules.words import say
 
 PLACE = "place"  # a set of cases that is a place's reports
 _NOTHING = CasePage((), 0, 1, 1)
@@ -106,7 +107,7 @@ def _set_name(f: Frame, wanted: CaseSet) -> str:
         "whistle_late": _("Whistled, not there in 30 minutes"), "raised": _("Raised, in hand"),
     }  # fmt: skip
     if wanted.name.startswith("at_") and wanted.name[3:] in STAGES:
-        stage = STAGES[wanted.name[3:]][0 if f.lang == "zh" else 1]
+        stage = say(STAGES[wanted.name[3:]], f.lang)
         return _("Came to “{stage}” and stand there").format(stage=stage)
     return names.get(wanted.name, wanted.name)
 

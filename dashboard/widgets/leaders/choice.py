@@ -16,6 +16,7 @@ from dispatch.figures.briefing import words as spoken
 from dispatch.figures.overview import Overview
 from dispatch.rules.areas import Level, prefix_of
 from dispatch.rules.time.period import EARLIEST, FIXED, KINDS, LONGEST, Kind, Period, PeriodError
+from dispatch.rules.words import say
 
 
 def area_of(f: Frame) -> str:
@@ -108,7 +109,7 @@ def head(f: Frame, area: str, period: Period | None, today: date, picture: Overv
         key = f"kind-{kind}"
         st.segmented_control(
             _("Period"), list(KINDS), default=kind,
-            format_func=lambda k: KINDS[k][0 if f.lang == "zh" else 1],
+            format_func=lambda k: say(KINDS[k], f.lang),
             key=key, on_change=other_kind, args=(key,), label_visibility="collapsed", required=True,
         )  # fmt: skip
         if period is None or kind == "free":

@@ -13,12 +13,12 @@ from dispatch.figures.case_sets import Connection
 from dispatch.figures.overview import Overview
 from dispatch.record.policies import Policies
 from dispatch.rules.time.period import Period
+from dispatch.rules.words import LANGUAGES as LANGUAGES
 
 Writer = Callable[[Overview, str, str], bytes]
 
 # Form -> the module and the function of it that writes it; imported at first use, for fonts and templates are large.
 FORMATS = {"xlsx": "excel", "docx": "word", "pdf": "pdf"}
-LANGUAGES = ("zh", "en")
 
 
 class NothingYet(LookupError):

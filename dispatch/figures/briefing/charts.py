@@ -16,6 +16,7 @@ from dispatch.figures.briefing.tables import tables
 from dispatch.figures.briefing.words import place_name, rate, say, shortest, show
 from dispatch.figures.overview import Overview
 from dispatch.rules.measures.assessment import shown
+from dispatch.rules.words import say as one_of
 
 FONT_FILE = Path(str(FONT_PATH))
 SIMPLIFIED = 2  # which font of the collection has the forms of Chinese as written on the mainland
@@ -142,7 +143,7 @@ class Charts(ABC):
             )
         for i, place in enumerate(places):
             if between and i == RANKED_EACH_END:
-                gap = f"中间 {between} 个未列" if self.lang == "zh" else f"{between} between are not shown"
+                gap = one_of(("中间 {n} 个未列", "{n} between are not shown"), self.lang, n=between)
                 self._text(x, line, gap, 5.5, SOFT)
                 line += 3.6
             assert place.on_time.base is not None

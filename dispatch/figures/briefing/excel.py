@@ -11,6 +11,7 @@ import xlsxwriter
 from dispatch.figures.briefing.tables import Table, tables
 from dispatch.figures.briefing.words import Kind, Value, notes, say, sentence, show, title
 from dispatch.figures.overview import Overview
+from dispatch.rules.words import say as one_of
 
 _FORMATS: dict[Kind, str] = {
     "count": "#,##0",
@@ -68,7 +69,7 @@ class _Book:
         sheet = self.book.add_worksheet(table.title[:31])
         for column, (name, kind) in enumerate(table.columns):
             # A duration is a number here, so its unit stands above it.
-            unit = (" （分）" if self.lang == "zh" else " (min)") if kind == "minutes" else ""
+            unit = one_of((" （分）", " (min)"), self.lang) if kind == "minutes" else ""
             sheet.write_string(0, column, name + unit, self.head)
             sheet.set_column(column, column, 18 if kind == "text" else 6 if table.name == "heat" else 12)
         for line, row in enumerate(table.rows, 1):

@@ -19,6 +19,7 @@ from dispatch.figures.briefing.words import (
 )
 from dispatch.figures.overview import Overview, Reading
 from dispatch.rules.measures.assessment import shown, signed
+from dispatch.rules.words import say as one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _figures(picture: Overview, lang: str) -> Table:
 def _themes(picture: Overview, lang: str) -> Table:
     rows: list[tuple[Value, ...]] = [
         (
-            line.name if lang == "zh" else line.name_en,
+            one_of((line.name, line.name_en), lang),
             line.reported.now.credited.count, line.reported.change, line.reported.change_year,
             line.on_time.now.credited.count, _base(line.on_time.now), line.on_time.now.value, line.overdue.count,
         )

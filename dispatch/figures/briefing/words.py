@@ -14,6 +14,7 @@ from dispatch.figures.overview import Overview, Place, Reading
 from dispatch.rules.measures.assessment import NO_DATA, shown, signed
 from dispatch.rules.measures.fairness import wilson
 from dispatch.rules.time.period import Period
+from dispatch.rules.words import say as one_of
 
 Kind = Literal["text", "count", "rate", "change", "points", "value", "minutes"]
 Value = str | int | float | Fraction | None
@@ -108,21 +109,21 @@ def rate(value: Fraction | None, lang: str) -> str:
 def points(value: Fraction | None, lang: str) -> str:
     """Return a difference of rates in points, signed: +1.1 点; it is never a per cent."""
     if value is None:
-        return NO_DATA[0 if lang == "zh" else 1]
-    return f"{signed(value * 100)} {'点' if lang == 'zh' else 'pts'}"
+        return one_of(NO_DATA, lang)
+    return f"{signed(value * 100)} {one_of(('点', 'pts'), lang)}"
 
 
 def change(value: Fraction | None, lang: str) -> str:
     """Return a relative change of a count, signed: +2.3%."""
     if value is None:
-        return NO_DATA[0 if lang == "zh" else 1]
+        return one_of(NO_DATA, lang)
     return f"{signed(value * 100)}%"
 
 
 def show(kind: Kind, value: Value, lang: str) -> str:
     """Return a cell of a table as text; None reads as no data."""
     if value is None:
-        return NO_DATA[0 if lang == "zh" else 1]
+        return one_of(NO_DATA, lang)
     match kind:
         case "text":
             return str(value)
@@ -142,10 +143,10 @@ def show(kind: Kind, value: Value, lang: str) -> str:
 
 def _duration(minutes: Fraction, lang: str) -> str:
     if minutes < HOURS_FROM:
-        return f"{shown(minutes, lang, 1, percent=False)} {'分' if lang == 'zh' else 'min'}"
+        return f"{shown(minutes, lang, 1, percent=False)} {one_of(('分', 'min'), lang)}"
     if minutes < DAYS_FROM:
-        return f"{shown(minutes / 60, lang, 1, percent=False)} {'时' if lang == 'zh' else 'h'}"
-    return f"{shown(minutes / 1440, lang, 1, percent=False)} {'天' if lang == 'zh' else 'd'}"
+        return f"{shown(minutes / 60, lang, 1, percent=False)} {one_of(('时', 'h'), lang)}"
+    return f"{shown(minutes / 1440, lang, 1, percent=False)} {one_of(('天', 'd'), lang)}"
 
 
 def _exact(value: Value) -> Fraction:
@@ -186,7 +187,7 @@ def before_of(picture: Overview, lang: str) -> str:
 
 def day_of(day: date, lang: str) -> str:
     """Return a day whose year is known: 10月5日, 5 Oct."""
-    return f"{day.month}月{day.day}日" if lang == "zh" else f"{day.day} {day:%b}"
+    return one_of((f"{day.month}月{day.day}日", f"{day.day} {day:%b}"), lang)
 
 
 def _day(day: date) -> str:

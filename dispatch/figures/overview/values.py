@@ -10,6 +10,7 @@ from fractions import Fraction
 from dispatch.figures.case_sets import MISSED, Counted, renamed
 from dispatch.rules.areas import Level
 from dispatch.rules.time.period import Period
+from dispatch.rules.words import say
 
 FIGURES: dict[str, tuple[str, str]] = {
     "reported": ("上报", "Reported"),
@@ -110,7 +111,7 @@ class Figure:
 
     def name_in(self, lang: str) -> str:
         """Return its name in `zh` or `en`."""
-        return FIGURES[self.name][0 if lang == "zh" else 1]
+        return say(FIGURES[self.name], lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ class Step:
 
     def name_in(self, lang: str) -> str:
         """Return its name in `zh` or `en`."""
-        return STAGES[self.stage][0 if lang == "zh" else 1]
+        return say(STAGES[self.stage], lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,7 @@ class StageTime:
 
     def name_in(self, lang: str) -> str:
         """Return its name in `zh` or `en`."""
-        return CLOCKS[self.stage][0 if lang == "zh" else 1]
+        return say(CLOCKS[self.stage], lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,7 @@ class Published:
 
     def name_in(self, lang: str) -> str:
         """Return its name in `zh` or `en`."""
-        return PUBLISHED.get(self.metric, (self.metric, self.metric))[0 if lang == "zh" else 1]
+        return say(PUBLISHED.get(self.metric, (self.metric, self.metric)), lang)
 
     def source_in(self, lang: str) -> str:
         """Return its source in `zh` or `en`, where the source says both: `zh / en`."""

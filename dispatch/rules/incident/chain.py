@@ -51,6 +51,7 @@ from dispatch.rules.refusals import FIELDS, Refusal
 from dispatch.rules.teams.routing import choose
 from dispatch.rules.time import clocks
 from dispatch.rules.time.clocks import Clock
+from dispatch.rules.words import both
 
 __all__ = [
     "ASSIGNMENT_STATES", "ENDED", "LIVE", "STATES", "STEPS", "SYSTEM", "UNASKED", "Actor", "Assignment",
@@ -140,12 +141,10 @@ def overtaken(command: Command, since: Iterable[Done], policy: Policy) -> Refusa
             return Refusal(
                 "overtaken",
                 {
-                    "verb_zh": step.zh,
-                    "verb_en": step.en,
+                    "verb": step.names,
                     "actor": done.actor,
                     "at": f"{policy.calendar.local(done.at):%H:%M}",
-                    "last_zh": last.zh if last else done.verb,
-                    "last_en": last.en if last else done.verb,
+                    "last": last.names if last else done.verb,
                 },
             )
     return None
@@ -378,7 +377,7 @@ def _refused(
         if value in (None, "", ()) or (isinstance(value, str) and not value.strip()):
             return _needs(step, need)
     if part is not None and not _to_do(part, step):
-        return Refusal("once", {"verb_zh": step.zh, "verb_en": step.en})
+        return Refusal("once", {"verb": step.names})
     if not _fits(incident, step, part):
         return _not_now(incident, step, policy)
     if now < incident.last_at:
@@ -387,14 +386,12 @@ def _refused(
 
 
 def _needs(step: Step, need: str) -> Refusal:
-    zh, en = FIELDS[need]
-    return Refusal("needs", {"verb_zh": step.zh, "verb_en": step.en, "field_zh": zh, "field_en": en})
+    return Refusal("needs", {"verb": step.names, "field": FIELDS[need]})
 
 
 def _not_mode(step: Step) -> Refusal:
-    names = [MODE_NAMES[mode] for mode in step.modes]
-    words = {"mode_zh": "、".join(zh for zh, _ in names), "mode_en": " or ".join(en for _, en in names)}
-    return Refusal("not_mode", {**words, "verb_zh": step.zh, "verb_en": step.en})
+    modes = both("、", " or ", [MODE_NAMES[mode] for mode in step.modes])
+    return Refusal("not_mode", {"mode": modes, "verb": step.names})
 
 
 def _fits(incident: Incident, step: Step, part: Assignment | None) -> bool:
@@ -422,7 +419,7 @@ def _is_own_work(part: Assignment, actor: Actor, step: Step) -> bool:
 
 def _not_allowed(incident: Incident, actor: Actor, step: Step, part: Assignment | None) -> Refusal | None:
     if actor.role not in step.roles:
-        return not_role(actor.role, step.zh, step.en)
+        return not_role(actor.role, step.names)
     if actor.role == "system":
         return None
     if actor.role == "resident":
@@ -448,14 +445,11 @@ def _not_now(incident: Incident, step: Step, policy: Policy) -> Refusal:
     return Refusal(
         "not_now",
         {
-            "state_zh": STATES[incident.state][0],
-            "state_en": STATES[incident.state][1],
-            "verb_zh": step.zh,
-            "verb_en": step.en,
+            "state": STATES[incident.state],
+            "verb": step.names,
             "actor": incident.last_actor,
             "at": f"{policy.calendar.local(incident.last_at):%H:%M}",
-            "last_zh": last.zh if last else incident.last_verb,
-            "last_en": last.en if last else incident.last_verb,
+            "last": last.names if last else incident.last_verb,
         },
     )
 

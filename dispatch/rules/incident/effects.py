@@ -26,10 +26,10 @@ from dispatch.rules.incident.values import (
     reporter_of,
     same_person,
 )
-from dispatch.rules.law import ENDED, LIVE
+from dispatch.rules.law import ENDED, LIVE, STEPS
 from dispatch.rules.places import metres, place_of
 from dispatch.rules.policy.policy import MODES, Policy
-from dispatch.rules.refusals import Refusal
+from dispatch.rules.refusals import FIELDS, Refusal
 from dispatch.rules.time import clocks
 from dispatch.rules.time.clocks import Clock
 
@@ -414,8 +414,7 @@ def _breach(t: Transition) -> Change | Refusal:
         if _has_passed(part.clocks.get(kind), t.now):
             late = replace(part, clocks=part.clocks | {kind: clocks.breach(part.clocks[kind])})
             return t.change.plus(assignments=(late,), said={"clock": kind, "team": part.team_id})
-    zh, en = clocks.NAMES.get(kind, (kind, kind))
-    return Refusal("no_clock", {"clock_zh": zh, "clock_en": en})
+    return Refusal("no_clock", {"clock": clocks.NAMES.get(kind, (kind, kind))})
 
 
 def _has_passed(clock: Clock | None, now: datetime) -> bool:
@@ -426,8 +425,7 @@ def _conclude(t: Transition) -> Change | Refusal:
     i = t.incident
     closed_at = instant(t.command.args["closed_at"])
     if closed_at is None:
-        return Refusal("needs", {"verb_zh": "来源办结", "verb_en": "close at the source", "field_zh": "结束时间",
-                                 "field_en": "the end time"})  # fmt: skip
+        return Refusal("needs", {"verb": STEPS["conclude"].names, "field": FIELDS["closed_at"]})
     if closed_at < i.reported_at:
         return before(i.reported_at, t.policy)
     # An end that was heard before the incident was opened again is no end of its new life.

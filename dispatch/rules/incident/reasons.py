@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dispatch.rules.words import say
+
 SENTENCES: dict[str, tuple[str, str]] = {
     "silence": ("无人应答", "nobody answered in time"),
     "not_reported_in": ("吹哨后未报到", "not reported in after the whistle"),
@@ -35,4 +37,4 @@ def words(reason: Any, lang: str) -> str:
     if code not in SENTENCES:
         # Of a newer version: better its code than nothing.
         return code
-    return SENTENCES[code][0 if lang == "zh" else 1].format(**values)
+    return say(SENTENCES[code], lang, **values)

@@ -135,13 +135,13 @@ def own_life(i: Incident) -> list[Assignment]:
 
 
 def _named(team: Team) -> dict[str, Any]:
-    return {"team_zh": team.name, "team_en": team.name_en or team.name}
+    return {"team": (team.name, team.name_en or team.name)}
 
 
 def _told(context: Context, team_id: object) -> dict[str, Any]:
     """Return a team's names for a refusal, or what stands for a team that nobody knows."""
     team = context.roster.team(team_id) if type(team_id) is int else None
-    return _named(team) if team is not None else {"team_zh": team_id, "team_en": team_id}
+    return _named(team) if team is not None else {"team": team_id}
 
 
 def _team(context: Context, team_id: object) -> Team | Refusal:
@@ -222,8 +222,7 @@ def _whistle(t: Transition) -> Change | Refusal:
     else:
         team = choose(t.context.roster, kind.lead, i.area_code, i.lon, i.lat)
     if team is None:
-        zh, en, _ = t.policy.trades[kind.lead]
-        return Refusal("no_team", {"trade_zh": zh, "trade_en": en})
+        return Refusal("no_team", {"trade": t.policy.trades[kind.lead][:2]})
     if i.part_of(team.id) is not None or any(
         p.state == "review" and p.team_id == team.id for p in i.parts.values()
     ):

@@ -28,6 +28,7 @@ from dispatch.rules.measures.indicators import (
 from dispatch.rules.policy.policy import PolicyError
 from dispatch.rules.time.calendar import Calendar, Limit
 from dispatch.rules.time.clocks import BY_SOURCE, Clock
+from dispatch.rules.words import say
 
 FILE = "assessment.toml"
 NO_DATA = ("无数据", "no data")
@@ -269,7 +270,7 @@ def headline(settled: int, accepted: int, villages: int, months: int = 12) -> di
 def shown(value: Fraction | None, language: str = "zh", digits: int = 2, percent: bool = True) -> str:
     """Return an exact value as text: the one place where it is rounded, half up. None reads as no data."""
     if value is None:
-        return NO_DATA[0] if language == "zh" else NO_DATA[1]
+        return say(NO_DATA, language)
     scaled = abs(value) * (WHOLE if percent else 1) * 10**digits
     whole, rest = divmod(scaled.numerator, scaled.denominator)
     rounded = whole + (2 * rest >= scaled.denominator)

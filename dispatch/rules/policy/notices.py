@@ -13,6 +13,7 @@ from dispatch.rules.law import STEPS
 from dispatch.rules.policy.tables import PolicyError, Table
 from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import KINDS, NAMES
+from dispatch.rules.words import LANGUAGES, say
 
 FILE = "notices.toml"
 APP = "app"  # inside the system: every city has it, nothing can fail
@@ -31,7 +32,8 @@ FIRST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(minutes=10)
 ATTEMPTS_LIMIT = 15  # about an hour and a half in all, then it is dead, with its cause
 
-LANGUAGES = ("zh", "en")
+_TITLE = ("网格哨：{n} 条提醒", "Gridwhistle: {n} notice(s)")
+_MORE = ("另有 {n} 件", "and {n} more")
 AWAITED = NAMES
 _WORDS = ("kind_zh", "kind_en", "place", "number", "awaits_zh", "awaits_en", "share")
 
@@ -173,9 +175,8 @@ def bundle(lines: Sequence[str], at_most: int, lang: str = "zh") -> tuple[str, s
     shown = once[:at_most]
     if len(once) > len(shown):
         rest = len(once) - len(shown)
-        shown.append(f"另有 {rest} 件" if lang == "zh" else f"and {rest} more")
-    title = f"网格哨：{len(once)} 条提醒" if lang == "zh" else f"Gridwhistle: {len(once)} notice(s)"
-    return title, "\n".join(shown)
+        shown.append(say(_MORE, lang, n=rest))
+    return say(_TITLE, lang, n=len(once)), "\n".join(shown)
 
 
 def read(text: str, faults: list[PolicyError]) -> Notices:

@@ -20,6 +20,7 @@ from dispatch.rules.places import KM_PER_DEGREE
 from dispatch.rules.policy.weights import Weights
 from dispatch.rules.teams.reasons import STATES, Because
 from dispatch.rules.teams.routing import READY, Team
+from dispatch.rules.words import both
 
 OFFERS_SHOWN = 5  # offers put into words for each incident of a burst
 OFFERS_LIMIT = 50  # and at most, for one incident that somebody looks at
@@ -379,11 +380,8 @@ class _Terrain:
         else:
             good.append(Because("on_shift", 0.0, {"people": standing.people}))
         state = standing.state if standing.state is not None and team.state in READY else team.state
-        zh, en = STATES[state]
         ready = Because(
-            "ready" if team.state in READY else "not_ready",
-            weights.state[state],
-            {"state_zh": zh, "state_en": en},
+            "ready" if team.state in READY else "not_ready", weights.state[state], {"state": STATES[state]}
         )
         (good if team.state in READY else bad).append(ready)
         km = self._km(one, j)
@@ -406,11 +404,9 @@ class _Terrain:
         had, lacking = self._skills(one, j)
         for code, skills, side in (("skilled", had, good), ("no_skill", lacking, bad)):
             if skills:
-                named = {
-                    "skills_zh": "、".join(s.name for s in skills),
-                    "skills_en": ", ".join(s.name_en for s in skills),
-                }
-                side.append(Because(code, weights.no_skill * len(skills) if side is bad else 0.0, named))
+                named = both("、", ", ", [(s.name, s.name_en) for s in skills])
+                price = weights.no_skill * len(skills) if side is bad else 0.0
+                side.append(Because(code, price, {"skills": named}))
         return Offer(team, cost, self.ready[j] and has_room, km, tuple(good), tuple(bad))
 
     def _say_trade(self, one: Waiting, trade: str, good: list[Because], bad: list[Because]) -> None:
@@ -427,8 +423,7 @@ class _Terrain:
             bad.append(Because("misdispatch", price, named | counts))
 
     def _named(self, trade: str) -> dict[str, Any]:
-        zh, en = self.names.get(trade, (trade, trade))
-        return {"trade_zh": zh, "trade_en": en}
+        return {"trade": self.names.get(trade, (trade, trade))}
 
     def _levels(self, one: Waiting, team: Team) -> int:
         """Return how many levels a team's area lies above the nearest that has its trade."""

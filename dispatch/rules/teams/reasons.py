@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dispatch.rules.words import say
+
 STATES: dict[str, tuple[str, str]] = {
     "available": ("待命", "available"),
     "assigned": ("已派单", "assigned"),
@@ -15,10 +17,10 @@ STATES: dict[str, tuple[str, str]] = {
     "off_duty": ("下班", "off duty"),
 }
 SENTENCES: dict[str, tuple[str, str]] = {
-    "trade": ("此类事项由{trade_zh}负责", "{trade_en} takes this event type"),
+    "trade": ("此类事项由{trade}负责", "{trade} takes this event type"),
     "other_trade": (
-        "事项清单未列{trade_zh}，但它办结过 {settled} 件此类事项",
-        "The list of event types does not name {trade_en}, but it has settled {settled} of these",
+        "事项清单未列{trade}，但它办结过 {settled} 件此类事项",
+        "The list of event types does not name {trade}, but it has settled {settled} of these",
     ),
     "area": ("本辖区最近一级的队伍", "Of the nearest area that has such a team"),
     "farther_area": (
@@ -28,8 +30,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "on_shift": ("当班 {people} 人", "{people} on shift"),
     "off_shift": ("排班表上此刻无人当班", "Nobody is on its roster now"),
     "no_roster": ("未排班，按可联系处理", "No roster is kept for it; taken as reachable"),
-    "ready": ("状态：{state_zh}", "State: {state_en}"),
-    "not_ready": ("状态：{state_zh}，不派单", "State: {state_en}; it is not sent"),
+    "ready": ("状态：{state}", "State: {state}"),
+    "not_ready": ("状态：{state}，不派单", "State: {state}; it is not sent"),
     "near": (
         "距现场 {km:.1f} 公里（{age:.0f} 分钟前的位置）",
         "{km:.1f} km away (its position {age:.0f} min ago)",
@@ -46,22 +48,22 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "上次出警才过 {rest:.0f} 分钟，应休息 {due:.0f} 分钟",
         "Only {rest:.0f} min since its last call, {due:.0f} are due",
     ),
-    "skilled": ("具备：{skills_zh}", "Trained in {skills_en}"),
-    "no_skill": ("缺少：{skills_zh}", "Not trained in {skills_en}"),
+    "skilled": ("具备：{skills}", "Trained in {skills}"),
+    "no_skill": ("缺少：{skills}", "Not trained in {skills}"),
     "misdispatch": (
-        "近 {days} 天此类事项派{trade_zh} {sent} 件，退回非本单位 {returned} 件",
-        "Of {sent} such cases sent to {trade_en} in {days} days, {returned} came back as not theirs",
+        "近 {days} 天此类事项派{trade} {sent} 件，退回非本单位 {returned} 件",
+        "Of {sent} such cases sent to {trade} in {days} days, {returned} came back as not theirs",
     ),
-    "no_team": ("辖区内没有{trade_zh}", "There is no {trade_en} for this area"),
-    "none_ready": ("{count} 支{trade_zh}队伍都不在岗", "None of {count} {trade_en} team(s) is ready"),
-    "all_full": ("{count} 支{trade_zh}队伍都已满", "All {count} ready {trade_en} team(s) are full"),
+    "no_team": ("辖区内没有{trade}", "There is no {trade} for this area"),
+    "none_ready": ("{count} 支{trade}队伍都不在岗", "None of {count} {trade} team(s) is ready"),
+    "all_full": ("{count} 支{trade}队伍都已满", "All {count} ready {trade} team(s) are full"),
     "outbid": ("空位已让给更急的件", "The room left went to graver incidents"),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Because:
-    """One reason or shortfall: its code, what it costs in minutes, and the values of its sentence."""
+    """One reason or shortfall: its code, its cost in minutes, and the values of its sentence, some of them pairs."""
 
     code: str
     minutes: float = 0.0
@@ -69,4 +71,4 @@ class Because:
 
     def words(self, lang: str = "zh") -> str:
         """Return the sentence in `zh` or `en`."""
-        return SENTENCES[self.code][0 if lang == "zh" else 1].format(**self.values)
+        return say(SENTENCES[self.code], lang, **self.values)
