@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from itertools import accumulate, islice
 from queue import Queue
 from typing import Any
@@ -24,7 +25,7 @@ from dispatch.desk.columns import encode
 from dispatch.desk.store import ASSIGNMENT, EVENT, INCIDENT, SEGMENT
 from dispatch.intake.messages import number_of
 from dispatch.record.policies import Policies
-from dispatch.rules.incident.links import GENESIS, link
+from dispatch.rules.incident.links import GENESIS
 from models.servers.database import psycopg_dsn
 from models.tables.incidents import ID_BLOCK
 
@@ -42,9 +43,10 @@ _OF_ITS_OWN = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)(?=[T ]\d\d:\d\d)|(?P<digits
 _ID = re.compile('"(⟦[^⟧]*⟧)"')
 _TABLES = ("incident", "receipt", "event", "assignment", "segment")
 _MEMORY = "1GB"  # for building indexes
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
-Swap = dict[str, str]
-Batch = dict[str, str]  # table -> rows as COPY reads them
+Swap = dict[str, bytes]  # mark -> what stands for it in a copy
+Batch = dict[str, bytes]  # table -> rows as COPY reads them
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +68,17 @@ class _Lines:
         for lines in of_incidents:
             for line in lines:
                 pieces += _MARK.split(line + _END)[:-1]
-        self._literals, self._marks = pieces[::2], pieces[1::2]
+        self._literals, self._marks = [each.encode() for each in pieces[::2]], pieces[1::2]
         counts = [sum(line.count("⟦") + 1 for line in lines) for lines in of_incidents]
         self._bounds = [0, *accumulate(counts)]
-        self.rows = [0, *accumulate(map(len, of_incidents))]
 
-    def filled(self, swap: Swap, incidents: int) -> str:
+    def filled(self, swap: Swap, incidents: int) -> bytes:
         """Return the lines of the first `incidents`, each with its end."""
         bound = self._bounds[incidents]
-        pieces = [""] * (2 * bound)
+        pieces = [b""] * (2 * bound)
         pieces[::2] = self._literals[:bound]
-        pieces[1::2] = [swap[mark] for mark in islice(self._marks, bound)]
-        return "".join(pieces)
+        pieces[1::2] = map(swap.__getitem__, islice(self._marks, bound))
+        return b"".join(pieces)
 
 
 class Week:
@@ -120,15 +121,15 @@ class Week:
         """
         shift = timedelta(days=WEEK * weeks)
         count = sum(seed.last_at + shift < before for seed in self.seeds)
-        swap = {"": "\n"} | {d: str(date.fromisoformat(d) + shift) for d in self._dates}
+        swap = {"": b"\n"} | {d: str(date.fromisoformat(d) + shift).encode() for d in self._dates}
         for seed in self.seeds:
             source_id = f"{date.fromisoformat(seed.source_id[:8]) + shift:%Y%m%d}{seed.source_id[8:]}"
             number = number_of(seed.source, source_id)
-            swap[f"s{seed.source_id}"], swap[f"n{seed.number}"] = source_id, str(number)
-            swap[f"p{seed.number}"] = f"{number:016d}"
-            swap[f"i{seed.id}"] = str(self._id(seed.id, place))
+            swap[f"s{seed.source_id}"], swap[f"n{seed.number}"] = source_id.encode(), b"%d" % number
+            swap[f"p{seed.number}"] = b"%016d" % number
+            swap[f"i{seed.id}"] = b"%d" % self._id(seed.id, place)
         first_part = ID_BLOCK + place * self.part_ids - self._first_part
-        swap |= {f"a{part}": str(part + first_part) for part in self._parts}
+        swap |= {f"a{part}": b"%d" % (part + first_part) for part in self._parts}
         events = self._linked(swap, place, shift, count)  # notes the heads that incidents name
         return count, {
             table: events if table == "event" else self._lines[table].filled(swap, count) for table in _TABLES
@@ -187,32 +188,59 @@ class Week:
             "select incident_id, e.seq, at, verb, actor, cause, policy_version, data::text"
             " from event e join seed on seed.id = e.incident_id order by place, e.seq"
         )
-        self._events: list[tuple[int, int, datetime, str, int]] = []
+        self._events: list[tuple[int, int, int, bytes, int]] = []
         texts: dict[int, list[str]] = {seed.id: [] for seed in self.seeds}
         for owner, seq, at, verb, actor, cause, policy, data in cursor.fetchall():
-            self._events.append((owner, seq, at, verb, policy))
-            texts[owner].append("\t".join((self._marked(actor), self._marked(cause), self._json(data))))
+            assert f"{actor}{cause}".isascii()
+            self._events.append((owner, seq, (at - _EPOCH) // _MICROSECOND, verb.encode(), policy))
+            texts[owner].append(
+                "\t".join((self._marked(str(at)), self._marked(actor), self._marked(cause), self._json(data)))
+            )
         self._texts = _Lines(list(texts.values()))
 
-    def _linked(self, swap: Swap, place: int, shift: timedelta, count: int) -> str:
-        """Return the events of a copy as COPY reads them, and note in `swap` the last hash of each incident."""
-        texts = self._texts.filled(swap, count).split("\n")
+    def _linked(self, swap: Swap, place: int, shift: timedelta, count: int) -> bytes:
+        """Return the events of a copy as COPY reads them, and note in `swap` the last hash of each incident.
+
+        Links are those of `dispatch.rules.incident.links`, written in bytes: there are millions.
+        """
         lines, current, key, head = [], 0, 0, GENESIS
-        for (owner, seq, at, verb, policy), text in zip(self._events, texts, strict=False):
+        later = shift // _MICROSECOND
+        for (owner, seq, at, verb, policy), text in zip(
+            self._events, self._texts.filled(swap, count).split(b"\n"), strict=False
+        ):
             if owner != current:
                 if current:
-                    swap[f"h{current}"] = head.hex()
+                    swap[f"h{current}"] = head.hex().encode()
                 current, key, head = owner, self._id(owner, place), GENESIS
             if not text:
                 break
-            actor, cause, data = text.split("\t")
-            moved = at + shift
-            head = link(head, key, seq, moved, verb, actor, cause, policy, data)
+            moved, actor, cause, data = text.split(b"\t")
+            head = sha256(
+                b"%bv2\t%d\t%d\t%d\t%d:%b\t%d:%b\t%d:%b\t%d\t%b"
+                % (
+                    head,
+                    key,
+                    seq,
+                    at + later,
+                    len(verb),
+                    verb,
+                    len(actor),
+                    actor,
+                    len(cause),
+                    cause,
+                    policy,
+                    data,
+                )
+            ).digest()
             lines.append(
-                f"{key}\t{seq}\t{moved}\t{verb}\t{actor}\t{cause}\t{policy}\t{_escaped(data)}\t\\\\x{head.hex()}\n"
-            )
-        swap[f"h{current}"] = head.hex()
-        return "".join(lines)
+                b"%d\t%d\t%b\t%b\t%b\t%b\t%d\t%b\t\\\\x%b"
+                % (
+                    key, seq, moved, verb, actor, cause, policy, data.replace(b"\\", b"\\\\"),
+                    head.hex().encode(),
+                )
+            )  # fmt: skip
+        swap[f"h{current}"] = head.hex().encode()
+        return b"\n".join((*lines, b""))
 
 
 def grow(
