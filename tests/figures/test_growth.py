@@ -142,9 +142,11 @@ def test_red_cases_pass_over_no_other_open_case(lived: str) -> None:
     with closing(Reads(lived)) as reads:
         assert reads.incidents(CITY, Filter(light="red"), MOMENTS[1])
     after = scans(lived)
-    assert after["ix_incident_red"][0] == before["ix_incident_red"][0] + 1
-    assert after["ix_incident_due"][0] == before["ix_incident_due"][0] + 1
-    assert after["ix_incident_reported"] == before["ix_incident_reported"]
+    used = {name for name, scanned in after.items() if scanned != before[name]}
+    assert "ix_incident_due" in used
+    # Both hold the same few rows; with many the one that has their order is quicker.
+    assert used & {"ix_incident_red", "ix_incident_overdue"}
+    assert "ix_incident_reported" not in used
 
 
 def test_the_past_that_benchmarks_copy_stands_the_audit(city_of: CityOf) -> None:
