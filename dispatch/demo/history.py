@@ -175,11 +175,18 @@ def _appeal(
 
 
 def write(
-    database_url: str, until: datetime, days: int, per_day: int, seed: int, first: int = 0
+    database_url: str,
+    until: datetime,
+    days: int,
+    per_day: int,
+    seed: int,
+    first: int = 0,
+    photographed: int = PHOTOGRAPHED_DAYS,
 ) -> Iterator[tuple[int, int]]:
     """Write the `days` before `until` and its own day so far, the newest first: it is what screens show.
 
-    Yield (days done, incidents written) after each day is committed; `first` days are passed over as done.
+    Yield (days done, incidents written) after each day is committed; `first` days are passed over as done. Reports of
+    the newest `photographed` days have their photos, which are put into the store.
     """
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         cursor = connection.cursor()
@@ -198,7 +205,7 @@ def write(
             written = 0
             for chunk in range(0, len(found), CHUNK):
                 reports = [_report(h, seed) for h in found[chunk : chunk + CHUNK]]
-                if back < PHOTOGRAPHED_DAYS:
+                if back < photographed:
                     reports = [_photographed(connection, report) for report in reports]
                 written += _write_chunk(cursor, reports, ids, policy, context, until, seed)
                 connection.commit()
