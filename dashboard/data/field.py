@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import redis
 
-from dashboard.data.city import CityReads, Directory
+from dashboard.data.city import CityReads
+from dashboard.data.directory import Directory
 from dashboard.data.scope import within
 from dispatch.accounts.sessions import Viewer
 from dispatch.desk import store

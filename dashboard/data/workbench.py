@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import shapely
 
-from dashboard.data.city import CityReads, Detail, segments_of
+from dashboard.data.city import CityReads
+from dashboard.data.listing import Detail, segments_of
 from dashboard.data.scope import within
 from dispatch.assignment.proposals import Proposals
 from dispatch.desk import store

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import past
 from dashboard.data import CityReads, Filter, city
-from dashboard.data.city import ListRow
+from dashboard.data.listing import ListRow
 from dispatch.checks import audit
 from dispatch.rules.incident.values import Actor
 from models.servers.database import psycopg_dsn

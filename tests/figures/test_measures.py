@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import make_url
 
 from dashboard.data import CityReads, Filter
-from dashboard.data.city import ListRow
+from dashboard.data.listing import ListRow
 from dashboard.live import picture as live
 from dispatch.desk import store
 from dispatch.rules.incident.values import Actor, Incident

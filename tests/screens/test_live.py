@@ -106,7 +106,7 @@ def test_one_directory_is_read_for_all_and_many_areas_only_where_they_changed(
     assert reads.known() is fresh
     assert fresh is not first
     assert fresh.areas is first.areas
-    monkeypatch.setattr("dashboard.data.city.DIRECTORY_KEPT_S", 0.0)
+    monkeypatch.setattr("dashboard.data.directory.DIRECTORY_KEPT_S", 0.0)
     assert reads.known() is not fresh
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         connection.execute("update area set name_en = name_en || ' now' where code = %s", (OTHER_COUNTY,))
