@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from benchmarks import past
-from dashboard.data import CityReads, Filter, city
+from dashboard.data import CityReads, Filter, listing
 from dashboard.data.listing import ListRow
 from dispatch.checks import audit
 from dispatch.rules.incident.values import Actor
@@ -73,7 +73,7 @@ def test_red_cases_are_those_whose_light_is_red_in_the_order_of_their_reports(
         "closed": Filter(state="closed"),
     }[by]
     plain = everything(reads, CITY, wanted, now)
-    monkeypatch.setattr(city, "PAGE_ROWS", 7)
+    monkeypatch.setattr(listing, "PAGE_ROWS", 7)
     red = everything(reads, CITY, replace(wanted, light="red"), now)
     assert red == [row for row in plain if row.light(now, directory.calendar) == "red"]
     assert (one.id in {row.id for row in red}) is (by != "closed")
