@@ -15,6 +15,7 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
+from dashboard.data import page_ids
 from dashboard.data.scope import within
 from dashboard.data.submits import Submits, visible
 from dispatch.assignment.proposals import Proposals
@@ -23,14 +24,8 @@ from dispatch.record.histories import horizon
 from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.areas import Level, level_of, prefix_of
 from dispatch.rules.incident.chain import Actor, Event, Incident, replay
-from dispatch.rules.law import ENDED, STATES
-from dispatch.rules.measures.cases import (
-    INSIDE_LIMIT_SQL,
-    NOTED_PAST_SQL,
-    PAST_LIMIT_SQL,
-    SETTLED_SQL,
-    UNNOTED_PAST_SQL,
-)
+from dispatch.rules.law import ENDED
+from dispatch.rules.measures.cases import INSIDE_LIMIT_SQL, PAST_LIMIT_SQL, SETTLED_SQL
 from dispatch.rules.policy.bursts import Bursts
 from dispatch.rules.policy.escalation import Ladder
 from dispatch.rules.policy.policy import Policy
@@ -50,7 +45,6 @@ DIRECTORY_KEPT_S = 90.0
 RATING_DAYS = 10
 RAISING = ("escalate", "supervise")
 _LIVE = "('sent', 'picked_up', 'on_site')"
-_OPEN_STATES = frozenset(STATES) - ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -585,9 +579,9 @@ class Reads(Submits):
             where.append("(i.reported_at, i.id) < (%(at)s, %(id)s)")
             values |= {"at": after[0], "id": after[1]}
         if wanted.light == "red":
-            where = [_red(where)]
-        elif wanted.state in _OPEN_STATES:
-            where = [_stage(where, wanted)]
+            where = [page_ids.red(where)]
+        elif wanted.state in page_ids.OPEN_STATES:
+            where = [page_ids.of_stage(where, bool(wanted.theme or wanted.text.strip()))]
         rows = connection.execute(
             "select i.id, i.number, i.category, i.severity, i.area_code, i.state, i.holder, i.awaits, i.text,"
             " i.reported_at, i.due_at, i.overdue_since, i.ended_at, coalesce(i.clocks->i.awaits,"
@@ -689,33 +683,6 @@ def conditions(wanted: Filter, now: datetime) -> tuple[list[str], dict[str, Any]
             escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             values["text"] = f"%{escaped}%"
     return where, values
-
-
-def _red(where: Sequence[str]) -> str:
-    """Return the condition of a page of red rows: its ids are taken from the indexes of what is past its limit.
-
-    All open rows are passed over otherwise, newest first, until enough of them are red.
-    """
-    rest = " and ".join(f"({each})" for each in where if each != PAST_LIMIT_SQL) or "true"
-    of = "select i.reported_at, i.id from incident i join category c on c.code = i.category where"
-    order = "order by reported_at desc, id desc limit %(rows)s"
-    return (
-        f"i.id = any(array(select id from (({of} {NOTED_PAST_SQL} and {rest} {order}) union all"
-        # Few, unless the sweep stands still: never looked for in the order of the list.
-        f" select * from ({of} {UNNOTED_PAST_SQL} and {rest} offset 0) u) r {order}))"
-    )
-
-
-def _stage(where: Sequence[str], wanted: Filter) -> str:
-    """Return the condition of a page of open rows in one state: the index of what is open tells their ids.
-
-    Without it all rows would be passed over, newest first, until enough of them are in that state.
-    """
-    typed = " join category c on c.code = i.category" if wanted.theme or wanted.text.strip() else ""
-    return (
-        f"i.id = any(array(select i.id from incident i{typed} where {' and '.join(f'({each})' for each in where)}"
-        " order by i.reported_at desc, i.id desc limit %(rows)s))"
-    )
 
 
 def _live_row(*row: Any) -> LiveRow:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from benchmarks import past
-from dashboard.data import Filter, Reads, city
+from dashboard.data import Filter, Reads, city, page_ids
 from dashboard.data.city import ListRow
 from dispatch.checks import audit
 from dispatch.rules.incident.values import Actor
@@ -94,7 +94,7 @@ def test_what_stands_in_one_stage_is_what_a_look_at_every_case_finds_there(
     }[by]
     plain = everything(reads, CITY, wanted, now)
     monkeypatch.setattr(city, "PAGE_ROWS", 20)
-    for state in sorted(city._OPEN_STATES):
+    for state in sorted(page_ids.OPEN_STATES):
         found = everything(reads, CITY, replace(wanted, state=state), now)
         assert found == [row for row in plain if row.state == state]
         assert state != "in_hand" or one in found
