@@ -31,7 +31,7 @@ from dispatch.rules.time.clocks import Clock, light_of
 PAGE_ROWS = 100
 YELLOW_ROWS, YELLOW_LOOKS = 1_000, 20  # rows read at a time for those near their limit, and how often
 _LIVE = "('sent', 'picked_up', 'on_site')"
-_OPEN_STATES = frozenset(STATES) - ENDED
+OPEN_STATES = frozenset(STATES) - ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class ListReads(DirectoryReads):
             values |= {"at": after[0], "id": after[1]}
         if wanted.light == "red":
             where = [_red(where)]
-        elif wanted.state in _OPEN_STATES:
+        elif wanted.state in OPEN_STATES:
             where = [_stage(where, wanted)]
         rows = connection.execute(
             "select i.id, i.number, i.category, i.severity, i.area_code, i.state, i.holder, i.awaits, i.text,"

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from benchmarks import past
-from dashboard.data import CityReads, Filter, listing
+from dashboard.data import CityReads, Filter, listing, live_rows
 from dashboard.data.listing import ListRow
 from dispatch.checks import audit
 from dispatch.rules.incident.values import Actor
@@ -73,10 +73,46 @@ def test_red_cases_are_those_whose_light_is_red_in_the_order_of_their_reports(
         "closed": Filter(state="closed"),
     }[by]
     plain = everything(reads, CITY, wanted, now)
-    monkeypatch.setattr(listing, "PAGE_ROWS", 7)
+    monkeypatch.setattr(listing, "PAGE_ROWS", 20)
     red = everything(reads, CITY, replace(wanted, light="red"), now)
     assert red == [row for row in plain if row.light(now, directory.calendar) == "red"]
     assert (one.id in {row.id for row in red}) is (by != "closed")
+
+
+@pytest.mark.parametrize("by", ["", "area", "theme", "text"])
+def test_what_stands_in_one_stage_is_what_a_look_at_every_case_finds_there(
+    reads: CityReads, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """The list of a stage, which the index of what is open tells, is that of all cases, in their order."""
+    now = MOMENTS[0]
+    one = everything(reads, CITY, Filter(state="in_hand"), now)[-1]
+    wanted = {
+        "": Filter(),
+        "area": Filter(area=one.area_code[:9]),
+        "theme": Filter(theme=reads.directory().types[one.category].theme),
+        "text": Filter(text=one.text[:2]),
+    }[by]
+    plain = everything(reads, CITY, wanted, now)
+    monkeypatch.setattr(listing, "PAGE_ROWS", 20)
+    for state in sorted(listing.OPEN_STATES):
+        found = everything(reads, CITY, replace(wanted, state=state), now)
+        assert found == [row for row in plain if row.state == state]
+        assert state != "in_hand" or one in found
+
+
+@pytest.mark.parametrize("days", [0, 1, 8, 30])
+def test_a_past_day_is_what_every_case_says_of_it(reads: CityReads, lived: str, days: int) -> None:
+    """What was open on a past day, found in two parts, is found by one look at every case too."""
+    midnight = LIVED_UNTIL - timedelta(days=days)
+    begin = midnight - timedelta(days=7)
+    with psycopg.connect(psycopg_dsn(lived)) as connection:
+        every = connection.execute(
+            f"{live_rows._PAST_ROW} i.reported_at < %(end)s and (i.ended_at is null or i.ended_at >= %(begin)s)".encode(),
+            {"begin": begin, "end": begin + timedelta(days=1)},
+        ).fetchall()
+    plain = sorted(map(live_rows._past_row, every), key=repr)
+    assert sorted(reads.past(midnight), key=repr) == plain
+    assert {row.ended_at is None for row in plain} == {True, False}
 
 
 def test_a_team_sees_its_own_red_cases_alone(reads: CityReads, lived: str) -> None:
@@ -146,6 +182,18 @@ def test_red_cases_pass_over_no_other_open_case(lived: str) -> None:
     assert "ix_incident_due" in used
     # Both hold the same few rows; with many the one that has their order is quicker.
     assert used & {"ix_incident_red", "ix_incident_overdue"}
+    assert "ix_incident_reported" not in used
+
+
+def test_a_stage_and_a_past_day_pass_over_nothing_that_has_ended(lived: str) -> None:
+    """Neither begins at the index of all reports, nor looks through the table."""
+    before = scans(lived)
+    with closing(CityReads(lived)) as reads:
+        assert reads.past(LIVED_UNTIL)
+        assert reads.incidents(CITY, Filter(state="in_hand"), MOMENTS[0])
+    after = scans(lived)
+    used = {name for name, scanned in after.items() if scanned != before[name]}
+    assert {"ix_incident_open", "ix_incident_ended"} <= used
     assert "ix_incident_reported" not in used
 
 
