@@ -106,8 +106,9 @@ def test_a_past_day_is_what_every_case_says_of_it(reads: CityReads, lived: str, 
     midnight = LIVED_UNTIL - timedelta(days=days)
     begin = midnight - timedelta(days=7)
     with psycopg.connect(psycopg_dsn(lived)) as connection:
+        open_then = "i.reported_at < %(end)s and (i.ended_at is null or i.ended_at >= %(begin)s)"
         every = connection.execute(
-            f"{live_rows._PAST_ROW} i.reported_at < %(end)s and (i.ended_at is null or i.ended_at >= %(begin)s)".encode(),
+            f"{live_rows._PAST_ROW} {open_then}".encode(),
             {"begin": begin, "end": begin + timedelta(days=1)},
         ).fetchall()
     plain = sorted(map(live_rows._past_row, every), key=repr)
