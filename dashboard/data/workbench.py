@@ -94,7 +94,7 @@ def several(door: Reads, actor: Actor, incident_ids: Sequence[int]) -> list[Inci
             values | {"ids": list(incident_ids)},
         )
         seen = [row[0] for row in cursor.fetchall()]
-        return [held.incident for held in store.load(cursor, seen, lock=False).values()]
+        return [held.incident for held in store.load(cursor, seen).values()]
 
 
 def plan(door: Reads, actor: Actor, incident_ids: Sequence[int], now: datetime) -> Plan:
