@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -19,6 +19,7 @@ import psycopg
 import redis
 
 from dispatch.desk import store
+from dispatch.desk.nudges import Nudges
 from dispatch.desk.statements import Statements
 from dispatch.desk.store import Held, Ids
 from dispatch.record.policies import Policies, PolicyCache
@@ -44,7 +45,6 @@ from dispatch.rules.teams.routing import Roster
 from models.servers.database import Connection, Line
 from models.servers.round_trip import Statement
 
-CHANGED_CHANNEL = "gridwhistle:changed"
 BATCH_LIMIT = 2_000  # commands or reports in one transaction
 FEW = 64  # of them whose statements go together: above that the rows weigh more than the ways, and COPY is quicker
 ROSTER_AGE_S = 1.0  # how old the loads that routing looks at may be
@@ -110,7 +110,7 @@ class Desk:
     ) -> None:
         self._line = Line(database) if isinstance(database, str) else None
         self._lend: Lend = self._line.lend if self._line is not None else database  # type: ignore[assignment]
-        self._stream = stream
+        self._nudges = Nudges(stream) if stream is not None else None
         self._incident_ids = Ids("incident_block")
         self._assignment_ids = Ids("assignment_block")
         self._known_teams = teams or Teams()
@@ -127,9 +127,11 @@ class Desk:
         self.close()
 
     def close(self) -> None:
-        """Close a connection of the Desk's own; the next call opens a new one."""
+        """Close a connection of the Desk's own and let go of the stream's; the next call opens new ones."""
         if self._line is not None:
             self._line.close()
+        if self._nudges is not None:
+            self._nudges.close()
 
     def report(self, reports: Sequence[Report], now: datetime) -> list[Outcome]:
         """Open an incident for each report, and route it where the policy says so; one transaction for all.
@@ -393,11 +395,8 @@ class Desk:
         self._known_teams.forget()
 
     def _nudge(self, outcomes: Sequence[Outcome]) -> None:
-        if self._stream is None or not any(o.status == "done" for o in outcomes):
-            return
-        # Screens also look by themselves every second; a lost nudge costs that second, never a change.
-        with suppress(redis.RedisError):
-            self._stream.publish(CHANGED_CHANNEL, len(outcomes))
+        if self._nudges is not None and any(o.status == "done" for o in outcomes):
+            self._nudges.send(len(outcomes))
 
 
 def _unseen(commands: Sequence[Command], held: dict[int, Held]) -> dict[int, int]:

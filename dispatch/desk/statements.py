@@ -74,8 +74,10 @@ class Statements:
 
     def commit(self) -> None:
         """Send what was added and commit."""
-        self.send(_COMMIT)
-        self.connection.commit()
+        if self._together:
+            self.send(_COMMIT)
+        else:
+            self.connection.commit()
 
     def _beginning(self) -> list[Statement]:
         if self._begun:

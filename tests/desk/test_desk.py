@@ -20,8 +20,8 @@ import pytest
 import redis
 
 from dispatch.checks import audit
-from dispatch.desk import store
-from dispatch.desk.desk import BATCH_LIMIT, CHANGED_CHANNEL, Desk, Outcome
+from dispatch.desk import nudges, store
+from dispatch.desk.desk import BATCH_LIMIT, Desk, Outcome
 from dispatch.intake.messages import number_of
 from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.incident.links import GENESIS
@@ -766,19 +766,15 @@ def test_a_batch_is_one_nudge_to_the_screens_and_a_refused_one_is_none(
 ) -> None:
     """The screens look when something changed."""
     listener = stream.pubsub()  # type: ignore[no-untyped-call]
-    listener.subscribe(CHANGED_CHANNEL)
+    listener.subscribe(nudges.CHANNEL)
     assert listener.get_message(timeout=PATIENCE_S) is not None
     with Desk(city, stream) as desk:
         opened(desk, 5)
         desk.report([fresh(9, "9999")], MONDAY)
         desk.act([press("accept", 12345)], MONDAY)
-    stream.publish(CHANGED_CHANNEL, "end")
-    heard = []
-    while (message := listener.get_message(timeout=PATIENCE_S)) is not None:
-        heard.append(message["data"])
-        if message["data"] == b"end":
-            break
-    assert heard == [b"5", b"end"]
+        opened(desk, 2, first=20)
+        heard = [listener.get_message(timeout=PATIENCE_S) for _ in range(2)]
+    assert [message and message["data"] for message in heard] == [b"5", b"2"]
     listener.close()
 
 
