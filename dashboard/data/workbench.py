@@ -95,7 +95,7 @@ def several(city: CityReads, actor: Actor, incident_ids: Sequence[int]) -> list[
             values | {"ids": list(incident_ids)},
         )
         seen = [row[0] for row in cursor.fetchall()]
-        return [held.incident for held in store.load(cursor, seen, lock=False).values()]
+        return [held.incident for held in store.load(cursor, seen).values()]
 
 
 def plan(city: CityReads, actor: Actor, incident_ids: Sequence[int], now: datetime) -> Plan:

@@ -24,6 +24,7 @@ from dispatch.demo import scenes
 from dispatch.demo.world import Happening, Spot, World, next_act
 from dispatch.desk import store
 from dispatch.desk.desk import Desk
+from dispatch.desk.statements import Statements
 from dispatch.desk.store import Held, Ids
 from dispatch.figures import published
 from dispatch.intake.messages import number_of
@@ -222,7 +223,7 @@ def _write_chunk(
     seed: int,
 ) -> int:
     named = {r.number: ids.take(cursor) for r in reports}
-    claimed = store.claim(cursor, list(named), list(named.values()))
+    claimed = store.claim(Statements(cursor.connection), list(named), list(named.values()))
     held: list[Held] = []
     events: list[Event] = []
     loads: dict[int, int] = {}
@@ -239,7 +240,7 @@ def _write_chunk(
             for team, count in store.live_by_team(incident).items():
                 loads[team] = loads.get(team, 0) + count
     if held:
-        store.write(cursor, held, events, loads)
+        store.write(Statements(cursor.connection), held, events, loads)
     return len(held)
 
 
