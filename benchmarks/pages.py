@@ -25,8 +25,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from benchmarks import clocks
-from benchmarks.growth import grow
 from benchmarks.measure import percentile
+from benchmarks.past import grow
 from benchmarks.pipeline import address, prepare
 from dashboard import data, pages
 from dashboard.access import COOKIE

@@ -131,7 +131,8 @@ class Runner:
 
     def _work(self, job: Job, now: datetime) -> int:
         began = time.monotonic()
-        rows = job.run(Work(self._pool, Desk(self._pool.lend, self._stream), now))
+        with Desk(self._pool.lend, self._stream) as desk:
+            rows = job.run(Work(self._pool, desk, now))
         took_ms = round((time.monotonic() - began) * 1000)
         following = turn(job, now, self.zone)[1]
         self._record(job, partial(note_success, self._stream, job, now, rows, took_ms, following))

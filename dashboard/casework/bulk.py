@@ -19,7 +19,7 @@ from dashboard.casework.act import (
     prefilled,
     submit,
 )
-from dashboard.data.city import Team
+from dashboard.data.directory import Team
 from dashboard.data.workbench import Plan, plan, several
 from dashboard.frame import Frame
 from dashboard.markup import markup, show

@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import redis
 
-from dashboard.data.city import CityReads, Directory
+from dashboard.data.city import CityReads
+from dashboard.data.directory import Directory
 from dashboard.data.scope import within
 from dispatch.accounts.sessions import Viewer
 from dispatch.desk import store
@@ -90,7 +91,7 @@ def tasks(city: CityReads, actor: Actor, now: datetime) -> list[Task]:
     """Return what waits for a person, the most urgent first: overdue, then by what is left, then without a limit."""
     with city.look() as connection, connection.cursor() as cursor:
         ids = _waiting(cursor, actor, now)
-        held = store.load(cursor, ids, lock=False)
+        held = store.load(cursor, ids)
         numbers = {h.incident.number: key for key, h in held.items()}
         shown: dict[int, list[str]] = {}
         for name, number in cursor.execute(

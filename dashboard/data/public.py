@@ -134,7 +134,7 @@ def _progress(city: CityReads, ids: list[int], actor: Actor, whole: bool = True)
     if not ids:
         return {}
     with city.look() as connection, connection.cursor() as cursor:
-        held = {key: each.incident for key, each in store.load(cursor, ids, lock=False).items()}
+        held = {key: each.incident for key, each in store.load(cursor, ids).items()}
         happened: dict[int, list[Milestone]] = {}
         for incident_id, verb, at, remarks in cursor.execute(
             "select incident_id, verb, at, data -> 'said' from event"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 import psycopg
 import redis
@@ -14,7 +15,6 @@ from dashboard.data.connections import Connections
 from dashboard.data.scope import within
 from dispatch.desk.desk import Desk, Outcome, Teams
 from dispatch.rules.incident.chain import Actor, Command
-from dispatch.rules.refusals import Refusal
 
 STREAM_TIMEOUT_S = 1.0
 
@@ -36,17 +36,8 @@ class Submits(Connections):
 
         One on an incident out of its actor's scope is answered as if there were no such incident.
         """
-        asked: dict[Actor, list[int]] = {}
-        for command in commands:
-            asked.setdefault(command.actor, []).append(command.incident_id)
-        with self.look() as connection:
-            seen = {actor: visible(connection, actor, ids) for actor, ids in asked.items()}
-        lawful = [command for command in commands if command.incident_id in seen[command.actor]]
-        if not lawful:
-            return [_unknown() for _ in commands]
         with self.desk(redis_url) as desk:
-            done = iter(desk.act(lawful, now))
-        return [next(done) if each.incident_id in seen[each.actor] else _unknown() for each in commands]
+            return desk.act(commands, now, in_scope)
 
     @contextmanager
     def desk(self, redis_url: str | None = None) -> Iterator[Desk]:
@@ -78,12 +69,11 @@ class Submits(Connections):
 
 def visible(connection: psycopg.Connection, actor: Actor, ids: Sequence[int]) -> set[int]:
     """Return those of the ids that stand for incidents of an actor's scope."""
+    text, values = in_scope(actor, ids)
+    return {row[0] for row in connection.execute(text, values)}
+
+
+def in_scope(actor: Actor, ids: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    """Return the statement that names those of the ids which stand for incidents of an actor's scope."""
     scope, values = within(actor)
-    rows = connection.execute(
-        f"select i.id from incident i where i.id = any(%(ids)s) and {scope}", {"ids": list(ids)} | values
-    )
-    return {row[0] for row in rows}
-
-
-def _unknown() -> Outcome:
-    return Outcome("refused", None, Refusal("unknown_incident"))
+    return f"select i.id from incident i where i.id = any(%(ids)s) and {scope}", {"ids": list(ids)} | values

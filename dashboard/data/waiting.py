@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from dashboard.data import admin, field, public
-from dashboard.data.city import CityReads, Filter, conditions
+from dashboard.data.city import CityReads
+from dashboard.data.listing import Filter, conditions
 from dashboard.data.scope import within
 from dispatch.accounts.sessions import Viewer
 from dispatch.rules.time.clocks import was_late

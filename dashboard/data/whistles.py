@@ -81,7 +81,7 @@ def board(city: CityReads, actor: Actor, area: str, midnight: datetime, now: dat
             " and (a.sent_at >= %(midnight)s or (i.ended_at is null and a.state = any(%(open)s)))",
             values | {"midnight": midnight, "area": prefix_of(area) + "%", "open": sorted(OPEN)},
         )
-        held = store.load(cursor, [row[0] for row in cursor.fetchall()], lock=False)
+        held = store.load(cursor, [row[0] for row in cursor.fetchall()])
     every = [
         Whistle(each.incident, part)
         for each in held.values()

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import shapely
 
-from dashboard.data.city import CityReads, Detail, segments_of
+from dashboard.data.city import CityReads
+from dashboard.data.listing import Detail, segments_of
 from dashboard.data.scope import within
 from dispatch.assignment.proposals import Proposals
 from dispatch.desk import store
@@ -94,7 +95,7 @@ def several(city: CityReads, actor: Actor, incident_ids: Sequence[int]) -> list[
             values | {"ids": list(incident_ids)},
         )
         seen = [row[0] for row in cursor.fetchall()]
-        return [held.incident for held in store.load(cursor, seen, lock=False).values()]
+        return [held.incident for held in store.load(cursor, seen).values()]
 
 
 def plan(city: CityReads, actor: Actor, incident_ids: Sequence[int], now: datetime) -> Plan:

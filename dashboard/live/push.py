@@ -20,8 +20,8 @@ from dashboard.live.minute import Minute
 from dashboard.live.picture import WHISTLES_OVER, Picture
 from dashboard.live.queue import DeskLine, overdue
 from dashboard.live.tiles import WHISTLED_SPAN, tiles
+from dispatch.desk.nudges import CHANNEL
 
-CHANNEL = "gridwhistle:changed"
 GATHER_EVERY_S = 0.1  # at most this often, however often the stream nudges
 LOOK_EVERY_S = 1.0  # without any nudge
 PUSH_EVERY_S = 0.2  # for one area

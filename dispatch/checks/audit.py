@@ -255,7 +255,7 @@ def _strays(
 def _load(cursor: store.Cursor, ids: list[int], found: list[Fault]) -> dict[int, store.Held]:
     """Return the rows of incidents; one that holds what no row can hold is a fault of its own, and stops no other's."""
     try:
-        return store.load(cursor, ids, lock=False)
+        return store.load(cursor, ids)
     except (msgspec.MsgspecError, ValueError):
         if len(ids) == 1:
             _add(

@@ -24,6 +24,7 @@ from dispatch.demo import scenes
 from dispatch.demo.world import Happening, Spot, World, next_act
 from dispatch.desk import store
 from dispatch.desk.desk import Desk
+from dispatch.desk.statements import Statements
 from dispatch.desk.store import Held, Ids
 from dispatch.figures import published
 from dispatch.intake.messages import number_of
@@ -175,11 +176,18 @@ def _appeal(
 
 
 def write(
-    database_url: str, until: datetime, days: int, per_day: int, seed: int, first: int = 0
+    database_url: str,
+    until: datetime,
+    days: int,
+    per_day: int,
+    seed: int,
+    first: int = 0,
+    photographed: int = PHOTOGRAPHED_DAYS,
 ) -> Iterator[tuple[int, int]]:
     """Write the `days` before `until` and its own day so far, the newest first: it is what screens show.
 
-    Yield (days done, incidents written) after each day is committed; `first` days are passed over as done.
+    Yield (days done, incidents written) after each day is committed; `first` days are passed over as done. Reports of
+    the newest `photographed` days have their photos, which are put into the store.
     """
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         cursor = connection.cursor()
@@ -198,7 +206,7 @@ def write(
             written = 0
             for chunk in range(0, len(found), CHUNK):
                 reports = [_report(h, seed) for h in found[chunk : chunk + CHUNK]]
-                if back < PHOTOGRAPHED_DAYS:
+                if back < photographed:
                     reports = [_photographed(connection, report) for report in reports]
                 written += _write_chunk(cursor, reports, ids, policy, context, until, seed)
                 connection.commit()
@@ -215,7 +223,7 @@ def _write_chunk(
     seed: int,
 ) -> int:
     named = {r.number: ids.take(cursor) for r in reports}
-    claimed = store.claim(cursor, list(named), list(named.values()))
+    claimed = store.claim(Statements(cursor.connection), list(named), list(named.values()))
     held: list[Held] = []
     events: list[Event] = []
     loads: dict[int, int] = {}
@@ -232,7 +240,7 @@ def _write_chunk(
             for team, count in store.live_by_team(incident).items():
                 loads[team] = loads.get(team, 0) + count
     if held:
-        store.write(cursor, held, events, loads)
+        store.write(Statements(cursor.connection), held, events, loads)
     return len(held)
 
 

@@ -154,7 +154,7 @@ class Life:
             return
         policy, roster = self._desk.in_force(now), self._desk.roster()
         for first in range(0, len(changed), 1_000):
-            for incident_id, held in store.load(cursor, changed[first : first + 1_000], lock=False).items():
+            for incident_id, held in store.load(cursor, changed[first : first + 1_000]).items():
                 incident = held.incident
                 if incident.clocks.get("dispose") is not None:
                     continue  # taken over from another system, whose people are not ours

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -19,11 +19,23 @@ import psycopg
 import redis
 
 from dispatch.desk import store
+from dispatch.desk.nudges import Nudges
+from dispatch.desk.statements import Statements
 from dispatch.desk.store import Held, Ids
 from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.incident.chain import decide, evolve, open_report, overtaken, route
 from dispatch.rules.incident.sending import load_changes
-from dispatch.rules.incident.values import SYSTEM, Change, Command, Context, Done, Event, Incident, Report
+from dispatch.rules.incident.values import (
+    SYSTEM,
+    Actor,
+    Change,
+    Command,
+    Context,
+    Done,
+    Event,
+    Incident,
+    Report,
+)
 from dispatch.rules.law import BESIDE
 from dispatch.rules.places import place_of, places_around
 from dispatch.rules.policy.policy import Policy
@@ -31,9 +43,10 @@ from dispatch.rules.policy.weights import Weights
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Roster
 from models.servers.database import Connection, Line
+from models.servers.round_trip import Statement
 
-CHANGED_CHANNEL = "gridwhistle:changed"
 BATCH_LIMIT = 2_000  # commands or reports in one transaction
+FEW = 64  # of them whose statements go together: above that the rows weigh more than the ways, and COPY is quicker
 ROSTER_AGE_S = 1.0  # how old the loads that routing looks at may be
 POLICY_AGE_S = 5.0  # how old the list of policy versions may be; which of them is in force is asked each time
 WARTIME_AGE_S = 1.0
@@ -46,6 +59,8 @@ KEY_SPACE = 10**16  # receipts are sixteen decimal digits
 T = TypeVar("T")
 # Lends a connection for one transaction, committed at its end.
 Lend = Callable[[], AbstractContextManager[Connection]]
+# Returns the statement that names those of the ids which stand for incidents of an actor's scope.
+Visible = Callable[[Actor, Sequence[int]], Statement]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +110,7 @@ class Desk:
     ) -> None:
         self._line = Line(database) if isinstance(database, str) else None
         self._lend: Lend = self._line.lend if self._line is not None else database  # type: ignore[assignment]
-        self._stream = stream
+        self._nudges = Nudges(stream) if stream is not None else None
         self._incident_ids = Ids("incident_block")
         self._assignment_ids = Ids("assignment_block")
         self._known_teams = teams or Teams()
@@ -112,9 +127,11 @@ class Desk:
         self.close()
 
     def close(self) -> None:
-        """Close a connection of the Desk's own; the next call opens a new one."""
+        """Close a connection of the Desk's own and let go of the stream's; the next call opens new ones."""
         if self._line is not None:
             self._line.close()
+        if self._nudges is not None:
+            self._nudges.close()
 
     def report(self, reports: Sequence[Report], now: datetime) -> list[Outcome]:
         """Open an incident for each report, and route it where the policy says so; one transaction for all.
@@ -124,28 +141,19 @@ class Desk:
         _bounded(len(reports))
         if not reports:
             return []
-        try:
-            with self._lend() as connection, connection.cursor() as cursor:
-                outcomes = self._report(cursor, reports, now)
-        except Exception:
-            self._forget()
-            raise
-        self._nudge(outcomes)
-        return outcomes
+        return self._change(len(reports), lambda statements: self._report(statements, reports, now))
 
-    def act(self, commands: Sequence[Command], now: datetime) -> list[Outcome]:
-        """Decide and apply commands in their order; each sees what those before it have changed."""
+    def act(
+        self, commands: Sequence[Command], now: datetime, visible: Visible | None = None
+    ) -> list[Outcome]:
+        """Decide and apply commands in their order; each sees what those before it have changed.
+
+        One on an incident that is not `visible` to its actor is answered as if there were no such incident.
+        """
         _bounded(len(commands))
         if not commands:
             return []
-        try:
-            with self._lend() as connection, connection.cursor() as cursor:
-                outcomes = self._act(cursor, commands, now)
-        except Exception:
-            self._forget()
-            raise
-        self._nudge(outcomes)
-        return outcomes
+        return self._change(len(commands), lambda statements: self._act(statements, commands, now, visible))
 
     def in_force(self, at: datetime) -> Policy:
         """Return the policy in force at an instant."""
@@ -191,7 +199,21 @@ class Desk:
             self._forget()
             raise
 
-    def _report(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> list[Outcome]:
+    def _change(self, size: int, work: Callable[[Statements], list[Outcome]]) -> list[Outcome]:
+        """Do a batch's work in one transaction, then tell the screens."""
+        try:
+            with self._lend() as connection:
+                statements = Statements(connection, together=size <= FEW)
+                outcomes = work(statements)
+                statements.commit()
+        except Exception:
+            self._forget()
+            raise
+        self._nudge(outcomes)
+        return outcomes
+
+    def _report(self, statements: Statements, reports: Sequence[Report], now: datetime) -> list[Outcome]:
+        cursor = statements.connection.cursor()
         policy = self._policy(cursor).in_force(now)
         roster = self._teams(cursor, now)
         # The first of equal numbers opens the incident, its repeats in the same batch are duplicates of it.
@@ -201,7 +223,7 @@ class Desk:
             if report.number not in ids:
                 ids[report.number] = self._incident_ids.take(cursor)
                 firsts.append(report)
-        claimed = store.claim(cursor, list(ids), list(ids.values()))
+        claimed = store.claim(statements, list(ids), list(ids.values()))
         known = (
             store.receipts(cursor, [n for n in ids if n not in claimed]) if len(claimed) < len(ids) else {}
         )
@@ -246,17 +268,25 @@ class Desk:
             outcomes.append(Outcome("done", incident.id))
         if len(opened) < len(claimed):
             # What was refused may come again, mended.
-            cursor.execute("delete from receipt where key = any(%s)", (list(claimed - opened.keys()),))
+            statements.add("delete from receipt where key = any(%s::bigint[])", list(claimed - opened.keys()))
         if held:
-            store.write(cursor, held, events, loads)
+            store.write(statements, held, events, loads)
         return outcomes
 
-    def _act(self, cursor: store.Cursor, commands: Sequence[Command], now: datetime) -> list[Outcome]:
+    def _act(
+        self, statements: Statements, commands: Sequence[Command], now: datetime, visible: Visible | None
+    ) -> list[Outcome]:
         keys = [_command_key(c) for c in commands]
+        asked = _asked(commands) if visible is not None else {}
         # The incident that another is merged into is locked with it: both change, or neither.
-        held = store.load(cursor, [c.incident_id for c in commands] + [_into(c) for c in commands])
-        # After the rows are locked: whoever pressed first has left its receipt by now.
-        known = store.receipts(cursor, keys)
+        held, known, answers = store.gather(
+            statements,
+            [c.incident_id for c in commands] + [i for c in commands if (i := _into(c))],
+            keys,
+            *(visible(actor, ids) for actor, ids in asked.items() if visible is not None),
+        )
+        seen = {actor: {row[0] for row in rows} for actor, rows in zip(asked, answers, strict=True)}
+        cursor = statements.connection.cursor()
         roster = self._teams(cursor, now)
         plain = Context(roster, lambda: self._assignment_ids.take(cursor))
         before = {key: store.live_by_team(h.incident) for key, h in held.items()}
@@ -267,7 +297,7 @@ class Desk:
         fresh: dict[int, int] = {}
         for command, key in zip(commands, keys, strict=True):
             mine = held.get(command.incident_id)
-            if mine is None:
+            if mine is None or (visible and command.incident_id not in seen[command.actor]):
                 outcomes.append(Outcome("refused", None, Refusal("unknown_incident")))
                 continue
             incident = mine.incident
@@ -303,13 +333,12 @@ class Desk:
                 changed[other.incident.id] = other
             outcomes.append(Outcome("done", incident.id))
         if changed:
-            store.claim(cursor, list(fresh), list(fresh.values()))
             loads: dict[int, int] = {}
             for incident_id, h in changed.items():
                 after = store.live_by_team(h.incident)
                 for team in after.keys() | before[incident_id].keys():
                     loads[team] = loads.get(team, 0) + after.get(team, 0) - before[incident_id].get(team, 0)
-            store.write(cursor, list(changed.values()), events, loads)
+            store.write(statements, list(changed.values()), events, loads, fresh)
         return outcomes
 
     def _absorb(
@@ -372,11 +401,8 @@ class Desk:
         self._known_teams.forget()
 
     def _nudge(self, outcomes: Sequence[Outcome]) -> None:
-        if self._stream is None or not any(o.status == "done" for o in outcomes):
-            return
-        # Screens also look by themselves every second; a lost nudge costs that second, never a change.
-        with suppress(redis.RedisError):
-            self._stream.publish(CHANGED_CHANNEL, len(outcomes))
+        if self._nudges is not None and any(o.status == "done" for o in outcomes):
+            self._nudges.send(len(outcomes))
 
 
 def _unseen(commands: Sequence[Command], held: dict[int, Held]) -> dict[int, int]:
@@ -387,6 +413,14 @@ def _unseen(commands: Sequence[Command], held: dict[int, Held]) -> dict[int, int
         if each.seen is not None and mine is not None and mine.incident.seq > each.seen:
             seen[each.incident_id] = min(each.seen, seen.get(each.incident_id, each.seen))
     return seen
+
+
+def _asked(commands: Sequence[Command]) -> dict[Actor, list[int]]:
+    """Return the incidents that each actor's commands are on."""
+    asked: dict[Actor, list[int]] = {}
+    for command in commands:
+        asked.setdefault(command.actor, []).append(command.incident_id)
+    return asked
 
 
 def _quicker(command: Command, news: Iterable[Done]) -> Done | None:

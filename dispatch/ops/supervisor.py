@@ -280,7 +280,7 @@ class _Run:
             self._servers_since = time.monotonic()
             self._await_servers(addresses)
             self._say(f"the servers answer; data is in {servers.place(plan.data_dir)}")
-            migrate.upgrade(addresses.database_url)
+            migrate.upgrade(addresses.database_url, told=self._say)
         self._environment.update(
             DATABASE_URL=addresses.database_url,
             REDIS_URL=addresses.redis_url,

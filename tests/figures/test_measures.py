@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import make_url
 
 from dashboard.data import CityReads, Filter
-from dashboard.data.city import ListRow
+from dashboard.data.listing import ListRow
 from dashboard.live import picture as live
 from dispatch.desk import store
 from dispatch.rules.incident.values import Actor, Incident
@@ -55,7 +55,7 @@ def city(servers: Servers, pictured: str) -> Iterator[City]:
     with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection, connection.cursor() as cursor:
         changed_by_chance(connection, Random(59))
         ids = [row[0] for row in connection.execute("select id from incident")]
-        folds = {key: held.incident for key, held in store.load(cursor, ids, lock=False).items()}
+        folds = {key: held.incident for key, held in store.load(cursor, ids).items()}
         themes: dict[int, str] = dict(
             connection.execute(
                 "select i.id, c.theme from incident i join category c on c.code = i.category"
@@ -112,7 +112,7 @@ def changed_by_chance(connection: psycopg.Connection[Any], rnd: Random) -> None:
             )  # fmt: skip
     # What the Desk writes beside the clocks follows from them.
     with connection.cursor() as cursor:
-        for key, held in store.load(cursor, [row[0] for row in rows], lock=False).items():
+        for key, held in store.load(cursor, [row[0] for row in rows]).items():
             connection.execute(
                 "update incident set due_at = %s, due_clocks = %s, overdue_since = %s where id = %s",
                 (*store.alarms(held.incident), key),

@@ -29,8 +29,8 @@ from starlette.testclient import TestClient
 from dashboard import live
 from dashboard.data import CityReads, LiveRow
 from dashboard.live import Client, Live, Minute, Picture, tiles
-from dispatch.desk import wartime
-from dispatch.desk.desk import CHANGED_CHANNEL, Desk
+from dispatch.desk import nudges, wartime
+from dispatch.desk.desk import Desk
 from dispatch.rules.areas import ancestors, prefix_of
 from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.refusals import Refusal
@@ -106,7 +106,7 @@ def test_one_directory_is_read_for_all_and_many_areas_only_where_they_changed(
     assert reads.known() is fresh
     assert fresh is not first
     assert fresh.areas is first.areas
-    monkeypatch.setattr("dashboard.data.city.DIRECTORY_KEPT_S", 0.0)
+    monkeypatch.setattr("dashboard.data.directory.DIRECTORY_KEPT_S", 0.0)
     assert reads.known() is not fresh
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         connection.execute("update area set name_en = name_en || ' now' where code = %s", (OTHER_COUNTY,))
@@ -381,7 +381,7 @@ def test_a_client_gets_the_whole_first_then_only_what_changed_by_number(
 
     async def scene() -> None:
         async with running(city, stream_url) as one:
-            await until(lambda: dict(stream.pubsub_numsub(CHANGED_CHANNEL))[CHANGED_CHANNEL.encode()])
+            await until(lambda: dict(stream.pubsub_numsub(nudges.CHANNEL))[nudges.CHANNEL.encode()])
             people = People(city, stream)
             messages = one.stream(CITY, "zh", Client(None))
             first = await hear(messages)
