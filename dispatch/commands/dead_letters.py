@@ -53,7 +53,7 @@ def _run(args: argparse.Namespace, stream: redis.Redis) -> int:
             _print(letter(stream, key), args.json, with_raw=True)
         return 0
     if args.file is not None and (args.all or len(args.ids) != 1):
-        raise LetterError("--with 只用于一封死信 / --with goes with exactly one letter")
+        raise LetterError("many")
     # All of them first: what comes back refused while this runs is a new letter and not meant.
     waiting = list(letters(stream, sys.maxsize, waiting_only=True))[::-1] if args.all else []
     failed = 0

@@ -15,6 +15,7 @@ import redis
 from dispatch.intake import problems
 from dispatch.intake.messages import MESSAGE_LIMIT_BYTES
 from dispatch.intake.problems import Problem
+from dispatch.rules.words import LANGUAGES, Pair, say
 
 STREAM: Final = "incidents"
 FIELD: Final = "m"
@@ -90,8 +91,27 @@ class Letter:
         return len(self.raw) == self.size
 
 
+ERRORS: Final[dict[str, Pair]] = {
+    "unknown": ("没有死信 {id}", "there is no dead letter {id}"),
+    "cut": ("{id}:原文过长未完整保存,请用 --with 提供", "{id}: too long to be kept whole: give it by --with"),
+    "replayed": ("{id}:已重放过", "{id}: was replayed before"),
+    "no_json": ("原文不是 JSON,请用 --with 提供", "no JSON: give a new one by --with"),
+    "no_object": ("原文不是 JSON 对象", "the message is no JSON object"),
+    "no_change": ("--set {change}:应为 字段=值", "--set {change}: expected field=value"),
+    "many": ("--with 只用于一封死信", "--with goes with exactly one letter"),
+}
+
+
 class LetterError(Exception):
-    """A letter cannot be replayed; the message says why, for whoever asked."""
+    """A letter cannot be replayed: a code of `ERRORS` and its values; as a text it is said in both languages."""
+
+    def __init__(self, code: str, **values: str) -> None:
+        self.code, self.values = code, values
+        super().__init__(" / ".join(self.words(lang) for lang in LANGUAGES))
+
+    def words(self, lang: str) -> str:
+        """Return why in `zh` or `en`, for whoever asked."""
+        return say(ERRORS[self.code], lang, **self.values)
 
 
 def written(raw: bytes, problem: Problem, first_seen: bytes, at: datetime) -> dict[Any, Any]:
@@ -157,8 +177,8 @@ def letter(stream: redis.Redis, key: str) -> Letter:
             if entries := cast(list[Entry], stream.xrange(of_one, min=key, max=key, count=1)):
                 return _letter(*entries[0], cast("bytes | None", stream.hget(REPLAYED, key)))
     except redis.ResponseError as error:
-        raise LetterError(f"没有死信 {key} / there is no dead letter {key}") from error
-    raise LetterError(f"没有死信 {key} / there is no dead letter {key}")
+        raise LetterError("unknown", id=key) from error
+    raise LetterError("unknown", id=key)
 
 
 def replay(stream: redis.Redis, one: Letter, mended: bytes | None = None) -> str:
@@ -167,13 +187,11 @@ def replay(stream: redis.Redis, one: Letter, mended: bytes | None = None) -> str
     Happens once a letter: raises LetterError when it was replayed before, or when the message was cut.
     """
     if mended is None and not one.whole:
-        raise LetterError(
-            f"{one.id}:原文过长未完整保存,请用 --with 提供 / too long to be kept whole: give it by --with"
-        )
+        raise LetterError("cut", id=one.id)
     answer = stream.eval(_REPLAY, 2, STREAM, REPLAYED, one.id, FIELD, one.raw if mended is None else mended)
     if isinstance(answer, list):
         return str(answer[0].decode())
-    raise LetterError(f"{one.id}:已重放过 / was replayed before")
+    raise LetterError("replayed", id=one.id)
 
 
 def mend(raw: bytes, changes: Sequence[str]) -> bytes:
@@ -184,13 +202,13 @@ def mend(raw: bytes, changes: Sequence[str]) -> bytes:
     try:
         message = json.loads(raw)
     except ValueError as error:
-        raise LetterError("原文不是 JSON,请用 --with 提供 / no JSON: give a new one by --with") from error
+        raise LetterError("no_json") from error
     if not isinstance(message, dict):
-        raise LetterError("原文不是 JSON 对象 / the message is no JSON object")
+        raise LetterError("no_object")
     for change in changes:
         field, separator, value = change.partition("=")
         if not separator:
-            raise LetterError(f"--set {field[:40]}:应为 字段=值 / expected field=value")
+            raise LetterError("no_change", change=field[:40])
         if value == "":
             message.pop(field, None)
             continue

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from dispatch.intake import dead_letters, problems
 from dispatch.rules import refusals
+from dispatch.rules.incident import reasons as given
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams import reasons
 from dispatch.rules.words import both, say
@@ -33,7 +35,11 @@ def test_several_pairs_become_one() -> None:
     assert both("、", " or ", [("甲", "a"), ("乙", "b")]) == ("甲、乙", "a or b")
 
 
-@pytest.mark.parametrize("sentences", [refusals.SENTENCES, reasons.SENTENCES], ids=["refusals", "reasons"])
+@pytest.mark.parametrize(
+    "sentences",
+    [refusals.SENTENCES, reasons.SENTENCES, given.SENTENCES, problems.REASONS, dead_letters.ERRORS],
+    ids=["refusals", "teams", "reasons", "problems", "letters"],
+)
 def test_both_languages_say_the_same_things(sentences: Mapping[str, tuple[str, str]]) -> None:
     """A value that one sentence names stands in the other too, so that neither says less."""
     told = {code: [set(FIELD.findall(text)) for text in pair] for code, pair in sentences.items()}

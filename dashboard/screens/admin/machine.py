@@ -74,7 +74,7 @@ def letters(f: Frame) -> None:
         try:
             new = admin.replay(f.city, f.who, one.id, lines)
         except LetterError as refusal:
-            st.session_state["letter-answer"] = (str(refusal), True)
+            st.session_state["letter-answer"] = (refusal.words(f.lang), True)
         else:
             st.session_state["letter-answer"] = (_("Sent once more as {id}.").format(id=new), False)
         st.rerun()
