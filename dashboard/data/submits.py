@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import redis
 
-from dashboard.data.connections import Door
+from dashboard.data.connections import Connections
 from dashboard.data.scope import within
 from dispatch.desk.desk import Desk, Outcome, Teams
 from dispatch.rules.incident.chain import Actor, Command
@@ -19,7 +19,7 @@ from dispatch.rules.incident.chain import Actor, Command
 STREAM_TIMEOUT_S = 1.0
 
 
-class Submits(Door):
+class Submits(Connections):
     """Lend connections, and Desks that work on them; safe to share between threads."""
 
     def __init__(self, database_url: str) -> None:
@@ -29,7 +29,9 @@ class Submits(Door):
         self._streams: dict[str, redis.Redis] = {}
         self._desk_lock = Lock()
 
-    def act(self, commands: Sequence[Command], now: datetime, redis_url: str | None = None) -> list[Outcome]:
+    def submit(
+        self, commands: Sequence[Command], now: datetime, redis_url: str | None = None
+    ) -> list[Outcome]:
         """Hand commands to the Desk and return its answers; screens are told when the stream's address is given.
 
         One on an incident out of its actor's scope is answered as if there were no such incident.

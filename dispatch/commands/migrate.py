@@ -16,5 +16,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Upgrade the database that the environment names; return the exit code."""
-    migrate.upgrade(os.environ.get("DATABASE_URL") or addresses().database_url, args.revision)
+    migrate.upgrade(os.environ.get("DATABASE_URL") or addresses().database_url, args.revision, print)
     return 0

@@ -214,7 +214,7 @@ class Desk:
 
     def _report(self, statements: Statements, reports: Sequence[Report], now: datetime) -> list[Outcome]:
         cursor = statements.connection.cursor()
-        law = self._policy(cursor).in_force(now)
+        policy = self._policy(cursor).in_force(now)
         roster = self._teams(cursor, now)
         # The first of equal numbers opens the incident, its repeats in the same batch are duplicates of it.
         ids: dict[int, int] = {}
@@ -227,7 +227,7 @@ class Desk:
         known = (
             store.receipts(cursor, [n for n in ids if n not in claimed]) if len(claimed) < len(ids) else {}
         )
-        around = Context(
+        context = Context(
             roster, lambda: self._assignment_ids.take(cursor), wartime=self._wartime(cursor, now)
         )
         seen = self._suspects(cursor, [r for r in firsts if r.number in claimed], now)
@@ -243,7 +243,7 @@ class Desk:
                 continue
             at = report.reported_at if report.imported else now
             near = seen.get(number, 0)
-            change = open_report(report, law, replace(around, suspects=near) if near else around, at)
+            change = open_report(report, policy, replace(context, suspects=near) if near else context, at)
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", None, change))
                 continue
@@ -254,10 +254,14 @@ class Desk:
             incident = Incident(ids[number])
             one = Held(incident, received_at=now)
             cause = f"{report.source}:{report.source_id}"
-            events.append(_happen(roster, incident, at, "report", report.source, cause, law.version, change))
-            routed = route(incident, law, around, at)
+            events.append(
+                _happen(roster, incident, at, "report", report.source, cause, policy.version, change)
+            )
+            routed = route(incident, policy, context, at)
             if routed is not None:
-                events.append(_happen(roster, incident, at, "route", SYSTEM.id, cause, law.version, routed))
+                events.append(
+                    _happen(roster, incident, at, "route", SYSTEM.id, cause, policy.version, routed)
+                )
                 for part in routed.assignments:
                     loads[part.team_id] = loads.get(part.team_id, 0) + 1
             held.append(one)
@@ -300,22 +304,24 @@ class Desk:
             if key in known or key in fresh:
                 outcomes.append(Outcome("duplicate", incident.id))
                 continue
-            law = self._policy(cursor).version(incident.policy_version)
+            policy = self._policy(cursor).version(incident.policy_version)
             at = _moment(command, incident, now)
             other = held.get(_into(command))
-            around = replace(plain, other=other.incident) if other is not None else plain
+            context = replace(plain, other=other.incident) if other is not None else plain
             if command.verb == "merge" and other is not None:
                 # Both change, so it counts as done after what either of them has seen.
                 at = max(at, _moment(command, other.incident, now))
-            refused = overtaken(command, news.get(incident.id, ()), law)
-            change = refused or decide(incident, command, law, around, at)
+            refused = overtaken(command, news.get(incident.id, ()), policy)
+            change = refused or decide(incident, command, policy, context, at)
             if isinstance(change, Refusal):
                 outcomes.append(
                     Outcome("refused", incident.id, change, _quicker(command, news.get(incident.id, ())))
                 )
                 continue
             events.append(
-                _happen(roster, incident, at, command.verb, command.actor.id, command.id, law.version, change)
+                _happen(
+                    roster, incident, at, command.verb, command.actor.id, command.id, policy.version, change
+                )
             )
             news.setdefault(incident.id, []).append(
                 Done(incident.seq, command.verb, command.actor.id, incident.last_at)
@@ -341,18 +347,18 @@ class Desk:
         main: Incident,
         merge: Command,
         merged: Incident,
-        around: Context,
+        context: Context,
         now: datetime,
     ) -> Event:
         """Let the incident that stays know which one was merged into it."""
-        told = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
-        command = Command("absorb", main.id, SYSTEM, merge.id, told)
-        law = self._policy(cursor).version(main.policy_version)
+        args = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
+        command = Command("absorb", main.id, SYSTEM, merge.id, args)
+        policy = self._policy(cursor).version(main.policy_version)
         at = _moment(command, main, now)
-        change = decide(main, command, law, around, at)
+        change = decide(main, command, policy, context, at)
         if isinstance(change, Refusal):
             raise AssertionError(f"an open incident takes in what is merged into it: {change.words('en')}")
-        return _happen(around.roster, main, at, command.verb, SYSTEM.id, command.id, law.version, change)
+        return _happen(context.roster, main, at, command.verb, SYSTEM.id, command.id, policy.version, change)
 
     def _wartime(self, cursor: store.Cursor, now: datetime) -> tuple[str, ...]:
         if time.monotonic() - self._wartime_at >= WARTIME_AGE_S:
@@ -362,19 +368,19 @@ class Desk:
 
     def _suspects(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> dict[int, int]:
         """Return number -> how many like it were reported within about 100 m in the last thirty days."""
-        around: dict[int, tuple[int, ...]] = {}
+        near: dict[int, tuple[int, ...]] = {}
         for report in reports:
             if report.located == "point" and report.lon is not None and report.lat is not None:
-                around[report.number] = places_around(report.category, report.lon, report.lat)
-        if not around:
+                near[report.number] = places_around(report.category, report.lon, report.lat)
+        if not near:
             return {}
-        cells = list({cell for four in around.values() for cell in four})
+        cells = list({cell for four in near.values() for cell in four})
         counts = store.suspects(cursor, cells, now - timedelta(days=DUPLICATE_DAYS))
         found: dict[int, int] = {}
         for report in reports:
-            if report.number not in around:
+            if report.number not in near:
                 continue
-            total = sum(counts.get(cell, 0) for cell in around[report.number])
+            total = sum(counts.get(cell, 0) for cell in near[report.number])
             if total:
                 found[report.number] = total
             own = place_of(report.category, report.lon, report.lat)

@@ -197,7 +197,7 @@ def done_since(cursor: Cursor, seen: dict[int, int]) -> dict[int, list[Done]]:
     found: dict[int, list[Done]] = {}
     if seen:
         cursor.execute(
-            "select e.incident_id, e.seq, e.verb, e.actor, e.at, coalesce(e.data #>> '{said, reason}', '') from"
+            "select e.incident_id, e.seq, e.verb, e.actor, e.at, e.data #> '{said, reason}' from"
             " unnest(%s::bigint[], %s::int[]) s(id, n) join event e on incident_id = id and e.seq > n order by 1, 2",
             (_array(seen), _array(seen.values())),
         )

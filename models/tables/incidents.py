@@ -74,13 +74,27 @@ class Incident(Base):
             name="ended",
         ),
         # Open work by area; what is due next; what a place had lately; lists and a day's reports, ends and disposals.
-        Index("ix_incident_open", "area_code", postgresql_where=text("ended_at is null")),
+        Index(
+            "ix_incident_open",
+            "area_code",
+            "reported_at",
+            postgresql_include=["id", "state"],
+            postgresql_where=text("ended_at is null"),
+        ),
         Index("ix_incident_due", "due_at", postgresql_where=text("due_at is not null")),
         Index("ix_incident_overdue", "overdue_since", postgresql_where=text("overdue_since is not null")),
         Index("ix_incident_place", "place", "reported_at", postgresql_where=text("place is not null")),
         Index("ix_incident_reported", "reported_at", "id", postgresql_include=["area_code", "place"]),
-        Index("ix_incident_ended", "ended_at", postgresql_where=text("ended_at is not null")),
-        Index("ix_incident_disposed", "disposed_at", postgresql_where=text("disposed_at is not null")),
+        Index("ix_incident_ended", "ended_at", "reported_at", postgresql_where=text("ended_at is not null")),
+        # All that is asked of a disposal since an instant, of those that had a limit.
+        Index(
+            "ix_incident_disposed",
+            "disposed_at",
+            postgresql_include=["area_code", "category", "disposed_on_time"],
+            postgresql_where=text("disposed_on_time is not null"),
+        ),
+        # Those past their limit, in the order of the list.
+        Index("ix_incident_red", "reported_at", "id", postgresql_where=text("overdue_since is not null")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -16,8 +16,8 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy import make_url
 
-from dashboard.data import Filter, Reads
-from dashboard.data.city import ListRow
+from dashboard.data import CityReads, Filter
+from dashboard.data.listing import ListRow
 from dashboard.live import picture as live
 from dispatch.desk import store
 from dispatch.rules.incident.values import Actor, Incident
@@ -147,7 +147,7 @@ def test_a_measure_says_the_same_of_folds_and_of_rows(city: City, name: str) -> 
 
 
 def test_an_incident_has_one_light_on_the_wall_in_the_list_and_on_its_sheet(city: City) -> None:
-    reads = Reads(city.url)
+    reads = CityReads(city.url)
     calendar = reads.directory().calendar
     walls = {row.id: row for row in reads.snapshot(UNTIL).rows if row.ended_at is None}
     assert walls.keys() == {key for key, incident in city.folds.items() if incident.ended_at is None}

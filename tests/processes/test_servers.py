@@ -15,9 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import alembic.command
 import psycopg
 import pytest
 import redis
+from alembic.script import ScriptDirectory
 
 from models.migrations import migrate
 from models.servers import places, programs, servers
@@ -257,6 +259,23 @@ def test_migrations_may_run_twice_and_the_template_is_copied(database: str) -> N
     migrate.upgrade(database)
     with psycopg.connect(psycopg_dsn(database)) as connection:
         assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() is not None
+
+
+def test_a_database_with_a_schema_tells_of_each_step_and_a_new_one_of_none(database: str) -> None:
+    """Whoever waits for a migration hears what it does, step by step; there is none in making a database."""
+    told: list[str] = []
+    migrate.upgrade(database, told=told.append)
+    assert told == []
+    alembic.command.downgrade(migrate.config(database), "0018")
+    migrate.upgrade(database, told=told.append)
+    steps = ScriptDirectory.from_config(migrate.config(database)).walk_revisions("0018", "head")
+    assert [line.split(" (")[0] for line in reversed(told)] == [
+        f"the database goes to schema {step.revision}" for step in steps if step.revision != "0018"
+    ]
+    told.clear()
+    alembic.command.downgrade(migrate.config(database), "base")
+    migrate.upgrade(database, told=told.append)
+    assert told == []
 
 
 def test_the_stream_of_a_test_is_empty(stream: redis.Redis) -> None:

@@ -241,6 +241,9 @@ def unreported_sql(row: str) -> str:
 # Of a row of incidents alone, for what asks it of rows that are not `ROWS`.
 SETTLED_SQL = "coalesce(i.facts -> 'settled' = 'true', false)"
 PAST_LIMIT_SQL = "(i.overdue_since is not null or i.due_at < %(now)s)"
+# The same in two parts, of which each has an index: what was noted as passed, and what was not yet.
+NOTED_PAST_SQL = "i.overdue_since is not null"
+UNNOTED_PAST_SQL = "(i.due_at < %(now)s and i.overdue_since is null)"
 INSIDE_LIMIT_SQL = "(i.due_at >= %(now)s and i.overdue_since is null)"
 
 _PLAIN: dict[str, Measure] = {
@@ -276,7 +279,7 @@ _PLAIN: dict[str, Measure] = {
     "pleased": Measure(
         lambda i, s: is_rated(i, s.pleased), f"({_CLOSED_SQL} and i.rating = any(%(pleased)s))"
     ),
-    "red": Measure(lambda i, s: clocks.overdue_since(i.running()) is not None, "i.overdue_since is not null"),
+    "red": Measure(lambda i, s: clocks.overdue_since(i.running()) is not None, NOTED_PAST_SQL),
     "past_limit": Measure(_past_limit, PAST_LIMIT_SQL),
     # A whistle that is still awaited past its time to be on the spot, and what is above the centre it came to.
     "whistle_late": Measure(
