@@ -32,7 +32,7 @@ from benchmarks.pipeline import (
     mixed_messages,
     prepare,
 )
-from dashboard.data import Filter, Reads
+from dashboard.data import CityReads, Filter
 from dispatch.checks import audit
 from dispatch.desk.desk import Desk
 from dispatch.figures import rollup
@@ -51,7 +51,7 @@ FINDS = 15
 PAGE_READS = 9
 AUDITED, AUDITED_PER_DAY = 5_000, 500  # copies, where not all are
 
-Page = Callable[[Reads, int], object]
+Page = Callable[[CityReads, int], object]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -180,7 +180,7 @@ def _pages(young: str, big: str) -> tuple[dict[str, float], dict[str, float]]:
             found.append(row)
     town, one, other = str(found[0][0]), int(found[0][1]), int(found[1][1])
     now = datetime.now(UTC)
-    small, large = Reads(young), Reads(big)
+    small, large = CityReads(young), CityReads(big)
     midnight = small.policy().calendar.midnight(now)
     pages: dict[str, Page] = {
         "wall": lambda reads, _: reads.snapshot(midnight),
@@ -227,7 +227,7 @@ def _touched(database_url: str, page: Page, key: int) -> int:
     def looked(times: int) -> int:
         with psycopg.connect(psycopg_dsn(database_url), autocommit=True) as connection:
             others, before = _standing(connection)
-            reads = Reads(database_url)
+            reads = CityReads(database_url)
             try:
                 for _ in range(times):
                     page(reads, key)

@@ -157,15 +157,15 @@ def measured(house: Servers, rounds: int) -> dict[str, dict[str, float | int]]:
     """Look at every page `rounds` times, after one look that is not counted; return name -> figures."""
     os.environ |= {"DATABASE_URL": house.database_url, "REDIS_URL": house.redis_url, "DEMO": "1"}
     cookies: dict[str, str] = {}
-    door = data.reads()
-    door.directory()  # with all areas, as when a house starts
+    city = data.reads()
+    city.directory()  # with all areas, as when a house starts
     directory = Times()
     tokens = {"": ""}
     for login in {look.login for look in LOOKS} - {""}:
-        answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
+        answer = data.sign_in(city, login, sessions.DEMO_PASSWORD)
         assert isinstance(answer, tuple), answer
         tokens[login] = answer[0]
-    with door.look() as connection:
+    with city.look() as connection:
         cases = cycle(
             connection.execute(
                 "select id::text, lpad(number::text, 16, '0') from incident where ended_at is null"
@@ -179,7 +179,7 @@ def measured(house: Servers, rounds: int) -> dict[str, dict[str, float | int]]:
         asked = stack.enter_context(_statements())
         settle()
         for look in LOOKS:
-            _read_beside(door, asked, directory)
+            _read_beside(city, asked, directory)
             cookies.clear()
             if look.login:
                 cookies[COOKIE] = tokens[look.login]
@@ -197,15 +197,15 @@ def measured(house: Servers, rounds: int) -> dict[str, dict[str, float | int]]:
             found[look.name] = times.figures()
             print(f"{look.name}: {found[look.name]}", flush=True)
     found["the directory, beside"] = directory.figures()
-    door.close()
+    city.close()
     return found
 
 
-def _read_beside(door: data.Reads, asked: list[float], times: Times) -> None:
+def _read_beside(city: data.CityReads, asked: list[float], times: Times) -> None:
     """Read the directory as the live picture does once a minute."""
     asked.clear()
     began = time.perf_counter()
-    door.directory()
+    city.directory()
     times.whole_ms.append((time.perf_counter() - began) * 1000)
     times.sql_ms.append(sum(asked))
     times.statements = len(asked)

@@ -119,8 +119,8 @@ def mixed_messages(database_url: str, count: int) -> list[bytes]:
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         row = connection.execute("select version, files from policy_version").fetchone()
         assert row is not None
-        law = policies.parse(row[0], row[1])
-        world = World(spots(connection.cursor()), law, SEED)
+        policy = policies.parse(row[0], row[1])
+        world = World(spots(connection.cursor()), policy, SEED)
     rnd = Random(SEED)
     now = datetime.now(UTC)
     messages = []

@@ -18,7 +18,7 @@ import psycopg
 from benchmarks.clocks import fill
 from benchmarks.measure import Figure, percentile, show
 from benchmarks.pipeline import database, prepare
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dispatch.rules.incident.chain import Actor, Command
 from models.servers.database import psycopg_dsn
 from models.servers.servers import temporary
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         where = database(servers, prepare(servers), "steps")
         fill(where, (args.steps + WARM) * len(CALLERS))
         cases = sent(where)
-        with closing(Reads(where)) as city:
+        with closing(CityReads(where)) as city:
             for callers in CALLERS:
                 mine, cases = cases[: args.steps + WARM], cases[args.steps + WARM :]
                 took, spans = timed(partial(press, city, servers.redis_url), mine, callers)
@@ -64,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def press(city: Reads, redis_url: str, case: Case) -> None:
+def press(city: CityReads, redis_url: str, case: Case) -> None:
     """Take one step as a button does: the team that a case was sent to picks it up, as it was seen."""
     incident, seq, actor = case
     command = Command("pick_up", incident, actor, f"desk-{actor.id}-{seq}", {}, seq)
-    outcome = city.act([command], datetime.now(UTC), redis_url)[0]
+    outcome = city.submit([command], datetime.now(UTC), redis_url)[0]
     if outcome.status != "done":
         raise RuntimeError(f"{incident}: {outcome}")
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboard.data import Reads, Viewer, viewer_of
+from dashboard.data import CityReads, Viewer, viewer_of
 from dispatch.accounts.sessions import ABSOLUTE
 
 COOKIE = "gridwhistle"
@@ -66,10 +66,10 @@ def _network(address: str) -> str:
     return str(found)
 
 
-async def viewer(door: Reads, request: Request) -> Viewer | None:
+async def viewer(city: CityReads, request: Request) -> Viewer | None:
     """Return who is signed in on the browser that sent the request, or None."""
     token = request.cookies.get(COOKIE, "")
-    return await asyncio.to_thread(viewer_of, door, token) if token else None
+    return await asyncio.to_thread(viewer_of, city, token) if token else None
 
 
 def from_our_page(request: Request) -> bool:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from typing import Any
 
 import psycopg
 import streamlit as st
 
 from dashboard.components import component, sheet, streamlit_selectors
-from dashboard.data import Directory, Reads, Viewer, demo, reads
+from dashboard.data import CityReads, Directory, Viewer, demo, reads
+from dashboard.markup import Markup, css_text, joined, markup, raw, show
 from dashboard.pages import PLACES
 from dashboard.session import required
 from dashboard.wording import names
@@ -31,12 +31,12 @@ class Frame:
     lang: str
     _: Translate
     who: Viewer
-    door: Reads
+    city: CityReads
 
     @property
     def directory(self) -> Directory:
         """Return who and what is where, as it was a minute and a half ago at the most."""
-        return self.door.known()
+        return self.city.known()
 
     @property
     def where(self) -> str:
@@ -54,7 +54,7 @@ def framed(page: str, *, tagged: bool = False) -> Iterator[Frame]:
     """
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
-    st.html(f"<style>{style()}</style>")
+    show(raw("style", style()))
     may = PLACES[page].roles
     try:
         who = required(may, page)
@@ -79,12 +79,14 @@ def headed(f: Frame, page: str, *, tells: bool = False) -> None:
     Where there is room for it, `tells` adds what the page is for, in the words of the table of pages.
     """
     place = PLACES[page]
-    tag = f'<span class="gw-tag">{escape(f._("Demo data"))}</span>' if demo() else ""
-    st.html(
-        f'<div class="gw-head"><h1>{escape(f._(place.title))}</h1><span class="gw-where">{escape(f.where)}</span>'
-        f"{tag}</div>",
+    show(
+        markup(
+            '<div class="gw-head"><h1>{title}</h1><span class="gw-where">{where}</span>{tag}</div>',
+            title=f._(place.title), where=f.where,
+            tag=markup('<span class="gw-tag">{t}</span>', t=f._("Demo data")) if demo() else "",
+        ),
         width="content",
-    )
+    )  # fmt: skip
     if tells:
         st.caption(f._(place.tells))
 
@@ -96,8 +98,8 @@ def pick_files(f: Frame, label: str, kinds: list[str], key: str) -> list[Any]:
         "--gw-files-drop": f._("Let the files go here"),
         "--gw-files-told": f._("{kinds}, at most {n} MB each").format(kinds=" ".join(kinds), n=FILE_MB),
     }
-    told_by = ";".join(f'{name}:"{word}"' for name, word in words.items())
-    st.html(f"<style>{streamlit_selectors()['st-app']}{{{told_by}}}</style>")
+    told_by = ";".join(f"{name}:{css_text(word)}" for name, word in words.items())
+    show(raw("style", f"{streamlit_selectors()['st-app']}{{{told_by}}}"))
     return st.file_uploader(label, kinds, accept_multiple_files=True, key=key, max_upload_size=FILE_MB) or []
 
 
@@ -110,7 +112,7 @@ def away(lang: str) -> None:
 def failed(lang: str) -> None:
     """Say that a page could not be shown; Streamlit's sentence, English and about its cloud, is hidden."""
     _ = translator(lang)
-    st.html(f"<style>{streamlit_selectors()['st-exception']}{{display:none}}</style>")
+    show(raw("style", f"{streamlit_selectors()['st-exception']}{{display:none}}"))
     st.error(_("This page could not be shown. What went wrong is in the log; the other pages stand."))
 
 
@@ -153,20 +155,23 @@ def corner(lang: str, who: Viewer | None) -> None:
     component("account", host="gw-account")(key="account", data=data)
 
 
-def brand(name: str) -> str:
+def brand(name: str) -> Markup:
     """Return the house's sign with its name, as SVG: a grid whose middle cell has whistled."""
-    cells = "".join(
-        f'<rect x="{5 + 5 * column}" y="{7 + 5 * row}" width="4" height="4"'
-        f' fill="{"#ffd93d" if (column, row) == (1, 1) else "#ffffff"}"/>'
+    cells = joined(
+        markup(
+            '<rect x="{x}" y="{y}" width="4" height="4" fill="{fill}"/>',
+            x=5 + 5 * column, y=7 + 5 * row, fill="#ffd93d" if (column, row) == (1, 1) else "#ffffff",
+        )
         for row in range(3)
         for column in range(3)
-    )
-    wide = sum(17 if ord(letter) > 0x2E7F else 9.4 for letter in name)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{34 + wide:.0f}" height="28" viewBox="0 0 {34 + wide:.0f} 28">'
-        f'<rect y="2" width="24" height="24" rx="4" fill="#1b4f8f"/>{cells}'
-        f'<text x="33" y="20" font-size="17" font-weight="700" fill="#14191e" font-family="{FONTS}">{name}</text></svg>'
-    )
+    )  # fmt: skip
+    wide = 34 + sum(17 if ord(letter) > 0x2E7F else 9.4 for letter in name)
+    return markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="28" viewBox="0 0 {wide} 28">'
+        '<rect y="2" width="24" height="24" rx="4" fill="#1b4f8f"/>{cells}'
+        '<text x="33" y="20" font-size="17" font-weight="700" fill="#14191e" font-family="{fonts}">{name}</text></svg>',
+        wide=f"{wide:.0f}", cells=cells, fonts=FONTS, name=name,
+    )  # fmt: skip
 
 
 def remember_language() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from html import escape
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from dashboard.access import COOKIE
 from dashboard.data import Viewer, reads, viewer_of
+from dashboard.markup import markup, show
 from dashboard.wording.catalogue import ROLES, chosen, translator
 
 
@@ -47,4 +47,9 @@ def required(roles: Collection[str], page: str) -> Viewer:
 
 def way(label: str, address: str, *, first: bool = False) -> None:
     """Show a link that looks like a button and stays in its tab; Streamlit's own would leave an old page behind."""
-    st.html(f'<a class="gw-way{" first" if first else ""}" href="{escape(address)}">{escape(label)}</a>')
+    show(
+        markup(
+            '<a class="gw-way{first}" href="{address}">{label}</a>',
+            first=" first" if first else "", address=address, label=label,
+        )
+    )  # fmt: skip

@@ -29,13 +29,13 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.components.inner import config
-from dashboard.data import Reads, demo, digest, reads
+from dashboard.data import CityReads, demo, digest, reads
 from dashboard.live import Client, Live
 from dashboard.routes import offline
 from dashboard.routes.login import Login
 from dashboard.routes.phone import Phone
 from dashboard.routes.queue_stream import DeskStream
-from dashboard.routes.whistles import Whistling
+from dashboard.routes.whistles import WhistleBoards
 from dashboard.wording.catalogue import chosen
 from dispatch.rules.areas import Level, contains, level_of
 from models.servers.database import Servers, addresses
@@ -77,11 +77,11 @@ def create_app(servers: Servers | None = None) -> st.App:
         os.environ.update(DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url)
     for name, value in _OPTIONS.items():
         config.set_option(name, value)
-    door = reads()
-    live = Live(door, where.redis_url, demo())
-    walls = _Walls(door, live)
-    desks = DeskStream(door, live)
-    phone = Phone(door, where.redis_url)
+    city = reads()
+    live = Live(city, where.redis_url, demo())
+    walls = _Walls(city, live)
+    desks = DeskStream(city, live)
+    phone = Phone(city, where.redis_url)
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
@@ -89,7 +89,7 @@ def create_app(servers: Servers | None = None) -> st.App:
             settle()
             yield {"live": live}
         await phone.close()
-        door.close()
+        city.close()
 
     routes: list[BaseRoute] = [
         Route("/live/{area}", walls.stream),
@@ -97,10 +97,10 @@ def create_app(servers: Servers | None = None) -> st.App:
         Route("/counts", desks.counts),
         Route("/shapes/{file}", walls.shapes),
         Route(PLOTLY_PATH, _plotly),
-        *Login(door).routes(),
+        *Login(city).routes(),
         *phone.routes(),
         *offline.routes(),
-        *Whistling(door).routes(),
+        *WhistleBoards(city).routes(),
         *_door_routes(),
     ]
     return st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[Middleware(_Rooted)])
@@ -155,11 +155,11 @@ class _Rooted:
                 return
             body += message.get("body", b"")
             if not message.get("more_body"):
-                told = body.replace(b"<head>", self._SAYS, 1)
+                page = body.replace(b"<head>", self._SAYS, 1)
                 if "content-length" in (headers := MutableHeaders(raw=started["headers"])):
-                    headers["content-length"] = str(len(told) if body else 0)
+                    headers["content-length"] = str(len(page) if body else 0)
                 await send(started)
-                await send({"type": "http.response.body", "body": told})
+                await send({"type": "http.response.body", "body": page})
 
         await self._app(scope, receive, pass_on)
 
@@ -167,8 +167,8 @@ class _Rooted:
 class _Walls:
     """What a wall fetches: its stream and its shapes, behind the same key."""
 
-    def __init__(self, door: Reads, live: Live) -> None:
-        self._door, self._live = door, live
+    def __init__(self, city: CityReads, live: Live) -> None:
+        self._city, self._live = city, live
         self._keys: dict[str, str] = {}
         self._keys_at = -KEYS_AGE_S
         self._shapes: dict[tuple[str, int], tuple[str, bytes]] = {}
@@ -208,7 +208,7 @@ class _Walls:
             if len(self._shapes) >= SHAPES_KEPT:
                 self._shapes.clear()
             try:
-                body = await asyncio.to_thread(lambda: gzip.compress(_geojson(self._door, area, level), 6))
+                body = await asyncio.to_thread(lambda: gzip.compress(_geojson(self._city, area, level), 6))
             except psycopg.Error:
                 return _problem(503, "the database does not answer; try again in a moment")
             self._shapes[area, level] = (f'"{hashlib.sha256(body).hexdigest()[:20]}"', body)
@@ -228,7 +228,7 @@ class _Walls:
             now = asyncio.get_running_loop().time()
             if now - self._keys_at > KEYS_AGE_S:
                 try:
-                    self._keys = await asyncio.to_thread(self._door.wall_keys)
+                    self._keys = await asyncio.to_thread(self._city.wall_keys)
                 except psycopg.Error:
                     # A wall that was open stays open while the database is away, and tells its age itself.
                     if digest(key) not in self._keys:
@@ -240,8 +240,8 @@ class _Walls:
         return _problem(403, "this wall needs a key that opens its area"), None
 
 
-def _geojson(door: Reads, area: str, level: int) -> bytes:
-    rows = door.shapes(area, level)
+def _geojson(city: CityReads, area: str, level: int) -> bytes:
+    rows = city.shapes(area, level)
     shapes = shapely.set_precision(
         shapely.from_wkb([wkb for _, wkb in rows]), 10**-SHAPE_DIGITS, mode="pointwise"
     )

@@ -92,7 +92,7 @@ class Runner:
 
     def await_city(self, stopping: Event) -> None:
         """Wait until a policy is in force, saying once what is missing; return at once when `stopping` is set."""
-        said = ""
+        logged = ""
         while not stopping.is_set():
             try:
                 with Desk(self._pool.lend) as desk:
@@ -103,8 +103,8 @@ class Runner:
                 why = f"the database is away: {type(fault).__name__}"
             else:
                 return
-            if why != said:
-                said = why
+            if why != logged:
+                logged = why
                 log.warning("jobs wait: %s", why)
             stopping.wait(LOOK_AGAIN_S)
 
@@ -131,7 +131,8 @@ class Runner:
 
     def _work(self, job: Job, now: datetime) -> int:
         began = time.monotonic()
-        rows = job.run(Work(self._pool, Desk(self._pool.lend, self._stream), now))
+        with Desk(self._pool.lend, self._stream) as desk:
+            rows = job.run(Work(self._pool, desk, now))
         took_ms = round((time.monotonic() - began) * 1000)
         following = turn(job, now, self.zone)[1]
         self._record(job, partial(note_success, self._stream, job, now, rows, took_ms, following))
@@ -294,9 +295,9 @@ def _show(found: list[Health], as_json: bool) -> None:
             if each.last_success
             else "never ran"
         )
-        told = (" LATE" if each.late else "") + (f" FAILED {each.fault}" if each.failing else "")
+        state = (" LATE" if each.late else "") + (f" FAILED {each.fault}" if each.failing else "")
         following = f", next {each.next_run:%m-%d %H:%M:%S}Z" if each.next_run else ""
-        print(f"{each.name:<12} every {each.every_s:>5} s   {when}{following}{told}   {each.en}")
+        print(f"{each.name:<12} every {each.every_s:>5} s   {when}{following}{state}   {each.en}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import SYSTEM, Command
+from dispatch.rules.incident.reasons import coded
 from dispatch.rules.policy import escalation
 
 SWEEP_LIMIT = 2_000  # incidents in one transaction; what is left over comes with the next
@@ -57,10 +58,10 @@ def escalate(desk: Desk, now: datetime) -> int:
         if rise is None or rise.at > now:
             continue
         if rise.whistle:
-            args = {"reason": "吹哨后未报到 not reported in", "silent_at": level, "assignment_id": part}
+            args = {"reason": coded("not_reported_in"), "silent_at": level, "assignment_id": part}
             key = f"whistle/{part}/{level}/{rise.since.timestamp()}"
         else:
-            args = {"reason": "silence", "silent_at": level}
+            args = {"reason": coded("silence"), "silent_at": level}
             key = f"ladder/{level}/{rise.since.timestamp()}"
         commands.append(Command("escalate", incident_id, SYSTEM, key, args))
     return sum(outcome.status == "done" for outcome in desk.act(commands, now))

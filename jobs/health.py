@@ -54,8 +54,8 @@ def note_success(
 
 def note_fault(stream: redis.Redis, job: Job, at: datetime, fault: Exception, next_run: datetime) -> None:
     """Keep why a run failed, beside what the last good one did; raises redis.RedisError."""
-    said = str(fault).partition("\n")[0][:FAULT_CHARS] if isinstance(fault, LookupError) else ""
-    what = f"{type(fault).__name__}: {said}" if said else type(fault).__name__
+    message = str(fault).partition("\n")[0][:FAULT_CHARS] if isinstance(fault, LookupError) else ""
+    what = f"{type(fault).__name__}: {message}" if message else type(fault).__name__
     _keep(stream, job, {"failed_at": at.isoformat(), "fault": what, "next_at": next_run.isoformat()})
 
 

@@ -15,16 +15,16 @@ _senders: dict[str, Sender] = {}
 
 def tell(work: Work) -> int:
     """Follow the events, write down what is due, and send; return the events followed."""
-    law = work.desk.in_force(work.now)
+    policy = work.desk.in_force(work.now)
     followed = 0
     for _ in range(ROUNDS_LIMIT):
-        taken = work.ask(lambda cursor: outbox.follow(cursor, law, work.now))
+        taken = work.ask(lambda cursor: outbox.follow(cursor, policy, work.now))
         followed += taken
         if not taken:
             break
-    work.ask(lambda cursor: outbox.remind(cursor, law, work.now))
+    work.ask(lambda cursor: outbox.remind(cursor, policy, work.now))
     # One for the life of the process: it knows which channels are still busy.
-    _senders.setdefault(work.database.dsn, Sender(work.database.dsn)).send(law, work.now, PATIENCE_S)
+    _senders.setdefault(work.database.dsn, Sender(work.database.dsn)).send(policy, work.now, PATIENCE_S)
     return followed
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from dispatch.desk.store import Cursor
 from dispatch.rules.incident.chain import SYSTEM, Command
+from dispatch.rules.incident.reasons import coded
 from jobs.work import Work
 
 BATCH = 1_000  # incidents in one run; what is left over comes with the next
@@ -42,7 +43,7 @@ def patrol(work: Work) -> int:
             (work.now - SILENT_AFTER, BATCH),
         ).fetchall()
 
-    reason = {"reason": "超过24小时无进展 silent for 24 hours"}
+    reason = {"reason": coded("no_progress", hours=SILENT_AFTER // timedelta(hours=1))}
     commands = [
         Command("remind", incident, SYSTEM, f"patrol/{day}", reason) for (incident,) in work.ask(gather)
     ]

@@ -24,8 +24,8 @@ from tests.small_law import (
     OTHER_COUNTY,
     TOWN,
     VILLAGE,
-    law,
     policy_files,
+    small_policy,
     teams,
 )
 
@@ -40,7 +40,7 @@ LEVELS = {6: 2, 9: 3, 12: 4, 17: 6}
 
 def build(database: str) -> None:
     """Insert areas, one organisation, the teams, the event types and the policy as version 7."""
-    policy = law()
+    policy = small_policy()
     with psycopg.connect(psycopg_dsn(database)) as connection, connection.cursor() as cursor:
         _copy(
             cursor,
@@ -93,7 +93,7 @@ def check_everything(database: str) -> None:
     """Every incident's events give its row, its hashes hold, its segments are exact, and every load is true."""
     with psycopg.connect(psycopg_dsn(database)) as connection, connection.cursor() as cursor:
         ids = [row[0] for row in cursor.execute("select id from incident order by id").fetchall()]
-        loaded = store.load(cursor, ids, lock=False)
+        loaded = store.load(cursor, ids)
         for incident_id in ids:
             events = store.events_of(cursor, incident_id)
             folded = replay(events)

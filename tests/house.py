@@ -31,6 +31,12 @@ SCREENS = "dashboard/screens/"
 CLOCKS = "dispatch/rules/time/"
 # Says nothing of what a module knows, so everything ends up in it.
 VAGUE = frozenset({"utils", "util", "helpers", "helper", "base_service"})
+# The one place that writes HTML, and what others might escape it with.
+MARKUP = "dashboard/markup.py"
+ESCAPERS = frozenset({"html", "markupsafe", "xml"})
+# No group of a regular expression: `(?P<name>`.
+TAG = re.compile(r"(?<!\?P)</?(?:[A-Za-z][\w-]*(?=[\s/>])|[a-z][\w-]*$)|<!")
+ENTITIES = frozenset({"&amp;", "&lt;", "&gt;", "&quot;"})
 ZONE = re.compile(r"[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+")
 WORD = re.compile(r"[A-Za-z_]\w*")
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*\.?")
@@ -115,18 +121,16 @@ def complex_functions(root: Path) -> Found:
 
 
 def composed_html(root: Path) -> Found:
-    """Count in each module the HTML put together on the spot: `html(f"...")`, or Markdown that may be HTML."""
-    found: Found = defaultdict(int)
+    """Count in each module what could let a text reach a browser unescaped, outside the one place that writes HTML.
+
+    A text with a tag that is put together in any way, a template that is no plain text, another way to escape, and
+    HTML handed to Streamlit or to a browser by anybody else.
+    """
+    found = {}
     for path, text in _files(root, SOURCE):
-        if ".html(" not in text and "unsafe_allow_html" not in text:
-            continue
-        for call in _nodes(text):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-                given = {word.arg: word.value for word in call.keywords}
-                shown = call.args[0] if call.args else given.get("body")
-                if "unsafe_allow_html" in given or (call.func.attr == "html" and _is_composed(shown)):
-                    found[path] += 1
-    return dict(found)
+        if path != MARKUP and (count := sum(_writes_html(node) for node in _nodes(text))):
+            found[path] = count
+    return found
 
 
 def zone_names(root: Path) -> Found:
@@ -215,8 +219,8 @@ RULES = {
     ),
     "html": Rule(
         composed_html,
-        "{key} composes HTML on the spot in {figure} place(s)",
-        "let the one escaping helper build it",
+        "{key} writes HTML by itself in {figure} place(s)",
+        f"let `markup` of {MARKUP} put it together, and `show` or `html_response` hand it out",
     ),
     "zones": Rule(
         zone_names,
@@ -366,14 +370,51 @@ def _table(node: ast.AST) -> str:
     return ""
 
 
-def _is_composed(shown: ast.expr | None) -> bool:
-    """Tell whether a plain text is put together right here: an f-string, a sum, a filled form, a joined list."""
-    if isinstance(shown, ast.BinOp) and isinstance(shown.op, ast.Add | ast.Mod):
-        return any(_is_composed(part) or _is_text(part) for part in (shown.left, shown.right))
-    if isinstance(shown, ast.Call) and isinstance(shown.func, ast.Attribute):
-        return shown.func.attr in {"format", "join"} and _is_text(shown.func.value)
-    return isinstance(shown, ast.JoinedStr)
+def _writes_html(node: ast.AST) -> bool:
+    """Tell whether a node composes HTML, escapes it or hands it out by itself."""
+    match node:
+        case ast.Import(names=names):
+            return any(name.name.split(".")[0] in ESCAPERS for name in names)
+        case ast.ImportFrom(module=module):
+            return str(module).split(".")[0] in ESCAPERS
+        case ast.Constant(value=str(text)):
+            return text in ENTITIES
+        case ast.JoinedStr(values=values):
+            return any(_has_tag(value) for value in values)
+        case ast.BinOp(op=ast.Add() | ast.Mod()):
+            return _has_tag(node.left) or _has_tag(node.right)
+        case ast.Call():
+            return _calls_for_html(node)
+    return False
 
 
-def _is_text(shown: ast.expr) -> bool:
-    return isinstance(shown, ast.Constant) and isinstance(shown.value, str)
+def _calls_for_html(call: ast.Call) -> bool:
+    """Tell whether a call shows or answers HTML, fills a form of it, or takes for escaped what nobody wrote as HTML."""
+    if any(
+        word.arg == "unsafe_allow_html" or (word.arg == "media_type" and _is_text(word.value, "text/html"))
+        for word in call.keywords
+    ):
+        return True
+    match call.func:
+        case ast.Attribute(attr="html"):
+            return True
+        case ast.Attribute(attr="format" | "format_map" | "join" | "replace", value=form):
+            return _has_tag(form) or any(_has_tag(each) for each in call.args)
+        case ast.Attribute(attr="HTMLResponse") | ast.Name(id="HTMLResponse"):
+            return True
+        case ast.Attribute(attr="Markup" | "markup") | ast.Name(id="Markup" | "markup"):
+            return not (len(call.args) == 1 and isinstance(call.args[0], ast.Constant))
+    return False
+
+
+def _has_tag(shown: ast.expr) -> bool:
+    """Tell whether a text that stands in the source has a tag of HTML in it, or the beginning of one."""
+    return (
+        isinstance(shown, ast.Constant)
+        and isinstance(shown.value, str)
+        and TAG.search(shown.value) is not None
+    )
+
+
+def _is_text(shown: ast.expr, text: str) -> bool:
+    return isinstance(shown, ast.Constant) and shown.value == text

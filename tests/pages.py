@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import pytest
 
 from dashboard import data
-from dashboard.data import Reads
+from dashboard.data import CityReads
 
 
 @contextmanager
 def pointed(
     patch: pytest.MonkeyPatch, database_url: str, redis_url: str, demo: bool = True
-) -> Iterator[Reads]:
+) -> Iterator[CityReads]:
     """Lend the pages' door to a city, nothing kept of any other, with the demo's doors open or shut."""
     patch.setenv("DATABASE_URL", database_url)
     patch.setenv("REDIS_URL", redis_url)

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from dashboard.access import COOKIE, OWN
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dashboard.routes.phone import Phone
 from dispatch.accounts import sessions
 from dispatch.desk.desk import Desk
@@ -69,12 +69,12 @@ def enforcement(connection: psycopg.Connection[Any]) -> int:
 @contextmanager
 def phone(url: str, redis_url: str, login: str | None) -> Iterator[TestClient]:
     """Lend the phone of one person; nobody's where `login` is None."""
-    door = Reads(url)
+    reads = CityReads(url)
     cookies = {COOKIE: f"{login}-token"} if login else {}
-    app = Starlette(routes=Phone(door, redis_url).routes())
+    app = Starlette(routes=Phone(reads, redis_url).routes())
     with TestClient(app, cookies=cookies, headers={OWN: "1"}, raise_server_exceptions=True) as client:
         yield client
-    door.close()
+    reads.close()
 
 
 def take_in(url: str, stream: redis.Redis) -> list[int]:

@@ -14,12 +14,11 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
 from random import Random
-from types import TracebackType
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 import psycopg
@@ -28,7 +27,7 @@ from sqlalchemy import make_url
 
 from dispatch.checks import audit
 from dispatch.desk import store
-from dispatch.desk.desk import Desk, Outcome
+from dispatch.desk.desk import Outcome
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.message_stream import GROUP
 from dispatch.intake.prepare import Preparer
@@ -52,10 +51,11 @@ from dispatch.rules.policy import escalation
 from jobs.clocks import escalate, sweep
 from jobs.resume import patrol, resume
 from models.migrations import migrate
-from models.servers.database import Connection, psycopg_dsn
+from models.servers.database import psycopg_dsn
 from models.servers.servers import temporary
 from tests import district
 from tests.at_work import worked
+from tests.fragile_desk import Fate, FragileDesk
 from tests.small_law import CITY, GRID_TEAM, JOINT, MAJOR, SMALL, VILLAGE, WHISTLE, local
 
 BEGIN = local("2025-01-06 08:00")
@@ -76,52 +76,10 @@ BEHIND_MIN = 4  # a clock that goes back goes back by at most this
 ENOUGH_LIVES = 2
 
 _change = msgspec.json.Decoder(Change)
-Fate = Literal["", "before", "after"]
 
 
 class SimulationError(AssertionError):
     """Something does not hold: says the seed, the virtual time and what."""
-
-
-class FragileDesk(Desk):
-    """A Desk whose connection breaks before or after the next commit, as `fate` says; `moved` is what it changed."""
-
-    fate: Fate = ""
-    moved: frozenset[int] = frozenset()
-
-    def act(self, commands: Sequence[Command], now: datetime) -> list[Outcome]:
-        outcomes = super().act(commands, now)
-        self.moved |= {o.incident_id for o in outcomes if o.status == "done" and o.incident_id is not None}
-        return outcomes
-
-    def __init__(self, database: str, stream: redis.Redis | None = None) -> None:
-        super().__init__(database, stream)
-        self._lent, self._lend = self._lend, self._fated
-
-    def _fated(self) -> AbstractContextManager[Connection]:
-        fate, self.fate = self.fate, ""
-        return _Fated(self._lent(), fate) if fate else self._lent()
-
-
-class _Fated(AbstractContextManager[Connection]):
-    """Wrap a transaction, so that whoever commits never hears the answer."""
-
-    def __init__(self, inner: AbstractContextManager[Connection], fate: Fate) -> None:
-        self._inner = inner
-        self._fate = fate
-
-    def __enter__(self) -> Connection:
-        self._connection = self._inner.__enter__()
-        return self._connection
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
-    ) -> None:
-        if kind is not None or self._fate == "after":
-            self._inner.__exit__(kind, fault, at)
-        if kind is None:
-            self._connection.close()
-            raise psycopg.OperationalError("the connection broke")
 
 
 class Simulation:
@@ -388,7 +346,7 @@ class Simulation:
         if not ids:
             return []
         try:
-            held = self._desks[0].ask(lambda cursor: store.load(cursor, ids, lock=False))
+            held = self._desks[0].ask(lambda cursor: store.load(cursor, ids))
         except psycopg.OperationalError:
             for incident_id in ids:
                 self._later(2 * SLOT, what, incident_id)
@@ -626,7 +584,7 @@ class Simulation:
             # What was acknowledged is in the database; what is there was sent.
             assert self._acknowledged & self._good <= set(known) <= self._good, "a report was lost"
             alarms = {key: (due, overdue) for key, _, due, overdue, _ in rows}
-            held = store.load(cursor, list(alarms), lock=False)
+            held = store.load(cursor, list(alarms))
             events: dict[int, list[Event]] = defaultdict(list)
             for *row, data in cursor.execute(
                 "select incident_id, seq, at, verb, actor, cause, policy_version, data::text from event"

@@ -103,7 +103,7 @@ def policy_files() -> dict[str, str]:
 
 
 @cache
-def law() -> Policy:
+def small_policy() -> Policy:
     """Return the policy, as version 7."""
     return policies.parse(7, policy_files())
 
@@ -131,9 +131,9 @@ def teams() -> list[Team]:
     return [Team(i, f"{trade}队{i}", trade, area, 3, 0, "available", None, None) for i, trade, area in places]
 
 
-def around(own: Iterable[Team] | None = None) -> Context:
+def context(own: Iterable[Team] | None = None) -> Context:
     """Return surroundings with fresh teams and assignment ids from 1."""
-    return Context(Roster(teams() if own is None else own, law().weights), count(1).__next__)
+    return Context(Roster(teams() if own is None else own, small_policy().weights), count(1).__next__)
 
 
 def report(
@@ -169,16 +169,16 @@ class Case:
     def __init__(
         self, category: str = JOINT, *, own: Context | None = None, routed: bool = True, **rest: object
     ) -> None:
-        self.policy = law()
-        self.around = own or around()
+        self.policy = small_policy()
+        self.context = own or context()
         one = report(category, **rest)  # type: ignore[arg-type]
         self.now = one.reported_at
         self.incident = Incident(101)
         self.events: list[Event] = []
-        opened = open_report(one, self.policy, self.around, self.now)
+        opened = open_report(one, self.policy, self.context, self.now)
         assert not isinstance(opened, Refusal), opened.words("en")
         self.happen("report", one.source, opened)
-        sent = rule_route(self.incident, self.policy, self.around, self.now) if routed else None
+        sent = rule_route(self.incident, self.policy, self.context, self.now) if routed else None
         if sent is not None:
             self.happen("route", "system", sent)
 
@@ -186,17 +186,17 @@ class Case:
         """Fold one change."""
         event = Event(101, self.incident.seq + 1, self.now, verb, actor, "test", 7, change)  # type: ignore[arg-type]
         self.events.append(event)
-        self.around.roster.count(load_changes(self.incident, event.change))
+        self.context.roster.count(load_changes(self.incident, event.change))
         evolve(self.incident, event)
 
     def beside(self, other: Incident) -> None:
         """Let the incident that a merge may name be another one."""
-        self.around = replace(self.around, other=other)
+        self.context = replace(self.context, other=other)
 
     def ask(self, verb: str, actor: Actor, **args: object) -> Refusal | None:
         """Try a command now; return the refusal, or None when it was done."""
         command = Command(verb, 101, actor, f"press/{self.incident.seq}", dict(args))
-        change = decide(self.incident, command, self.policy, self.around, self.now)
+        change = decide(self.incident, command, self.policy, self.context, self.now)
         if isinstance(change, Refusal):
             return change
         self.happen(verb, actor.id, change)

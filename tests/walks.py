@@ -148,7 +148,7 @@ def walk(rnd: Random, category: str, imported: bool = False) -> Iterator[Case]:
 
 def loads(case: Case) -> dict[int, int]:
     """Return what each team is believed to hold."""
-    return {n: team.load for n in range(1, 9) if (team := case.around.roster.team(n)) is not None}
+    return {n: team.load for n in range(1, 9) if (team := case.context.roster.team(n)) is not None}
 
 
 def read_back(case: Case) -> Incident:

@@ -49,7 +49,7 @@ def _add(f: Frame) -> None:
         password = st.text_input(_("First password"), type="password", max_chars=PASSWORD_LENGTH.stop - 1)
         if st.form_submit_button(_("Add"), type="primary") and area is not None:
             try:
-                admin.add(f.door, f.who, login, password, str(role), area, name, team_id)
+                admin.add(f.city, f.who, login, password, str(role), area, name, team_id)
             except AccountError as refusal:
                 tell("account-answer", refusal_of(f, refusal), wrong=True)
             else:
@@ -59,7 +59,7 @@ def _add(f: Frame) -> None:
 
 def _change(f: Frame) -> None:
     _ = f._
-    rows = {each.login: each for each in admin.listed(f.door, f.who)}
+    rows = {each.login: each for each in admin.listed(f.city, f.who)}
     login = st.selectbox(
         _("Account"), list(rows), format_func=lambda key: f"{key}　{rows[key].name}", key="change-login"
     )
@@ -82,7 +82,7 @@ def _try(f: Frame, login: str, what: Any, password: str) -> None:
         "reset": f._("Account {login} has a new password."),
     }
     try:
-        admin.change(f.door, f.who, login, what, password)
+        admin.change(f.city, f.who, login, what, password)
     except AccountError as refusal:
         tell("account-answer", refusal_of(f, refusal), wrong=True)
     else:

@@ -12,16 +12,19 @@ import streamlit as st
 
 from dashboard import address
 from dashboard.casework import inputs
-from dashboard.data import Detail, Reads, Viewer, reads
+from dashboard.data import CityReads, Detail, Viewer, reads
 from dashboard.frame import Frame
+from dashboard.markup import markup, show
 from dashboard.session import viewer
 from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, translator
 from dispatch.desk.desk import Outcome
 from dispatch.intake.messages import show_number
+from dispatch.rules.incident import reasons
 from dispatch.rules.incident.chain import STEPS, Command, Done, Incident, Step
 from models.servers.database import addresses
 
+IN_WORDS = frozenset({"suspend", "decline", "appeal", "judge_appeal"})
 CONFLICT, REFUSED, FRESH, WRITTEN = "wb-conflict", "wb-refused", "wb-fresh", "wb-written"
 OPENED = "wb-opened"  # the dialog that is open: it stays open whatever else the page hears meanwhile
 
@@ -59,9 +62,9 @@ def _pressed(verb: str, incident: Incident, args: Mapping[str, Any], field_key: 
     if who is None:
         return False
     lang = chosen(st.query_params.get("lang"))
-    door = reads()
+    city = reads()
     st.session_state.pop(REFUSED, None)
-    outcome = act(door, [command(verb, incident, who, args)])[0]
+    outcome = submit(city, [command(verb, incident, who, args)])[0]
     if outcome.quicker is not None:
         found = conflict_words(outcome.quicker, incident, verb, lang)
         st.session_state[CONFLICT] = Conflict(incident.id, found, verb, dict(args))
@@ -84,9 +87,9 @@ def command(verb: str, incident: Incident, who: Viewer, args: Mapping[str, Any])
     )
 
 
-def act(door: Reads, commands: Sequence[Command]) -> list[Outcome]:
+def submit(city: CityReads, commands: Sequence[Command]) -> list[Outcome]:
     """Hand commands to the Desk and tell the screens."""
-    return door.act(commands, datetime.now(UTC), addresses().redis_url)
+    return city.submit(commands, datetime.now(UTC), addresses().redis_url)
 
 
 def conflict_words(quicker: Done, incident: Incident, verb: str, lang: str) -> str:
@@ -97,7 +100,8 @@ def conflict_words(quicker: Done, incident: Incident, verb: str, lang: str) -> s
     said = _("{who} already did “{done}” at {at}: {number}.").format(
         who=who, done=names.verb(quicker.verb, lang), at=at, number=show_number(incident.number)
     )
-    reason = " " + _("Reason given: “{reason}”.").format(reason=quicker.reason) if quicker.reason else ""
+    given = reasons.words(quicker.reason, lang)
+    reason = " " + _("Reason given: “{reason}”.").format(reason=given) if given else ""
     mine = " " + _("Your “{verb}” was not sent; what you chose and wrote is kept.").format(
         verb=names.verb(verb, lang)
     )
@@ -111,7 +115,7 @@ def conflict(f: Frame) -> None:
         return
     _ = f._
     with st.container(key="wb-conflict", horizontal=True, vertical_alignment="center"):
-        st.html(f'<span class="gw-light yellow"></span><b>{_escaped(found.words)}</b>', width="stretch")
+        show(markup('<span class="gw-light yellow"></span><b>{words}</b>', words=found.words))
         if found.verb:
             st.button(_("See it now"), key="wb-see", shortcut="8", on_click=_see, args=(found,))
             st.button(_("Do mine anyway"), key="wb-mine", shortcut="9", on_click=_insist, args=(found,))
@@ -134,16 +138,17 @@ def _insist(found: Conflict) -> None:
         return
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
-    door = reads()
-    detail = door.detail(who.actor, found.incident_id)
+    city = reads()
+    detail = city.detail(who.actor, found.incident_id)
     _answered()
     if detail is None:
         return
     verb, args = found.verb, dict(found.args)
     if verb == "dispatch" and verb_for(detail.incident, verb) != "dispatch":
         verb = "reassign"
-    if "reason" in STEPS[verb].needs and not args.get("reason"):
-        args["reason"] = _("Decided anew after a conflict")
+    # What is kept as a text beside the event, or judged by it, has to be said in words.
+    if "reason" in STEPS[verb].needs and verb not in IN_WORDS and not args.get("reason"):
+        args["reason"] = reasons.coded("after_conflict")
     press(verb, detail.incident, args)
 
 
@@ -205,7 +210,7 @@ def confirm(label: str, key: str, taken: Callable[[], bool], f: Frame, incident:
             close_dialog()
             st.rerun()
     if why := refusal(incident):
-        st.html(f'<span class="wb-refused">{_escaped(why)}</span>')
+        show(markup('<span class="wb-refused">{why}</span>', why=why))
 
 
 def prefilled(verb: str, _: Translate) -> str:
@@ -217,7 +222,3 @@ def prefilled(verb: str, _: Translate) -> str:
         "escalate": _("Beyond what the town can settle."),
         "hand_down": _("To be settled where it lies."),
     }.get(verb, "")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -36,7 +36,7 @@ def dialog(f: Frame, card: Card, lines: Sequence[Mapping[str, Line]]) -> None:
         on_dismiss=lambda: st.session_state.pop(ASKED, None),
     )
     def ask() -> None:
-        about = judged.asked(f.door, f.who.actor, case)
+        about = judged.asked(f.city, f.who.actor, case)
         if about is None:
             st.warning(_("There is no such incident."))
             return
@@ -72,7 +72,7 @@ def dialog(f: Frame, card: Card, lines: Sequence[Mapping[str, Line]]) -> None:
         args["reason"] = st.text_area(_("Reason"), max_chars=REASON_MOST, key=f"reason-{press}")
         if st.button(_("Send"), type="primary", key=f"send-{press}"):
             verb = "appeal" if appealing else "judge_appeal"
-            outcome = judged.act(f.door, f.who.actor, verb, case, press, args)
+            outcome = judged.submit(f.city, f.who.actor, verb, case, press, args)
             if outcome.refusal is not None:
                 st.error(outcome.refusal.words(f.lang))
             else:

@@ -12,16 +12,17 @@ import streamlit as st
 from dashboard.casework.act import (
     CONFLICT,
     Conflict,
-    act,
     close_dialog,
     command,
     is_open,
     open_dialog,
     prefilled,
+    submit,
 )
-from dashboard.data.city import Team
+from dashboard.data.directory import Team
 from dashboard.data.workbench import Plan, plan, several
 from dashboard.frame import Frame
+from dashboard.markup import markup, show
 from dashboard.wording import names as told
 from dispatch.assignment.proposals import recorded
 from dispatch.intake.messages import show_number
@@ -52,17 +53,19 @@ def bar(f: Frame, ids: Sequence[int]) -> None:
     _ = f._
     if not ids:
         return
-    incidents = several(f.door, f.who.actor, ids[:LIMIT])
+    incidents = several(f.city, f.who.actor, ids[:LIMIT])
     if not incidents:
         return
     who = f.who.actor
     may = {incident.id: {step.verb for step in lawful(incident, who)} for incident in incidents}
     states = Counter(STATES[incident.state][0 if f.lang == "zh" else 1] for incident in incidents)
-    st.html(
-        f"<b>{_('{n} ticked').format(n=len(incidents))}</b> <span class=wb-m2>"
-        f"{' · '.join(f'{state} {n}' for state, n in states.most_common())}</span>",
+    show(
+        markup(
+            "<b>{ticked}</b> <span class=wb-m2>{states}</span>", ticked=_("{n} ticked").format(n=len(incidents)),
+            states=" · ".join(f"{state} {n}" for state, n in states.most_common()),
+        ),
         width="content",
-    )
+    )  # fmt: skip
     first = True
     for verb, key in KEYS.items():
         able = [incident for incident in incidents if verb in may[incident.id]]
@@ -108,7 +111,7 @@ def _dispatching(f: Frame, able: Sequence[Incident]) -> None:
 
     @st.dialog(_("Dispatch {n} cases together").format(n=len(able)), width="large", on_dismiss=close_dialog)
     def shown() -> None:
-        found = plan(f.door, f.who.actor, [incident.id for incident in able], datetime.now(UTC))
+        found = plan(f.city, f.who.actor, [incident.id for incident in able], datetime.now(UTC))
         by_id = {incident.id: incident for incident in able}
         placed = [each for each in found.decisions if each.chosen is not None]
         teams = {each.chosen.team.id for each in placed if each.chosen is not None}
@@ -257,7 +260,7 @@ def _take(f: Frame, verb: str, incidents: Sequence[Incident], args: Sequence[dic
     """Send one batch; what was refused is told on the page, and never stops the others."""
     _ = f._
     commands = [command(verb, one, f.who, given) for one, given in zip(incidents, args, strict=True)]
-    outcomes = act(f.door, commands)
+    outcomes = submit(f.city, commands)
     refused = [
         (one, outcome.refusal.words(f.lang))
         for one, outcome in zip(incidents, outcomes, strict=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -13,8 +12,10 @@ from dashboard.casework import offers, sheet
 from dashboard.casework.offers import take, take_other
 from dashboard.data.workbench import Case, Like, outlines
 from dashboard.frame import Frame
+from dashboard.markup import markup, show
 from dashboard.wording import names as told
 from dispatch.intake.messages import show_number
+from dispatch.rules.incident import reasons
 from dispatch.rules.incident.chain import STEPS, lawful
 from dispatch.rules.measures.cases import light_of
 from dispatch.rules.teams.proposals import Offer
@@ -24,10 +25,12 @@ def case_pane(f: Frame, part: Callable[..., Any], found: Case, now: datetime) ->
     """Show a case whole; `part` mounts one live part of the workbench."""
     _, lang, directory = f._, f.lang, f.directory
     detail, incident = found.detail, found.detail.incident
-    law = f.door.policy()
-    own_law = law if law.version == incident.policy_version else None  # promises are of the law it came under
+    policy = f.city.policy()
+    own_law = (
+        policy if policy.version == incident.policy_version else None
+    )  # promises are of the law it came under
     part(f, "place", "wb-place", id=str(incident.id))
-    st.html(sheet.head(incident, directory, lang))
+    show(sheet.head(incident, directory, lang))
     part(
         f, "clocks", "wb-clocks",
         steps=sheet.clocks(incident, directory.calendar, now, lang, own_law),
@@ -35,34 +38,39 @@ def case_pane(f: Frame, part: Callable[..., Any], found: Case, now: datetime) ->
     )  # fmt: skip
     photos, small_map = st.columns([135, 100], gap="small")
     with photos:
-        st.html(sheet.photos(detail, directory, now, lang))
+        show(sheet.photos(detail, directory, now, lang))
     with small_map:
         _map(f, part, found, now)
-    st.html(sheet.source(detail, directory, lang))
+    show(sheet.source(detail, directory, lang))
     left, right = st.columns(2, gap="medium")
     with left:
         _likes(f, found, now)
     with right:
         shown = st.session_state.get(f"wb-all-{incident.id}", False)
         count = len(detail.events)
-        st.html(
-            f'<span class="wb-h2">{escape(_("Timeline"))}</span> <span class="wb-m">'
-            f"{escape(_('{n} entries, all kept').format(n=count))}</span>"
-        )
-        st.html(sheet.timeline(detail, directory, now, lang, count if shown else sheet.EVENTS_SHOWN))
+        show(sheet.titled(_("Timeline"), _("{n} entries, all kept").format(n=count)))
+        show(sheet.timeline(detail, directory, now, lang, count if shown else sheet.EVENTS_SHOWN))
         if count > sheet.EVENTS_SHOWN:
             st.toggle(_("Show all"), key=f"wb-all-{incident.id}")
-    st.html(
-        f'<span class="wb-h2">{escape(_("Who held it"))}</span> <span class="wb-m">'
-        f"{escape(_('each stretch of time stands with its holder; rates and appeals are counted from it'))}</span>"
-        f"{sheet.ledger(detail.segments, directory, now, lang, _follows(f, found))}"
+    show(
+        sheet.titled(
+            _("Who held it"),
+            _("each stretch of time stands with its holder; rates and appeals are counted from it"),
+            sheet.ledger(detail.segments, directory, now, lang, _follows(f, found)),
+        )
     )
-    st.html(
-        f'<span class="wb-h2">{escape(_("Closing standard"))}</span> <span class="wb-m">'
-        f"{escape(_('ticked by whoever checks; nobody checks their own work'))}</span>"
-        f'<p class="wb-standard">□ {escape(_("the matter is gone from the spot"))}　□ '
-        f"{escape(_('photos before and after from the same side'))}　□ {escape(_('the reporter was told'))}　□ "
-        f"{escape(_('no rubbish, damage or danger is left behind'))}</p>"
+    standard = (
+        _("the matter is gone from the spot"),
+        _("photos before and after from the same side"),
+        _("the reporter was told"),
+        _("no rubbish, damage or danger is left behind"),
+    )
+    show(
+        sheet.titled(
+            _("Closing standard"),
+            _("ticked by whoever checks; nobody checks their own work"),
+            markup('<p class="wb-standard">{all}</p>', all="　".join(f"□ {each}" for each in standard)),
+        )
     )
 
 
@@ -118,21 +126,18 @@ def _called(f: Frame, rank: int, offer: Offer) -> list[list[str]]:
 
 
 def _outlines(f: Frame, area: str) -> list[Any]:
-    return [list(each) for each in outlines(f.door, area[:12])]
+    return [list(each) for each in outlines(f.city, area[:12])]
 
 
 def _likes(f: Frame, found: Case, now: datetime) -> None:
     _ = f._
     incident, likes = found.detail.incident, found.likes
     told_many = _("within 30 days, same type, within 150 m") if likes else _("none within 30 days and 150 m")
-    st.html(
-        f'<span class="wb-h2">{escape(_("Likely duplicates"))} {len(likes) or ""}</span>'
-        f' <span class="wb-m">{escape(told_many)}</span>'
-    )
+    show(sheet.titled(f"{_('Likely duplicates')} {len(likes) or ''}", told_many))
     for each in likes:
         text, button = st.columns([3, 1], gap="small", vertical_alignment="center")
         with text:
-            st.html(sheet.like(each, incident, now, f.lang))
+            show(sheet.like(each, incident, now, f.lang))
         with button:
             _joining(f, found, each)
 
@@ -152,7 +157,7 @@ def _joining(f: Frame, found: Case, each: Like) -> None:
             _("Merge this into it"), key=key, on_click=take, args=("merge", incident, {"into": each.id})
         )
     else:
-        note = _("Likely the same matter as {number}").format(number=show_number(each.number))
+        note = reasons.coded("same_matter", number=show_number(each.number))
         allowed = "note" in {step.verb for step in lawful(incident, f.who.actor)}
         st.button(
             _("Link"), key=key, on_click=take, args=("note", incident, {"note": note}), disabled=not allowed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -11,10 +10,10 @@ import streamlit as st
 from dashboard.casework import sheet
 from dashboard.casework.inputs import ask
 from dashboard.casework.offers import meant
-from dashboard.data import Detail, Directory, Reads
+from dashboard.data import CityReads, Detail, Directory
 from dashboard.frame import Frame
+from dashboard.markup import Markup, joined, markup, show
 from dashboard.widgets.case_list import SEVERITIES, light_mark
-from dashboard.widgets.panel import Markup, joined, markup
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import Translate, clock_name, limit_words, pick
 from dispatch.assignment.proposals import recorded
@@ -39,7 +38,7 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
     if not (wish.isascii() and wish.isdigit()) or len(wish) > 18:
         st.info(_("Select an incident to see its whole way."))
         return
-    detail = f.door.detail(f.who.actor, int(wish))
+    detail = f.city.detail(f.who.actor, int(wish))
     if detail is None:
         st.warning(_("There is no such incident."))
         return
@@ -57,18 +56,14 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
     st.caption(f"{_('Reported')} {since}　{_('With')} {held}")
     _steps(f, detail, now)
     if any(event.change.said.get("photos") for event in detail.events):
-        st.html(sheet.photos(detail, directory, now, lang))
-    st.html(
-        f'<span class="wb-h2">{escape(_("Clocks"))}</span>'
-        + _table(_clock_rows(directory, incident, now, lang, _), _("No clock has run."))
-    )
-    st.html(
-        f'<span class="wb-h2">{escape(_("Timeline"))}</span>'
-        + sheet.timeline(detail, directory, now, lang, len(detail.events))
-    )
-    st.html(
-        f'<span class="wb-h2">{escape(_("Who held it"))}</span>'
-        f"{sheet.ledger(detail.segments, directory, now, lang)}"
+        show(sheet.photos(detail, directory, now, lang))
+    ran = _table(_clock_rows(directory, incident, now, lang, _), _("No clock has run."))
+    show(sheet.titled(_("Clocks"), body=ran))
+    timeline = sheet.timeline(detail, directory, now, lang, len(detail.events))
+    show(sheet.titled(_("Timeline"), body=timeline))
+    ledger = sheet.ledger(detail.segments, directory, now, lang)
+    show(
+        sheet.titled(_("Who held it"), body=ledger)
         + _table(
             [
                 {
@@ -84,8 +79,8 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
             right=(_("Minutes"),),
         )
     )
-    st.html(
-        f'<span class="wb-h2">{escape(_("Assignments"))}</span>'
+    show(
+        sheet.titled(_("Assignments"))
         + _table(
             [
                 {
@@ -104,7 +99,7 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
 
 def _steps(f: Frame, detail: Detail, now: datetime) -> None:
     """Offer the steps that the law allows now to whoever is signed in."""
-    incident, lang, _, door = detail.incident, f.lang, f._, f.door
+    incident, lang, _, city = detail.incident, f.lang, f._, f.city
     actor = f.who.actor
     steps = [step for step in lawful(incident, actor) if meant(incident, step.verb)]
     if not steps:
@@ -119,7 +114,7 @@ def _steps(f: Frame, detail: Detail, now: datetime) -> None:
             asked = (*step.needs, *step.may)
             if not asked:
                 if st.button(words, key=key, type="primary" if n == 0 else "secondary"):
-                    _take(door, incident, step, actor, {}, now, lang)
+                    _take(city, incident, step, actor, {}, now, lang)
                 continue
             with st.popover(words):
                 given = {need: ask(f, step, need, detail, key) for need in asked}
@@ -129,15 +124,21 @@ def _steps(f: Frame, detail: Detail, now: datetime) -> None:
                     offer = next((o for o in detail.offers if o.team.id == team), None)
                     args |= {"offer": recorded(offer)} if offer is not None else {}
                 if st.button(_("Confirm: {verb}").format(verb=words), key=key, type="primary"):
-                    _take(door, incident, step, actor, args, now, lang)
+                    _take(city, incident, step, actor, args, now, lang)
 
 
 def _take(
-    door: Reads, incident: Incident, step: Step, actor: Actor, args: dict[str, Any], now: datetime, lang: str
+    city: CityReads,
+    incident: Incident,
+    step: Step,
+    actor: Actor,
+    args: dict[str, Any],
+    now: datetime,
+    lang: str,
 ) -> None:
     """Hand one step to the Desk and show its answer; a repeated press has the same id, and so is one action."""
     command = Command(step.verb, incident.id, actor, f"page-{actor.id}-{incident.seq}", args, incident.seq)
-    outcome = door.act([command], now, addresses().redis_url)[0]
+    outcome = city.submit([command], now, addresses().redis_url)[0]
     if outcome.refusal is not None:
         st.session_state[f"refused-{incident.id}"] = outcome.refusal.words(lang)
     st.rerun()
@@ -182,7 +183,7 @@ def _clock_row(
     }
 
 
-def _table(rows: list[dict[str, str]], empty: str, right: tuple[str, ...] = ()) -> str:
+def _table(rows: list[dict[str, str]], empty: str, right: tuple[str, ...] = ()) -> Markup:
     """Return rows as a table in which nothing is cut; `right` are the columns of figures."""
     if not rows:
         return markup('<p class="wb-m">{empty}</p>', empty=empty)

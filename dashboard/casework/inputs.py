@@ -25,7 +25,7 @@ def ask(f: Frame, step: Step, need: str, detail: Detail, key: str, given: str = 
 
     `given` is what a text field begins with.
     """
-    lang, _, door = f.lang, f._, f.door
+    lang, _, city = f.lang, f._, f.city
     key = f"{key}-{need}"
     match need:
         case "team_id":
@@ -83,7 +83,7 @@ def ask(f: Frame, step: Step, need: str, detail: Detail, key: str, given: str = 
             )
             return datetime.combine(day, time(8), zone()).isoformat() if isinstance(day, date) else None
         case "category":
-            types = door.policy().types
+            types = city.policy().types
             # None stands there by itself: what is sent without looking must not become another matter.
             return st.selectbox(
                 _("Type"),
@@ -165,7 +165,7 @@ def _ask_incident(f: Frame, key: str) -> int | None:
     if not text.strip():
         return None
     try:
-        found = f.door.id_of(f.who.actor, parse_number(text))
+        found = f.city.id_of(f.who.actor, parse_number(text))
     except ValueError:
         found = None
     if found is None:

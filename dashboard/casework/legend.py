@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
 from dashboard.casework import bulk, offers
 from dashboard.frame import Frame
+from dashboard.markup import joined, markup, show
 from dashboard.wording import names as told
 
 
 def keys(f: Frame) -> None:
     """Show the keys that matter most, and the way to all of them."""
     _ = f._
-    st.html(
-        f'<div class="wb-keys"><span><kbd>↑↓</kbd>{escape(_("case"))}</span><span><kbd>{escape(_("Space"))}</kbd>'
-        f"{escape(_('tick'))}</span><span><kbd>1</kbd>–<kbd>3</kbd>{escape(_('team'))}</span><span><kbd>D</kbd>"
-        f'{escape(_("go"))}</span><span class="hi"><kbd>E</kbd>{escape(_("reason"))}</span>'
-        f'<span class="few"><kbd>⇧← →</kbd>{escape(_("filter"))}</span></div>',
+    show(
+        markup(
+            '<div class="wb-keys"><span><kbd>↑↓</kbd>{case}</span><span><kbd>{space}</kbd>{tick}</span>'
+            '<span><kbd>1</kbd>–<kbd>3</kbd>{team}</span><span><kbd>D</kbd>{go}</span>'
+            '<span class="hi"><kbd>E</kbd>{reason}</span><span class="few"><kbd>⇧← →</kbd>{filter}</span></div>',
+            case=_("case"), space=_("Space"), tick=_("tick"), team=_("team"), go=_("go"), reason=_("reason"),
+            filter=_("filter"),
+        ),
         width="content",
-    )
+    )  # fmt: skip
     if st.button(_("All keys"), key="wb-help", type="tertiary", shortcut="H"):
         _help(f)
 
@@ -32,8 +34,15 @@ def _help(f: Frame) -> None:
     def shown() -> None:
         heads = (_("In the queue"), _("On the open case"), _("On all ticked, and in windows"))
         for column, head, rows in zip(st.columns(3), heads, legend(f), strict=True):
-            lines = "".join(f"<dt>{escape(key)}</dt><dd>{escape(what)}</dd>" for key, what in rows)
-            column.html(f'<p class="wb-h2">{escape(head)}</p><dl class="wb-legend">{lines}</dl>')
+            lines = joined(markup("<dt>{key}</dt><dd>{what}</dd>", key=key, what=what) for key, what in rows)
+            with column:
+                show(
+                    markup(
+                        '<p class="wb-h2">{head}</p><dl class="wb-legend">{lines}</dl>',
+                        head=head,
+                        lines=lines,
+                    )
+                )
 
     shown()
 

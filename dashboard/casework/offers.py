@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from math import ceil
 from typing import Any
 
@@ -12,6 +11,7 @@ from dashboard.casework.act import REFUSED, ask, is_open, open_dialog, prefilled
 from dashboard.data import reads
 from dashboard.data.workbench import Case, several
 from dashboard.frame import Frame
+from dashboard.markup import Markup, joined, markup, show
 from dashboard.session import viewer
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import ROLES, chosen, translator
@@ -91,7 +91,7 @@ def acting(f: Frame, found: Case) -> None:
         _beside(f, incident)
         _going(f, found, steps, sends if offer is not None else "", offer, ready)
         # The queue lets a key through only while the buttons are those of the case that is selected.
-        st.html(f'<span class="wb-of" data-case="{incident.id}"></span>')
+        show(markup('<span class="wb-of" data-case="{id}"></span>', id=incident.id))
 
 
 def _nobody_goes(f: Frame, found: Case, steps: dict[str, Step]) -> None:
@@ -120,35 +120,52 @@ def _nobody_goes(f: Frame, found: Case, steps: dict[str, Step]) -> None:
         roles = STEPS[NEXT_STEP[incident.state]].roles
         names = _(", ").join(_(ROLES[role]) for role in ROLES if role in roles and role != "system")
         why += " " + _("The next step is for {roles}.").format(roles=names)
-    result = ""
+    result = None
     if reported is not None:
-        words = str(reported.change.said.get("result") or "")
-        who = told.actor(f.directory, reported.actor, f.lang)
-        result = f'<p class="wb-result"><b>{escape(who)}</b> {escape(told.moment(reported.at))}<br>{escape(words)}</p>'
-    st.html(
-        f'<div class="wb-todo"><p class="wb-h2">{escape(title)}</p><p class="wb-m2">{escape(why)}</p>{result}</div>'
-    )
+        result = markup(
+            '<p class="wb-result"><b>{who}</b> {at}<br>{words}</p>',
+            who=told.actor(f.directory, reported.actor, f.lang), at=told.moment(reported.at),
+            words=reported.change.said.get("result") or "",
+        )  # fmt: skip
+    to_do(title, why, result)
+
+
+def to_do(title: str, why: str, more: Markup | None = None) -> None:
+    """Show in the place of the teams what a desk is to do instead, and why."""
+    show(
+        markup(
+            '<div class="wb-todo"><p class="wb-h2">{title}</p><p class="wb-m2">{why}</p>{more}</div>',
+            title=title, why=why, more=more or "",
+        )
+    )  # fmt: skip
 
 
 def _beside(f: Frame, incident: Incident) -> None:
     """Name the units that assist, each with how far it has come, and those that the type names and nobody has sent."""
-    _, law = f._, f.door.policy()
-    kind = law.types.get(incident.category)
+    _, policy = f._, f.city.policy()
+    kind = policy.types.get(incident.category)
     at = 0 if f.lang == "zh" else 1
     parts = [part for part in incident.parts.values() if part.role == "assist" and part.state not in GONE]
     chips = [
-        f'<span class="gw-tag {"green" if part.state in ("on_site", "done", "ended") else ""}">'
-        f"{escape(told.team(f.directory, part.team_id, f.lang))} · {escape(ASSIGNMENT_STATES[part.state][at])}</span>"
+        markup(
+            '<span class="gw-tag {tone}">{team} · {state}</span>',
+            tone="green" if part.state in ("on_site", "done", "ended") else "",
+            team=told.team(f.directory, part.team_id, f.lang),
+            state=ASSIGNMENT_STATES[part.state][at],
+        )
         for part in parts
     ]
     teams = {f.directory.teams[part.team_id].trade for part in parts if part.team_id in f.directory.teams}
     for trade in kind.assist if kind is not None and incident.ended_at is None else ():
-        if trade not in teams and trade in law.trades:
-            chips.append(f'<span class="gw-tag off">＋ {escape(law.trades[trade][at])}</span>')
+        if trade not in teams and trade in policy.trades:
+            chips.append(markup('<span class="gw-tag off">＋ {trade}</span>', trade=policy.trades[trade][at]))
     if chips:
-        st.html(
-            f'<div class="wb-row wb-beside"><span class="wb-m">{escape(_("Assist"))}</span>{"".join(chips)}</div>'
-        )
+        show(
+            markup(
+                '<div class="wb-row wb-beside"><span class="wb-m">{assist}</span>{chips}</div>',
+                assist=_("Assist"), chips=joined(chips),
+            )
+        )  # fmt: skip
 
 
 def _offered(
@@ -166,14 +183,16 @@ def _offered(
     stale = any(because.code == "near_station" for offer in ready for because in offer.reasons)
     notes = [_("distances from the station")] if stale else []
     if any(_minutes_away(f, offer) for offer in ready):
-        speed = round(60 / f.door.policy().weights.km)
+        speed = round(60 / f.city.policy().weights.km)
         notes.append(_("straight line at {speed} km/h").format(speed=speed))
-    st.html(
-        f'<div class="wb-row"><span class="wb-h2">{escape(title)}</span><span class="wb-m">'
-        f"{escape(_('{n} can go · {m} cannot').format(n=len(ready), m=len(offers) - len(ready)))}</span>"
-        f'<span class="sp"></span><span class="wb-m">'
-        f"{escape(_('; ').join(notes))}</span></div>"
-    )
+    show(
+        markup(
+            '<div class="wb-row"><span class="wb-h2">{title}</span><span class="wb-m">{counts}</span>'
+            '<span class="sp"></span><span class="wb-m">{notes}</span></div>',
+            title=title, counts=_("{n} can go · {m} cannot").format(n=len(ready), m=len(offers) - len(ready)),
+            notes=_("; ").join(notes),
+        )
+    )  # fmt: skip
     if not ready and incident.lead is None:
         out = (
             _("Ways out: blow the whistle (W), raise it (T), or wait: it stays on top and is tried again.")
@@ -181,10 +200,8 @@ def _offered(
             else _("Ways out: blow the whistle (W), or wait: it stays on top and is tried again.")
         )
         why = _("; ").join(because.words(f.lang) for because in found.why_none)
-        st.html(
-            f'<div class="wb-none"><b>{escape(_("There is no team to send."))}</b> {escape(why)}<br>'
-            f"{escape(out)}</div>"
-        )
+        none = _("There is no team to send.")
+        show(markup('<div class="wb-none"><b>{none}</b> {why}<br>{out}</div>', none=none, why=why, out=out))
     shown = ready[:OFFERS_OPEN]
     if chosen_team is not None and all(each.team.id != chosen_team for each in shown):
         shown += [each for each in offers if each.team.id == chosen_team]
@@ -194,15 +211,21 @@ def _offered(
         _offer(f, incident, offer, place, chosen_team == offer.team.id, lead == offer.team.id, bool(sends))
     rest = [each for each in offers if each not in shown]
     if rest:
-        lines = "".join(
-            f"<p><b>{escape(told.team(f.directory, each.team.id, f.lang))}</b>"
-            f"{escape(_('; ').join(b.words(f.lang) for b in _own_first(each)) or _('farther'))}</p>"
+        lines = joined(
+            markup(
+                "<p><b>{team}</b>{against}</p>",
+                team=told.team(f.directory, each.team.id, f.lang),
+                against=_("; ").join(b.words(f.lang) for b in _own_first(each)) or _("farther"),
+            )
             for each in rest[:OFFERS_BELOW]
         )
         more = _("and {n} more").format(n=len(rest) - OFFERS_BELOW) if len(rest) > OFFERS_BELOW else ""
-        st.html(
-            f'<div class="wb-no"><p class="wb-h2">{escape(_("Others, and why not"))} {len(rest)}</p>{lines}{more}</div>'
-        )
+        show(
+            markup(
+                '<div class="wb-no"><p class="wb-h2">{others} {n}</p>{lines}{more}</div>',
+                others=_("Others, and why not"), n=len(rest), lines=lines, more=more,
+            )
+        )  # fmt: skip
         if sends:
             with st.popover(_("Send one of these all the same"), key="wb-rest", width="stretch"):
                 for each in rest:
@@ -218,7 +241,7 @@ def _minutes_away(f: Frame, offer: Offer) -> int | None:
 
     None where the way is not known, or is worth nothing to the policy: then nothing is estimated from it.
     """
-    each = f.door.policy().weights.km
+    each = f.city.policy().weights.km
     return None if offer.km is None or not each else max(1, ceil(offer.km * each))
 
 
@@ -232,24 +255,32 @@ def _offer(
 ) -> None:
     _ = f._
     name = told.team(f.directory, offer.team.id, f.lang)
-    tag = f'<span class="gw-tag green">{escape(_("proposed"))}</span>' if place == 1 and offer.open else ""
+    tag = Markup("")
     if holds:
-        tag = f'<span class="gw-tag">{escape(_("holds it now"))}</span>'
-    km = f"{offer.km:.1f} km" if offer.km is not None else ""
+        tag = markup('<span class="gw-tag">{t}</span>', t=_("holds it now"))
+    elif place == 1 and offer.open:
+        tag = markup('<span class="gw-tag green">{t}</span>', t=_("proposed"))
+    way = markup("{km}", km=f"{offer.km:.1f} km" if offer.km is not None else "")
     if minutes := _minutes_away(f, offer):
-        km = f"<b>{escape(_('about {n} min').format(n=minutes))}</b> · {km}"
-    good = "".join(f"<li>{escape(because.words(f.lang))}</li>" for because in offer.reasons)
-    mark = escape(_("lacks"))
-    bad = "".join(
-        f'<li class="{"x" if because.code in ("misdispatch", "other_trade") else "w"}" data-mark="{mark}">'
-        f"{escape(because.words(f.lang))}</li>"
+        way = markup("<b>{about}</b> · {km}", about=_("about {n} min").format(n=minutes), km=way)
+    good = joined(markup("<li>{why}</li>", why=because.words(f.lang)) for because in offer.reasons)
+    bad = joined(
+        markup(
+            '<li class="{kind}" data-mark="{mark}">{why}</li>',
+            kind="x" if because.code in ("misdispatch", "other_trade") else "w",
+            mark=_("lacks"),
+            why=because.words(f.lang),
+        )
         for because in offer.shortfalls
     )
     with st.container(key=f"wb-offer-{place}"):
-        st.html(
-            f'<div class="wb-o {"wb-on" if on else ""}"><span class="wb-ra"></span><b>{escape(name)}</b>{tag}'
-            f'<span class="sp"></span><span class="wb-m2">{km}</span></div><ul class="wb-why">{good}{bad}</ul>'
-        )
+        show(
+            markup(
+                '<div class="wb-o {on}"><span class="wb-ra"></span><b>{name}</b>{tag}<span class="sp"></span>'
+                '<span class="wb-m2">{way}</span></div><ul class="wb-why">{good}{bad}</ul>',
+                on="wb-on" if on else "", name=name, tag=tag, way=way, good=good, bad=bad,
+            )
+        )  # fmt: skip
         if sends and not on and not holds and place <= PLACES_KEYED:
             st.button(
                 _("Choose"), key=f"wb-choose-{place}", shortcut=str(place), on_click=_pick,
@@ -278,7 +309,7 @@ def _going(
         )  # fmt: skip
     reason = str(st.session_state.get(key) or "").strip()
     if why := refusal(incident):
-        st.html(f'<span class="wb-refused" role="alert">{escape(why)}</span>')
+        show(markup('<span class="wb-refused" role="alert">{why}</span>', why=why))
     # What a person waits for the desk to answer comes before sending somebody else.
     answers = "send_whistle" in steps or "grant_extension" in steps
     primary = sends if sends and not answers and (sends == "dispatch" or offer is not None) else ""
@@ -341,7 +372,7 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
     """Say in words which of the common steps the law does not allow now, and why."""
     _ = f._
     told_why: dict[str, list[str]] = {}
-    law = f.door.policy()
+    policy = f.city.policy()
     for verb in ("dispatch", "reassign", "merge", "suspend", "supervise", "close"):
         if verb in steps:
             continue
@@ -350,17 +381,17 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
             names = _(", ").join(_(ROLES[role]) for role in ROLES if role in step.roles and role != "system")
             why = _("for {roles}").format(roles=names)
         else:
-            why = _why(f, incident, verb, law)
+            why = _why(f, incident, verb, policy)
         told_why.setdefault(why, []).append(_verb(step, f.lang))
     if told_why:
         each = _("; ").join(f"{_(', ').join(verbs)} — {why}" for why, verbs in told_why.items())
-        st.html(f'<div class="wb-m">{escape(_("Not now:"))} {escape(each)}</div>')
+        show(markup('<div class="wb-m">{not_now} {each}</div>', not_now=_("Not now:"), each=each))
 
 
-def _why(f: Frame, incident: Incident, verb: str, law: Policy) -> str:
+def _why(f: Frame, incident: Incident, verb: str, policy: Policy) -> str:
     _ = f._
     asked = Command(verb, incident.id, f.who.actor, "", {})
-    answer = decide(incident, asked, law, Context(Roster((), law.weights), lambda: 0), incident.last_at)
+    answer = decide(incident, asked, policy, Context(Roster((), policy.weights), lambda: 0), incident.last_at)
     if isinstance(answer, Refusal) and answer.code == "not_now":
         state = STATES[incident.state][0 if f.lang == "zh" else 1]
         return _("it is: {state}").format(state=state)

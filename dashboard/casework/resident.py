@@ -56,7 +56,7 @@ def _may_reopen(each: Progress) -> bool:
 def _take(who: Viewer, each: Progress, verb: str, args: dict[str, object], lang: str) -> None:
     assert each.incident is not None
     now = datetime.now(UTC)
-    outcome = public.act(reads(), who, each.incident, verb, args, now, addresses().redis_url)
+    outcome = public.submit(reads(), who, each.incident, verb, args, now, addresses().redis_url)
     if outcome.refusal is not None:
         st.session_state[f"refused-{each.incident.id}"] = outcome.refusal.words(lang)
     st.rerun()

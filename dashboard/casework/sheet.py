@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
-from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +13,7 @@ from dashboard.components import sheet
 from dashboard.data import Detail, Directory, SegmentRow
 from dashboard.data.workbench import Like
 from dashboard.live.queue import clock_words
+from dashboard.markup import Markup, joined, markup
 from dashboard.wording import names
 from dashboard.wording.catalogue import clock_name, limit_words, pick, translator
 from dashboard.wording.names import zone
@@ -30,7 +30,6 @@ EVENTS_SHOWN = 8
 PHOTOS_ABREAST = 3
 NEAR_M = 60  # so near that two reports are most likely of one matter
 LEDGER_PX, LEDGER_EDGE_PX = 540, 18  # the bar at its narrowest, and what one stretch keeps clear
-SILENCE = "silence"  # what the ladder gives as its reason
 SOON = timedelta(hours=2)
 _PHOTO = re.compile(r"photo:([0-9a-f]{64})")
 
@@ -41,7 +40,15 @@ def style() -> str:
     return sheet("workbench/workbench.css")
 
 
-def head(incident: Incident, directory: Directory, lang: str) -> str:
+def titled(title: str, note: str = "", body: Markup | None = None) -> Markup:
+    """Return a part of a case under its title, with what there is to know of it beside."""
+    beside = markup(' <span class="wb-m">{note}</span>', note=note) if note else ""
+    return markup(
+        '<span class="wb-h2">{title}</span>{beside}{body}', title=title, beside=beside, body=body or ""
+    )
+
+
+def head(incident: Incident, directory: Directory, lang: str) -> Markup:
     """Return what a case is: severity, way of handling, state, type, number, and its text as the title."""
     _ = translator(lang)
     kind = directory.types.get(incident.category)
@@ -54,16 +61,16 @@ def head(incident: Incident, directory: Directory, lang: str) -> str:
         tags.append(_("suspended: {why}").format(why=incident.paused_why))
     if incident.facts.get("returns"):
         tags.append(_("returned {n} times").format(n=incident.facts["returns"]))
-    shown = "".join(f'<span class="gw-tag">{escape(tag)}</span>' for tag in tags if tag)
+    shown = joined([markup('<span class="gw-tag">{tag}</span>', tag=tag) for tag in tags if tag])
     title = incident.text.strip().replace("\n", " ") or name
     long = len(title) > 60
-    body = f'<div class="wb-text">{escape(incident.text)}</div>' if long else ""
-    return (
-        f'<div class="wb-row"><span class="gw-chip s{incident.severity}">'
-        f"{escape(_(SEVERITIES[incident.severity]))}</span>"
-        f'{shown}<span class="wb-m2">{escape(above + name)} · {show_number(incident.number)}</span></div>'
-        f'<div class="wb-title">{escape(title[:60] + ("…" if long else ""))}</div>{body}'
-    )
+    return markup(
+        '<div class="wb-row"><span class="gw-chip s{n}">{severity}</span>'
+        '{tags}<span class="wb-m2">{kind} · {number}</span></div><div class="wb-title">{title}</div>{body}',
+        n=incident.severity, severity=_(SEVERITIES[incident.severity]), tags=shown, kind=above + name,
+        number=show_number(incident.number), title=title[:60] + ("…" if long else ""),
+        body=markup('<div class="wb-text">{text}</div>', text=incident.text) if long else "",
+    )  # fmt: skip
 
 
 def where(incident: Incident, directory: Directory, lang: str) -> str:
@@ -87,7 +94,7 @@ def where(incident: Incident, directory: Directory, lang: str) -> str:
 
 
 def clocks(
-    incident: Incident, calendar: Calendar, now: datetime, lang: str, law: Policy | None = None
+    incident: Incident, calendar: Calendar, now: datetime, lang: str, policy: Policy | None = None
 ) -> list[dict[str, Any]]:
     """Return a case's clocks in the order of the chain for the strip: done, running now, and to come.
 
@@ -102,7 +109,7 @@ def clocks(
     for kind in ORDER:
         own = incident.clocks.get(kind) or (lead.clocks.get(kind) if lead is not None else None)
         if own is None:
-            if (limit := _to_come(incident, kind, law)) is not None:
+            if (limit := _to_come(incident, kind, policy)) is not None:
                 far = " far" if kind == "verify" else ""
                 words = _("within {limit}").format(limit=limit_words(limit.text, lang))
                 rows.append({"name": clock_name(kind, lang), "state": f"next{far}", "text": words})
@@ -116,18 +123,18 @@ def clocks(
     return rows
 
 
-def _to_come(incident: Incident, kind: str, law: Policy | None) -> Limit | None:
+def _to_come(incident: Incident, kind: str, policy: Policy | None) -> Limit | None:
     """Return the limit of a step that the case has not come to yet, or None where it has none."""
-    if law is None or incident.ended_at is not None or incident.facts.get("imported"):
+    if policy is None or incident.ended_at is not None or incident.facts.get("imported"):
         return None
     awaited = incident.awaits if incident.awaits in ORDER else ""
-    if not awaited or ORDER.index(kind) <= ORDER.index(awaited) or incident.category not in law.types:
+    if not awaited or ORDER.index(kind) <= ORDER.index(awaited) or incident.category not in policy.types:
         return None
-    own = law.types[incident.category]
+    own = policy.types[incident.category]
     limit = {
         # What goes straight to its team is never waited for by a desk's dispatch.
-        "dispatch": None if incident.mode in law.straight else law.dispatch[incident.severity],
-        "pick_up": law.pick_up[incident.severity],
+        "dispatch": None if incident.mode in policy.straight else policy.dispatch[incident.severity],
+        "pick_up": policy.pick_up[incident.severity],
         "arrive": own.arrive,
         "dispose": own.dispose,
         "verify": own.verify,
@@ -171,7 +178,7 @@ def _step(
     }
 
 
-def photos(detail: Detail, directory: Directory, now: datetime, lang: str) -> str:
+def photos(detail: Detail, directory: Directory, now: datetime, lang: str) -> Markup:
     """Return all photos of a case in the order in which they came, each with who sent it, when and with what."""
     _ = translator(lang)
     found: list[tuple[str, str, Event]] = []
@@ -181,17 +188,20 @@ def photos(detail: Detail, directory: Directory, now: datetime, lang: str) -> st
             if whole:
                 found.append((whole, small, event))
     if not found:
-        return f'<div class="wb-photos"><p>{escape(_("No photo came with it."))}</p></div>'
-    figures = "".join(
-        f'<figure><a href="{escape(whole)}" target="_blank" rel="noopener"><img src="{escape(small)}"'
-        f' alt="{escape(_("photo"))}" loading="lazy"></a><figcaption>{_hm(event.at, now)}'
-        f" · {escape(names.actor(directory, event.actor, lang))} {escape(names.verb(event.verb, lang))}"
-        f"{f' · {n}/{len(found)}' if len(found) > 1 else ''}</figcaption></figure>"
+        return markup('<div class="wb-photos"><p>{t}</p></div>', t=_("No photo came with it."))
+    figures = joined(
+        markup(
+            '<figure><a href="{whole}" target="_blank" rel="noopener"><img src="{small}" alt="{photo}" loading="lazy">'
+            "</a><figcaption>{at} · {who} {verb}{place}</figcaption></figure>",
+            whole=whole, small=small, photo=_("photo"), at=_hm(event.at, now),
+            who=names.actor(directory, event.actor, lang), verb=names.verb(event.verb, lang),
+            place=f" · {n}/{len(found)}" if len(found) > 1 else "",
+        )
         for n, (whole, small, event) in enumerate(found, 1)
-    )
+    )  # fmt: skip
     # More than three stand side by side: whoever scrolls sees them all.
     kind = {1: "one", 2: "two"}.get(len(found), "many" if len(found) > PHOTOS_ABREAST else "")
-    return f'<div class="wb-photos {kind}" tabindex="0">{figures}</div>'
+    return markup('<div class="wb-photos {kind}" tabindex="0">{figures}</div>', kind=kind, figures=figures)
 
 
 def addresses(photo: str) -> tuple[str, str]:
@@ -201,7 +211,7 @@ def addresses(photo: str) -> tuple[str, str]:
     return (photo, photo) if photo.startswith("https://") else ("", "")
 
 
-def source(detail: Detail, directory: Directory, lang: str) -> str:
+def source(detail: Detail, directory: Directory, lang: str) -> Markup:
     """Return by which way a case came in; never who reported it."""
     _ = translator(lang)
     incident = detail.incident
@@ -212,10 +222,10 @@ def source(detail: Detail, directory: Directory, lang: str) -> str:
         said.append(_("{n} merged into it").format(n=len(absorbed)))
     if incident.facts.get("reporter"):
         said.append(_("the reporter is told each step"))
-    return f'<div class="wb-m">{escape(" · ".join(said))}</div>'
+    return markup('<div class="wb-m">{said}</div>', said=" · ".join(said))
 
 
-def like(each: Like, incident: Incident, now: datetime, lang: str) -> str:
+def like(each: Like, incident: Incident, now: datetime, lang: str) -> Markup:
     """Return one likely duplicate: its photo, number, distance, text, and what speaks for and against it."""
     _ = translator(lang)
     apart = abs(incident.reported_at - each.reported_at)
@@ -228,23 +238,22 @@ def like(each: Like, incident: Incident, now: datetime, lang: str) -> str:
     if each.ended_at is not None:
         bad.append(_("already {state}").format(state=STATES[each.state][0 if lang == "zh" else 1]))
     small = next((addresses(photo)[1] for photo in each.photos if addresses(photo)[1]), "")
-    picture = f'<img src="{escape(small)}" alt="" loading="lazy">' if small else "<i></i>"
-    joined = _(", ")
-    against = f"　{_('Against:')} {escape(joined.join(bad))}" if bad else ""
-    return (
-        f'<div class="wb-like">{picture}<div><b>{round(each.metres)} m · {escape(when.format(span=_span(apart, lang)))}'
-        f'</b> <span class="nw">{_hm(each.reported_at, now)}</span>'
-        f' <span class="nw">{show_number(each.number)}</span></div>'
-        f'<div class="wb-m2 text" title="{escape(each.text)}">{escape(each.text)}</div>'
-        f'<div class="wb-m el">{escape(_("Like:"))} {escape(joined.join(good))}{against}</div></div>'
-    )
+    picture = markup('<img src="{small}" alt="" loading="lazy">', small=small) if small else Markup("<i></i>")
+    return markup(
+        '<div class="wb-like">{picture}<div><b>{metres} m · {when}</b> <span class="nw">{at}</span>'
+        ' <span class="nw">{number}</span></div><div class="wb-m2 text" title="{text}">{text}</div>'
+        '<div class="wb-m el">{like} {good}{against}</div></div>',
+        picture=picture, metres=round(each.metres), when=when.format(span=_span(apart, lang)),
+        at=_hm(each.reported_at, now), number=show_number(each.number), text=each.text, like=_("Like:"),
+        good=_(", ").join(good), against=f"　{_('Against:')} {_(', ').join(bad)}" if bad else "",
+    )  # fmt: skip
 
 
 def timeline(
     detail: Detail, directory: Directory, now: datetime, lang: str, limit: int = EVENTS_SHOWN
-) -> str:
+) -> Markup:
     """Return what happened to a case, newest first: each with its hour, below its day where that is not today."""
-    rows = []
+    rows: list[Markup] = []
     here = ZoneInfo(directory.zone)
     day = now.astimezone(here).date()
     for event in list(reversed(detail.events))[:limit]:
@@ -252,13 +261,16 @@ def timeline(
         at = event.at.astimezone(here)
         if at.date() != day:
             day = at.date()
-            rows.append(f'<li class="day">{at:%m-%d}</li>')
+            rows.append(markup('<li class="day">{day}</li>', day=f"{at:%m-%d}"))
         rows.append(
-            f'<li><time datetime="{at.isoformat(timespec="seconds")}" title="{at:%Y-%m-%d %H:%M:%S}">{at:%H:%M}</time>'
-            f"<span><b>{escape(names.actor(directory, event.actor, lang))}</b> "
-            f"{escape(names.verb(event.verb, lang))}{f' <i class=wb-m>{escape(said)}</i>' if said else ''}</span></li>"
-        )
-    return f'<ul class="wb-tl">{"".join(rows)}</ul>'
+            markup(
+                '<li><time datetime="{at}" title="{whole}">{hm}</time><span><b>{who}</b> {verb}{said}</span></li>',
+                at=at.isoformat(timespec="seconds"), whole=f"{at:%Y-%m-%d %H:%M:%S}", hm=f"{at:%H:%M}",
+                who=names.actor(directory, event.actor, lang), verb=names.verb(event.verb, lang),
+                said=markup(" <i class=wb-m>{said}</i>", said=said) if said else "",
+            )
+        )  # fmt: skip
+    return markup('<ul class="wb-tl">{rows}</ul>', rows=joined(rows))
 
 
 def _said(event: Event, directory: Directory, lang: str) -> Iterable[str]:
@@ -269,9 +281,8 @@ def _said(event: Event, directory: Directory, lang: str) -> Iterable[str]:
     if into := event.change.facts.get("merged_into"):
         yield f"→ {show_number(into)}"
     for key in ("reason", "result", "note", "clock", "commander", "limit"):
-        if (value := event.change.said.get(key)) == SILENCE:
-            yield translator(lang)("nobody answered in time")
-        elif key == "commander" and value:
+        value = event.change.said.get(key)
+        if key == "commander" and value:
             who = names.said(directory, key, value, lang)
             yield translator(lang)("commander: {who}").format(who=who)
         elif value not in (None, ""):
@@ -280,7 +291,7 @@ def _said(event: Event, directory: Directory, lang: str) -> Iterable[str]:
 
 def ledger(
     segments: list[SegmentRow], directory: Directory, now: datetime, lang: str, follows: str = ""
-) -> str:
+) -> Markup:
     """Return who held a case how long, as one bar, and every stretch that is too short for its words below it.
 
     Lengths grow with the square root, lest days hide minutes. `follows` says what comes next.
@@ -299,19 +310,24 @@ def ledger(
         kind = "paused" if each.paused_why is not None else "now" if each.ended_at is None else ""
         stretches.append((kind, max(1.0, spent.total_seconds()) ** 0.5, words))
     whole = sum(wide for _kind, wide, _words in stretches) or 1.0
-    bars, below = [], []
+    bars: list[Markup] = []
+    below: list[Markup] = []
     for n, (kind, wide, words) in enumerate(stretches, 1):
         fits = _pixels(words) <= wide / whole * LEDGER_PX - LEDGER_EDGE_PX
         shown = words if fits else str(n)
         if not fits:
-            below.append(f"<li><b>{n}</b>{escape(words)}</li>")
+            below.append(markup("<li><b>{n}</b>{words}</li>", n=n, words=words))
         bars.append(
-            f'<span class="{kind} {"" if fits else "n"}" style="flex:{wide:.0f} 1 0" title="{escape(words)}">'
-            f"{escape(shown)}</span>"
-        )
-    legend = f'<ol class="wb-stretches">{"".join(below)}</ol>' if below else ""
-    after = f'<p class="wb-follows">{escape(follows)}</p>' if follows else ""
-    return f'<div class="wb-ledger">{"".join(bars)}</div>{legend}{after}'
+            markup(
+                '<span class="{kind} {narrow}" style="flex:{wide} 1 0" title="{words}">{shown}</span>',
+                kind=kind, narrow="" if fits else "n", wide=f"{wide:.0f}", words=words, shown=shown,
+            )
+        )  # fmt: skip
+    return markup(
+        '<div class="wb-ledger">{bars}</div>{legend}{after}', bars=joined(bars),
+        legend=markup('<ol class="wb-stretches">{below}</ol>', below=joined(below)) if below else "",
+        after=markup('<p class="wb-follows">{follows}</p>', follows=follows) if follows else "",
+    )  # fmt: skip
 
 
 def _pixels(words: str) -> float:

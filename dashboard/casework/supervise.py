@@ -48,7 +48,7 @@ def _ask(f: Frame, area: str, words: str) -> None:
     @st.dialog(words, width="large", on_dismiss=close_dialog)
     def shown() -> None:
         try:
-            found, total = reds(f.door, f.who.actor, area)
+            found, total = reds(f.city, f.who.actor, area)
         except psycopg.Error:
             st.error(_("The database does not answer. What you see may be old; try again in a moment."))
             return
@@ -100,7 +100,7 @@ def _send(f: Frame, ticked: Sequence[Red], reason: str) -> None:
     """Send one batch; what was refused stands in the dialog in words, and what was typed stays."""
     _ = f._
     try:
-        outcomes = supervise(f.door, f.who.actor, ticked, reason, st.session_state[PRESS])
+        outcomes = supervise(f.city, f.who.actor, ticked, reason, st.session_state[PRESS])
     except psycopg.Error:
         st.error(
             _("The database does not answer: the step may not have been taken. Look before you press again.")

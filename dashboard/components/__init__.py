@@ -11,12 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import streamlit as st
 
-from dashboard.data import reads
+from dashboard.markup import markup
 from dashboard.wording.catalogue import translator
-from dispatch.rules.time.calendar import Calendar
 
 COMPONENTS = Path(__file__).resolve().parent
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[^"]+)";\n', re.MULTILINE)
@@ -33,7 +31,7 @@ def component(folder: str, host: str = "gw-host", style: bool = True) -> Any:
     """
     return st.components.v2.component(
         f"gridwhistle_{folder}",
-        html=f'<div class="{host}"></div>',
+        html=markup('<div class="{host}"></div>', host=host),
         css=sheet(f"{folder}/{folder}.css") if style else None,
         js=script(f"{folder}/{folder}.js"),
         isolate_styles=False,
@@ -97,14 +95,6 @@ def sentences(folder: str) -> list[str]:
     """Return the sentences of a component's script, in English: what it hands to `t`, and the gravities."""
     found = {(a or b).replace('\\"', '"') for a, b in _SENTENCE.findall(script(f"{folder}/{folder}.js"))}
     return sorted(found | set(SEVERITIES))
-
-
-def city_zone() -> str:
-    """Return the name of the city's time zone, as the policy says it; before there is a city, the usual one."""
-    try:
-        return reads().known().calendar.zone
-    except (LookupError, psycopg.Error):
-        return Calendar.zone
 
 
 # By number in the data, so that no script says them by name.

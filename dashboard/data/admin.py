@@ -16,7 +16,7 @@ from typing import Literal
 import redis
 from psycopg.rows import class_row
 
-from dashboard.data.city import Reads
+from dashboard.data.city import CityReads
 from dispatch.accounts import keys, people, sessions
 from dispatch.accounts.keys import Key, Kind, RefusedKey
 from dispatch.accounts.people import PEOPLE, Account
@@ -25,7 +25,7 @@ from dispatch.checks import audit
 from dispatch.checks.audit import Verdict
 from dispatch.intake import dead_letters
 from dispatch.intake.dead_letters import Letter, LetterError
-from dispatch.record import publishing as lawbook
+from dispatch.record import publishing
 from dispatch.record.publishing import PublishError
 from dispatch.rules.measures import whatif
 from dispatch.rules.policy import policy as policies
@@ -94,24 +94,31 @@ def _allow(who: Viewer, roles: Collection[str]) -> None:
 # --- accounts and keys --------------------------------------------------------------------------------------------
 
 
-def listed(door: Reads, who: Viewer) -> list[Account]:
+def listed(city: CityReads, who: Viewer) -> list[Account]:
     """Return every account."""
     _allow(who, BOTH)
-    with door.look() as connection:
+    with city.look() as connection:
         return people.listed(connection, datetime.now(UTC))
 
 
 def add(
-    door: Reads, who: Viewer, login: str, password: str, role: str, area: str, name: str, team_id: int | None
+    city: CityReads,
+    who: Viewer,
+    login: str,
+    password: str,
+    role: str,
+    area: str,
+    name: str,
+    team_id: int | None,
 ) -> None:
     """Make an account; raise AccountError naming the field that is wrong."""
     _allow(who, ADMIN)
-    with door.change() as connection:
+    with city.change() as connection:
         people.add(connection, login, password, role, area, datetime.now(UTC), name, team_id, by=who.login)
 
 
 def change(
-    door: Reads, who: Viewer, login: str, what: Literal["disable", "enable", "reset"], password: str = ""
+    city: CityReads, who: Viewer, login: str, what: Literal["disable", "enable", "reset"], password: str = ""
 ) -> None:
     """Shut or open an account, or set its password; raise AccountError naming what is wrong.
 
@@ -119,7 +126,7 @@ def change(
     """
     _allow(who, ADMIN)
     now = datetime.now(UTC)
-    with door.change() as connection:
+    with city.change() as connection:
         match what:
             case "disable":
                 if login == who.login:
@@ -131,32 +138,32 @@ def change(
                 people.reset(connection, login, password, now, by=who.login)
 
 
-def held_keys(door: Reads, who: Viewer, kind: Kind) -> list[Key]:
+def held_keys(city: CityReads, who: Viewer, kind: Kind) -> list[Key]:
     """Return every key of a kind, those in force first."""
     _allow(who, BOTH)
-    with door.look() as connection:
+    with city.look() as connection:
         return keys.listed(connection, kind)
 
 
-def new_key(door: Reads, who: Viewer, kind: Kind, opens: str, note: str = "") -> str:
+def new_key(city: CityReads, who: Viewer, kind: Kind, opens: str, note: str = "") -> str:
     """Make a key and return it, for this once; raise RefusedKey naming what is wrong."""
     _allow(who, ADMIN)
-    with door.change() as connection:
+    with city.change() as connection:
         return keys.new(connection, kind, opens, datetime.now(UTC), note, by=who.login)
 
 
-def revoke_key(door: Reads, who: Viewer, kind: Kind, key_id: int) -> None:
+def revoke_key(city: CityReads, who: Viewer, kind: Kind, key_id: int) -> None:
     """Shut a key for good; raise RefusedKey where it is not in force."""
     _allow(who, ADMIN)
-    with door.change() as connection:
+    with city.change() as connection:
         keys.revoke(connection, kind, key_id, datetime.now(UTC), by=who.login)
 
 
-def log(door: Reads, who: Viewer, page: int = 0, what: str = "") -> list[Access]:
+def log(city: CityReads, who: Viewer, page: int = 0, what: str = "") -> list[Access]:
     """Return a page of the access log, the newest first; `what` keeps one kind of line, or `failed` the refused."""
     _allow(who, BOTH)
     kinds = ["wrong", "locked"] if what == "failed" else [what]
-    with door.look() as connection, connection.cursor(row_factory=class_row(Access)) as cursor:
+    with city.look() as connection, connection.cursor(row_factory=class_row(Access)) as cursor:
         return cursor.execute(
             'select l.at, l.what, a.login, l."by", l.address, l.about from access_log l'
             " left join account a on a.id = l.account_id where (%(all)s or l.what = any(%(kinds)s))"
@@ -165,10 +172,10 @@ def log(door: Reads, who: Viewer, page: int = 0, what: str = "") -> list[Access]
         ).fetchall()
 
 
-def failed(door: Reads, who: Viewer, now: datetime) -> tuple[int, int]:
+def failed(city: CityReads, who: Viewer, now: datetime) -> tuple[int, int]:
     """Return how many sign-ins were refused in the last 24 hours, and in the last 7 days."""
     _allow(who, BOTH)
-    with door.look() as connection:
+    with city.look() as connection:
         row = connection.execute(
             "select count(*) filter (where at > %s), count(*) from access_log"
             " where at > %s and what in ('wrong', 'locked')",
@@ -200,7 +207,7 @@ def body(who: Viewer, letter: Letter) -> str:
     return dead_letters.without_contacts(letter.raw).decode(errors="replace")
 
 
-def replay(door: Reads, who: Viewer, letter_id: str, changes: Sequence[str]) -> str:
+def replay(city: CityReads, who: Viewer, letter_id: str, changes: Sequence[str]) -> str:
     """Put a letter, mended by `field=value` where given, back on the stream; return its new id.
 
     Raises LetterError where it was replayed before or cannot be, and redis.RedisError.
@@ -209,7 +216,7 @@ def replay(door: Reads, who: Viewer, letter_id: str, changes: Sequence[str]) -> 
     with _stream() as stream:
         one = dead_letters.letter(stream, letter_id)
         new = dead_letters.replay(stream, one, dead_letters.mend(one.raw, changes) if changes else None)
-    with door.change() as connection:
+    with city.change() as connection:
         sessions.note(
             connection, "replayed", datetime.now(UTC), who.account_id, by=who.login,
             about=f"{letter_id} {' '.join(each.partition('=')[0] for each in changes)}",
@@ -224,14 +231,14 @@ def jobs(who: Viewer, now: datetime) -> list[Health]:
         return health.health(stream, now)
 
 
-def run_job(door: Reads, who: Viewer, name: str) -> int | None:
+def run_job(city: CityReads, who: Viewer, name: str) -> int | None:
     """Run a job now; return its rows, or None where another process is at it.
 
     Raises LookupError where the job says why it cannot, psycopg.Error and redis.RedisError.
     """
     _allow(who, ADMIN)
     job = next(job for job in JOBS if job.name == name)
-    with door.change() as connection:
+    with city.change() as connection:
         sessions.note(connection, "job", datetime.now(UTC), who.account_id, by=who.login, about=name)
     with Runner() as runner:
         return runner.run(job, datetime.now(UTC))
@@ -259,10 +266,10 @@ def tried(who: Viewer, files: Mapping[str, bytes]) -> tuple[dict[str, int], list
 # --- the policy ---------------------------------------------------------------------------------------------------
 
 
-def versions(door: Reads, who: Viewer) -> list[Version]:
+def versions(city: CityReads, who: Viewer) -> list[Version]:
     """Return every version of the policy, the newest first."""
     _allow(who, BOTH)
-    with door.look() as connection, connection.cursor(row_factory=class_row(Version)) as cursor:
+    with city.look() as connection, connection.cursor(row_factory=class_row(Version)) as cursor:
         return cursor.execute(
             "select version, valid_from, note, digest, files from policy_version order by version desc"
         ).fetchall()
@@ -277,22 +284,22 @@ def wrong(who: Viewer, files: Mapping[str, str]) -> list[str]:
 def differences(who: Viewer, held: Mapping[str, str], files: Mapping[str, str]) -> list[str]:
     """Return what leads from the files held to those given, as lines of a unified diff."""
     _allow(who, BOTH)
-    return list(lawbook.differences(held, files))
+    return list(publishing.differences(held, files))
 
 
-def preview(door: Reads, who: Viewer, files: Mapping[str, str], since: datetime) -> whatif.Verdict:
+def preview(city: CityReads, who: Viewer, files: Mapping[str, str], since: datetime) -> whatif.Verdict:
     """Return what the files would have made of the incidents reported since an instant: counts, no incident."""
     _allow(who, BOTH)
-    law = policies.parse(0, files)
-    with door.look() as connection:
-        return whatif.judge(lawbook.cases(connection, since), law, datetime.now(UTC))
+    policy = policies.parse(0, files)
+    with city.look() as connection:
+        return whatif.judge(publishing.cases(connection, since), policy, datetime.now(UTC))
 
 
-def publish(door: Reads, who: Viewer, files: Mapping[str, str], note: str, valid_from: date) -> int:
+def publish(city: CityReads, who: Viewer, files: Mapping[str, str], note: str, valid_from: date) -> int:
     """Publish the files as the next version and return its number; raise PublishError saying why not."""
     _allow(who, ADMIN)
-    with door.change() as connection:
-        version = lawbook.publish(connection, files, note, valid_from)
+    with city.change() as connection:
+        version = publishing.publish(connection, files, note, valid_from)
         sessions.note(
             connection, "policy", datetime.now(UTC), who.account_id, by=who.login, about=f"version {version}"
         )
@@ -303,7 +310,7 @@ def publish(door: Reads, who: Viewer, files: Mapping[str, str], note: str, valid
 
 
 def search(
-    door: Reads,
+    city: CityReads,
     who: Viewer,
     since: datetime,
     until: datetime,
@@ -326,7 +333,7 @@ def search(
         where.append("e.verb = %(verb)s")
     if actor:
         where.append("starts_with(e.actor, %(actor)s)")
-    with door.look() as connection, connection.cursor(row_factory=class_row(Line)) as cursor:
+    with city.look() as connection, connection.cursor(row_factory=class_row(Line)) as cursor:
         return cursor.execute(
             "select e.at, e.incident_id, i.number, e.seq, e.verb, e.actor, e.cause, e.policy_version"
             " from (select e.at, e.incident_id, e.seq, e.verb, e.actor, e.cause, e.policy_version from event e"
@@ -341,15 +348,15 @@ def search(
 
 
 def verify(
-    door: Reads, who: Viewer, number: int | None = None, told: Callable[[float], None] | None = None
+    city: CityReads, who: Viewer, number: int | None = None, progress: Callable[[float], None] | None = None
 ) -> Verdict | None:
     """Recompute every link of the record, or of one incident's by its number; None where there is no such one.
 
-    `told` hears the share that is done, as far as it can be estimated. The verdict names incidents by their ids and
+    `progress` hears the share that is done, as far as it can be estimated. The verdict names incidents by their ids and
     holds nothing of their content.
     """
     _allow(who, BOTH)
-    with door.look(repeatable=True) as connection:
+    with city.look(repeatable=True) as connection:
         one = None
         if number is not None:
             row = connection.execute("select incident_id from receipt where key = %s", (number,)).fetchone()
@@ -362,7 +369,7 @@ def verify(
         assert row is not None
         whole = float(row[0])
         return audit.verify(
-            connection, one, None if told is None else lambda done: told(min(done / whole, 0.99))
+            connection, one, None if progress is None else lambda done: progress(min(done / whole, 0.99))
         )
 
 

@@ -25,7 +25,7 @@ from dashboard.data.card_scope import (
     own_subjects,
     sees,
 )
-from dashboard.data.city import Reads
+from dashboard.data.city import CityReads
 from dispatch.record.policies import Policies
 from dispatch.rules.areas import prefix_of
 from dispatch.rules.incident.values import Actor
@@ -208,9 +208,9 @@ class Kept:
 _standings, _lists, _intervals = Kept(), Kept(), Kept()
 
 
-def months(door: Reads, at_most: int = 13) -> list[Month]:
+def months(city: CityReads, at_most: int = 13) -> list[Month]:
     """Return the months that were assessed, the newest first."""
-    with door.look() as connection:
+    with city.look() as connection:
         rows = connection.execute(
             "select month, state = 'frozen', policy_version, as_of, hash, computed_at from assessment_month"
             " order by month desc limit %s",
@@ -219,7 +219,7 @@ def months(door: Reads, at_most: int = 13) -> list[Month]:
     return [Month(*row) for row in rows]
 
 
-def listed(door: Reads, actor: Actor, kind: str, month: Month) -> list[Listed]:
+def listed(city: CityReads, actor: Actor, kind: str, month: Month) -> list[Listed]:
     """Return the subjects of a kind that an actor may see, the lowest scores first, those with few cases last."""
     if kind not in kinds_for(actor):
         return []
@@ -248,7 +248,7 @@ def listed(door: Reads, actor: Actor, kind: str, month: Month) -> list[Listed]:
         f" and a.kind = %(kind)s and a.card = %(card)s and {where}"
         " order by a.cases < %(least)s, a.score nulls last, a.subject limit %(most)s"
     )
-    with door.look() as connection:
+    with city.look() as connection:
         rows = connection.execute(
             query.encode(),
             values | {"month": month.month, "kind": kind, "card": card, "least": 10, "most": SUBJECTS_MOST},
@@ -256,11 +256,11 @@ def listed(door: Reads, actor: Actor, kind: str, month: Month) -> list[Listed]:
     return [Listed(*row) for row in rows]
 
 
-def card(door: Reads, actor: Actor, kind: str, subject: str, month: Month, name: str) -> Card | None:
+def card(city: CityReads, actor: Actor, kind: str, subject: str, month: Month, name: str) -> Card | None:
     """Return one card of a subject's month; None where there is none, or the actor may not see it."""
     if kind not in scoring.CARDS:
         return None
-    with door.look() as connection:
+    with city.look() as connection:
         if not sees(connection, actor, kind, subject):
             return None
         rows = connection.execute(
@@ -311,12 +311,12 @@ def card(door: Reads, actor: Actor, kind: str, subject: str, month: Month, name:
     )  # fmt: skip
 
 
-def peers(door: Reads, found: Card) -> Peers | None:
+def peers(city: CityReads, found: Card) -> Peers | None:
     """Return a subject's place among all of its kind in the month, or None where it has too few cases for one."""
-    key = (id(door), found.month.hash, found.kind, found.name)
+    key = (id(city), found.month.hash, found.kind, found.name)
     places: dict[str, fairness.Standing] | None = _standings.get(key)
     if places is None:
-        with door.look() as connection:
+        with city.look() as connection:
             rows = connection.execute(
                 "select a.subject, array_agg(p.part ->> 'indicator' order by p.at),"
                 " array_agg(p.part ->> 'n' order by p.at),"
@@ -380,30 +380,30 @@ def _exact(text: str) -> Fraction | None:
     return Fraction(text) if text else None
 
 
-def department_names(door: Reads) -> dict[str, tuple[str, str]]:
+def department_names(city: CityReads) -> dict[str, tuple[str, str]]:
     """Return a department's id as text -> its names in Chinese and English."""
-    with door.look() as connection:
+    with city.look() as connection:
         rows = connection.execute("select id::text, name, name_en from organisation").fetchall()
     return {key: (name, name_en) for key, name, name_en in rows}
 
 
-def names_then(door: Reads, month: Month) -> dict[Subject, tuple[str, str]]:
+def names_then(city: CityReads, month: Month) -> dict[Subject, tuple[str, str]]:
     """Return the names in Chinese and English that teams, departments and areas had in a frozen month, by subject."""
     if not month.frozen:
         return {}
-    with door.look() as connection:
+    with city.look() as connection:
         rows = connection.execute(
             "select kind, subject, name, name_en from assessment_subject where month = %s", (month.month,)
         ).fetchall()
     return {(kind, subject): (name, name_en) for kind, subject, name, name_en in rows}
 
 
-def bundles(door: Reads, found: Card) -> list[dict[str, Line]]:
+def bundles(city: CityReads, found: Card) -> list[dict[str, Line]]:
     """Return the lines that hold a card's cases, by name: its own, or those of every subject below a pooled one."""
     lower = BELOW.get(found.kind)
     if lower is None:
         return [{line.name: line for line in (*found.lines, *found.also)}]
-    key = (id(door), found.month.hash, found.kind, found.subject, found.name)
+    key = (id(city), found.month.hash, found.kind, found.subject, found.name)
     kept: list[dict[str, Line]] | None = _lists.get(key)
     if kept is None:
         where = "a.subject like %(like)s"
@@ -418,7 +418,7 @@ def bundles(door: Reads, found: Card) -> list[dict[str, Line]]:
             unit = int(found.subject)
         elif found.kind == "grid_head":
             like = f"worker/{found.subject.rpartition('/')[2]}%"
-        with door.look() as connection:
+        with city.look() as connection:
             rows = connection.execute(
                 "select a.parts::text from assessment a where a.month = %(month)s and a.kind = %(lower)s"
                 f" and a.card = %(card)s and {where} order by a.subject".encode(),

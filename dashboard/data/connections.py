@@ -20,7 +20,7 @@ WAIT_S = 4.0  # for a connection, longer than one takes to be opened
 AWAY_S = 1.0
 
 
-class Door:
+class Connections:
     """Lend connections; safe to share between threads. Raises `psycopg.Error` when the database does."""
 
     def __init__(self, database_url: str) -> None:

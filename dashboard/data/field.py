@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import redis
 
-from dashboard.data.city import Directory, Reads
+from dashboard.data.city import CityReads
+from dashboard.data.directory import Directory
 from dashboard.data.scope import within
 from dispatch.accounts.sessions import Viewer
 from dispatch.desk import store
@@ -86,11 +87,11 @@ def as_reporter(who: Viewer, redis_url: str) -> Actor:
     return Actor(f"resident@{token_of(contacts.of_account(who.login), redis_url)}", "resident", who.area)
 
 
-def tasks(door: Reads, actor: Actor, now: datetime) -> list[Task]:
+def tasks(city: CityReads, actor: Actor, now: datetime) -> list[Task]:
     """Return what waits for a person, the most urgent first: overdue, then by what is left, then without a limit."""
-    with door.look() as connection, connection.cursor() as cursor:
+    with city.look() as connection, connection.cursor() as cursor:
         ids = _waiting(cursor, actor, now)
-        held = store.load(cursor, ids, lock=False)
+        held = store.load(cursor, ids)
         numbers = {h.incident.number: key for key, h in held.items()}
         shown: dict[int, list[str]] = {}
         for name, number in cursor.execute(
@@ -174,19 +175,19 @@ def yellow_at(clock: Clock | None, directory: Directory) -> datetime | None:
     return yellow_from(clock, directory.calendar) if clock is not None and clock.awaited else None
 
 
-def visible(door: Reads, actor: Actor, incident_id: int) -> int | None:
+def visible(city: CityReads, actor: Actor, incident_id: int) -> int | None:
     """Return the number of an incident in an actor's scope; None for any other, whether it exists or not."""
     scope, values = within(actor)
-    with door.look() as connection:
+    with city.look() as connection:
         row = connection.execute(
             f"select i.number from incident i where i.id = %(id)s and {scope}", values | {"id": incident_id}
         ).fetchone()
     return None if row is None else int(row[0])
 
 
-def often(door: Reads, who: Viewer) -> list[str]:
+def often(city: CityReads, who: Viewer) -> list[str]:
     """Return types by how often this person reported them, then by what is open around them now."""
-    with door.look() as connection:
+    with city.look() as connection:
         mine = connection.execute(
             "select i.category from (select number from own_report where account_id = %s"
             " order by sent_at desc limit %s) o join receipt r on r.key = o.number"
@@ -216,9 +217,9 @@ def places(directory: Directory, area: str) -> list[tuple[str, str]]:
 # ---- photos and own reports ----
 
 
-def keep_photo(door: Reads, who: Viewer, photo: Photo, now: datetime) -> bool:
+def keep_photo(city: CityReads, who: Viewer, photo: Photo, now: datetime) -> bool:
     """Note a photo and who sent it; tell whether some incident carries the same picture already."""
-    with door.change() as connection:
+    with city.change() as connection:
         photos.note(connection, photo, now)
         connection.execute(
             "insert into photo_owner (name, account_id) values (%s, %s) on conflict do nothing",
@@ -230,10 +231,10 @@ def keep_photo(door: Reads, who: Viewer, photo: Photo, now: datetime) -> bool:
     return bool(row and row[0])
 
 
-def sees_photo(door: Reads, who: Viewer, actor: Actor, name: str) -> bool:
+def sees_photo(city: CityReads, who: Viewer, actor: Actor, name: str) -> bool:
     """Tell whether a person sent a photo, or may see an incident that carries it."""
     scope, values = within(actor)
-    with door.look() as connection:
+    with city.look() as connection:
         row = connection.execute(
             "select exists (select from photo_owner where name = %(name)s and account_id = %(account)s)"
             " or exists (select from photo_use u join receipt r on r.key = u.number"
@@ -243,11 +244,11 @@ def sees_photo(door: Reads, who: Viewer, actor: Actor, name: str) -> bool:
     return bool(row and row[0])
 
 
-def not_own(door: Reads, who: Viewer, names: Sequence[str]) -> list[str]:
+def not_own(city: CityReads, who: Viewer, names: Sequence[str]) -> list[str]:
     """Return which of some photos this person has not sent."""
     if not names:
         return []
-    with door.look() as connection:
+    with city.look() as connection:
         own = {
             row[0]
             for row in connection.execute(
@@ -258,17 +259,17 @@ def not_own(door: Reads, who: Viewer, names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in own]
 
 
-def attach(door: Reads, names: Sequence[str], number: int) -> None:
+def attach(city: CityReads, names: Sequence[str], number: int) -> None:
     """Note that an incident carries photos; again is no harm."""
     if not names:
         return
-    with door.change() as connection:
+    with city.change() as connection:
         photos.attach(connection, names, number)
 
 
-def begin_report(door: Reads, who: Viewer, number: int, names: Sequence[str], now: datetime) -> str:
+def begin_report(city: CityReads, who: Viewer, number: int, names: Sequence[str], now: datetime) -> str:
     """Note whose report a number is, with its photos: `new`, `again`, `taken` by another account, or `too_fast`."""
-    with door.change() as connection:
+    with city.change() as connection:
         known = connection.execute(
             "select account_id from own_report where number = %s", (number,)
         ).fetchone()
@@ -292,8 +293,8 @@ def begin_report(door: Reads, who: Viewer, number: int, names: Sequence[str], no
 class Pulse:
     """Say cheaply whether anything has changed for a person: one question a second for all phones of a process."""
 
-    def __init__(self, door: Reads) -> None:
-        self._door = door
+    def __init__(self, city: CityReads) -> None:
+        self._city = city
         self._lock = threading.Lock()
         self._asked = 0.0
         self._cursor: int | None = None
@@ -314,7 +315,7 @@ class Pulse:
             return self._all, own
 
     def _follow(self) -> None:
-        with self._door.look() as connection:
+        with self._city.look() as connection:
             row = connection.execute(
                 "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
             ).fetchone()

@@ -13,7 +13,7 @@ import msgspec
 
 from dashboard.data.assessment import Card, Kept, Line, bundles
 from dashboard.data.card_scope import Subject
-from dashboard.data.city import Reads
+from dashboard.data.city import CityReads
 from dashboard.data.scope import within
 from dispatch.desk.desk import Outcome
 from dispatch.record.policies import Policies
@@ -22,7 +22,7 @@ from dispatch.rules.measures.assessment import Counted, Exempted, Score, without
 from dispatch.rules.measures.indicators import Case, Rate, moved
 from dispatch.rules.time.clocks import Clock
 from dispatch.scores import scoring
-from dispatch.scores.attribution import Exemptions
+from dispatch.scores.month_cases import Exemptions
 from models.servers.database import addresses
 
 PAGE_ROWS = 50
@@ -103,12 +103,12 @@ def sets_of(lines: Sequence[Mapping[str, Line]], name: str) -> dict[str, list[in
     return {label: found.get(label, []) for label in order}
 
 
-def every_set(door: Reads, card: Card) -> dict[str, dict[str, list[int]]]:
+def every_set(city: CityReads, card: Card) -> dict[str, dict[str, list[int]]]:
     """Return the case sets of every part of a card that has data, by the part's name."""
-    key = (id(door), card.month.hash, card.kind, card.subject, card.name, card.hash)
+    key = (id(city), card.month.hash, card.kind, card.subject, card.name, card.hash)
     found: dict[str, dict[str, list[int]]] | None = _every.get(key)
     if found is None:
-        lines = bundles(door, card)
+        lines = bundles(city, card)
         found = _every.put(key, {line.name: sets_of(lines, line.name) for line in card.lines if line.d})
     return found
 
@@ -154,13 +154,13 @@ def _ids(lines: Mapping[str, Line], name: str) -> frozenset[int]:
 
 
 def rows(
-    door: Reads, actor: Actor, subject: Subject, ids: Sequence[int], as_of: datetime, page: int = 1,
+    city: CityReads, actor: Actor, subject: Subject, ids: Sequence[int], as_of: datetime, page: int = 1,
     page_rows: int = PAGE_ROWS,
 ) -> list[CaseLine]:  # fmt: skip
     """Return a page of cases, the longest past their limit first, with who held each; only those in scope."""
     where, values = within(actor, "i")
     team = int(subject[1]) if subject[0] == "team" and subject[1].isdecimal() else None
-    with door.look() as connection:
+    with city.look() as connection:
         found = connection.execute(
             "select i.id, i.number, i.category, i.area_code, i.state, (i.facts -> 'appeal')::text, c.clock::text,"
             " c.overrun, i.ended_at, i.policy_version from incident i left join lateral (select x.clock,"
@@ -182,9 +182,9 @@ def rows(
             " where incident_id = any(%s) and began_at < %s order by incident_id, seq",
             ([row[0] for row in found], as_of),
         ).fetchall()
-        law = Policies(connection.cursor())
+        policy = Policies(connection.cursor())
         until = {
-            row[0]: None if row[8] is None else law.version(row[9]).appeal_until(row[8]) for row in found
+            row[0]: None if row[8] is None else policy.version(row[9]).appeal_until(row[8]) for row in found
         }
     hands: dict[int, list[tuple[Hands, float]]] = {}
     for incident, holder, paused, began, ended in held:
@@ -222,19 +222,19 @@ def _row(
 def _appeal(incident: int, number: int, text: str | None) -> Appeal | None:
     if not text or text == "null":
         return None
-    told = msgspec.json.decode(text)
-    reviews = tuple((r["by"], bool(r["granted"]), r.get("reason", "")) for r in told.get("reviews", ()))
-    by = told.get("answer_by")
+    appeal = msgspec.json.decode(text)
+    reviews = tuple((r["by"], bool(r["granted"]), r.get("reason", "")) for r in appeal.get("reviews", ()))
+    by = appeal.get("answer_by")
     return Appeal(
-        incident, number, told["by"], told["reason"], reviews, told["granted"],
+        incident, number, appeal["by"], appeal["reason"], reviews, appeal["granted"],
         None if by is None else datetime.fromisoformat(by),
     )  # fmt: skip
 
 
-def appeals(door: Reads, actor: Actor, ids: Collection[int]) -> list[Appeal]:
+def appeals(city: CityReads, actor: Actor, ids: Collection[int]) -> list[Appeal]:
     """Return the appeals on a card's cases, the open ones first; those out of the viewer's scope are left out."""
     where, values = within(actor, "i")
-    with door.look() as connection:
+    with city.look() as connection:
         found = connection.execute(
             "select i.id, i.number, (i.facts -> 'appeal')::text from incident i where i.id = any(%(ids)s)"
             f" and i.facts ? 'appeal' and {where} order by i.facts -> 'appeal' ->> 'granted' nulls first, i.id desc"
@@ -244,10 +244,10 @@ def appeals(door: Reads, actor: Actor, ids: Collection[int]) -> list[Appeal]:
     return [each for row in found if (each := _appeal(*row)) is not None]
 
 
-def asked(door: Reads, actor: Actor, case: int) -> Asked | None:
+def asked(city: CityReads, actor: Actor, case: int) -> Asked | None:
     """Return what a dialog about an appeal on a case must know; None for a case out of the viewer's scope."""
     where, values = within(actor, "i")
-    with door.look() as connection:
+    with city.look() as connection:
         row = connection.execute(
             "select i.number, i.category, i.area_code, i.reported_at, (i.facts -> 'appeal' -> 'reviews')::text"
             f" from incident i where i.id = %(id)s and {where}".encode(),
@@ -312,12 +312,12 @@ class Bare:
         return found if found is not None and (found.n, found.d) != (line.n, line.d) else None
 
 
-def bare(door: Reads, actor: Actor, card: Card) -> Bare | None:
+def bare(city: CityReads, actor: Actor, card: Card) -> Bare | None:
     """Return what a card would be without its exemptions, or None where nothing on it is exempt."""
-    key = (id(door), card.month.hash)
+    key = (id(city), card.month.hash)
     kept: tuple[Exemptions | None] | None = _exemptions.get(key)
     if kept is None:
-        with door.look() as connection:
+        with city.look() as connection:
             kept = _exemptions.put(key, (scoring.exemptions(connection, card.month.month),))
     every = kept[0]
     stored = {i: (why, False) for line in card.lines for i, why in line.exempt}
@@ -348,7 +348,7 @@ def bare(door: Reads, actor: Actor, card: Card) -> Bare | None:
     order = sorted(stored, key=lambda i: (-len(parts.get(i, ())), i))
     found = {
         row.id: row
-        for row in rows(door, actor, (card.kind, card.subject), order[:PAGE_ROWS], card.month.as_of)
+        for row in rows(city, actor, (card.kind, card.subject), order[:PAGE_ROWS], card.month.as_of)
     }
     cases = [
         ExemptCase(i, *stored[i], tuple(dict.fromkeys(parts.get(i, ()))), fared.get(i, ""), found.get(i))
@@ -390,7 +390,9 @@ def may(actor: Actor, verb: str, state: str) -> bool:
     return actor.role in step.roles and state in step.sources
 
 
-def act(door: Reads, actor: Actor, verb: str, incident_id: int, press: str, args: dict[str, Any]) -> Outcome:
+def submit(
+    city: CityReads, actor: Actor, verb: str, incident_id: int, press: str, args: dict[str, Any]
+) -> Outcome:
     """Hand an appeal, or the judgement on one, to the Desk; the same `press` again is one action."""
     command = Command(verb, incident_id, actor, f"assessment-{actor.id}-{press}", args)
-    return door.act([command], datetime.now(UTC), addresses().redis_url)[0]
+    return city.submit([command], datetime.now(UTC), addresses().redis_url)[0]

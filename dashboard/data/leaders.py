@@ -14,7 +14,7 @@ from threading import Lock
 
 import shapely
 
-from dashboard.data.city import Reads
+from dashboard.data.city import CityReads
 from dashboard.data.scope import covers
 from dispatch.desk.desk import Outcome
 from dispatch.figures import case_sets, overview
@@ -75,19 +75,19 @@ class Repeat:
     last_at: datetime
 
 
-def picture(door: Reads, actor: Actor, area: str, period: Period, now: datetime) -> Overview | None:
+def picture(city: CityReads, actor: Actor, area: str, period: Period, now: datetime) -> Overview | None:
     """Return the picture of an area and a period, at most `KEPT_S` old; None where the viewer may not see it.
 
     Raises LookupError and ValueError as `dispatch.figures.overview.read` does.
     """
     if not covers(actor, area):
         return None
-    key = (id(door), area, period.kind, period)
+    key = (id(city), area, period.kind, period)
     with _lock:
         found = _kept.get(key)
     if found is not None and time.monotonic() - found[0] < KEPT_S:
         return found[1]
-    with door.look() as connection:
+    with city.look() as connection:
         # The times of stages take longer than all the rest: they come after it.
         read = overview.read(connection, area, period, now, timed=False)
     with _lock:
@@ -97,26 +97,26 @@ def picture(door: Reads, actor: Actor, area: str, period: Period, now: datetime)
     return read
 
 
-def timed(door: Reads, actor: Actor, found: Overview, now: datetime) -> Overview:
+def timed(city: CityReads, actor: Actor, found: Overview, now: datetime) -> Overview:
     """Return a picture with the times of its stages; as it is where the viewer may not see the area."""
     area, period = found.area.code, found.period
     if found.stages or not covers(actor, area):
         return found
-    with door.look() as connection:
+    with city.look() as connection:
         whole = replace(found, stages=overview.stage_times(connection, area, period, now))
     with _lock:
-        key = (id(door), area, period.kind, period)
+        key = (id(city), area, period.kind, period)
         if whole.stages and (kept := _kept.get(key)) is not None and kept[1] is found:
             _kept[key] = (kept[0], whole)
     return whole
 
 
-def present(door: Reads, actor: Actor, area: str, now: datetime) -> Present | None:
+def present(city: CityReads, actor: Actor, area: str, now: datetime) -> Present | None:
     """Return what is red, late and raised in an area now, and who holds it; None where the viewer may not see it."""
     if not covers(actor, area):
         return None
     like = {"area": prefix_of(area) + "%"}
-    with door.look() as connection:
+    with city.look() as connection:
         late, raised = connection.execute(
             f"select count(*) filter (where {MEASURES['whistle_late'].sql}),"
             f" count(*) filter (where {MEASURES['raised'].sql})"
@@ -160,14 +160,14 @@ class Red:
     supervised: bool
 
 
-def reds(door: Reads, actor: Actor, area: str) -> tuple[list[Red], int]:
+def reds(city: CityReads, actor: Actor, area: str) -> tuple[list[Red], int]:
     """Return what has been past a limit the longest in an area, at most `REDS_MOST`, and how many are red in all.
 
     Those nobody supervises come first. Nothing where the viewer may not see the area.
     """
     if not covers(actor, area):
         return [], 0
-    with door.look() as connection:
+    with city.look() as connection:
         rows = connection.execute(
             "select id, number, category, area_code, holder, overdue_since, seq, facts ? 'supervised_by',"
             " count(*) over () from incident where overdue_since is not null and area_code like %s"
@@ -177,7 +177,7 @@ def reds(door: Reads, actor: Actor, area: str) -> tuple[list[Red], int]:
     return [Red(*row[:8]) for row in rows], rows[0][8] if rows else 0
 
 
-def supervise(door: Reads, actor: Actor, found: Sequence[Red], reason: str, press: str) -> list[Outcome]:
+def supervise(city: CityReads, actor: Actor, found: Sequence[Red], reason: str, press: str) -> list[Outcome]:
     """Hand the supervision of cases, as they were seen, to the Desk; the same `press` again is one action each."""
     commands = [
         Command(
@@ -185,39 +185,39 @@ def supervise(door: Reads, actor: Actor, found: Sequence[Red], reason: str, pres
         )
         for red in found
     ]
-    return door.act(commands, datetime.now(UTC), addresses().redis_url)
+    return city.submit(commands, datetime.now(UTC), addresses().redis_url)
 
 
-def cases(door: Reads, actor: Actor, wanted: CaseSet, page: int = 1) -> CasePage | None:
+def cases(city: CityReads, actor: Actor, wanted: CaseSet, page: int = 1) -> CasePage | None:
     """Return a page of the cases behind a number; None where the viewer may not see the area."""
     if not covers(actor, wanted.area):
         return None
-    with door.look() as connection:
+    with city.look() as connection:
         return case_sets.cases(connection, wanted, page)
 
 
-def every_case(door: Reads, actor: Actor, wanted: CaseSet) -> Iterator[CaseRow]:
+def every_case(city: CityReads, actor: Actor, wanted: CaseSet) -> Iterator[CaseRow]:
     """Yield all cases behind a number as they are asked for; none where the viewer may not see the area."""
     if not covers(actor, wanted.area):
         return
     for page in count(1):
-        with door.look() as connection:
+        with city.look() as connection:
             found = case_sets.cases(connection, wanted, page, EXPORT_ROWS)
         yield from found.rows
         if page >= found.pages:
             return
 
 
-def repeats(door: Reads, actor: Actor, area: str, period: Period) -> list[Repeat]:
+def repeats(city: CityReads, actor: Actor, area: str, period: Period) -> list[Repeat]:
     """Return the places that reported the same again and again in a period, the most first."""
     if not covers(actor, area):
         return []
-    key = (id(door), area, period)
+    key = (id(city), area, period)
     with _lock:
         found = _repeats.get(key)
     if found is not None and time.monotonic() - found[0] < REPEATS_KEPT_S:
         return found[1]
-    with door.look() as connection:
+    with city.look() as connection:
         calendar = Policies(connection.cursor()).in_force(datetime.now(UTC)).calendar
         # The index alone says which places they are; only of those are rows read.
         rows = connection.execute(
@@ -246,11 +246,11 @@ def repeats(door: Reads, actor: Actor, area: str, period: Period) -> list[Repeat
     return read
 
 
-def at_place(door: Reads, actor: Actor, area: str, period: Period, place: int) -> CasePage | None:
+def at_place(city: CityReads, actor: Actor, area: str, period: Period, place: int) -> CasePage | None:
     """Return what was reported from one place in a period, newest first; None where the viewer may not see the area."""
     if not covers(actor, area):
         return None
-    with door.look() as connection:
+    with city.look() as connection:
         calendar = Policies(connection.cursor()).in_force(datetime.now(UTC)).calendar
         rows = connection.execute(
             "select i.id, i.number, c.name, c.name_en, i.severity, i.area_code, n.name, i.state, i.holder, i.text,"
@@ -287,15 +287,15 @@ class Outline:
     bounds: tuple[float, float, float, float]
 
 
-def outline(door: Reads, actor: Actor, area: str, level: int) -> Outline | None:
+def outline(city: CityReads, actor: Actor, area: str, level: int) -> Outline | None:
     """Return the outlines of one level inside an area; None where the viewer may not see it, or there are none."""
     if not covers(actor, area):
         return None
-    key = (id(door), area, level)
+    key = (id(city), area, level)
     with _lock:
         found = _outlines.get(key)
     if found is None:
-        rows = door.shapes(area, level)
+        rows = city.shapes(area, level)
         if not rows:
             return None
         shapes = shapely.from_wkb([wkb for _, wkb in rows])

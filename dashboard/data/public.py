@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import redis
 
-from dashboard.data.city import Reads
+from dashboard.data.city import CityReads
 from dashboard.data.field import as_reporter, token_of
 from dashboard.data.scope import within
 from dispatch.accounts.sessions import Viewer
@@ -35,11 +35,11 @@ _TOLD_OF = frozenset({"dispose", "solve", "reject", "void"})
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """One thing that became of a report, with the words that were said to the reporter."""
+    """One thing that became of a report; `text` is what was meant for the reporter, for `reasons.words`."""
 
     verb: str
     at: datetime
-    said: str = ""
+    text: object = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +59,18 @@ class Progress:
     refused: tuple[str, str] | None = None
 
 
-def own(door: Reads, who: Viewer, redis_url: str) -> list[Progress]:
+def own(city: CityReads, who: Viewer, redis_url: str) -> list[Progress]:
     """Return the reports of a resident, newest first, those that are still on their way in included."""
     actor = as_reporter(who, redis_url)
     scope, values = within(actor)
-    with door.look() as connection:
+    with city.look() as connection:
         sent = connection.execute(
             "select o.number, o.sent_at, i.id from own_report o left join receipt r on r.key = o.number"
             f" left join incident i on i.id = r.incident_id and i.number = r.key and {scope}"
             " where o.account_id = %(account)s order by o.sent_at desc limit %(rows)s",
             values | {"account": who.account_id, "rows": OWN_LIMIT},
         ).fetchall()
-    known = _progress(door, [row[2] for row in sent if row[2] is not None], actor)
+    known = _progress(city, [row[2] for row in sent if row[2] is not None], actor)
     missing = [number for number, _, incident_id in sent if incident_id is None]
     refusals = _refusals(missing, redis_url)
     return [
@@ -81,13 +81,13 @@ def own(door: Reads, who: Viewer, redis_url: str) -> list[Progress]:
     ]
 
 
-def follow(door: Reads, number: int, contact: str, redis_url: str) -> Progress | None:
+def follow(city: CityReads, number: int, contact: str, redis_url: str) -> Progress | None:
     """Return how far the report with a number has come, or None: no such report, or the contact is not the one left.
 
     Both read alike. Numbers are hashes of what a source calls a report, and so can be guessed where that counts up:
     where a contact was left it must be given whole; where none was, only the state is shown, never what it is about.
     """
-    with door.look() as connection:
+    with city.look() as connection:
         row = connection.execute(
             "select i.id, i.facts ->> 'reporter' from receipt r"
             " join incident i on i.id = r.incident_id and i.number = r.key where r.key = %s",
@@ -101,12 +101,12 @@ def follow(door: Reads, number: int, contact: str, redis_url: str) -> Progress |
     ):
         return None
     key = f"{number:016d}" if left is None else left
-    found = _progress(door, [incident_id], Actor(f"resident@{key}", "resident", ""), whole=left is not None)
+    found = _progress(city, [incident_id], Actor(f"resident@{key}", "resident", ""), whole=left is not None)
     return found.get(incident_id)
 
 
-def act(
-    door: Reads,
+def submit(
+    city: CityReads,
     who: Viewer,
     incident: Incident,
     verb: str,
@@ -116,7 +116,7 @@ def act(
 ) -> Outcome:
     """Take a resident's step on their own report; the same press again is one action."""
     command = Command(verb, incident.id, as_reporter(who, redis_url), f"public-{verb}-{incident.seq}", args)
-    return door.act([command], now, redis_url)[0]
+    return city.submit([command], now, redis_url)[0]
 
 
 def _spellings(contact: str) -> list[str]:
@@ -128,19 +128,23 @@ def _spellings(contact: str) -> list[str]:
     return list(dict.fromkeys((plain, digits)))
 
 
-def _progress(door: Reads, ids: list[int], actor: Actor, whole: bool = True) -> dict[int, Progress]:
+def _progress(city: CityReads, ids: list[int], actor: Actor, whole: bool = True) -> dict[int, Progress]:
     if not ids:
         return {}
-    with door.look() as connection, connection.cursor() as cursor:
-        held = {key: each.incident for key, each in store.load(cursor, ids, lock=False).items()}
+    with city.look() as connection, connection.cursor() as cursor:
+        held = {key: each.incident for key, each in store.load(cursor, ids).items()}
         happened: dict[int, list[Milestone]] = {}
-        for incident_id, verb, at, said in cursor.execute(
+        for incident_id, verb, at, remarks in cursor.execute(
             "select incident_id, verb, at, data -> 'said' from event"
             " where incident_id = any(%s) and verb = any(%s) order by incident_id, seq",
             (ids, list(MILESTONES)),
         ):
-            told = next((str(said[k]) for k in _TOLD if said and said.get(k)), "") if verb in _TOLD_OF else ""
-            happened.setdefault(incident_id, []).append(Milestone(verb, at, told if whole else ""))
+            text = (
+                next((remarks[k] for k in _TOLD if remarks and remarks.get(k)), "")
+                if verb in _TOLD_OF
+                else ""
+            )
+            happened.setdefault(incident_id, []).append(Milestone(verb, at, text if whole else ""))
         shown: dict[int, list[str]] = {}
         if whole:
             for incident_id, name in cursor.execute(
@@ -171,7 +175,7 @@ def _refusals(numbers: list[int], redis_url: str) -> dict[int, tuple[str, str]]:
         stream.close()
     found = {}
     for number, raw in zip(numbers, answers, strict=True):
-        said = msgspec.json.decode(raw) if raw else {}
-        if said.get("state") == "refused":
-            found[number] = (str(said.get("zh", "")), str(said.get("en", "")))
+        answer = msgspec.json.decode(raw) if raw else {}
+        if answer.get("state") == "refused":
+            found[number] = (str(answer.get("zh", "")), str(answer.get("en", "")))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from dashboard.data.city import Reads
+from dashboard.data.city import CityReads
 from dashboard.data.scope import within
 from dispatch.figures.published import OnTime
 from dispatch.rules.incident.values import Actor
@@ -22,14 +22,14 @@ class Source:
     on_time: OnTime
 
 
-def sources(door: Reads, actor: Actor) -> list[Source]:
+def sources(city: CityReads, actor: Actor) -> list[Source]:
     """Return every source whose requests another city's system promised and judged, the largest first.
 
     Whole sources are for those who see the whole city; others get none.
     """
     if within(actor)[0] != "true" and actor.role != "admin":
         return []
-    with door.look() as connection:
+    with city.look() as connection:
         rows = connection.execute(
             "select source, requests, first_at, as_of, on_time, with_target, without_target from replayed"
             " order by requests desc, source"

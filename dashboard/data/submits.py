@@ -6,20 +6,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 import psycopg
 import redis
 
-from dashboard.data.connections import Door
+from dashboard.data.connections import Connections
 from dashboard.data.scope import within
 from dispatch.desk.desk import Desk, Outcome, Teams
 from dispatch.rules.incident.chain import Actor, Command
-from dispatch.rules.refusals import Refusal
 
 STREAM_TIMEOUT_S = 1.0
 
 
-class Submits(Door):
+class Submits(Connections):
     """Lend connections, and Desks that work on them; safe to share between threads."""
 
     def __init__(self, database_url: str) -> None:
@@ -29,22 +29,15 @@ class Submits(Door):
         self._streams: dict[str, redis.Redis] = {}
         self._desk_lock = Lock()
 
-    def act(self, commands: Sequence[Command], now: datetime, redis_url: str | None = None) -> list[Outcome]:
+    def submit(
+        self, commands: Sequence[Command], now: datetime, redis_url: str | None = None
+    ) -> list[Outcome]:
         """Hand commands to the Desk and return its answers; screens are told when the stream's address is given.
 
         One on an incident out of its actor's scope is answered as if there were no such incident.
         """
-        asked: dict[Actor, list[int]] = {}
-        for command in commands:
-            asked.setdefault(command.actor, []).append(command.incident_id)
-        with self.look() as connection:
-            seen = {actor: visible(connection, actor, ids) for actor, ids in asked.items()}
-        lawful = [command for command in commands if command.incident_id in seen[command.actor]]
-        if not lawful:
-            return [_unknown() for _ in commands]
         with self.desk(redis_url) as desk:
-            done = iter(desk.act(lawful, now))
-        return [next(done) if each.incident_id in seen[each.actor] else _unknown() for each in commands]
+            return desk.act(commands, now, in_scope)
 
     @contextmanager
     def desk(self, redis_url: str | None = None) -> Iterator[Desk]:
@@ -76,12 +69,11 @@ class Submits(Door):
 
 def visible(connection: psycopg.Connection, actor: Actor, ids: Sequence[int]) -> set[int]:
     """Return those of the ids that stand for incidents of an actor's scope."""
+    text, values = in_scope(actor, ids)
+    return {row[0] for row in connection.execute(text, values)}
+
+
+def in_scope(actor: Actor, ids: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    """Return the statement that names those of the ids which stand for incidents of an actor's scope."""
     scope, values = within(actor)
-    rows = connection.execute(
-        f"select i.id from incident i where i.id = any(%(ids)s) and {scope}", {"ids": list(ids)} | values
-    )
-    return {row[0] for row in rows}
-
-
-def _unknown() -> Outcome:
-    return Outcome("refused", None, Refusal("unknown_incident"))
+    return f"select i.id from incident i where i.id = any(%(ids)s) and {scope}", {"ids": list(ids)} | values

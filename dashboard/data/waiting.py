@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from dashboard.data import admin, field, public
-from dashboard.data.city import Filter, Reads, conditions
+from dashboard.data.city import CityReads
+from dashboard.data.listing import Filter, conditions
 from dashboard.data.scope import within
 from dispatch.accounts.sessions import Viewer
 from dispatch.rules.time.clocks import was_late
@@ -29,28 +30,28 @@ class Waiting:
     red: bool = False
 
 
-def waiting(door: Reads, who: Viewer, redis_url: str, now: datetime) -> list[Waiting]:
+def waiting(city: CityReads, who: Viewer, redis_url: str, now: datetime) -> list[Waiting]:
     """Return the lines of a person, red ones first, those that count nothing left out.
 
     Raises psycopg.Error and redis.RedisError.
     """
     if who.role in _DESKS | {"leader"}:
-        found = _of_desk(door, who, now)
+        found = _of_desk(city, who, now)
     elif who.role in _PHONES:
-        found = _of_phone(door, who, now)
+        found = _of_phone(city, who, now)
     elif who.role == "resident":
-        found = _of_resident(door, who, redis_url)
+        found = _of_resident(city, who, redis_url)
     else:
-        found = _of_keeper(door, who, now)
+        found = _of_keeper(city, who, now)
     return sorted((line for line in found if line.count), key=lambda line: not line.red)
 
 
-def _of_desk(door: Reads, who: Viewer, now: datetime) -> list[Waiting]:
+def _of_desk(city: CityReads, who: Viewer, now: datetime) -> list[Waiting]:
     """Count by the very conditions of the list that a line opens, so that both say the same number."""
     scope, values = within(who.actor)
     late, of_late = conditions(Filter(light="red"), now)
     counts = ", ".join(f"count(*) filter (where i.state = '{state}')" for state in _BY_STATE)
-    with door.look() as connection:
+    with city.look() as connection:
         row = connection.execute(
             f"select count(*) filter (where {' and '.join(late)}), {counts} from incident i"
             f" where i.ended_at is null and {scope}",
@@ -76,14 +77,14 @@ def _of_desk(door: Reads, who: Viewer, now: datetime) -> list[Waiting]:
     ]
 
 
-def _of_phone(door: Reads, who: Viewer, now: datetime) -> list[Waiting]:
-    tasks = field.tasks(door, who.actor, now)
+def _of_phone(city: CityReads, who: Viewer, now: datetime) -> list[Waiting]:
+    tasks = field.tasks(city, who.actor, now)
     late = sum(task.clock is not None and task.clock.awaited and was_late(task.clock, now) for task in tasks)
     return [Waiting("late_tasks", late, "field", red=True), Waiting("tasks", len(tasks) - late, "field")]
 
 
-def _of_resident(door: Reads, who: Viewer, redis_url: str) -> list[Waiting]:
-    own = public.own(door, who, redis_url)
+def _of_resident(city: CityReads, who: Viewer, redis_url: str) -> list[Waiting]:
+    own = public.own(city, who, redis_url)
     refused = sum(each.refused is not None for each in own)
     rated = sum("rate" in each.verbs for each in own)
     ended = sum(each.incident is not None and each.incident.ended_at is not None for each in own)
@@ -94,7 +95,7 @@ def _of_resident(door: Reads, who: Viewer, redis_url: str) -> list[Waiting]:
     ]
 
 
-def _of_keeper(door: Reads, who: Viewer, now: datetime) -> list[Waiting]:
+def _of_keeper(city: CityReads, who: Viewer, now: datetime) -> list[Waiting]:
     jobs = admin.jobs(who, now)
     found = [
         Waiting(
@@ -105,7 +106,7 @@ def _of_keeper(door: Reads, who: Viewer, now: datetime) -> list[Waiting]:
             red=True,
         )
     ]
-    with door.look() as connection:
+    with city.look() as connection:
         row = connection.execute("select count(*) from mismatch where gone_at is null").fetchone()
     assert row is not None
     found.append(Waiting("mismatches", row[0], "admin", (("tab", "verify"),), red=True))

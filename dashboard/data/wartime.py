@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from dashboard.data.city import Reads
+from dashboard.data.city import CityReads
 from dashboard.data.people import demo
 from dispatch.accounts import sessions
 from dispatch.accounts.sessions import NotIn, Viewer
@@ -14,9 +14,9 @@ from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration, Wartime
 
 
-def stretches(door: Reads, who: Viewer) -> list[Wartime]:
+def stretches(city: CityReads, who: Viewer) -> list[Wartime]:
     """Return the stretches of wartime that touch what a viewer may see, the latest first."""
-    with door.look() as connection, connection.cursor() as cursor:
+    with city.look() as connection, connection.cursor() as cursor:
         found = wartime.stretches(cursor)
     if who.role == "auditor":
         return found
@@ -24,7 +24,7 @@ def stretches(door: Reads, who: Viewer) -> list[Wartime]:
 
 
 def declare(
-    door: Reads,
+    city: CityReads,
     who: Viewer,
     area: str,
     level: int,
@@ -41,7 +41,7 @@ def declare(
     Returns the stretch, the law's refusal, or that the second person could not be proven.
     """
     now = datetime.now(UTC)
-    with door.change() as connection:
+    with city.change() as connection:
         second = sessions.sign_in(connection, login, password, now, demo(), address)
         if isinstance(second, NotIn):
             return second
@@ -49,22 +49,22 @@ def declare(
         # They prove who they are; they are not signed in here.
         sessions.sign_out(connection, token)
     wish = Declaration(area, level, kind, reason, commander, who.actor, approver.actor, until)
-    with door.desk() as desk:
+    with city.desk() as desk:
         answer = wartime.declare(desk, wish, now)
     if isinstance(answer, Wartime):
-        _note(door, "wartime", who, f"{area}, approved by {approver.login}")
+        _note(city, "wartime", who, f"{area}, approved by {approver.login}")
     return answer
 
 
-def end(door: Reads, who: Viewer, wartime_id: int, reason: str) -> Wartime | Refusal:
+def end(city: CityReads, who: Viewer, wartime_id: int, reason: str) -> Wartime | Refusal:
     """End a stretch of wartime now, as the viewer; return it as it ended, or the law's refusal."""
-    with door.desk() as desk:
+    with city.desk() as desk:
         answer = wartime.end(desk, wartime_id, who.actor, reason, datetime.now(UTC))
     if isinstance(answer, Wartime):
-        _note(door, "wartime_ended", who, answer.area_code)
+        _note(city, "wartime_ended", who, answer.area_code)
     return answer
 
 
-def _note(door: Reads, what: str, who: Viewer, about: str) -> None:
-    with door.change() as connection:
+def _note(city: CityReads, what: str, who: Viewer, about: str) -> None:
+    with city.change() as connection:
         sessions.note(connection, what, datetime.now(UTC), who.account_id, by=who.login, about=about)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from dashboard.data.city import Reads
+from dashboard.data.city import CityReads
 from dashboard.data.scope import covers, within
 from dispatch.desk import store
 from dispatch.rules.areas import contains, prefix_of
@@ -68,12 +68,12 @@ class Board:
     more: int
 
 
-def board(door: Reads, actor: Actor, area: str, midnight: datetime, now: datetime) -> Board:
+def board(city: CityReads, actor: Actor, area: str, midnight: datetime, now: datetime) -> Board:
     """Return the whistles sent since `midnight` or still open in an area of the actor's scope; empty outside it."""
     if not covers(actor, area) and not contains(area, actor.area_code):
         return Board((), rates([]), 0, 0)
     scope, values = within(actor)
-    with door.look() as connection, connection.cursor() as cursor:
+    with city.look() as connection, connection.cursor() as cursor:
         # What has a whistle of today is open, or ended today at the earliest.
         cursor.execute(
             "select distinct i.id from incident i join assignment a on a.incident_id = i.id and a.kind = 'whistle'"
@@ -81,7 +81,7 @@ def board(door: Reads, actor: Actor, area: str, midnight: datetime, now: datetim
             " and (a.sent_at >= %(midnight)s or (i.ended_at is null and a.state = any(%(open)s)))",
             values | {"midnight": midnight, "area": prefix_of(area) + "%", "open": sorted(OPEN)},
         )
-        held = store.load(cursor, [row[0] for row in cursor.fetchall()], lock=False)
+        held = store.load(cursor, [row[0] for row in cursor.fetchall()])
     every = [
         Whistle(each.incident, part)
         for each in held.values()

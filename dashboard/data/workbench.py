@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import shapely
 
-from dashboard.data.city import Detail, Reads, segments_of
+from dashboard.data.city import CityReads
+from dashboard.data.listing import Detail, segments_of
 from dashboard.data.scope import within
 from dispatch.assignment.proposals import Proposals
 from dispatch.desk import store
@@ -66,10 +67,10 @@ class Plan:
     in_turn: tuple[int, float]
 
 
-def case(door: Reads, actor: Actor, incident_id: int, now: datetime) -> Case | None:
+def case(city: CityReads, actor: Actor, incident_id: int, now: datetime) -> Case | None:
     """Return one case whole, or None where there is no such one in an actor's scope."""
     scope, values = within(actor, "i")
-    with door.look() as connection, connection.cursor() as cursor:
+    with city.look() as connection, connection.cursor() as cursor:
         cursor.execute(
             f"select 1 from incident i where i.id = %(id)s and {scope}", values | {"id": incident_id}
         )
@@ -79,28 +80,28 @@ def case(door: Reads, actor: Actor, incident_id: int, now: datetime) -> Case | N
         incident = replay(events)
         segments = segments_of(cursor, incident_id)
         likes = _likes(cursor, actor, incident, now)
-    decision = _proposer(door.url).offers(incident, now) if incident.ended_at is None else None
+    decision = _proposer(city.url).offers(incident, now) if incident.ended_at is None else None
     offers: tuple[Offer, ...] = decision.offers if decision is not None else ()
     why = decision.shortfalls if decision is not None and decision.chosen is None else ()
     return Case(Detail(incident, events, segments, offers), likes, why)
 
 
-def several(door: Reads, actor: Actor, incident_ids: Sequence[int]) -> list[Incident]:
+def several(city: CityReads, actor: Actor, incident_ids: Sequence[int]) -> list[Incident]:
     """Return those of the named incidents that an actor sees, with their assignments, in the order of ids."""
     scope, values = within(actor, "i")
-    with door.look() as connection, connection.cursor() as cursor:
+    with city.look() as connection, connection.cursor() as cursor:
         cursor.execute(
             f"select i.id from incident i where i.id = any(%(ids)s) and {scope}",
             values | {"ids": list(incident_ids)},
         )
         seen = [row[0] for row in cursor.fetchall()]
-        return [held.incident for held in store.load(cursor, seen, lock=False).values()]
+        return [held.incident for held in store.load(cursor, seen).values()]
 
 
-def plan(door: Reads, actor: Actor, incident_ids: Sequence[int], now: datetime) -> Plan:
+def plan(city: CityReads, actor: Actor, incident_ids: Sequence[int], now: datetime) -> Plan:
     """Decide together which teams go to the named cases that wait for their dispatch and that an actor sees."""
-    mine = [incident.id for incident in several(door, actor, incident_ids)]
-    together, in_turn = _proposer(door.url).ask(
+    mine = [incident.id for incident in several(city, actor, incident_ids)]
+    together, in_turn = _proposer(city.url).ask(
         lambda proposals: (proposals.many(mine, now), proposals.many(mine, now, one_at_a_time))
     )
     return Plan(tuple(together), _sum(together), _sum(in_turn))
@@ -185,13 +186,13 @@ def _sum(decisions: Sequence[Decision]) -> tuple[int, float]:
 
 
 @cache
-def outlines(door: Reads, area_code: str) -> tuple[tuple[str, tuple[tuple[float, float], ...]], ...]:
+def outlines(city: CityReads, area_code: str) -> tuple[tuple[str, tuple[tuple[float, float], ...]], ...]:
     """Return (code, outline as lon and lat) of the small areas around a place, simplified for a small map."""
     village = at_level(area_code, Level.VILLAGE)
     around = area_code[:9]
-    rows = door.shapes(around, Level.VILLAGE)
+    rows = city.shapes(around, Level.VILLAGE)
     if village is not None:
-        rows = [*rows, *door.shapes(village, Level.MICRO)]
+        rows = [*rows, *city.shapes(village, Level.MICRO)]
     found = []
     for area, wkb in rows:
         shape = shapely.from_wkb(wkb)

@@ -38,18 +38,18 @@ def _structs(base: type[Struct]) -> Iterable[type[Struct]]:
 
 
 def _declared(name: str, schema: dict[str, Any], fields: tuple[str, ...]) -> str:
-    told = f"/** {schema['description']} */\nexport "
+    text = f"/** {schema['description']} */\nexport "
     if schema["type"] == "array":
         inner = ", ".join(
             f"{field}: {_type(part)}" for field, part in zip(fields, schema["prefixItems"], strict=True)
         )
-        return f"{told}type {name} = [{inner}];\n"
+        return f"{text}type {name} = [{inner}];\n"
     needed = set(schema["required"]) if "required" in schema else set()
     lines = "".join(
         f"  {field}{'' if field in needed else '?'}: {_type(part)};\n"
         for field, part in schema["properties"].items()
     )
-    return f"{told}interface {name} {{\n{lines}}}\n"
+    return f"{text}interface {name} {{\n{lines}}}\n"
 
 
 def _type(schema: dict[str, Any]) -> str:

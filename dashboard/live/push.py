@@ -15,13 +15,13 @@ import psycopg
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from dashboard.data import Changes, Directory, Reads
+from dashboard.data import Changes, CityReads, Directory
 from dashboard.live.minute import Minute
 from dashboard.live.picture import WHISTLES_OVER, Picture
 from dashboard.live.queue import DeskLine, overdue
 from dashboard.live.tiles import WHISTLED_SPAN, tiles
+from dispatch.desk.nudges import CHANNEL
 
-CHANNEL = "gridwhistle:changed"
 GATHER_EVERY_S = 0.1  # at most this often, however often the stream nudges
 LOOK_EVERY_S = 1.0  # without any nudge
 PUSH_EVERY_S = 0.2  # for one area
@@ -93,7 +93,7 @@ class _Desk:
 class Live:
     """Keep the picture fresh and push it; one for each web process, inside its event loop."""
 
-    def __init__(self, reads: Reads, redis_url: str | None, demo: bool) -> None:
+    def __init__(self, reads: CityReads, redis_url: str | None, demo: bool) -> None:
         self._reads, self._redis_url, self._demo = reads, redis_url, demo
         self._picture: Picture | None = None
         self._minute: Minute | None = None
@@ -237,12 +237,12 @@ class Live:
         Meanwhile the old picture stays, and its age tells every browser that it is old.
         """
         pause_s = RETRY_FIRST_S
-        said, said_at = "", 0.0
+        logged, logged_at = "", 0.0
         while True:
             try:
                 await self._renew()
                 pause_s = RETRY_FIRST_S
-                said = ""
+                logged = ""
                 await self._go_on()
                 continue
             except Exception as fault:
@@ -250,8 +250,8 @@ class Live:
                 expected = isinstance(fault, (psycopg.Error, OSError, LookupError, ValueError))
                 reason = str(fault).partition("\n")[0]
                 # The same again and again tells nobody more: once, and then once a minute.
-                if reason != said or time.monotonic() - said_at > SAY_AGAIN_S:
-                    said, said_at = reason, time.monotonic()
+                if reason != logged or time.monotonic() - logged_at > SAY_AGAIN_S:
+                    logged, logged_at = reason, time.monotonic()
                     log.warning("the live picture stands still: %s", reason, exc_info=not expected)
                 if isinstance(fault, LookupError) and os.environ.get("DEMO") == "0":
                     # No city is there and none is on its way: the pages that say so need not wait for it.
@@ -398,21 +398,21 @@ class Live:
         for desk in self._desks.values():
             if not desk.known or not touched:
                 continue
-            told = desk.line.changed(picture, touched)
-            if told is None:
+            payload = desk.line.changed(picture, touched)
+            if payload is None:
                 continue
             desk.tick += 1
-            message = self._said(desk, told)
+            message = self._framed(desk, payload)
             for client in desk.clients:
                 client.offer(message, self._beat)
 
     def _whole(self, desk: _Desk, picture: Picture) -> bytes:
-        told = desk.line.whole() if desk.known else desk.line.renew(picture)
+        payload = desk.line.whole() if desk.known else desk.line.renew(picture)
         desk.known = True
-        return self._said(desk, b'"full":true,' + told)
+        return self._framed(desk, b'"full":true,' + payload)
 
-    def _said(self, desk: _Desk, told: bytes) -> bytes:
-        return b'data: {"n":%d,%s,%s}\n\n' % (desk.tick, self._times(), told)
+    def _framed(self, desk: _Desk, payload: bytes) -> bytes:
+        return b'data: {"n":%d,%s,%s}\n\n' % (desk.tick, self._times(), payload)
 
     def _tiles(self, channel: _Channel) -> dict[str, bytes]:
         assert self._picture is not None
@@ -428,9 +428,9 @@ class Live:
             channel.full = _joined(channel.tiles.items())
         return self._message(channel, channel.full, b'"full":true,')
 
-    def _message(self, channel: _Channel, told: bytes, kind: bytes = b"") -> bytes:
+    def _message(self, channel: _Channel, payload: bytes, kind: bytes = b"") -> bytes:
         return b'id: %d-%d\ndata: {%s"n":%d,%s,"tiles":{%s}}\n\n' % (
-            self._epoch, channel.tick, kind, channel.tick, self._times(), told,
+            self._epoch, channel.tick, kind, channel.tick, self._times(), payload,
         )  # fmt: skip
 
     def _times(self) -> bytes:

@@ -155,16 +155,16 @@ class _Teller:
             if base >= RANK_BASE:
                 rows.append((-good / base, -base, area, good, base))
         rows.sort(key=lambda row: (row[0], row[1], row[2].code))
-        told = [
+        places = [
             messages.Ranked(place + 1, area.code, self.short(area), good, base, self.cause(area.code))
             for place, (_, _, area, good, base) in enumerate(rows)
         ]
-        cut = told if len(told) <= 2 * RANK_ROWS else [*told[:RANK_ROWS], *told[-RANK_ROWS:]]
+        cut = places if len(places) <= 2 * RANK_ROWS else [*places[:RANK_ROWS], *places[-RANK_ROWS:]]
         levels = {a.level for a in ranked}
         who = {Level.TOWN: self.t("Towns"), Level.VILLAGE: self.t("Villages")}.get(
             Level(min(levels)) if levels else Level.TOWN, self.t("Grids")
         )
-        return messages.Rank(ms(self.minute.at), cut, len(told), who)
+        return messages.Rank(ms(self.minute.at), cut, len(places), who)
 
     def cause(self, code: str) -> messages.Cause | None:
         """Return what an area's late disposals of the month were about most, in its wordings, and how many."""

@@ -40,7 +40,7 @@ EVENTS_SHOWN: Final = 200
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-class Door:
+class IntakeApi:
     """Serve the HTTP door of one process; opens its connections at the first request."""
 
     def __init__(self, servers: Servers | None = None) -> None:
@@ -121,13 +121,13 @@ class Door:
         return JSONResponse({"state": "received", "numbers": numbers} | one, 202)
 
     async def _put(self, ready: list[tuple[int, bytes]], source: str) -> None:
-        said = msgspec.json.encode({"state": "received", "source": source})
+        received = msgspec.json.encode({"state": "received", "source": source})
 
         async def put() -> None:
             async with self._upstream.redis().pipeline(transaction=True) as steps:
                 for number, raw in ready:
                     steps.xadd(STREAM, {FIELD: raw})
-                    steps.set(f"{RECEIVED}{number}", said, ex=RECEIVED_KEPT_S)
+                    steps.set(f"{RECEIVED}{number}", received, ex=RECEIVED_KEPT_S)
                 await steps.execute()
 
         await soon(put())
@@ -175,8 +175,8 @@ class Door:
         found = await self._upstream.ask(lambda connection: _read_incident(connection, number, source))
         if found is not None:
             return JSONResponse(found)
-        said = await soon(self._upstream.redis().get(f"{RECEIVED}{number}"))
-        state = msgspec.json.decode(said) if said is not None else {}
+        kept = await soon(self._upstream.redis().get(f"{RECEIVED}{number}"))
+        state = msgspec.json.decode(kept) if kept is not None else {}
         if state.pop("source", None) != source:
             raise Refused(404, "unknown")
         return JSONResponse(
@@ -210,9 +210,9 @@ def _split(body: bytes) -> list[msgspec.Raw] | list[bytes]:
     try:
         raws = _decode_list(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = messages.problem("", "not_json")
-        more = {"index": 0, "field": "", "zh": said.zh, "en": said.en}
-        raise Refused(400, said.reason, more=more) from None
+        fault = messages.problem("", "not_json")
+        more = {"index": 0, "field": "", "zh": fault.zh, "en": fault.en}
+        raise Refused(400, fault.reason, more=more) from None
     if not raws or len(raws) > LIST_LIMIT:
         raise Refused(400, "too_many" if raws else "empty", more={"index": 0, "field": ""})
     return raws
@@ -291,4 +291,4 @@ async def _nowhere(request: Request) -> Response:
     raise Refused(404, "no_address")
 
 
-routes: list[Route] = Door().routes()
+routes: list[Route] = IntakeApi().routes()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
+from dashboard.markup import Markup, html_response, joined, markup
 from dashboard.routes.refused import LIST_LIMIT
 from dispatch.intake import messages
 
@@ -34,10 +34,10 @@ def _description() -> dict[str, Any]:
         "required": ["reason", "zh", "en"],
     }
 
-    def said(text: str, with_refusal: bool = True) -> dict[str, Any]:
+    def answer(text: str, with_refusal: bool = True) -> dict[str, Any]:
         return {"description": text} | ({"content": refusal} if with_refusal else {})
 
-    common = {"401": said("Key missing or unknown"), "503": said("Not available; see Retry-After")}
+    common = {"401": answer("Key missing or unknown"), "503": answer("Not available; see Retry-After")}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Gridwhistle intake", "version": str(messages.VERSION)},
@@ -69,11 +69,11 @@ def _description() -> dict[str, Any]:
                         },
                     },
                     "responses": {
-                        "202": said("On the stream, durably; the body holds the numbers", False),
-                        "400": said("A report is wrong: index, field and reason; none was taken"),
-                        "413": said("The body is larger than 2 MiB"),
-                        "415": said("Content-Type is not application/json"),
-                        "429": said("Too many reports with this key; see Retry-After"),
+                        "202": answer("On the stream, durably; the body holds the numbers", False),
+                        "400": answer("A report is wrong: index, field and reason; none was taken"),
+                        "413": answer("The body is larger than 2 MiB"),
+                        "415": answer("Content-Type is not application/json"),
+                        "429": answer("Too many reports with this key; see Retry-After"),
                         **common,
                     },
                 }
@@ -85,10 +85,10 @@ def _description() -> dict[str, Any]:
                         {"name": "number", "in": "path", "required": True, "schema": {"type": "string"}},
                     ],
                     "responses": {
-                        "200": said("The incident, or why it was refused after it was received", False),
-                        "202": said("Received, not yet dispatched", False),
-                        "400": said("No number"),
-                        "404": said("No incident of this source has this number"),
+                        "200": answer("The incident, or why it was refused after it was received", False),
+                        "202": answer("Received, not yet dispatched", False),
+                        "400": answer("No number"),
+                        "404": answer("No incident of this source has this number"),
                         **common,
                     },
                 }
@@ -97,7 +97,7 @@ def _description() -> dict[str, Any]:
                 "get": {
                     "summary": "Health of database, stream, dispatchers and jobs",
                     "security": [],
-                    "responses": {"200": said("Well", False), "503": said("Not well", False)},
+                    "responses": {"200": answer("Well", False), "503": answer("Not well", False)},
                 }
             },
         },
@@ -111,19 +111,22 @@ async def openapi(_: Request) -> Response:
 
 async def page(_: Request) -> Response:
     """Answer with the description, for people."""
-    rows = []
+    rows: list[Markup] = []
     for path, verbs in _description()["paths"].items():
         for verb, what in verbs.items():
-            answers = ", ".join(
-                f"{code} {html.escape(each['description'])}" for code, each in what["responses"].items()
-            )
+            answers = ", ".join(f"{code} {each['description']}" for code, each in what["responses"].items())
             rows.append(
-                f"<h2><code>{verb.upper()} {html.escape(path)}</code></h2><p>{html.escape(what['summary'])}.</p>"
-                f"<p>{answers}</p>"
-            )
-    return HTMLResponse(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Gridwhistle API</title>'
-        "<body style='font:16px/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem'>"
-        "<h1>网格哨 Gridwhistle API</h1><p>Machine-readable: <a href='/openapi.json'>/openapi.json</a>."
-        " Keys go in <code>Authorization: Bearer …</code>.</p>" + "".join(rows) + "</body></html>"
+                markup(
+                    "<h2><code>{verb} {path}</code></h2><p>{summary}.</p><p>{answers}</p>",
+                    verb=verb.upper(), path=path, summary=what["summary"], answers=answers,
+                )
+            )  # fmt: skip
+    return html_response(
+        markup(
+            '<!doctype html><html lang="en"><meta charset="utf-8"><title>Gridwhistle API</title>'
+            "<body style='font:16px/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem'>"
+            "<h1>网格哨 Gridwhistle API</h1><p>Machine-readable: <a href='/openapi.json'>/openapi.json</a>."
+            " Keys go in <code>Authorization: Bearer …</code>.</p>{rows}</body></html>",
+            rows=joined(rows),
+        )
     )

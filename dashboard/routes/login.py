@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import logging
 from datetime import datetime, timedelta
 from math import ceil
@@ -11,13 +10,13 @@ from urllib.parse import parse_qs, urlencode
 
 import psycopg
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from dashboard.access import COOKIE, Throttle, address_of, drop, from_our_page, keep, viewer
 from dashboard.data import (
+    CityReads,
     NotIn,
-    Reads,
     change_password,
     demo,
     sign_in,
@@ -25,6 +24,7 @@ from dashboard.data import (
     sign_out_everywhere,
     viewer_of,
 )
+from dashboard.markup import Markup, html_response, joined, markup, raw
 from dashboard.routes import provider
 from dashboard.wording.catalogue import ROLES, chosen, translator
 from dashboard.wording.names import zone_of
@@ -61,8 +61,8 @@ _STYLE = (
 class Login:
     """Serve the sign-in page and begin and end sessions."""
 
-    def __init__(self, door: Reads) -> None:
-        self._door = door
+    def __init__(self, city: CityReads) -> None:
+        self._city = city
         self._throttle = Throttle()
         self._checking = asyncio.Semaphore(AT_ONCE)
 
@@ -81,21 +81,21 @@ class Login:
         lang = chosen(request.query_params.get("lang"))
         onward = _onward(request.query_params.get("next", ""), lang)
         try:
-            if await viewer(self._door, request) is not None and request.query_params.get("as") != "other":
+            if await viewer(self._city, request) is not None and request.query_params.get("as") != "other":
                 return RedirectResponse(onward, 303)
         except psycopg.Error:
-            return HTMLResponse(_form(lang, onward, _away(lang)), 503, _HEADERS)
-        return HTMLResponse(_form(lang, onward), headers=_HEADERS)
+            return html_response(_form(lang, onward, _away(lang)), 503, _HEADERS)
+        return html_response(_form(lang, onward), headers=_HEADERS)
 
     async def begin(self, request: Request) -> Response:
         """Begin a session for a right login and password; say plainly what is wrong otherwise."""
         lang = chosen(request.query_params.get("lang"))
         _ = translator(lang)
         if not from_our_page(request):
-            return HTMLResponse(_form(lang, "/", _("This form came from another site.")), 403, _HEADERS)
+            return html_response(_form(lang, "/", _("This form came from another site.")), 403, _HEADERS)
         given = await _given(request)
         if given is None:
-            return HTMLResponse(_form(lang, "/", _("What was sent is too large.")), 413, _HEADERS)
+            return html_response(_form(lang, "/", _("What was sent is too large.")), 413, _HEADERS)
         onward = _onward(given.get("next", ""), lang)
         login = given.get("login", "").strip()
         address = address_of(request)
@@ -103,21 +103,21 @@ class Login:
             async with self._checking:
                 # Those who waited here in a crowd are looked at one after another.
                 if (wait := self._throttle.wait_s(address)) > 0:
-                    reason = await asyncio.to_thread(_too_many, self._door, lang, wait)
-                    return HTMLResponse(_form(lang, onward, reason, login), 429, _HEADERS | _after(wait))
+                    reason = await asyncio.to_thread(_too_many, self._city, lang, wait)
+                    return html_response(_form(lang, onward, reason, login), 429, _HEADERS | _after(wait))
                 answer = await asyncio.to_thread(
-                    sign_in, self._door, login, given.get("password", ""), address
+                    sign_in, self._city, login, given.get("password", ""), address
                 )
                 if isinstance(answer, NotIn):
                     self._throttle.failed(address)
-                    reason = await asyncio.to_thread(_refused, self._door, lang, answer.until)
+                    reason = await asyncio.to_thread(_refused, self._city, lang, answer.until)
         except psycopg.Error:
-            return HTMLResponse(_form(lang, onward, _away(lang), login), 503, _HEADERS)
+            return html_response(_form(lang, onward, _away(lang), login), 503, _HEADERS)
         if isinstance(answer, NotIn):
             log.warning("a sign-in was refused: %s", answer.why)
-            return HTMLResponse(_form(lang, onward, reason, login), 401, _HEADERS)
+            return html_response(_form(lang, onward, reason, login), 401, _HEADERS)
         if before := request.cookies.get(COOKIE, ""):
-            await asyncio.to_thread(sign_out, self._door, before)
+            await asyncio.to_thread(sign_out, self._city, before)
         response = RedirectResponse(onward, 303)
         keep(response, answer[0], request)
         return response
@@ -128,9 +128,9 @@ class Login:
         token = (given or {}).get("token", "")
         lang = chosen(request.query_params.get("lang"))
         try:
-            who = await asyncio.to_thread(viewer_of, self._door, token)
+            who = await asyncio.to_thread(viewer_of, self._city, token)
         except psycopg.Error:
-            return HTMLResponse(_form(lang, "/", _away(lang)), 503, _HEADERS)
+            return html_response(_form(lang, "/", _away(lang)), 503, _HEADERS)
         if who is None:
             return Response(status_code=403)
         response = RedirectResponse("/", 303)
@@ -145,13 +145,13 @@ class Login:
         lang = chosen(given.get("lang") or request.query_params.get("lang"))
         token = request.cookies.get(COOKIE, "")
         try:
-            who = await viewer(self._door, request)
+            who = await viewer(self._city, request)
             if who is not None and given.get("everywhere"):
-                await asyncio.to_thread(sign_out_everywhere, self._door, who.account_id)
+                await asyncio.to_thread(sign_out_everywhere, self._city, who.account_id)
             elif token:
-                await asyncio.to_thread(sign_out, self._door, token)
+                await asyncio.to_thread(sign_out, self._city, token)
         except psycopg.Error:
-            return HTMLResponse(_form(lang, "/", _away(lang)), 503, _HEADERS)
+            return html_response(_form(lang, "/", _away(lang)), 503, _HEADERS)
         response = RedirectResponse(f"/login?lang={lang}", 303)
         drop(response, request)
         return response
@@ -167,15 +167,15 @@ class Login:
             return _said(413, _("What was sent is too large."))
         address, token = address_of(request), request.cookies.get(COOKIE, "")
         try:
-            who = await viewer(self._door, request)
+            who = await viewer(self._city, request)
             if who is None:
                 return _said(401, _("Your session has ended. Sign in again."))
             old, new = given.get("old", ""), given.get("new", "")
             async with self._checking:
                 if (wait := self._throttle.wait_s(address)) > 0:
-                    return _said(429, await asyncio.to_thread(_too_many, self._door, lang, wait))
+                    return _said(429, await asyncio.to_thread(_too_many, self._city, lang, wait))
                 why = await asyncio.to_thread(
-                    change_password, self._door, who.account_id, old, new, token, address
+                    change_password, self._city, who.account_id, old, new, token, address
                 )
                 if why in ("wrong", "locked"):
                     self._throttle.failed(address)
@@ -206,18 +206,18 @@ def _after(wait_s: float) -> dict[str, str]:
     return {"Retry-After": str(ceil(wait_s))}
 
 
-def _too_many(door: Reads, lang: str, wait_s: float) -> str:
-    at = datetime.now(zone_of(door)) + timedelta(seconds=wait_s)
+def _too_many(city: CityReads, lang: str, wait_s: float) -> str:
+    at = datetime.now(zone_of(city)) + timedelta(seconds=wait_s)
     return translator(lang)("Too many attempts from this address. Try again after {at}.").format(
         at=f"{at:%H:%M:%S}"
     )
 
 
-def _refused(door: Reads, lang: str, locked_until: datetime | None) -> str:
+def _refused(city: CityReads, lang: str, locked_until: datetime | None) -> str:
     if locked_until is None:
         return translator(lang)("Login or password is wrong.")
     return translator(lang)("Too many wrong passwords. Try again after {at}.").format(
-        at=f"{locked_until.astimezone(zone_of(door)):%H:%M:%S}"
+        at=f"{locked_until.astimezone(zone_of(city)):%H:%M:%S}"
     )
 
 
@@ -243,52 +243,55 @@ def _onward(wish: str, lang: str) -> str:
     return "/" if lang == "zh" else f"/?{urlencode({'lang': lang})}"
 
 
-def _form(lang: str, onward: str, problem: str = "", login: str = "") -> str:
+def _form(lang: str, onward: str, problem: str = "", login: str = "") -> Markup:
     _ = translator(lang)
-    said = f'<p class="bad" role="alert">{html.escape(problem)}</p>' if problem else ""
-    hidden = f'<input type="hidden" name="next" value="{html.escape(onward)}">'
+    hidden = markup('<input type="hidden" name="next" value="{onward}">', onward=onward)
     other = "en" if lang == "zh" else "zh"
     switch = f"/login?{urlencode({'lang': other, 'next': onward})}"
-    return (
-        f'<!doctype html><html lang="{lang}"><meta charset="utf-8">'
+    return markup(
+        '<!doctype html><html lang="{lang}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{html.escape(_('Sign in'))}　{html.escape(_('Gridwhistle'))}</title><style>{_STYLE}</style>"
-        f"<main><h1>{html.escape(_('Gridwhistle'))}</h1><p>{html.escape(_('Sign in to work.'))}</p>{said}"
-        f'<form method="post" action="/login?lang={lang}">{hidden}'
-        f'<label for="login">{html.escape(_("Login"))}</label>'
-        f'<input id="login" name="login" autocomplete="username" required maxlength="64" value="{html.escape(login)}"'
-        f"{'' if login else ' autofocus'}>"
-        f'<label for="password">{html.escape(_("Password"))}</label>'
+        "<title>{sign_in}　{name}</title>{style}<main><h1>{name}</h1><p>{why}</p>{problem}"
+        '<form method="post" action="/login?lang={lang}">{hidden}<label for="login">{login_label}</label>'
+        '<input id="login" name="login" autocomplete="username" required maxlength="64" value="{login}"{first}>'
+        '<label for="password">{password}</label>'
         '<input id="password" name="password" type="password" autocomplete="current-password" required'
-        f' maxlength="128"{" autofocus" if login else ""}>'
-        f'<button class="go">{html.escape(_("Sign in"))}</button></form>{_through_provider(lang)}'
-        f"{_demo_people(lang, hidden)}"
-        f'<p style="margin:16px 0 0"><a href="{html.escape(switch)}">{"English" if other == "en" else "中文"}</a></p>'
-        "</main></html>"
-    )
+        ' maxlength="128"{second}><button class="go">{sign_in}</button></form>{provider}{demo}'
+        '<p style="margin:16px 0 0"><a href="{switch}">{language}</a></p></main></html>',
+        lang=lang, sign_in=_("Sign in"), name=_("Gridwhistle"), style=raw("style", _STYLE), why=_("Sign in to work."),
+        problem=markup('<p class="bad" role="alert">{problem}</p>', problem=problem) if problem else "",
+        hidden=hidden, login_label=_("Login"), login=login, first="" if login else " autofocus",
+        password=_("Password"), second=" autofocus" if login else "", provider=_through_provider(lang),
+        demo=_demo_people(lang, hidden), switch=switch, language="English" if other == "en" else "中文",
+    )  # fmt: skip
 
 
-def _through_provider(lang: str) -> str:
+def _through_provider(lang: str) -> Markup:
     """Return the way to the identity provider, where one is configured."""
     if not provider.configured():
-        return ""
-    told = html.escape(translator(lang)("Sign in through the city's identity provider"))
-    return f'<p style="margin:16px 0 0"><a href="/provider?lang={lang}">{told}</a></p>'
+        return Markup("")
+    told = translator(lang)("Sign in through the city's identity provider")
+    return markup(
+        '<p style="margin:16px 0 0"><a href="/provider?lang={lang}">{told}</a></p>', lang=lang, told=told
+    )
 
 
-def _demo_people(lang: str, hidden: str) -> str:
+def _demo_people(lang: str, hidden: Markup) -> Markup:
     """Return one button for each role of the demo city, where the demo is on."""
     if not demo():
-        return ""
+        return Markup("")
     _ = translator(lang)
-    buttons = "".join(
-        f'<form method="post" action="/login?lang={lang}">{hidden}<input type="hidden" name="login" value="{login}">'
-        f'<input type="hidden" name="password" value="{DEMO_PASSWORD}">'
-        f"<button>{html.escape(_(ROLES[_ROLE_OF.get(login, login)]))}</button></form>"
+    buttons = joined(
+        markup(
+            '<form method="post" action="/login?lang={lang}">{hidden}<input type="hidden" name="login" value="{login}">'
+            '<input type="hidden" name="password" value="{password}"><button>{role}</button></form>',
+            lang=lang, hidden=hidden, login=login, password=DEMO_PASSWORD, role=_(ROLES[_ROLE_OF.get(login, login)]),
+        )
         for login in DEMO_LOGINS
+    )  # fmt: skip
+    return markup(
+        '<div class="demo"><p>{told}</p>{buttons}</div>', told=_("Demo city: come in as"), buttons=buttons
     )
-    told = html.escape(_("Demo city: come in as"))
-    return f'<div class="demo"><p>{told}</p>{buttons}</div>'
 
 
 def _away(lang: str) -> str:

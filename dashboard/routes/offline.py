@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from functools import cache
-from html import escape
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +12,7 @@ from starlette.routing import Route
 
 from dashboard import components
 from dashboard.frame import style
+from dashboard.markup import Markup, html_response, joined, markup, raw
 from dashboard.wording.catalogue import LANGUAGES, translator
 
 PAGE, WORKER = "/phone/page", "/phone/worker.js"
@@ -26,9 +26,8 @@ def routes() -> list[Route]:
 async def _page(request: Request) -> Response:
     body, script = page()
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return Response(
+    return html_response(
         body,
-        media_type="text/html",
         headers={
             "Cache-Control": "no-cache",
             "Content-Security-Policy": f"default-src 'none'; script-src 'sha256-{allowed}'; style-src 'unsafe-inline';"
@@ -47,33 +46,31 @@ async def _worker(request: Request) -> Response:
 
 
 @cache
-def page() -> tuple[str, str]:
+def page() -> tuple[Markup, str]:
     """Return the page, and the script within: the component of the phone, without anything of Streamlit around it."""
     script = components.script("field/alone.js")
-    styles = style() + components.sheet("field/field.css")
-    nobody = "".join(_nobody(lang) for lang in LANGUAGES)
-    title = escape(translator(LANGUAGES[0])("Gridwhistle"))
-    return (
+    whole = markup(
         '<!doctype html><html><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>body{{margin:0}}{styles}</style>"
+        '<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>{style}'
         '<body class="stApp"><div class="gw-host"></div>'
-        f'<main class="gwf gw-nobody" hidden><div class="bd">{nobody}</div></main>'
-        f'<script type="module">{script}</script></html>',
-        script,
-    )
+        '<main class="gwf gw-nobody" hidden><div class="bd">{nobody}</div></main>{script}</html>',
+        title=translator(LANGUAGES[0])("Gridwhistle"),
+        style=raw("style", "body{margin:0}" + style() + components.sheet("field/field.css")),
+        nobody=joined(_nobody(lang) for lang in LANGUAGES), script=raw("script", script),
+    )  # fmt: skip
+    return whole, script
 
 
-def _nobody(lang: str) -> str:
+def _nobody(lang: str) -> Markup:
     """Return what the page says in one language where it may show nothing of anybody."""
     _ = translator(lang)
     told = _(
         "Nobody is signed in on this phone. What was written here is kept: sign in when the line is back."
     )
-    return (
-        f'<p lang="{lang}"><b>{escape(_("There is no line."))}</b><br>{escape(told)}</p>'
-        f'<p><a class="B o" href="/login?lang={lang}">{escape(_("Sign in"))}</a></p>'
-    )
+    return markup(
+        '<p lang="{lang}"><b>{none}</b><br>{told}</p><p><a class="B o" href="/login?lang={lang}">{sign_in}</a></p>',
+        lang=lang, none=_("There is no line."), told=told, sign_in=_("Sign in"),
+    )  # fmt: skip
 
 
 @cache

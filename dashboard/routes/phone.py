@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dashboard.access import OWN, from_our_page, viewer
-from dashboard.data import Directory, Reads, Viewer, field
+from dashboard.data import CityReads, Directory, Viewer, field
 from dashboard.live.messages import GridArea, GridMap, Task, TasksMessage
 from dashboard.routes.phone_messages import Draft, Report, Step, arguments_of, message_of
 from dashboard.wording.catalogue import chosen, pick
@@ -80,11 +80,11 @@ class Refused(Exception):
 class Phone:
     """Serve the phones of one process; opens its connection to the stream at the first report."""
 
-    def __init__(self, door: Reads, redis_url: str) -> None:
-        self._door = door
+    def __init__(self, city: CityReads, redis_url: str) -> None:
+        self._city = city
         self._redis_url = redis_url
         self._stream: redis.asyncio.Redis | None = None
-        self._pulse = field.Pulse(door)
+        self._pulse = field.Pulse(city)
         self._bodies: dict[tuple[Actor, str], tuple[tuple[int, int], str, bytes]] = {}
         self._suggests: tuple[Policy, Suggester] | None = None
         self._uploads: dict[int, tuple[float, int]] = {}
@@ -116,7 +116,7 @@ class Phone:
             try:
                 if request.method == "POST" and not (OWN in request.headers and from_our_page(request)):
                     raise Refused(403, "not_own_page")
-                who = await viewer(self._door, request)
+                who = await viewer(self._city, request)
                 if who is None:
                     raise Refused(401, "signed_out")
                 return await answer(request, who)
@@ -153,8 +153,8 @@ class Phone:
         return Response(known[2], headers=headers, media_type="application/json")
 
     def _tasks(self, who: Viewer, lang: str) -> bytes:
-        directory = self._door.known()
-        found = field.tasks(self._door, who.actor, datetime.now(UTC))
+        directory = self._city.known()
+        found = field.tasks(self._city, who.actor, datetime.now(UTC))
         return msgspec.json.encode(TasksMessage([_shown(each, who.actor, directory, lang) for each in found]))
 
     # --- photos ---
@@ -170,7 +170,7 @@ class Phone:
         except NotAPhoto as fault:
             raise Refused(422, fault.reason, photos.REASONS[fault.reason]) from fault
         await asyncio.to_thread(lambda: photos.store().put(photo))
-        used = await asyncio.to_thread(field.keep_photo, self._door, who, photo, datetime.now(UTC))
+        used = await asyncio.to_thread(field.keep_photo, self._city, who, photo, datetime.now(UTC))
         return JSONResponse(
             {"name": photo.name, "used": used, "width": photo.width, "height": photo.height}, 201
         )
@@ -195,7 +195,7 @@ class Phone:
 
         def find() -> bytes | None:
             actor = field.as_reporter(who, self._redis_url)
-            return photos.store().get(name, small) if field.sees_photo(self._door, who, actor, name) else None
+            return photos.store().get(name, small) if field.sees_photo(self._city, who, actor, name) else None
 
         content = await asyncio.to_thread(find)
         if content is None:
@@ -222,16 +222,16 @@ class Phone:
             raise Refused(422, checked.reason, (checked.zh, checked.en))
         number = number_of(source, sent.id)
         await self._own(who, sent.photos)
-        begun = await asyncio.to_thread(field.begin_report, self._door, who, number, sent.photos, now)
+        begun = await asyncio.to_thread(field.begin_report, self._city, who, number, sent.photos, now)
         if begun == "taken":
             raise Refused(409, "taken")
         if begun == "too_fast":
             raise Refused(429, "too_fast", wait_s=120)
-        said = msgspec.json.encode({"state": "received", "source": source})
+        received = msgspec.json.encode({"state": "received", "source": source})
         async with self._redis().pipeline(transaction=True) as steps:
             steps.xadd(STREAM, {FIELD: raw})
             # A repeat must not hide that the first was refused.
-            steps.set(f"{RECEIVED}{number}", said, ex=RECEIVED_KEPT_S, nx=True)
+            steps.set(f"{RECEIVED}{number}", received, ex=RECEIVED_KEPT_S, nx=True)
             await asyncio.wait_for(steps.execute(), STREAM_TIMEOUT_S)
         return JSONResponse(
             {"state": "received", "number": show_number(number), "again": begun == "again"}, 202
@@ -251,20 +251,20 @@ class Phone:
 
     def _take(self, who: Viewer, sent: Step, lang: str) -> Response:
         actor = field.as_reporter(who, self._redis_url)
-        number = field.visible(self._door, actor, sent.incident_id)
+        number = field.visible(self._city, actor, sent.incident_id)
         if number is None:
             raise Refused(404, "unknown")
         command = Command(sent.verb, sent.incident_id, actor, sent.id, arguments_of(sent))
-        outcome = self._door.act([command], datetime.now(UTC), self._redis_url)[0]
+        outcome = self._city.submit([command], datetime.now(UTC), self._redis_url)[0]
         if outcome.refusal is not None:
             refusal = outcome.refusal
             raise Refused(409, refusal.code, (refusal.words("zh"), refusal.words("en")))
         # After the step, and again with its repeat: a photo is attached whenever its step has been taken.
-        field.attach(self._door, sent.photos, number)
+        field.attach(self._city, sent.photos, number)
         return JSONResponse({"state": outcome.status, "number": show_number(number)})
 
     async def _own(self, who: Viewer, names: list[str]) -> None:
-        if await asyncio.to_thread(field.not_own, self._door, who, names):
+        if await asyncio.to_thread(field.not_own, self._city, who, names):
             raise Refused(422, "not_your_photo")
 
     # --- what it is about ---
@@ -272,7 +272,7 @@ class Phone:
     async def suggest(self, request: Request, who: Viewer) -> Response:
         """Answer with the type that a text speaks of, and the words for it; none where nothing matched."""
         sent = _decoded(await _body(request, BODY_LIMIT_BYTES), Draft)
-        policy = await asyncio.to_thread(self._door.policy)
+        policy = await asyncio.to_thread(self._city.policy)
         if self._suggests is None or self._suggests[0] is not policy:
             self._suggests = policy, Suggester(policy.types, policy.fallback)
         found = self._suggests[1].suggest(sent.text)
@@ -300,14 +300,14 @@ class Phone:
         return Response(gzip.decompress(body), media_type="application/json", headers=headers)
 
     def _map(self, area: str, lang: str) -> bytes:
-        directory = self._door.known()
+        directory = self._city.known()
         # A town is drawn by its micro grids, and by its villages where those have no outlines; a county by its towns.
         small, large = (
             (Level.MICRO, Level.VILLAGE) if level_of(area) >= Level.TOWN else (Level.TOWN, Level.COUNTY)
         )
-        rows = self._door.shapes(area, small)
+        rows = self._city.shapes(area, small)
         drawn = {each.code[: len(code)] for each, _ in rows for code in (area, f"{area}000")}
-        rows += [row for row in self._door.shapes(area, large) if row[0].code not in drawn]
+        rows += [row for row in self._city.shapes(area, large) if row[0].code not in drawn]
         areas = []
         for each, wkb in rows:
             shape = shapely.simplify(shapely.from_wkb(wkb), MAP_COARSE)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dashboard.access import viewer
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dashboard.data.scope import covers
 from dashboard.live import Client, Live
 from dashboard.wording.catalogue import chosen
@@ -23,14 +23,14 @@ LONGEST_S = 300.0
 class DeskStream:
     """Answer `/desk/{area}` with the rows of the queue as server-sent events."""
 
-    def __init__(self, door: Reads, live: Live) -> None:
-        self._door, self._live = door, live
+    def __init__(self, city: CityReads, live: Live) -> None:
+        self._city, self._live = city, live
 
     async def stream(self, request: Request) -> Response:
         """Answer with the event stream, or with why not; an area out of scope is answered like one that is not."""
         area = request.path_params["area"]
         try:
-            who = await viewer(self._door, request)
+            who = await viewer(self._city, request)
         except psycopg.Error:
             return _problem(503, "the database does not answer; try again in a moment")
         if who is None:
@@ -50,7 +50,7 @@ class DeskStream:
     async def counts(self, request: Request) -> Response:
         """Answer `/counts` with what is past its limit in the area of whoever is signed in, by the page of each."""
         try:
-            who = await viewer(self._door, request)
+            who = await viewer(self._city, request)
         except psycopg.Error:
             return _problem(503, "the database does not answer; try again in a moment")
         if who is None:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dashboard.access import viewer
-from dashboard.data import Reads, Viewer, field, whistles
+from dashboard.data import CityReads, Viewer, field, whistles
 from dashboard.live.whistles import shown
 from dashboard.pages import PLACES
 from dashboard.wording.catalogue import chosen
@@ -26,12 +26,12 @@ AGE_S: Final = 30.0  # rates and lights move by the clock too
 BODIES_KEPT: Final = 500
 
 
-class Whistling:
+class WhistleBoards:
     """Serve the rows of the whistle board to one process's viewers."""
 
-    def __init__(self, door: Reads) -> None:
-        self._door = door
-        self._pulse = field.Pulse(door)
+    def __init__(self, city: CityReads) -> None:
+        self._city = city
+        self._pulse = field.Pulse(city)
         self._bodies: dict[tuple[Actor, str, str], tuple[tuple[int, int], float, str, bytes]] = {}
 
     def routes(self) -> list[Route]:
@@ -42,7 +42,7 @@ class Whistling:
         """Answer with the board of `?area=`; 304 while nothing has changed since the tag that the screen holds."""
         lang = chosen(request.query_params.get("lang"))
         try:
-            who = await viewer(self._door, request)
+            who = await viewer(self._city, request)
             if who is None:
                 return JSONResponse({"reason": "signed_out"}, 401)
             if who.role not in PLACES["whistles"].roles:
@@ -70,6 +70,6 @@ class Whistling:
 
     def _body(self, who: Viewer, area: str, lang: str) -> bytes:
         now = datetime.now(UTC)
-        directory = self._door.known()
-        found = whistles.board(self._door, who.actor, area, directory.calendar.midnight(now), now)
+        directory = self._city.known()
+        found = whistles.board(self._city, who.actor, area, directory.calendar.midnight(now), now)
         return msgspec.json.encode(shown(found, directory, lang, now))

@@ -19,7 +19,7 @@ from dashboard.frame import Frame, framed
 from dashboard.widgets import charts, scorecard
 from dashboard.widgets.assessment import cases
 from dashboard.widgets.assessment.choice import head, month_of, subject_of
-from dashboard.widgets.panel import panel
+from dashboard.widgets.panel import panel, title
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import pick
@@ -32,7 +32,7 @@ SEAL = "assessment.hash"  # what the night found: a card that is not what was se
 def page() -> None:
     """Show `?subject=kind/id` in `?month=`, with its part `?part=` and the set of cases `?set=` chosen."""
     with framed("assessment") as f:
-        known = data.months(f.door)
+        known = data.months(f.city)
         if not known:
             st.info(
                 f._("No month has been assessed yet: the first appears in the night after the first reports.")
@@ -45,7 +45,7 @@ def page() -> None:
             name = CARDS[subject[0]][0]
         card = None
         if subject is not None:
-            card = data.card(f.door, f.who.actor, *subject, month, name)
+            card = data.card(f.city, f.who.actor, *subject, month, name)
         head(f, known, month, subject, card)
         if card is None:
             st.info(
@@ -56,8 +56,8 @@ def page() -> None:
 
 
 def _body(f: Frame, card: Card) -> None:
-    lines = data.bundles(f.door, card)
-    sets = judged.every_set(f.door, card)
+    lines = data.bundles(f.city, card)
+    sets = judged.every_set(f.city, card)
     # How much was dispatched of what earns all is no split of a base.
     split = [line for line in card.lines if line.d and line.name != VOLUME]
     listed = all(judged.adds_up(sets[line.name], line.d) for line in split)
@@ -83,10 +83,10 @@ def _body(f: Frame, card: Card) -> None:
             f._("The parts do not add up to the score, or the cases to their base. Do not rely on this card.")
         )
     chosen = _part(card)
-    bare = judged.bare(f.door, f.who.actor, card)
+    bare = judged.bare(f.city, f.who.actor, card)
     top = st.columns([336, 676, 316], gap="small")
     with top[0].container(border=True, height="stretch", key="gw-card-score"):
-        panel(scorecard.head(card, data.peers(f.door, card), f._), "score-head")
+        panel(scorecard.head(card, data.peers(f.city, card), f._), "score-head")
     with top[1].container(border=True, height="stretch", key="gw-card-lost"):
         _lost(f, card, chosen)
     with top[2].container(border=True, height="stretch", key="gw-card-counts"):
@@ -127,11 +127,9 @@ def _lost(f: Frame, card: Card, chosen: str) -> None:
     if card.score is None:
         st.caption(_("No data"))
         return
-    st.html(
-        '<div class="gw-title"><b>{t}</b> <span class="gw-muted">{n}</span></div>'.format(
-            t=_("From 100 to {score}: where the points went").format(score=amounts.score(card.score, _, 0)),
-            n=_("most lost first; press one to see its cases"),
-        )
+    title(
+        _("From 100 to {score}: where the points went").format(score=amounts.score(card.score, _, 0)),
+        _("most lost first; press one to see its cases"),
     )
     losses = scorecard.losses(card, chosen, f.lang)
     key = f"lost-{card.kind}-{card.subject}-{card.month.month}-{card.name}-{chosen}"
@@ -183,7 +181,7 @@ def _cases(f: Frame, card: Card, line: Line | None, sets: Mapping[str, Sequence[
     pages = max(1, -(-len(ids) // judged.PAGE_ROWS))
     wished = st.query_params.get("page", "1")
     page = min(pages, int(wished)) if wished.isdecimal() and int(wished[:6]) > 0 else 1
-    rows = judged.rows(f.door, f.who.actor, (card.kind, card.subject), ids, card.month.as_of, page)
+    rows = judged.rows(f.city, f.who.actor, (card.kind, card.subject), ids, card.month.as_of, page)
     # There is nothing to object to in what does not count against the subject.
     objects = label in judged.against(line)
     appealable = frozenset(row.id for row in rows if objects and judged.may(f.who.actor, "appeal", row.state))
@@ -218,7 +216,7 @@ def _beside(
         if label in judged.against(line)
         for case in ids
     }
-    found = judged.appeals(f.door, f.who.actor, lost | exempt)
+    found = judged.appeals(f.city, f.who.actor, lost | exempt)
     effects = {each.incident_id: judged.if_granted(card, lines, each.incident_id) for each in found}
     judges = judged.may(f.who.actor, "judge_appeal", "closed")
     panel(cases.appeals(card, found, effects, judges, f.directory, f.lang, f._), "score-appeals", _pressed)

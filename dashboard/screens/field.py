@@ -8,10 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components import city_zone, component, words
+from dashboard.components import component, words
 from dashboard.data import Directory, demo, field, reads
 from dashboard.frame import Frame, framed
 from dashboard.wording.catalogue import ROLES, clock_name, limit_words, pick, translator
+from dashboard.wording.names import zone
 from dispatch.rules.incident.chain import STEPS
 from dispatch.rules.time.clocks import KINDS
 
@@ -35,7 +36,7 @@ def given(frame: Frame, mode: str) -> dict[str, Any]:
         "mode": mode,
         "lang": lang,
         "demo": demo(),
-        "zone": city_zone(),
+        "zone": zone().key,
         "words": words("field", lang),
         "who": {
             "login": who.login,
@@ -87,7 +88,7 @@ def _types(known: Directory, lang: str) -> list[tuple[str, str]]:
 
 @st.cache_data(ttl=OFTEN_AGE_S, show_spinner=False, max_entries=5_000)
 def _often(login: str, _frame: Frame) -> list[str]:
-    return field.often(_frame.door, _frame.who)
+    return field.often(_frame.city, _frame.who)
 
 
 @st.cache_data(ttl=OFTEN_AGE_S, show_spinner=False, max_entries=2_000)

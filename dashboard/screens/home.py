@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from html import escape
 from urllib.parse import urlencode
 
 import psycopg
@@ -13,6 +12,7 @@ import streamlit as st
 from dashboard.data import Viewer, demo, reads
 from dashboard.data.waiting import waiting
 from dashboard.frame import away, corner, style
+from dashboard.markup import joined, markup, raw, show
 from dashboard.pages import PLACES
 from dashboard.screens.wall import DEFAULT_AREA
 from dashboard.session import viewer, way
@@ -28,7 +28,7 @@ def page() -> None:
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
     tail = {} if lang == "zh" else {"lang": lang}
-    st.html(f"<style>{style()}</style>")
+    show(raw("style", style()))
     try:
         who = viewer()
         corner(lang, who)
@@ -86,10 +86,14 @@ def _waits(who: Viewer, lang: str, _: Translate) -> None:
     for line in lines:
         query = {**dict(line.query), **({} if lang == "zh" else {"lang": lang})}
         address = f"/{line.page}" + (f"?{urlencode(query)}" if query else "")
-        light = '<i class="gw-light red"></i>' if line.red else ""
         rows.append(
-            f'<a class="gw-wait{" red" if line.red else ""}" href="{escape(address)}">'
-            f"<span>{light}{escape(names[line.what])}</span><b>{line.count:,}</b></a>"
-        )
-    what = "".join(rows) or f'<p class="gw-muted">{escape(_("Nothing waits for you now."))}</p>'
-    st.html(f'<section class="gw-waits"><h2>{escape(_("What waits for you"))}</h2>{what}</section>')
+            markup(
+                '<a class="gw-wait{red}" href="{address}"><span>{light}{what}</span><b>{n}</b></a>',
+                red=" red" if line.red else "", address=address, what=names[line.what], n=f"{line.count:,}",
+                light=markup('<i class="gw-light red"></i>') if line.red else "",
+            )
+        )  # fmt: skip
+    what = joined(rows) or markup('<p class="gw-muted">{t}</p>', t=_("Nothing waits for you now."))
+    show(
+        markup('<section class="gw-waits"><h2>{t}</h2>{what}</section>', t=_("What waits for you"), what=what)
+    )

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard.casework import sheet
 from dashboard.casework.detail import detail_of
 from dashboard.frame import framed, headed
+from dashboard.markup import raw, show
 from dashboard.widgets.case_filters import filters
 from dashboard.widgets.case_list import export_list, listing
 
@@ -16,7 +17,7 @@ from dashboard.widgets.case_list import export_list, listing
 def page() -> None:
     """Show the list, and beside it the incident that `?id=` names, or the first one, to whoever may see them."""
     with framed("incidents", tagged=True) as f:
-        st.html(f"<style>{sheet.style()}</style>")
+        show(raw("style", sheet.style()))
         now = datetime.now(UTC)
         with st.container(horizontal=True, vertical_alignment="center"):
             headed(f, "incidents")

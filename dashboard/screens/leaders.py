@@ -23,8 +23,8 @@ from dashboard.widgets.leaders.choice import area_of, head, no_period, period_of
 from dashboard.widgets.leaders.late_map import late_map
 from dashboard.widgets.leaders.present import present, say
 from dashboard.widgets.leaders.stages import stages
-from dashboard.widgets.leaders.trend import chart, title, trend_of
-from dashboard.widgets.panel import panel
+from dashboard.widgets.leaders.trend import chart, trend_of
+from dashboard.widgets.panel import panel, title
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dispatch.figures.overview import Overview
@@ -46,7 +46,7 @@ def page() -> None:
             head(f, area, None, today)
             st.error(no_period(f, period))
             return
-        picture = data.picture(f.door, f.who.actor, area, period, now)
+        picture = data.picture(f.city, f.who.actor, area, period, now)
         if picture is None:
             st.warning(f._("There is no such area."))
             return
@@ -67,7 +67,7 @@ def page() -> None:
         _first_row(f, picture)
         slot = _second_row(f, picture)
         _second_screen(f, picture)
-        _times(f, slot, lambda: data.timed(f.door, f.who.actor, picture, now))
+        _times(f, slot, lambda: data.timed(f.city, f.who.actor, picture, now))
         if not is_open("supervise"):
             open_named(f, picture)
 
@@ -130,7 +130,7 @@ def _second_screen(f: Frame, picture: Overview) -> None:
         )
         with alone(f):
             shapes = (
-                data.outline(f.door, f.who.actor, picture.area.code, int(level_of(picture.places[0].code)))
+                data.outline(f.city, f.who.actor, picture.area.code, int(level_of(picture.places[0].code)))
                 if picture.places
                 else None
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from datetime import datetime, timedelta
 from functools import cache
 from urllib.parse import urlencode
@@ -14,15 +13,17 @@ import streamlit as st
 from dashboard.access import Throttle
 from dashboard.casework.resident import offer
 from dashboard.components import component, sheet
-from dashboard.data import Reads, Viewer, demo, public, reads
+from dashboard.data import CityReads, Viewer, demo, public, reads
 from dashboard.data.public import Milestone, Progress
 from dashboard.frame import Frame, away, corner, style
+from dashboard.markup import Markup, joined, markup, raw, show
 from dashboard.screens import field
 from dashboard.session import viewer
 from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, chosen, pick, translator
 from dashboard.wording.names import zone
 from dispatch.intake.messages import parse_number, show_number
+from dispatch.rules.incident import reasons
 from models.servers.database import addresses
 
 
@@ -30,7 +31,7 @@ def page() -> None:
     """Show visitors how to report and how to follow; a resident also their own reports."""
     lang = chosen(st.query_params.get("lang"))
     _ = translator(lang)
-    st.html(f"<style>{style()}{_column()}</style>")
+    show(raw("style", style() + _column()))
     try:
         who = viewer()
         corner(lang, who)
@@ -50,8 +51,8 @@ def page() -> None:
 
 
 def _visitor(lang: str, who: Viewer | None, _: Translate) -> None:
-    demo_tag = f"<span>{html.escape(_('Demo'))}</span>" if demo() else ""
-    st.html(f'<div class="gw-front">{html.escape(_("For residents"))}{demo_tag}</div>')
+    demo_tag = markup("<span>{t}</span>", t=_("Demo")) if demo() else ""
+    show(markup('<div class="gw-front">{t}{demo}</div>', t=_("For residents"), demo=demo_tag))
     with st.container(key="public-words"):
         st.subheader(_("Report something"))
         st.markdown(
@@ -61,9 +62,12 @@ def _visitor(lang: str, who: Viewer | None, _: Translate) -> None:
         if who is not None:
             st.caption(_("You are signed in for work. To report as a resident, sign in as one."))
     query = urlencode({"lang": lang, "next": "/public"} | ({"as": "other"} if who is not None else {}))
-    st.html(
-        f'<div class="gw-foot"><a class="gw-way first" href="/login?{html.escape(query)}">'
-        f"{html.escape(_('Sign in to report'))}</a></div>"
+    show(
+        markup(
+            '<div class="gw-foot"><a class="gw-way first" href="/login?{query}">{t}</a></div>',
+            query=query,
+            t=_("Sign in to report"),
+        )
     )
 
 
@@ -106,21 +110,16 @@ def _card(each: Progress, who: Viewer | None, lang: str, _: Translate) -> None:
         if each.whole and incident is not None and incident.text:
             st.text(incident.text)
         if each.photos:
-            st.html(
-                "".join(
-                    f'<img alt="" style="height:72px;border-radius:6px;margin-right:6px" src="/photos/{name}/small">'
-                    for name in each.photos
-                )
-            )
-        said = "".join(_line(milestone, _) for milestone in each.milestones)
+            show(joined(_photo(name) for name in each.photos))
+        said = joined(_line(milestone, lang, _) for milestone in each.milestones)
         if said:
             with st.expander(_("What became of it"), expanded=who is None):
-                st.html(f'<ul style="list-style:none;padding:0;margin:0">{said}</ul>')
+                show(markup('<ul style="list-style:none;padding:0;margin:0">{said}</ul>', said=said))
         if who is not None and incident is not None:
             offer(each, who, lang, _)
 
 
-def _follow(door: Reads, who: Viewer | None, lang: str, _: Translate) -> None:
+def _follow(city: CityReads, who: Viewer | None, lang: str, _: Translate) -> None:
     if who is None or who.role != "resident":
         st.subheader(_("Follow a report"))  # a resident's tab says so
     # Number and contact stay out of the address bar: addresses are kept, shared and logged.
@@ -141,7 +140,7 @@ def _follow(door: Reads, who: Viewer | None, lang: str, _: Translate) -> None:
     except ValueError:
         st.error(_("A number has sixteen digits, as in 1234-5678-9012-3456."))
         return
-    found = public.follow(door, number, contact, addresses().redis_url)
+    found = public.follow(city, number, contact, addresses().redis_url)
     if found is None:
         _throttle().failed(address)
         st.info(
@@ -195,7 +194,14 @@ def _standing(each: Progress, lang: str, _: Translate) -> str:
     return words[each.incident.state]
 
 
-def _line(milestone: Milestone, _: Translate) -> str:
+def _photo(name: str) -> Markup:
+    return markup(
+        '<img alt="" style="height:72px;border-radius:6px;margin-right:6px" src="/photos/{name}/small">',
+        name=name,
+    )
+
+
+def _line(milestone: Milestone, lang: str, _: Translate) -> Markup:
     words = {
         "report": _("Received"),
         "accept": _("Accepted"),
@@ -218,8 +224,13 @@ def _line(milestone: Milestone, _: Translate) -> str:
         "suspend": _("Put off for a while"),
         "resume": _("Taken up again"),
     }
-    said = f": {html.escape(milestone.said)}" if milestone.said else ""
-    return f'<li><span class="gw-muted">{_time(milestone.at)}</span>　{html.escape(words[milestone.verb])}{said}</li>'
+    text = reasons.words(milestone.text, lang)
+    return markup(
+        '<li><span class="gw-muted">{at}</span>　{what}{text}</li>',
+        at=_time(milestone.at),
+        what=words[milestone.verb],
+        text=f": {text}" if text else "",
+    )
 
 
 def _time(at: datetime) -> str:

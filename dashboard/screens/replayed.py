@@ -6,8 +6,9 @@ import streamlit as st
 
 from dashboard.data import replayed as data
 from dashboard.frame import Frame, framed, headed
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.export import download
-from dashboard.widgets.panel import Markup, joined, markup, panel
+from dashboard.widgets.panel import panel
 from dashboard.wording import amounts, names
 
 _COMMAND = "python -m dispatch replay requests.csv --map boston311 --new-city"
@@ -19,7 +20,7 @@ def page() -> None:
         _ = f._
         headed(f, "replay", tells=True)
         with st.spinner(_("Counting the requests")):
-            found = data.sources(f.door, f.who.actor)
+            found = data.sources(f.city, f.who.actor)
         if not found:
             st.info(_("No requests of another city are in this database yet."))
             st.markdown(_("Replay a city's published requests into an empty database of its own:"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import plotly
 import streamlit as st
 
-from dashboard.components import city_zone, component, words
+from dashboard.components import component, words
 from dashboard.wording.catalogue import chosen
+from dashboard.wording.names import zone
 from dispatch.rules.areas import level_of
 
 DEFAULT_AREA = "445300"
@@ -25,7 +26,7 @@ def page() -> None:
         "area": area,
         "lang": lang,
         "key": query.get("key", ""),
-        "zone": city_zone(),
+        "zone": zone().key,
         "words": words("wall", lang),
         "plotly": f"/assets/plotly-{plotly.__version__}.min.js",
     }

@@ -78,7 +78,7 @@ def _refused(f: Frame, refusal: Refusal) -> str:
 def _table(f: Frame) -> None:
     _ = f._
     now = datetime.now(UTC)
-    rows = wartime.stretches(f.door, f.who)
+    rows = wartime.stretches(f.city, f.who)
     if not rows:
         st.info(_("No wartime has been declared here."))
         return
@@ -117,7 +117,7 @@ def _table(f: Frame) -> None:
         )
         reason = st.text_input(_("Reason"), max_chars=TEXT_LIMIT_CHARS)
         if st.form_submit_button(_("End wartime")) and which is not None:
-            answer = wartime.end(f.door, f.who, which, reason)
+            answer = wartime.end(f.city, f.who, which, reason)
             wrong = isinstance(answer, Refusal)
             words = _refused(f, answer) if isinstance(answer, Refusal) else _("Wartime has ended there.")
             st.session_state["wartime-answer"] = (words, wrong)
@@ -162,7 +162,7 @@ def _declare(f: Frame) -> None:
             return
         until = datetime.now(UTC) + timedelta(hours=int(hours))
         answer = wartime.declare(
-            f.door, f.who, area, int(level), str(kind), reason, commander, until, login, password
+            f.city, f.who, area, int(level), str(kind), reason, commander, until, login, password
         )
         if isinstance(answer, NotIn):
             words = _("The second person's login or password is wrong, or locked for a while.")

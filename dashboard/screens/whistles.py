@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components import city_zone, component, words
+from dashboard.components import component, words
 from dashboard.data import Directory, whistles
 from dashboard.frame import Frame, framed, headed
 from dashboard.live.whistles import place, whistle_kind
@@ -52,7 +52,7 @@ def page() -> None:
                 "area": area,
                 "lang": frame.lang,
                 "only": only or "all",
-                "zone": city_zone(),
+                "zone": zone().key,
                 "words": words("whistles", frame.lang),
                 "severities": [_("extreme"), _("urgent"), _("pressing"), _("ordinary")],
                 "link": f"/{page_of_case}?{language}id=",
@@ -101,7 +101,7 @@ def _columns(frame: Frame) -> list[str]:
 
 def _rows(frame: Frame, area: str) -> list[list[Any]]:
     now = datetime.now(UTC)
-    board = whistles.board(frame.door, frame.who.actor, area, frame.directory.calendar.midnight(now), now)
+    board = whistles.board(frame.city, frame.who.actor, area, frame.directory.calendar.midnight(now), now)
     return [_cells(each, frame.directory, frame.lang) for each in board.rows]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -15,10 +14,12 @@ from dashboard.casework.act import FRESH, WRITTEN, conflict
 from dashboard.casework.case_pane import case_pane
 from dashboard.casework.legend import keys
 from dashboard.casework.offers import acting
-from dashboard.components import city_zone, component, words
+from dashboard.components import component, words
 from dashboard.data import demo
 from dashboard.data.workbench import case
 from dashboard.frame import Frame, framed
+from dashboard.markup import raw, show
+from dashboard.wording.names import zone
 
 STAGES = ("", "accept", "dispatch", "returned", "pick_up", "whistle", "approve", "check", "close", "in_hand")
 SORTS = ("", "severity", "place")  # of the queue: by the next limit, or by something else before it
@@ -27,7 +28,7 @@ SORTS = ("", "severity", "place")  # of the queue: by the next limit, or by some
 def page() -> None:
     """Show the workbench of whoever is signed in: the queue of their area, and the case that `?id=` names."""
     with framed("workbench", tagged=True) as f:
-        st.html(f"<style>{sheet.style()}</style>")
+        show(raw("style", sheet.style()))
         if (key := st.session_state.pop(FRESH, "")) and key in st.session_state:
             st.session_state[key] = ""
         now = datetime.now(UTC)
@@ -42,7 +43,7 @@ def page() -> None:
         )
         conflict(f)
         wish = st.query_params.get("id", "")
-        found = case(f.door, f.who.actor, int(wish), now) if _is_id(wish) else None
+        found = case(f.city, f.who.actor, int(wish), now) if _is_id(wish) else None
         with st.container(key="wb"):
             left, middle, right = st.columns([46, 89, 50], gap="small")
             with left, st.container(key="wb-queue"):
@@ -70,7 +71,7 @@ def _part(f: Frame, part: str, key: str, **data: Any) -> Any:
     """Mount one live part; `on_…_change` are its callbacks."""
     calls = {name: data.pop(name) for name in list(data) if name.startswith("on_")}
     given = {
-        "part": part, "area": f.who.area, "lang": f.lang, "me": f.who.actor.id, "zone": city_zone(),
+        "part": part, "area": f.who.area, "lang": f.lang, "me": f.who.actor.id, "zone": zone().key,
         "words": words("workbench", f.lang), **data,
     }  # fmt: skip
     return component("workbench", style=False)(key=key, data=given, **calls)
@@ -155,8 +156,7 @@ def _nothing(f: Frame, wish: str) -> None:
 
 def _nobody(f: Frame) -> None:
     """Say what will stand in the right pane once a case is chosen."""
-    st.html(
-        f'<div class="wb-todo"><p class="wb-h2">{escape(f._("Who goes"))}</p><p class="wb-m2">'
-        f"{escape(f._('Choose a case: the teams that can go stand here, best first, with what speaks for each.'))}</p>"
-        "</div>"
+    offers.to_do(
+        f._("Who goes"),
+        f._("Choose a case: the teams that can go stand here, best first, with what speaks for each."),
     )

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from math import floor
 from typing import Any
 
-from dashboard.widgets.panel import Markup, joined, markup, opens
+from dashboard.markup import Markup, joined, markup
+from dashboard.widgets.panel import opens
 from dashboard.wording import amounts, names
 from dashboard.wording.catalogue import Translate, pick, shorter
 from dispatch.figures.briefing import words as spoken
@@ -120,7 +121,7 @@ def ranking(picture: Overview, whole_list: bool, own: str, lang: str, _: Transla
 
     lines = joined([markup('<u style="left:{x}"></u>', x=at(v)) for v in steps])
     if whole is not None:
-        lines = Markup(lines + markup('<em style="left:{x}"></em>', x=at(whole)))
+        lines += markup('<em style="left:{x}"></em>', x=at(whole))
     shown_rows, left_out = (ranked, 0) if whole_list else spoken.shortest(ranked, ENDS)
     rows: list[Markup] = []
     few = _("{n} with fewer than {least} cases: listed, not ranked").format(

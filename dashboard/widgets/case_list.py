@@ -11,8 +11,9 @@ import streamlit as st
 from dashboard import address
 from dashboard.data import PAGE_ROWS, Filter, ListRow
 from dashboard.frame import Frame
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.export import download
-from dashboard.widgets.panel import Markup, joined, markup, panel
+from dashboard.widgets.panel import panel
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import Translate, pick
@@ -28,7 +29,7 @@ SEVERITIES = ("", "extreme", "urgent", "pressing", "ordinary")
 def listing(f: Frame, wanted: Filter, now: datetime) -> str:
     """Show a page of the list; return the id of its first incident, or nothing where it is empty."""
     _ = f._
-    rows = f.door.incidents(f.who.actor, wanted, now, _after(st.query_params.get("after", "")))
+    rows = f.city.incidents(f.who.actor, wanted, now, _after(st.query_params.get("after", "")))
     if not rows:
         st.info(_("No incident matches these filters."))
         return ""
@@ -103,7 +104,7 @@ def export_list(f: Frame, wanted: Filter, now: datetime) -> None:
 
     def every() -> Iterator[ListRow]:
         after = None
-        while more := f.door.incidents(f.who.actor, wanted, now, after):
+        while more := f.city.incidents(f.who.actor, wanted, now, after):
             yield from more
             if len(more) < PAGE_ROWS:
                 return

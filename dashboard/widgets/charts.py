@@ -11,6 +11,8 @@ from datetime import date
 from math import floor
 from typing import Any
 
+from dashboard.markup import markup
+
 Figure = dict[str, Any]
 
 ACT, DATA, DIM, LINE = "#1b4f8f", "#3d6c96", "#b9cad9", "#d9dfe4"
@@ -130,7 +132,9 @@ def _named_lines(days: Sequence[Day], words: Mapping[str, str], apart: float) ->
         ("year_ago", INK_3, [each.year_ago for each in days]),
     ):
         if (last := next((v for v in reversed(values) if v is not None), None)) is not None:
-            ends.append((last, f"<b>{words[name]}</b>" if name == "now" else words[name], colour))
+            ends.append(
+                (last, markup("<b>{now}</b>", now=words[name]) if name == "now" else words[name], colour)
+            )
     ends.sort(key=lambda each: each[0])
     heights = [each[0] for each in ends]
     for n in range(1, len(heights)):
@@ -201,7 +205,7 @@ def heat(
         "marker": {"size": 18, "symbol": "square", "color": "rgba(0,0,0,0)"},
         "customdata": [case for row in cases for case in row],
         "text": [str(n) for row in counts for n in row],
-        "hovertemplate": told.replace("%{z}", "%{text}") + "<extra></extra>", "showlegend": False,
+        "hovertemplate": markup("{told}<extra></extra>", told=told.replace("%{z}", "%{text}")), "showlegend": False,
         "unselected": {"marker": {"opacity": 0}}, "selected": {"marker": {"opacity": 0}},
     }  # fmt: skip
     colours: Figure = {
@@ -238,7 +242,7 @@ def waterfall(losses: Sequence[Loss], value: float, height: int = 236) -> Figure
         },
         {
             "type": "scatter", "mode": "text", "x": starts, "y": names,
-            "text": [f"<b>{each.told}</b>  " for each in losses], "textposition": "middle left",
+            "text": [markup("<b>{told}</b>  ", told=each.told) for each in losses], "textposition": "middle left",
             "textfont": {"size": 14, "color": INK}, "hoverinfo": "none", "showlegend": False,
             "cliponaxis": False,
             # A bar of next to nothing cannot be pressed: its number can.

@@ -10,8 +10,9 @@ from fractions import Fraction
 
 from dashboard.data.assessment import Card, Corrected, Line, Peers
 from dashboard.data.judged import Bare
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets import charts
-from dashboard.widgets.panel import Markup, joined, markup, opens
+from dashboard.widgets.panel import opens
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import Translate, pick

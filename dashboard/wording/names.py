@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from dashboard.data import Directory, Reads, reads
+import psycopg
+
+from dashboard.data import CityReads, Directory, reads
 from dashboard.wording.catalogue import ROLES, clock_name, pick, translator
 from dispatch.rules.areas import Level, ancestors, level_of
+from dispatch.rules.incident import reasons
 from dispatch.rules.incident.chain import STEPS
 from dispatch.rules.time.calendar import DEFAULT_ZONE
 
@@ -83,7 +86,7 @@ def said(directory: Directory, what: str, value: object, lang: str) -> str:
     """Return what an event says of itself under one key, in words."""
     if what == "clock":
         return clock_name(str(value), lang)
-    return actor(directory, str(value), lang) if what == "commander" else str(value)
+    return actor(directory, str(value), lang) if what == "commander" else reasons.words(value, lang)
 
 
 def zone() -> ZoneInfo:
@@ -91,11 +94,11 @@ def zone() -> ZoneInfo:
     return zone_of(reads())
 
 
-def zone_of(door: Reads) -> ZoneInfo:
-    """Return the zone of a city's clock, the default one while no city is loaded."""
+def zone_of(city: CityReads) -> ZoneInfo:
+    """Return the zone of a city's clock, as its policy says; the default one while no city can be read."""
     try:
-        return ZoneInfo(door.known().zone)
-    except LookupError:
+        return ZoneInfo(city.known().zone)
+    except (LookupError, psycopg.Error):
         return ZoneInfo(DEFAULT_ZONE)
 
 

@@ -50,26 +50,26 @@ def follow(connection: psycopg.Connection[Any], events_limit: int | None = None)
     than before, everything is counted anew. A run that is cut short, or done twice, does no harm.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        law = Policies(cursor).in_force(datetime.now(UTC))
-        return follower.follow(connection, _follower(law), events_limit)
+        policy = Policies(cursor).in_force(datetime.now(UTC))
+        return follower.follow(connection, _follower(policy), events_limit)
 
 
-def _follower(law: Policy) -> Follower:
+def _follower(policy: Policy) -> Follower:
     def take(cursor: psycopg.Cursor[Any], begin: int, end: int) -> int:
         row = cursor.execute(
             f"with new as materialized (select incident_id, data from event where {STRETCH})"
             " select (select count(*) from new), array(select distinct (a.sent_at at time zone %(zone)s)::date"
             "  from assignment a where a.role = 'lead' and a.incident_id in (select incident_id from new"
             "   where data -> 'assignments' is not null or data -> 'fields' -> 'category' is not null) order by 1)",
-            {"begin": begin, "end": end, "zone": law.calendar.zone},
+            {"begin": begin, "end": end, "zone": policy.calendar.zone},
         ).fetchone()
         assert row is not None
         events, days = row
         if days:
             values = {
                 "days": days,
-                "zone": law.calendar.zone,
-                "words": returns.patterns(law.weights.not_ours),
+                "zone": policy.calendar.zone,
+                "words": returns.patterns(policy.weights.not_ours),
             }
             cursor.execute(
                 f"with counted as materialized ({_COUNTED.replace('{which}', _OF_DAYS)}),"
@@ -85,19 +85,19 @@ def _follower(law: Policy) -> Follower:
         return int(events)
 
     def anew(cursor: psycopg.Cursor[Any], end: int) -> int:
-        return _anew(cursor, law.weights, law.calendar)
+        return _anew(cursor, policy.weights, policy.calendar)
 
-    return Follower(_name(law.weights), take, anew)
+    return Follower(_name(policy.weights), take, anew)
 
 
 def rebuild(connection: psycopg.Connection[Any]) -> int:
     """Count every day anew, in one transaction that keeps followers waiting; return the rows written."""
     with connection.transaction(), connection.cursor() as cursor:
-        law = Policies(cursor).in_force(datetime.now(UTC))
-        follower.hold(cursor, _name(law.weights))
+        policy = Policies(cursor).in_force(datetime.now(UTC))
+        follower.hold(cursor, _name(policy.weights))
         end = horizon(cursor)
-        rows = _anew(cursor, law.weights, law.calendar)
-        follower.come_to(cursor, _name(law.weights), end)
+        rows = _anew(cursor, policy.weights, policy.calendar)
+        follower.come_to(cursor, _name(policy.weights), end)
         return rows
 
 

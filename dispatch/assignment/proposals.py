@@ -59,25 +59,27 @@ class Proposals:
     ) -> list[Decision]:
         if not rows:
             return []
-        law = self._desk.in_force(now)
+        policy = self._desk.in_force(now)
         # A type that the present policy has dropped, or given to another trade, is sent as its case was promised.
-        laws = {version: self._desk.policy(version) for *_, version in rows}
+        policies = {version: self._desk.policy(version) for *_, version in rows}
         waiting = [
-            Waiting(one, category, severity, _trade(laws[version], category), area, lon, lat)
+            Waiting(one, category, severity, _trade(policies[version], category), area, lon, lat)
             for one, category, severity, area, lon, lat, version in rows
         ]
         # Only teams of the areas above a case can be proposed for it: one case need not weigh a whole city's.
         above = {code for each in waiting for code in ancestors(each.area_code[:12])}
         types = {each.category for each in waiting}
         teams, standings = self._desk.ask(lambda cursor: _ready(cursor, above, now))
-        known = self._desk.ask(lambda cursor: experience.known(cursor, types, law.weights, law.calendar, now))
+        known = self._desk.ask(
+            lambda cursor: experience.known(cursor, types, policy.weights, policy.calendar, now)
+        )
         return decide(
             waiting,
             teams,
-            law.weights,
+            policy.weights,
             standings=standings,
             experience=known,
-            names={trade: (zh, en) for trade, (zh, en, _) in law.trades.items()},
+            names={trade: (zh, en) for trade, (zh, en, _) in policy.trades.items()},
             solve=solve,
             shown=shown,
         )
@@ -125,5 +127,5 @@ def _named(cursor: store.Cursor, incident_id: int) -> list[tuple[Any, ...]]:
     return cursor.fetchall()
 
 
-def _trade(law: Policy, category: str) -> str:
-    return law.trade_for(law.types.get(category) or law.types[law.fallback])
+def _trade(policy: Policy, category: str) -> str:
+    return policy.trade_for(policy.types.get(category) or policy.types[policy.fallback])

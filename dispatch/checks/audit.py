@@ -70,7 +70,7 @@ class _Folded:
 def verify(
     connection: psycopg.Connection[Any],
     incident_id: int | None = None,
-    told: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
     rows: bool = True,
 ) -> Verdict:
     """Recompute every link of all incidents, or of one, in one snapshot of the database, and with `rows` every fold.
@@ -78,7 +78,7 @@ def verify(
     Found are: an event edited, removed, added or out of order; an incident whose last event is not its head; one that
     is gone as a whole while its receipt stands; and any column of an incident, an assignment or a segment that is not
     what the events make it. After the first fault of
-    an incident's events what follows is not judged: it hangs on the broken one. `told` hears now and then how many
+    an incident's events what follows is not judged: it hangs on the broken one. `progress` hears now and then how many
     events have been judged.
     """
     verdict = Verdict(faults=[])
@@ -109,8 +109,8 @@ def verify(
             leave()
             current, expected_seq, before, broken, folded = owner, 1, GENESIS, False, None
         verdict.events += 1
-        if told is not None and verdict.events % FETCH_ROWS == 0:
-            told(verdict.events)
+        if progress is not None and verdict.events % FETCH_ROWS == 0:
+            progress(verdict.events)
         if broken:
             continue
         fault = None
@@ -163,9 +163,9 @@ def _of_head(head: tuple[int, bytes] | None, owner: int, next_seq: int, last: by
 
 def _received(event: Event) -> datetime | None:
     """Return when a report was received: as it says itself, or the moment it was opened; None where nobody knows."""
-    said = event.change.said.get("received_at")
-    if said is not None:
-        return datetime.fromisoformat(said)
+    received_at = event.change.said.get("received_at")
+    if received_at is not None:
+        return datetime.fromisoformat(received_at)
     return None if event.change.facts.get("imported") else event.at
 
 
@@ -195,9 +195,11 @@ def _compare(connection: psycopg.Connection[Any], folds: list[_Folded], found: l
             differing.append("received_at")
         for name in differing:
             _add(found, _differs(key, key, name, "incident"))
-        parts, told = row.incident.parts, one.incident.parts
-        for part in parts.keys() | told.keys():
-            _of_one(found, key, part, "assignment", _PART, _values(parts.get(part)), _values(told.get(part)))
+        parts, folded = row.incident.parts, one.incident.parts
+        for part in parts.keys() | folded.keys():
+            _of_one(
+                found, key, part, "assignment", _PART, _values(parts.get(part)), _values(folded.get(part))
+            )
         kept, past = segments.get(key, {}), _segments(one.incident)
         for seq in kept.keys() | past.keys():
             _of_one(found, key, seq, "segment", _SEGMENT, kept.get(seq), past.get(seq))
@@ -253,7 +255,7 @@ def _strays(
 def _load(cursor: store.Cursor, ids: list[int], found: list[Fault]) -> dict[int, store.Held]:
     """Return the rows of incidents; one that holds what no row can hold is a fault of its own, and stops no other's."""
     try:
-        return store.load(cursor, ids, lock=False)
+        return store.load(cursor, ids)
     except (msgspec.MsgspecError, ValueError):
         if len(ids) == 1:
             _add(
@@ -273,22 +275,22 @@ def _load(cursor: store.Cursor, ids: list[int], found: list[Fault]) -> dict[int,
 
 def _of_one(
     found: list[Fault], owner: int, key: int, table: str, names: tuple[str, ...],
-    kept: tuple[Any, ...] | None, told: tuple[Any, ...] | None,
+    kept: tuple[Any, ...] | None, folded: tuple[Any, ...] | None,
 ) -> None:  # fmt: skip
     if kept is None:
         _add(found, Fault(owner, key, "the row is missing", "这一行不见了", table))
-    elif told is None:
+    elif folded is None:
         _add(found, Fault(owner, key, "no event speaks of the row", "没有事件提到这一行", table))
     else:
-        for name in _differing(names, kept, told):
+        for name in _differing(names, kept, folded):
             _add(found, _differs(owner, key, name, table))
 
 
-def _differing(names: tuple[str, ...], kept: tuple[Any, ...], told: tuple[Any, ...]) -> list[str]:
+def _differing(names: tuple[str, ...], kept: tuple[Any, ...], folded: tuple[Any, ...]) -> list[str]:
     """Return the names of the values that differ; that none does is seen at one glance, but for what JSON holds."""
-    if kept == told and all(_same(a, b) for a, b in zip(kept, told, strict=True) if isinstance(a, dict)):
+    if kept == folded and all(_same(a, b) for a, b in zip(kept, folded, strict=True) if isinstance(a, dict)):
         return []
-    return [n for n, a, b in zip(names, kept, told, strict=True) if not _same(a, b)]
+    return [n for n, a, b in zip(names, kept, folded, strict=True) if not _same(a, b)]
 
 
 def _differs(owner: int, key: int, name: str, table: str) -> Fault:
@@ -312,10 +314,10 @@ def _values(part: Assignment | None) -> tuple[Any, ...] | None:
 
 def _segments(incident: Incident) -> dict[int, tuple[Any, ...]]:
     i = incident
-    told: dict[int, tuple[Any, ...]] = {s.seq: _of_segment(s) for s in i.past}
+    folded: dict[int, tuple[Any, ...]] = {s.seq: _of_segment(s) for s in i.past}
     if i.ended_at is None:
-        told[i.segment] = _of_segment(store.standing(i))
-    return told
+        folded[i.segment] = _of_segment(store.standing(i))
+    return folded
 
 
 def _heads(connection: psycopg.Connection[Any], incident_id: int | None) -> dict[int, tuple[int, bytes]]:

@@ -17,7 +17,7 @@ import psycopg
 from dispatch.desk import store
 from dispatch.desk.columns import shared
 from dispatch.figures import cohorts, rollup
-from dispatch.record.histories import EVERYTHING, lives
+from dispatch.record.histories import EVERYTHING, histories
 from dispatch.record.policies import Policies
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.chain import Assignment, Incident, Segment
@@ -100,10 +100,10 @@ def _check(cursor: psycopg.Cursor[Any], after: int, size: int) -> tuple[list[int
         parts[owner][key] = tuple(part)
     stored = {row[0]: dict(zip((*_FIELDS, *_READ), row[1:], strict=True)) for row in rows}
     found: list[Difference] = []
-    for life in lives(cursor, ids, EVERYTHING):
-        key = life.events[0].incident_id
+    for history in histories(cursor, ids, EVERYTHING):
+        key = history.events[0].incident_id
         row = stored.pop(key)
-        incident = life.fold()
+        incident = history.fold()
         if incident is None:
             found.append(Difference("incident.events", str(key), "present", "no report among the events"))
             continue
@@ -249,8 +249,8 @@ def _late(cursor: psycopg.Cursor[Any], follower: str) -> list[int] | None:
 def _moving(cursor: psycopg.Cursor[Any], ids: list[int], position: int) -> set[tuple[datetime, str]]:
     """Return the cells (hour, area) of incidents that a follower is about to take something off or put on."""
     found = set()
-    for life in lives(cursor, ids, EVERYTHING):
-        for incident in (life.fold(position), life.fold()):
+    for history in histories(cursor, ids, EVERYTHING):
+        for incident in (history.fold(position), history.fold()):
             if incident is not None:
                 area = centre_of(incident.area_code)
                 found |= {(rollup.hour_of(at), area) for at, _, _ in rollup.adds(incident, "")}

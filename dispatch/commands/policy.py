@@ -72,27 +72,27 @@ def _with_database(
         version = publish(connection, files, args.note, args.valid_from)
         print(f"Published as version {version}, valid from {args.valid_from}.")
     else:
-        law = policies.parse(0, files)
+        policy = policies.parse(0, files)
         now = datetime.now(UTC)
         since = datetime(
-            args.since.year, args.since.month, args.since.day, tzinfo=law.calendar.local(now).tzinfo
+            args.since.year, args.since.month, args.since.day, tzinfo=policy.calendar.local(now).tzinfo
         )
-        verdict = judge(cases(connection, since), law, now)
+        verdict = judge(cases(connection, since), policy, now)
         if args.json:
             print(json.dumps(asdict(verdict), ensure_ascii=False))
         else:
-            _show(connection, law, verdict, args.since)
+            _show(connection, policy, verdict, args.since)
     return 0
 
 
-def _show(connection: psycopg.Connection[Any], law: Policy, verdict: Verdict, since: date) -> None:
+def _show(connection: psycopg.Connection[Any], policy: Policy, verdict: Verdict, since: date) -> None:
     total = verdict.total
     print(
         f"{total.cases:,} incidents since {since}, {total.late:,} of them late. These files would have made"
         f" {total.more:,} more late and {total.fewer:,} on time."
     )
     names = dict(connection.execute("select code, name from area where level <= 3").fetchall())
-    themes = {code: name for code, (name, _) in law.themes.items()}
+    themes = {code: name for code, (name, _) in policy.themes.items()}
     for title, effects, words in (("theme", verdict.themes, themes), ("town", verdict.towns, names)):
         print(f"\n{title:<24} {'cases':>8} {'late':>8} {'more':>8} {'fewer':>8}")
         for code, effect in sorted(effects.items(), key=_most):

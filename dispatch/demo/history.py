@@ -24,11 +24,13 @@ from dispatch.demo import scenes
 from dispatch.demo.world import Happening, Spot, World, next_act
 from dispatch.desk import store
 from dispatch.desk.desk import Desk
+from dispatch.desk.statements import Statements
 from dispatch.desk.store import Held, Ids
 from dispatch.figures import published
 from dispatch.intake.messages import number_of
 from dispatch.record.policies import Policies
 from dispatch.rules.incident.chain import decide, evolve, open_report, route
+from dispatch.rules.incident.reasons import coded
 from dispatch.rules.incident.sending import load_changes
 from dispatch.rules.incident.values import (
     SYSTEM,
@@ -47,7 +49,7 @@ from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Roster
 from dispatch.rules.time import clocks
 from dispatch.scores import scoring
-from dispatch.scores.attribution import span_of
+from dispatch.scores.month_cases import span_of
 from models.servers.database import psycopg_dsn
 
 SEED = 22807  # one in which the demo's own team is overloaded: its score has something to explain
@@ -189,15 +191,15 @@ def write(
     """
     with psycopg.connect(psycopg_dsn(database_url)) as connection:
         cursor = connection.cursor()
-        law = Policies(cursor).in_force(until)
-        today = law.calendar.midnight(until)
-        world = city(cursor, law, seed)
+        policy = Policies(cursor).in_force(until)
+        today = policy.calendar.midnight(until)
+        world = city(cursor, policy, seed)
         ids, part_ids = Ids("incident_block"), Ids("assignment_block")
-        context = Context(Roster(store.teams(cursor), law.weights), lambda: part_ids.take(cursor))
+        context = Context(Roster(store.teams(cursor), policy.weights), lambda: part_ids.take(cursor))
         connection.commit()
         for back in range(first, days + 1):
             begin = today - timedelta(days=back)
-            rnd = Random(f"{seed}/{law.calendar.local(begin):%Y-%m-%d}")
+            rnd = Random(f"{seed}/{policy.calendar.local(begin):%Y-%m-%d}")
             found = [
                 h for h in world.happenings(begin, begin + timedelta(days=1), per_day, rnd) if h.at < until
             ]
@@ -206,7 +208,7 @@ def write(
                 reports = [_report(h, seed) for h in found[chunk : chunk + CHUNK]]
                 if back < photographed:
                     reports = [_photographed(connection, report) for report in reports]
-                written += _write_chunk(cursor, reports, ids, law, context, until, seed)
+                written += _write_chunk(cursor, reports, ids, policy, context, until, seed)
                 connection.commit()
             yield back + 1, written
 
@@ -215,13 +217,13 @@ def _write_chunk(
     cursor: store.Cursor,
     reports: Sequence[Report],
     ids: Ids,
-    law: Policy,
+    policy: Policy,
     context: Context,
     until: datetime,
     seed: int,
 ) -> int:
     named = {r.number: ids.take(cursor) for r in reports}
-    claimed = store.claim(cursor, list(named), list(named.values()))
+    claimed = store.claim(Statements(cursor.connection), list(named), list(named.values()))
     held: list[Held] = []
     events: list[Event] = []
     loads: dict[int, int] = {}
@@ -229,7 +231,7 @@ def _write_chunk(
         if report.number not in claimed:
             continue
         incident = Incident(named[report.number])
-        lived = live_through(incident, report, law, context, until, seed)
+        lived = live_through(incident, report, policy, context, until, seed)
         if lived:
             one = Held(incident, received_at=report.reported_at)
             one.known_seq, one.known_segment, one.known_parts = 0, 0, frozenset()
@@ -238,40 +240,40 @@ def _write_chunk(
             for team, count in store.live_by_team(incident).items():
                 loads[team] = loads.get(team, 0) + count
     if held:
-        store.write(cursor, held, events, loads)
+        store.write(Statements(cursor.connection), held, events, loads)
     return len(held)
 
 
 def live_through(
-    incident: Incident, report: Report, law: Policy, context: Context, until: datetime, seed: int
+    incident: Incident, report: Report, policy: Policy, context: Context, until: datetime, seed: int
 ) -> list[Event]:
     """Walk a fresh incident from its report through every act that falls before `until`; return its events."""
     events: list[Event] = []
 
     def happen(at: datetime, verb: str, actor: str, cause: str, change: Change) -> None:
-        event = Event(incident.id, incident.seq + 1, at, verb, actor, cause, law.version, change)
+        event = Event(incident.id, incident.seq + 1, at, verb, actor, cause, policy.version, change)
         context.roster.count(load_changes(incident, change))
         evolve(incident, event)
         events.append(event)
 
     cause = f"{report.source}:{report.source_id}"
-    opened = open_report(report, law, context, report.reported_at)
+    opened = open_report(report, policy, context, report.reported_at)
     if isinstance(opened, Refusal):
         return []
     happen(report.reported_at, "report", report.source, cause, opened)
-    routed = route(incident, law, context, report.reported_at)
+    routed = route(incident, policy, context, report.reported_at)
     if routed is not None:
         happen(report.reported_at, "route", SYSTEM.id, cause, routed)
     for step in range(STEPS_LIMIT):
-        act = next_act(incident, law, context.roster, seed)
+        act = next_act(incident, policy, context.roster, seed)
         by = min(act.at if act is not None else until, until)
-        _time_passes(incident, law, context, by, happen)
+        _time_passes(incident, policy, context, by, happen)
         if act is None or act.at >= until:
             break
         # An escalation on the way does not undo what people were about to do.
         at = max(act.at, incident.last_at)
         command = Command(act.verb, incident.id, act.actor, f"history/{incident.number}/{step}", act.args)
-        change = decide(incident, command, law, context, at)
+        change = decide(incident, command, policy, context, at)
         if isinstance(change, Refusal):
             raise AssertionError(
                 f"the world asked for what the law refuses: {act.verb}: {change.words('en')}"
@@ -282,24 +284,24 @@ def live_through(
     return events
 
 
-def _time_passes(incident: Incident, law: Policy, context: Context, by: datetime, happen: object) -> None:
+def _time_passes(incident: Incident, policy: Policy, context: Context, by: datetime, happen: object) -> None:
     """Note every limit passed and every escalation due before `by`, in the order of time."""
     assert callable(happen)
     for _ in range(STEPS_LIMIT):
         running = incident.running()
         due = clocks.nearest(running)
         step = escalation.next_step(
-            incident.severity, incident.level, clocks.overdue_since(running), law.ladder
+            incident.severity, incident.level, clocks.overdue_since(running), policy.ladder
         )
         breach_at = due + SWEEP_LAG if due is not None else None
         if breach_at is not None and breach_at <= by and (step is None or breach_at <= step[0]):
             command = Command("breach", incident.id, SYSTEM, "sweep", _clock_due(incident, due))
         elif step is not None and step[0] <= by:
             breach_at = max(step[0], incident.last_at)
-            command = Command("escalate", incident.id, SYSTEM, "ladder", {"reason": "silence"})
+            command = Command("escalate", incident.id, SYSTEM, "ladder", {"reason": coded("silence")})
         else:
             return
-        change = decide(incident, command, law, context, breach_at)
+        change = decide(incident, command, policy, context, breach_at)
         if isinstance(change, Refusal):
             raise AssertionError(f"time asked for what the law refuses: {command.verb}: {change.words('en')}")
         happen(max(breach_at, incident.last_at), command.verb, SYSTEM.id, command.id, change)
@@ -345,10 +347,10 @@ def _photographed(connection: psycopg.Connection[Any], report: Report) -> Report
     return report if photo is None else replace(report, photos=(photo,))
 
 
-def city(cursor: store.Cursor, law: Policy, seed: int) -> World:
+def city(cursor: store.Cursor, policy: Policy, seed: int) -> World:
     """Return the demo city's world: where its people are, and the town where its visitors will work."""
     town = sessions.demo_town(cursor)
-    return World(spots(cursor), law, seed, town[0] if town is not None else "")
+    return World(spots(cursor), policy, seed, town[0] if town is not None else "")
 
 
 def spots(cursor: store.Cursor) -> list[Spot]:

@@ -152,13 +152,13 @@ class Life:
         changed = [i for i, seq in present.items() if self._seen.get(i) != seq]
         if not changed:
             return
-        law, roster = self._desk.in_force(now), self._desk.roster()
+        policy, roster = self._desk.in_force(now), self._desk.roster()
         for first in range(0, len(changed), 1_000):
-            for incident_id, held in store.load(cursor, changed[first : first + 1_000], lock=False).items():
+            for incident_id, held in store.load(cursor, changed[first : first + 1_000]).items():
                 incident = held.incident
                 if incident.clocks.get("dispose") is not None:
                     continue  # taken over from another system, whose people are not ours
-                act = next_act(incident, law, roster, self._seed)
+                act = next_act(incident, policy, roster, self._seed)
                 if act is None:
                     continue
                 at = incident.held_since + (act.at - incident.held_since) / self._speed

@@ -63,7 +63,8 @@ class Columns:
     A row is a tuple of objects, `of` their names and classes: a column's value is the attribute of its own name of
     the first that has it; where its class is None, the object of that name is the value itself. `named` says of single
     columns which attribute holds them. `fixed` columns stay as they were first written. Columns that no object has are
-    left out: the database fills them in.
+    left out: the database fills them in. `insert` is the statement that writes new rows given as JSON, which `rows`
+    makes of them.
     """
 
     def __init__(
@@ -73,7 +74,8 @@ class Columns:
         values = {c.name: v for c in self.table.columns if (v := named.get(c.name) or _value(c.name, of))}
         self.names = tuple(values)
         self.changing = tuple(name for name in self.names if name not in frozenset(fixed))
-        self._copy = f"copy {self.table.name} ({', '.join(self.names)}) from stdin"
+        names = ", ".join(self.names)
+        self._copy = f"copy {self.table.name} ({names}) from stdin"
         # Both are compiled once from the names above, as dataclasses compile their own methods: a loop over columns
         # for every row would cost a third of all that is written.
         columns = self.table.columns
@@ -81,9 +83,20 @@ class Columns:
         self._lines: Callable[..., list[str]] = eval(
             f"lambda rows, at, clocks: [f'{line}\\n' for {', '.join(of)}, in rows]", dict(_WRITERS)
         )
-        kept = ", ".join(f"{name!r}: {_as_json(columns[name], values[name])}" for name in self.changing)
+        kept = {name: f"{name!r}: {_as_json(columns[name], value)}" for name, value in values.items()}
         self.changed: Callable[..., dict[str, Any]] = eval(
-            f"lambda {', '.join(of)}: {{{kept}}}", dict(_WRITERS)
+            f"lambda {', '.join(of)}: {{{', '.join(kept[name] for name in self.changing)}}}", dict(_WRITERS)
+        )
+        self.rows: Callable[..., list[dict[str, Any]]] = eval(
+            f"lambda rows: [{{{', '.join(kept.values())}}} for {', '.join(of)}, in rows]", dict(_WRITERS)
+        )
+        # JSON that stays to the letter comes as a text within the JSON of its row.
+        whole = {name for name in self.names if _to_the_letter(columns[name])}
+        picked = ", ".join(f"{name}::json" if name in whole else name for name in self.names)
+        typed = ", ".join(f"{name} text" if name in whole else self.typed([name]) for name in self.names)
+        self.insert = (
+            f"insert into {self.table.name} ({names})"
+            f" select {picked} from jsonb_to_recordset(%s::jsonb) as r({typed})"
         )
 
     def typed(self, names: Iterable[str]) -> str:
@@ -98,11 +111,10 @@ class Columns:
         """Return rows as COPY reads them."""
         return self._lines(rows, pen.at, pen.clocks)
 
-    def copy(self, cursor: Any, rows: Sequence[tuple[Any, ...]], pen: Pen) -> None:
-        """Write rows by COPY; none costs nothing."""
-        if rows:
-            with cursor.copy(self._copy) as copy:
-                copy.write("".join(self.lines(rows, pen)))
+    def copy(self, connection: Any, rows: Sequence[tuple[Any, ...]], pen: Pen) -> None:
+        """Write rows by COPY."""
+        with connection.cursor() as cursor, cursor.copy(self._copy) as copy:
+            copy.write("".join(self.lines(rows, pen)))
 
 
 def _value(name: str, of: Mapping[str, type | None]) -> str | None:
@@ -127,8 +139,13 @@ def _written(column: Column[Any], value: str) -> str:
     return f"{{null({value})}}" if column.nullable else f"{{{value}}}"
 
 
+def _to_the_letter(column: Column[Any]) -> bool:
+    """Tell whether a column holds JSON as it was written, and comes as text."""
+    return isinstance(column.type, JSON) and not isinstance(column.type, JSONB)
+
+
 def _as_json(column: Column[Any], value: str) -> str:
-    """Return the expression of a column's value as an update reads it from JSON."""
+    """Return the expression of a column's value as a statement reads it from JSON."""
     return f"hexed({value})" if isinstance(column.type, LargeBinary) else value
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -19,11 +19,23 @@ import psycopg
 import redis
 
 from dispatch.desk import store
+from dispatch.desk.nudges import Nudges
+from dispatch.desk.statements import Statements
 from dispatch.desk.store import Held, Ids
 from dispatch.record.policies import Policies, PolicyCache
 from dispatch.rules.incident.chain import decide, evolve, open_report, overtaken, route
 from dispatch.rules.incident.sending import load_changes
-from dispatch.rules.incident.values import SYSTEM, Change, Command, Context, Done, Event, Incident, Report
+from dispatch.rules.incident.values import (
+    SYSTEM,
+    Actor,
+    Change,
+    Command,
+    Context,
+    Done,
+    Event,
+    Incident,
+    Report,
+)
 from dispatch.rules.law import BESIDE
 from dispatch.rules.places import place_of, places_around
 from dispatch.rules.policy.policy import Policy
@@ -31,9 +43,10 @@ from dispatch.rules.policy.weights import Weights
 from dispatch.rules.refusals import Refusal
 from dispatch.rules.teams.routing import Roster
 from models.servers.database import Connection, Line
+from models.servers.round_trip import Statement
 
-CHANGED_CHANNEL = "gridwhistle:changed"
 BATCH_LIMIT = 2_000  # commands or reports in one transaction
+FEW = 64  # of them whose statements go together: above that the rows weigh more than the ways, and COPY is quicker
 ROSTER_AGE_S = 1.0  # how old the loads that routing looks at may be
 POLICY_AGE_S = 5.0  # how old the list of policy versions may be; which of them is in force is asked each time
 WARTIME_AGE_S = 1.0
@@ -46,6 +59,8 @@ KEY_SPACE = 10**16  # receipts are sixteen decimal digits
 T = TypeVar("T")
 # Lends a connection for one transaction, committed at its end.
 Lend = Callable[[], AbstractContextManager[Connection]]
+# Returns the statement that names those of the ids which stand for incidents of an actor's scope.
+Visible = Callable[[Actor, Sequence[int]], Statement]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +110,7 @@ class Desk:
     ) -> None:
         self._line = Line(database) if isinstance(database, str) else None
         self._lend: Lend = self._line.lend if self._line is not None else database  # type: ignore[assignment]
-        self._stream = stream
+        self._nudges = Nudges(stream) if stream is not None else None
         self._incident_ids = Ids("incident_block")
         self._assignment_ids = Ids("assignment_block")
         self._known_teams = teams or Teams()
@@ -112,9 +127,11 @@ class Desk:
         self.close()
 
     def close(self) -> None:
-        """Close a connection of the Desk's own; the next call opens a new one."""
+        """Close a connection of the Desk's own and let go of the stream's; the next call opens new ones."""
         if self._line is not None:
             self._line.close()
+        if self._nudges is not None:
+            self._nudges.close()
 
     def report(self, reports: Sequence[Report], now: datetime) -> list[Outcome]:
         """Open an incident for each report, and route it where the policy says so; one transaction for all.
@@ -124,28 +141,19 @@ class Desk:
         _bounded(len(reports))
         if not reports:
             return []
-        try:
-            with self._lend() as connection, connection.cursor() as cursor:
-                outcomes = self._report(cursor, reports, now)
-        except Exception:
-            self._forget()
-            raise
-        self._nudge(outcomes)
-        return outcomes
+        return self._change(len(reports), lambda statements: self._report(statements, reports, now))
 
-    def act(self, commands: Sequence[Command], now: datetime) -> list[Outcome]:
-        """Decide and apply commands in their order; each sees what those before it have changed."""
+    def act(
+        self, commands: Sequence[Command], now: datetime, visible: Visible | None = None
+    ) -> list[Outcome]:
+        """Decide and apply commands in their order; each sees what those before it have changed.
+
+        One on an incident that is not `visible` to its actor is answered as if there were no such incident.
+        """
         _bounded(len(commands))
         if not commands:
             return []
-        try:
-            with self._lend() as connection, connection.cursor() as cursor:
-                outcomes = self._act(cursor, commands, now)
-        except Exception:
-            self._forget()
-            raise
-        self._nudge(outcomes)
-        return outcomes
+        return self._change(len(commands), lambda statements: self._act(statements, commands, now, visible))
 
     def in_force(self, at: datetime) -> Policy:
         """Return the policy in force at an instant."""
@@ -191,8 +199,22 @@ class Desk:
             self._forget()
             raise
 
-    def _report(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> list[Outcome]:
-        law = self._policy(cursor).in_force(now)
+    def _change(self, size: int, work: Callable[[Statements], list[Outcome]]) -> list[Outcome]:
+        """Do a batch's work in one transaction, then tell the screens."""
+        try:
+            with self._lend() as connection:
+                statements = Statements(connection, together=size <= FEW)
+                outcomes = work(statements)
+                statements.commit()
+        except Exception:
+            self._forget()
+            raise
+        self._nudge(outcomes)
+        return outcomes
+
+    def _report(self, statements: Statements, reports: Sequence[Report], now: datetime) -> list[Outcome]:
+        cursor = statements.connection.cursor()
+        policy = self._policy(cursor).in_force(now)
         roster = self._teams(cursor, now)
         # The first of equal numbers opens the incident, its repeats in the same batch are duplicates of it.
         ids: dict[int, int] = {}
@@ -201,11 +223,11 @@ class Desk:
             if report.number not in ids:
                 ids[report.number] = self._incident_ids.take(cursor)
                 firsts.append(report)
-        claimed = store.claim(cursor, list(ids), list(ids.values()))
+        claimed = store.claim(statements, list(ids), list(ids.values()))
         known = (
             store.receipts(cursor, [n for n in ids if n not in claimed]) if len(claimed) < len(ids) else {}
         )
-        around = Context(
+        context = Context(
             roster, lambda: self._assignment_ids.take(cursor), wartime=self._wartime(cursor, now)
         )
         seen = self._suspects(cursor, [r for r in firsts if r.number in claimed], now)
@@ -221,7 +243,7 @@ class Desk:
                 continue
             at = report.reported_at if report.imported else now
             near = seen.get(number, 0)
-            change = open_report(report, law, replace(around, suspects=near) if near else around, at)
+            change = open_report(report, policy, replace(context, suspects=near) if near else context, at)
             if isinstance(change, Refusal):
                 outcomes.append(Outcome("refused", None, change))
                 continue
@@ -232,27 +254,39 @@ class Desk:
             incident = Incident(ids[number])
             one = Held(incident, received_at=now)
             cause = f"{report.source}:{report.source_id}"
-            events.append(_happen(roster, incident, at, "report", report.source, cause, law.version, change))
-            routed = route(incident, law, around, at)
+            events.append(
+                _happen(roster, incident, at, "report", report.source, cause, policy.version, change)
+            )
+            routed = route(incident, policy, context, at)
             if routed is not None:
-                events.append(_happen(roster, incident, at, "route", SYSTEM.id, cause, law.version, routed))
+                events.append(
+                    _happen(roster, incident, at, "route", SYSTEM.id, cause, policy.version, routed)
+                )
                 for part in routed.assignments:
                     loads[part.team_id] = loads.get(part.team_id, 0) + 1
             held.append(one)
             outcomes.append(Outcome("done", incident.id))
         if len(opened) < len(claimed):
             # What was refused may come again, mended.
-            cursor.execute("delete from receipt where key = any(%s)", (list(claimed - opened.keys()),))
+            statements.add("delete from receipt where key = any(%s::bigint[])", list(claimed - opened.keys()))
         if held:
-            store.write(cursor, held, events, loads)
+            store.write(statements, held, events, loads)
         return outcomes
 
-    def _act(self, cursor: store.Cursor, commands: Sequence[Command], now: datetime) -> list[Outcome]:
+    def _act(
+        self, statements: Statements, commands: Sequence[Command], now: datetime, visible: Visible | None
+    ) -> list[Outcome]:
         keys = [_command_key(c) for c in commands]
+        asked = _asked(commands) if visible is not None else {}
         # The incident that another is merged into is locked with it: both change, or neither.
-        held = store.load(cursor, [c.incident_id for c in commands] + [_into(c) for c in commands])
-        # After the rows are locked: whoever pressed first has left its receipt by now.
-        known = store.receipts(cursor, keys)
+        held, known, answers = store.gather(
+            statements,
+            [c.incident_id for c in commands] + [i for c in commands if (i := _into(c))],
+            keys,
+            *(visible(actor, ids) for actor, ids in asked.items() if visible is not None),
+        )
+        seen = {actor: {row[0] for row in rows} for actor, rows in zip(asked, answers, strict=True)}
+        cursor = statements.connection.cursor()
         roster = self._teams(cursor, now)
         plain = Context(roster, lambda: self._assignment_ids.take(cursor))
         before = {key: store.live_by_team(h.incident) for key, h in held.items()}
@@ -263,29 +297,31 @@ class Desk:
         fresh: dict[int, int] = {}
         for command, key in zip(commands, keys, strict=True):
             mine = held.get(command.incident_id)
-            if mine is None:
+            if mine is None or (visible and command.incident_id not in seen[command.actor]):
                 outcomes.append(Outcome("refused", None, Refusal("unknown_incident")))
                 continue
             incident = mine.incident
             if key in known or key in fresh:
                 outcomes.append(Outcome("duplicate", incident.id))
                 continue
-            law = self._policy(cursor).version(incident.policy_version)
+            policy = self._policy(cursor).version(incident.policy_version)
             at = _moment(command, incident, now)
             other = held.get(_into(command))
-            around = replace(plain, other=other.incident) if other is not None else plain
+            context = replace(plain, other=other.incident) if other is not None else plain
             if command.verb == "merge" and other is not None:
                 # Both change, so it counts as done after what either of them has seen.
                 at = max(at, _moment(command, other.incident, now))
-            refused = overtaken(command, news.get(incident.id, ()), law)
-            change = refused or decide(incident, command, law, around, at)
+            refused = overtaken(command, news.get(incident.id, ()), policy)
+            change = refused or decide(incident, command, policy, context, at)
             if isinstance(change, Refusal):
                 outcomes.append(
                     Outcome("refused", incident.id, change, _quicker(command, news.get(incident.id, ())))
                 )
                 continue
             events.append(
-                _happen(roster, incident, at, command.verb, command.actor.id, command.id, law.version, change)
+                _happen(
+                    roster, incident, at, command.verb, command.actor.id, command.id, policy.version, change
+                )
             )
             news.setdefault(incident.id, []).append(
                 Done(incident.seq, command.verb, command.actor.id, incident.last_at)
@@ -297,13 +333,12 @@ class Desk:
                 changed[other.incident.id] = other
             outcomes.append(Outcome("done", incident.id))
         if changed:
-            store.claim(cursor, list(fresh), list(fresh.values()))
             loads: dict[int, int] = {}
             for incident_id, h in changed.items():
                 after = store.live_by_team(h.incident)
                 for team in after.keys() | before[incident_id].keys():
                     loads[team] = loads.get(team, 0) + after.get(team, 0) - before[incident_id].get(team, 0)
-            store.write(cursor, list(changed.values()), events, loads)
+            store.write(statements, list(changed.values()), events, loads, fresh)
         return outcomes
 
     def _absorb(
@@ -312,18 +347,18 @@ class Desk:
         main: Incident,
         merge: Command,
         merged: Incident,
-        around: Context,
+        context: Context,
         now: datetime,
     ) -> Event:
         """Let the incident that stays know which one was merged into it."""
-        told = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
-        command = Command("absorb", main.id, SYSTEM, merge.id, told)
-        law = self._policy(cursor).version(main.policy_version)
+        args = {"merged": merged.number, "with": list(merged.facts.get("absorbed", ()))}
+        command = Command("absorb", main.id, SYSTEM, merge.id, args)
+        policy = self._policy(cursor).version(main.policy_version)
         at = _moment(command, main, now)
-        change = decide(main, command, law, around, at)
+        change = decide(main, command, policy, context, at)
         if isinstance(change, Refusal):
             raise AssertionError(f"an open incident takes in what is merged into it: {change.words('en')}")
-        return _happen(around.roster, main, at, command.verb, SYSTEM.id, command.id, law.version, change)
+        return _happen(context.roster, main, at, command.verb, SYSTEM.id, command.id, policy.version, change)
 
     def _wartime(self, cursor: store.Cursor, now: datetime) -> tuple[str, ...]:
         if time.monotonic() - self._wartime_at >= WARTIME_AGE_S:
@@ -333,19 +368,19 @@ class Desk:
 
     def _suspects(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> dict[int, int]:
         """Return number -> how many like it were reported within about 100 m in the last thirty days."""
-        around: dict[int, tuple[int, ...]] = {}
+        near: dict[int, tuple[int, ...]] = {}
         for report in reports:
             if report.located == "point" and report.lon is not None and report.lat is not None:
-                around[report.number] = places_around(report.category, report.lon, report.lat)
-        if not around:
+                near[report.number] = places_around(report.category, report.lon, report.lat)
+        if not near:
             return {}
-        cells = list({cell for four in around.values() for cell in four})
+        cells = list({cell for four in near.values() for cell in four})
         counts = store.suspects(cursor, cells, now - timedelta(days=DUPLICATE_DAYS))
         found: dict[int, int] = {}
         for report in reports:
-            if report.number not in around:
+            if report.number not in near:
                 continue
-            total = sum(counts.get(cell, 0) for cell in around[report.number])
+            total = sum(counts.get(cell, 0) for cell in near[report.number])
             if total:
                 found[report.number] = total
             own = place_of(report.category, report.lon, report.lat)
@@ -366,11 +401,8 @@ class Desk:
         self._known_teams.forget()
 
     def _nudge(self, outcomes: Sequence[Outcome]) -> None:
-        if self._stream is None or not any(o.status == "done" for o in outcomes):
-            return
-        # Screens also look by themselves every second; a lost nudge costs that second, never a change.
-        with suppress(redis.RedisError):
-            self._stream.publish(CHANGED_CHANNEL, len(outcomes))
+        if self._nudges is not None and any(o.status == "done" for o in outcomes):
+            self._nudges.send(len(outcomes))
 
 
 def _unseen(commands: Sequence[Command], held: dict[int, Held]) -> dict[int, int]:
@@ -381,6 +413,14 @@ def _unseen(commands: Sequence[Command], held: dict[int, Held]) -> dict[int, int
         if each.seen is not None and mine is not None and mine.incident.seq > each.seen:
             seen[each.incident_id] = min(each.seen, seen.get(each.incident_id, each.seen))
     return seen
+
+
+def _asked(commands: Sequence[Command]) -> dict[Actor, list[int]]:
+    """Return the incidents that each actor's commands are on."""
+    asked: dict[Actor, list[int]] = {}
+    for command in commands:
+        asked.setdefault(command.actor, []).append(command.incident_id)
+    return asked
 
 
 def _quicker(command: Command, news: Iterable[Done]) -> Done | None:

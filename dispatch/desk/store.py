@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import psycopg
 
-from dispatch.desk.columns import Columns, Pen, encode, shared
+from dispatch.desk.columns import Columns, encode, shared
+from dispatch.desk.statements import Statements
 from dispatch.rules.incident.links import GENESIS, link
 from dispatch.rules.incident.values import Assignment, Change, Done, Event, Incident, Segment
 from dispatch.rules.law import LIVE
@@ -18,7 +19,9 @@ from dispatch.rules.policy import escalation
 from dispatch.rules.teams.routing import Team
 from dispatch.rules.time import clocks
 from dispatch.rules.time.clocks import Clock
+from models.servers.round_trip import Rows, Statement
 from models.tables import incidents as tables
+from models.tables import load_all
 from models.tables.incidents import ID_BLOCK
 
 Cursor = psycopg.Cursor[Any]
@@ -64,6 +67,7 @@ FIXED = (
     "id", "number", "source", "source_id", "text", "address", "lon", "lat", "located", "reported_at", "received_at",
     "policy_version",
 )  # fmt: skip
+load_all()  # a foreign key has the type of the column that it names, which another module declares
 INCIDENT = Columns(tables.Incident, {"incident": Incident, "held": Held}, FIXED)
 ASSIGNMENT = Columns(
     tables.Assignment,
@@ -95,15 +99,17 @@ class Ids:
         return next(self._free)
 
 
-def claim(cursor: Cursor, keys: Sequence[int], incident_ids: Sequence[int]) -> set[int]:
+def claim(statements: Statements, keys: Sequence[int], incident_ids: Sequence[int]) -> set[int]:
     """Claim receipts; return the keys that were free and are now ours until the transaction ends."""
-    cursor.execute(
-        # In the order of keys: two desks that are given the same reports wait for each other, never in a circle.
-        "insert into receipt (key, incident_id) select * from unnest(%s::bigint[], %s::bigint[]) r(key, incident_id)"
-        " order by key on conflict do nothing returning key",
-        (_array(keys), _array(incident_ids)),
-    )
-    return {row[0] for row in cursor.fetchall()}
+    [rows] = statements.ask((_CLAIM, (_array(keys), _array(incident_ids))))
+    return {row[0] for row in rows}
+
+
+# In the order of keys: two desks that are given the same reports wait for each other, never in a circle.
+_CLAIM = (
+    "insert into receipt (key, incident_id) select * from unnest(%s::bigint[], %s::bigint[]) r(key, incident_id)"
+    " order by key on conflict do nothing returning key"
+)
 
 
 def receipts(cursor: Cursor, keys: Sequence[int]) -> dict[int, tuple[int, str | None, str | None]]:
@@ -128,29 +134,50 @@ def suspects(cursor: Cursor, places: Sequence[int], since: datetime) -> dict[int
     return dict(cursor.fetchall())
 
 
-def load(cursor: Cursor, ids: Iterable[int], *, lock: bool = True) -> dict[int, Held]:
-    """Read and lock incidents with their assignments, in the order of ids so that two desks cannot deadlock."""
-    wanted = sorted(set(ids))
-    cursor.execute(
-        f"select {', '.join(_LOADED)}, clocks::text, facts::text, head, received_at from incident"
-        f" where id = any(%s) order by id{' for update' if lock else ''}",
-        (wanted,),
+def gather(
+    statements: Statements, ids: Iterable[int], keys: Iterable[int], *beside: Statement
+) -> tuple[dict[int, Held], set[int], list[Rows]]:
+    """Lock and read incidents as `load` does; return them, which keys have a receipt, and what was asked beside."""
+    wanted = (_array(sorted(set(ids))),)
+    # Each by a statement of its own: it sees what another desk changed while this one waited for its lock, and the
+    # receipt that whoever pressed first has left.
+    incidents, parts, receipts, *answers = statements.ask(
+        (_LOCK_INCIDENTS, wanted), (_LOAD_PARTS, wanted), (_TAKEN, (_array(keys),)), *beside
     )
+    return _loaded(incidents, parts), {row[0] for row in receipts}, answers
+
+
+def load(cursor: Cursor, ids: Iterable[int]) -> dict[int, Held]:
+    """Read incidents with their assignments, without a lock."""
+    wanted = (_array(sorted(set(ids))),)
+    incidents = cursor.execute(_LOAD_INCIDENTS, wanted).fetchall()
+    return _loaded(incidents, cursor.execute(_LOAD_PARTS, wanted).fetchall())
+
+
+_TAKEN = "select key from receipt where key = any(%s::bigint[])"
+_LOAD_INCIDENTS = (
+    f"select {', '.join(_LOADED)}, clocks::text, facts::text, head, received_at from incident"
+    " where id = any(%s::bigint[]) order by id"
+)
+# In the order of ids, so that two desks cannot deadlock.
+_LOCK_INCIDENTS = f"{_LOAD_INCIDENTS} for update"
+_LOAD_PARTS = (
+    f"select {', '.join(_PART)}, clocks::text, facts::text, incident_id from assignment"
+    " where incident_id = any(%s::bigint[]) order by id"
+)
+
+
+def _loaded(incidents: Iterable[Sequence[Any]], parts: Iterable[Sequence[Any]]) -> dict[int, Held]:
     found: dict[int, Incident] = {}
     heads: dict[int, tuple[bytes, datetime]] = {}
-    for row in cursor.fetchall():
+    for row in incidents:
         *plain, own, facts, head, received = row
         incident = Incident(**dict(zip(_LOADED, plain, strict=True)))
         incident.clocks = _clock_map.decode(own)
         incident.facts = _facts.decode(facts)
         found[incident.id] = incident
         heads[incident.id] = (bytes(head), received)
-    cursor.execute(
-        f"select {', '.join(_PART)}, clocks::text, facts::text, incident_id"
-        " from assignment where incident_id = any(%s) order by id",
-        (wanted,),
-    )
-    for row in cursor.fetchall():
+    for row in parts:
         *plain, own, facts, incident_id = row
         found[incident_id].parts[plain[0]] = Assignment(*plain, _clock_map.decode(own), _facts.decode(facts))  # type: ignore[call-arg]
     return {key: Held(found[key], *heads[key]) for key in found}
@@ -170,7 +197,7 @@ def done_since(cursor: Cursor, seen: dict[int, int]) -> dict[int, list[Done]]:
     found: dict[int, list[Done]] = {}
     if seen:
         cursor.execute(
-            "select e.incident_id, e.seq, e.verb, e.actor, e.at, coalesce(e.data #>> '{said, reason}', '') from"
+            "select e.incident_id, e.seq, e.verb, e.actor, e.at, e.data #> '{said, reason}' from"
             " unnest(%s::bigint[], %s::int[]) s(id, n) join event e on incident_id = id and e.seq > n order by 1, 2",
             (_array(seen), _array(seen.values())),
         )
@@ -255,22 +282,30 @@ def teams(cursor: Cursor) -> list[Team]:
     return [Team(*row) for row in cursor.fetchall()]
 
 
-def write(cursor: Cursor, held: Sequence[Held], events: Sequence[Event], loads: dict[int, int]) -> None:
-    """Write a batch: new incidents and all events by COPY, changed ones by update, team loads as the very last."""
+def write(
+    statements: Statements,
+    held: Sequence[Held],
+    events: Sequence[Event],
+    loads: dict[int, int],
+    receipts: Mapping[int, int] | None = None,
+) -> None:
+    """Write a batch: receipts of commands, what is new and what changed, team loads as the very last."""
     by_id = {h.incident.id: h for h in held}
-    pen = Pen()
     linked = _linked(events, by_id)
     for h in held:
         h.sound()
     new = [h for h in held if h.known_seq == 0]
     old = [h for h in held if h.known_seq > 0]
-    INCIDENT.copy(cursor, [(h.incident, h) for h in new], pen)
+    if receipts:
+        statements.add(_CLAIM, _array(receipts), _array(receipts.values()))
+    statements.insert(INCIDENT, [(h.incident, h) for h in new])
     if old:
-        _update(cursor, old)
-    EVENT.copy(cursor, linked, pen)
-    _write_parts(cursor, new, old, pen)
-    _write_segments(cursor, new, old, pen)
-    _write_loads(cursor, loads)
+        _update(statements, old)
+    statements.insert(EVENT, linked)
+    _write_segments(statements, new, old)
+    _write_parts(statements, new, old)
+    statements.then()
+    _write_loads(statements, loads)
 
 
 def _linked(events: Sequence[Event], held: dict[int, Held]) -> list[tuple[Event, str, bytes]]:
@@ -329,23 +364,30 @@ def alarms(incident: Incident) -> tuple[datetime | None, str | None, datetime | 
     return due, " ".join(names), clocks.overdue_since(running)
 
 
-def _update(cursor: Cursor, held: Sequence[Held]) -> None:
+def _update(statements: Statements, held: Sequence[Held]) -> None:
     """Write changed incidents in one statement: as JSON they cost a third of what one update each does."""
     rows = [INCIDENT.changed(h.incident, h) | {"id": h.incident.id, "known_seq": h.known_seq} for h in held]
-    cursor.execute(_UPDATE_INCIDENTS, (encode(rows).decode(),))
+    statements.add(_UPDATE_INCIDENTS, encode(rows).decode(), _array(row["id"] for row in rows))
 
 
+# The ids are given beside the rows: how many rows a JSON has the planner cannot know, and would read whole tables.
 _UPDATE_INCIDENTS = (
     f"update incident i set {INCIDENT.sets('r')} from jsonb_to_recordset(%s::jsonb)"
-    f" as r({INCIDENT.typed((*INCIDENT.changing, 'id'))}, known_seq int) where i.id = r.id and i.seq = r.known_seq"
+    f" as r({INCIDENT.typed((*INCIDENT.changing, 'id'))}, known_seq int)"
+    " where i.id = any(%s::bigint[]) and i.id = r.id and i.seq = r.known_seq"
 )
 _UPDATE_ASSIGNMENTS = (
     f"update assignment a set {ASSIGNMENT.sets('r')} from jsonb_to_recordset(%s::jsonb)"
-    f" as r({ASSIGNMENT.typed((*ASSIGNMENT.changing, 'id'))}) where a.id = r.id"
+    f" as r({ASSIGNMENT.typed((*ASSIGNMENT.changing, 'id'))})"
+    " where a.id = any(%s::bigint[]) and a.id = r.id"
+)
+_END_SEGMENTS = (
+    "update segment s set ended_at = e.at from unnest(%s::timestamptz[], %s::bigint[], %s::smallint[]) e(at, id, seq)"
+    " where s.incident_id = e.id and s.seq = e.seq"
 )
 
 
-def _write_parts(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: Pen) -> None:
+def _write_parts(statements: Statements, new: Sequence[Held], old: Sequence[Held]) -> None:
     fresh = [
         (h.incident.id, p)
         for h in (*new, *old)
@@ -354,18 +396,24 @@ def _write_parts(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: 
     ]
     moved = [(h.incident.id, p) for h in old for p in h.incident.parts.values() if p.id in h.known_parts]
     # What lets go before what takes hold, and both before the new ones: one live lead, by the index.
+    before = False
     for live in (False, True):
         rows = [
             ASSIGNMENT.changed(owner, p) | {"id": p.id} for owner, p in moved if (p.state in LIVE) is live
         ]
         if rows:
-            cursor.execute(_UPDATE_ASSIGNMENTS, (encode(rows).decode(),))
-    ASSIGNMENT.copy(cursor, fresh, pen)
+            if before:
+                statements.then()
+            statements.add(_UPDATE_ASSIGNMENTS, encode(rows).decode(), _array(row["id"] for row in rows))
+            before = True
+    if fresh and before:
+        statements.then()
+    statements.insert(ASSIGNMENT, fresh)
 
 
-def _write_segments(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pen: Pen) -> None:
+def _write_segments(statements: Statements, new: Sequence[Held], old: Sequence[Held]) -> None:
     rows = []
-    ended = []
+    ended: list[tuple[datetime, int, int]] = []
     for h in (*new, *old):
         i = h.incident
         for s in i.past:
@@ -376,8 +424,9 @@ def _write_segments(cursor: Cursor, new: Sequence[Held], old: Sequence[Held], pe
         if i.ended_at is None and i.segment > h.known_segment:
             rows.append((i.id, standing(i)))
     if ended:
-        cursor.executemany("update segment set ended_at = %s where incident_id = %s and seq = %s", ended)
-    SEGMENT.copy(cursor, rows, pen)
+        at, ids, seqs = zip(*ended, strict=True)
+        statements.add(_END_SEGMENTS, _array(at), _array(ids), _array(seqs))
+    statements.insert(SEGMENT, rows)
 
 
 def standing(i: Incident) -> Segment:
@@ -385,16 +434,17 @@ def standing(i: Incident) -> Segment:
     return Segment(i.segment, i.holder, i.awaits, i.paused_why, i.held_since, None)  # type: ignore[arg-type]
 
 
-def _write_loads(cursor: Cursor, loads: dict[int, int]) -> None:
+def _write_loads(statements: Statements, loads: dict[int, int]) -> None:
     changed = sorted((team, by) for team, by in loads.items() if by)
     if changed:
         # Rows are taken in the order of ids: two desks wait for each other, never in a circle. The key is left out:
         # the other desk's new assignments hold on to it, by their foreign key, until that desk has our rows too.
-        cursor.execute(
+        statements.add(
             "with due as (select t.id, d.by from team t join unnest(%s::int[], %s::int[]) d(id, by) on d.id = t.id"
             " order by t.id for no key update of t)"
             " update team set load = greatest(0, load + due.by) from due where team.id = due.id",
-            ([team for team, _ in changed], [by for _, by in changed]),
+            _array(team for team, _ in changed),
+            _array(by for _, by in changed),
         )
 
 
@@ -407,6 +457,6 @@ def live_by_team(incident: Incident) -> dict[int, int]:
     return counts
 
 
-def _array(numbers: Iterable[int]) -> str:
-    """Write integers as an array literal: many times faster than adapting a list."""
-    return "{" + ",".join(map(str, numbers)) + "}"
+def _array(values: Iterable[int | datetime]) -> str:
+    """Write integers or instants as an array literal: many times faster than adapting a list."""
+    return "{" + ",".join(map(str, values)) + "}"

@@ -15,7 +15,7 @@ import psycopg
 
 from dispatch.record import follower
 from dispatch.record.follower import STRETCH, Follower
-from dispatch.record.histories import Life, all_lives, horizon, lives
+from dispatch.record.histories import IncidentHistory, all_histories, histories, horizon
 from dispatch.record.policies import Policies
 from dispatch.rules.areas import Level, centre_of, prefix_of
 from dispatch.rules.incident.chain import Incident
@@ -107,10 +107,10 @@ def _take(cursor: psycopg.Cursor[Any], begin: int, end: int) -> int:
     )
     touched: dict[int, int] = dict(cursor.fetchall())
     found: Adds = defaultdict(lambda: [0] * len(COUNTS))
-    law = _Themes(cursor.connection)
-    for life in lives(cursor, touched, end):
-        _put(found, life, law, begin, -1)
-        _put(found, life, law, None, 1)
+    policy = _Themes(cursor.connection)
+    for history in histories(cursor, touched, end):
+        _put(found, history, policy, begin, -1)
+        _put(found, history, policy, None, 1)
     _write(cursor, found)
     return sum(touched.values())
 
@@ -124,11 +124,11 @@ def rebuild(connection: psycopg.Connection[Any]) -> int:
         follower.hold(cursor, NAME)
         end = horizon(cursor)
         cursor.execute("delete from hourly")
-        law = _Themes(connection)
+        policy = _Themes(connection)
         found: Adds = defaultdict(lambda: [0] * len(COUNTS))
         incidents = 0
-        for life in all_lives(connection, end):
-            _put(found, life, law, None, 1)
+        for history in all_histories(connection, end):
+            _put(found, history, policy, None, 1)
             incidents += 1
             if incidents % REBUILD_INCIDENTS == 0:
                 _write(cursor, found)
@@ -188,11 +188,11 @@ class _Themes:
         return self._known[key]
 
 
-def _put(found: Adds, life: Life, law: _Themes, below: int | None, sign: int) -> None:
-    incident = life.fold(below)
+def _put(found: Adds, history: IncidentHistory, policy: _Themes, below: int | None, sign: int) -> None:
+    incident = history.fold(below)
     if incident is None:
         return
-    area, theme = centre_of(incident.area_code), law.of(incident)
+    area, theme = centre_of(incident.area_code), policy.of(incident)
     for at, name, amount in adds(incident, theme):
         if amount:
             found[hour_of(at), area, theme][_PLACE[name]] += sign * amount

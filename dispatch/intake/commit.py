@@ -11,7 +11,7 @@ import psycopg
 
 from dispatch.desk import store
 from dispatch.desk.desk import Desk, Outcome
-from dispatch.intake.faults import Away, bisected, told
+from dispatch.intake.faults import Away, bisected, message_of
 from dispatch.intake.messages import Problem, number_of
 from dispatch.intake.prepare import Batch
 from dispatch.rules.incident.chain import SYSTEM, Command, Report
@@ -104,7 +104,7 @@ class Committer:
         try:
             known = self._incidents(numbers)
         except psycopg.Error as fault:
-            raise Away(told(fault)) from fault
+            raise Away(message_of(fault)) from fault
         commands: list[Command] = []
         places: list[int] = []
         for at, number, ending in zip(batch.ending_at, numbers, batch.endings, strict=True):

@@ -117,8 +117,8 @@ class Dispatcher:
             self._leave()
 
     def _work(self, committer: ThreadPoolExecutor) -> None:
-        contact_key = self._patiently(self._contact_key)
-        if contact_key is None or self._patiently(self._make_group) is None:
+        contact_key = self._retry_until_stopped(self._contact_key)
+        if contact_key is None or self._retry_until_stopped(self._make_group) is None:
             return
         preparer = Preparer(self._servers.database_url, contact_key)
         running: Future[None] | None = None
@@ -129,14 +129,16 @@ class Dispatcher:
                 now = time.monotonic()
                 claimed: list[Entry] | None = None
                 if now >= claim_at:
-                    claimed = self._patiently(self._claim)
+                    claimed = self._retry_until_stopped(self._claim)
                     claim_at = 0.0 if claimed else now + CLAIM_EVERY_S
                 if now >= trim_at:
-                    self._patiently(self._trim)
+                    self._retry_until_stopped(self._trim)
                     trim_at = now + TRIM_EVERY_S
                 # With a batch under way there is no time to sleep for the next.
                 busy = running is not None and not running.done()
-                entries = claimed or self._patiently(partial(self._read, None if busy else BLOCK_MS))
+                entries = claimed or self._retry_until_stopped(
+                    partial(self._read, None if busy else BLOCK_MS)
+                )
                 if not entries:
                     if running is not None:
                         running.result()
@@ -171,7 +173,7 @@ class Dispatcher:
     def _prepared(self, preparer: Preparer, entries: list[Entry]) -> Batch | None:
         ids = [key for key, _ in entries]
         raws = [raw_of(fields) for _, fields in entries]
-        return self._patiently(lambda: preparer.prepare(ids, raws))
+        return self._retry_until_stopped(lambda: preparer.prepare(ids, raws))
 
     def _claim(self) -> list[Entry]:
         """Take over what others left: of the dead soon, of the living (this one too) after `CLAIM_IDLE_MS`."""
@@ -215,15 +217,15 @@ class Dispatcher:
                 f"处理 {DELIVERIES_LIMIT} 次均失败{shown}",
                 f"Failed {DELIVERIES_LIMIT} times{' ' if shown else ''}{shown}",
             )
-            self._bury([key], [raw_of(fields)], {0: fault}, {})
+            self._dead_letter_and_ack([key], [raw_of(fields)], {0: fault}, {})
 
     # --- committing, in its own thread ---
 
     def _settle(self, batch: Batch) -> None:
-        if self._patiently(lambda: self._committer.commit(batch)) is None:
+        if self._retry_until_stopped(lambda: self._committer.commit(batch)) is None:
             self._let_go(batch.ids)
             return
-        self._patiently(lambda: self._acknowledge(batch))
+        self._retry_until_stopped(lambda: self._acknowledge(batch))
         self._let_go(batch.ids)
         self._last_batch_at = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -231,10 +233,10 @@ class Dispatcher:
 
     def _acknowledge(self, batch: Batch) -> bool:
         kept = [key for at, key in enumerate(batch.ids) if at not in batch.held_back]
-        self._bury(kept, batch.raws, batch.problems, batch.refused_numbers, batch.ids)
+        self._dead_letter_and_ack(kept, batch.raws, batch.problems, batch.refused_numbers, batch.ids)
         return True
 
-    def _bury(
+    def _dead_letter_and_ack(
         self,
         acknowledged: list[bytes],
         raws: list[bytes],
@@ -259,9 +261,9 @@ class Dispatcher:
                 steps.eval(_BURY, 2, STREAM, DEAD_STREAM, GROUP, key, *pairs)
                 if at in refused_numbers:
                     number, source = refused_numbers[at]
-                    said = {"state": "refused", "source": source, "field": problem.field}
-                    said |= {"reason": problem.reason, "zh": problem.zh, "en": problem.en}
-                    steps.set(f"{RECEIVED}{number}", msgspec.json.encode(said), ex=REFUSED_KEPT_S)
+                    refusal = {"state": "refused", "source": source, "field": problem.field}
+                    refusal |= {"reason": problem.reason, "zh": problem.zh, "en": problem.en}
+                    steps.set(f"{RECEIVED}{number}", msgspec.json.encode(refusal), ex=REFUSED_KEPT_S)
             if plain := [key for key in acknowledged if key not in buried]:
                 steps.xack(STREAM, GROUP, *plain)
             steps.execute()
@@ -282,10 +284,10 @@ class Dispatcher:
 
     # --- waiting ---
 
-    def _patiently(self, step: Callable[[], T]) -> T | None:
+    def _retry_until_stopped(self, step: Callable[[], T]) -> T | None:
         """Do a step, again and again while something it needs is away; return None only when told to stop meanwhile."""
         pause = FIRST_PAUSE_S
-        said = ""
+        logged = ""
         while True:
             try:
                 result = step()
@@ -300,13 +302,13 @@ class Dispatcher:
             except (redis.RedisError, OSError) as fault:
                 why = f"the stream is away: {type(fault).__name__}"
             else:
-                if said:
-                    log.warning("went on after: %s", said)
+                if logged:
+                    log.warning("went on after: %s", logged)
                 self._state = "working"
                 return result
-            if why != said:
+            if why != logged:
                 log.warning("waiting, messages stay on the stream: %s", why)
-                said = why
+                logged = why
             self._state = f"waiting: {why}"
             if self._stop.wait(pause):
                 return None

@@ -27,7 +27,7 @@ def bisected(step: Callable[[list[Any]], list[Outcome]], batch: list[Any]) -> li
         return list(step(batch))
     except Exception as fault:
         if is_systemic(fault):
-            raise Away(told(fault)) from fault
+            raise Away(message_of(fault)) from fault
         if len(batch) == 1:
             return [fault]
     middle = len(batch) // 2
@@ -44,7 +44,7 @@ def is_systemic(fault: Exception) -> bool:
     return type(fault) is LookupError or isinstance(fault, PolicyError)
 
 
-def told(fault: Exception) -> str:
+def message_of(fault: Exception) -> str:
     """Return what is wrong without any value: messages of the database quote the rows they refuse."""
     if isinstance(fault, psycopg.Error):
         return f"the database is away ({type(fault).__name__} {fault.sqlstate or ''})".replace(" )", ")")

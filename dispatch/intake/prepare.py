@@ -11,7 +11,7 @@ import psycopg
 
 from dispatch.desk.desk import Desk
 from dispatch.intake import contacts, locate
-from dispatch.intake.faults import Away, is_systemic, told
+from dispatch.intake.faults import Away, is_systemic, message_of
 from dispatch.intake.locate import Locator
 from dispatch.intake.messages import OutcomeMessage, Problem, ReportMessage, number_of, parse
 from dispatch.intake.suggest import Suggester
@@ -142,7 +142,7 @@ class Preparer:
                 # The picture at hand serves until the database is back; the commit waits for it anyway.
                 self._checked_at = time.monotonic()
                 return False
-            raise Away(told(fault)) from fault
+            raise Away(message_of(fault)) from fault
         except (LookupError, PolicyError) as fault:
             if not is_systemic(fault):
                 raise

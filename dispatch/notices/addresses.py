@@ -33,8 +33,8 @@ def language_of(channel: rules.Channel, area_code: str, held: Mapping[str, str] 
     Addresses say it themselves in a variable beside them (`<env>_<code>_LANG`, `<env>_LANG`), else the policy does.
     """
     own = _own(channel.env, area_code, held)
-    said = held.get(f"{channel.env}_{own}_LANG" if own else f"{channel.env}_LANG", "").strip()
-    return said if said in rules.LANGUAGES else channel.lang
+    lang = held.get(f"{channel.env}_{own}_LANG" if own else f"{channel.env}_LANG", "").strip()
+    return lang if lang in rules.LANGUAGES else channel.lang
 
 
 def _own(env: str, area_code: str, held: Mapping[str, str]) -> str:

@@ -60,21 +60,24 @@ class Message:
     en: str
 
 
-def follow(cursor: Cursor, law: Policy, now: datetime) -> int:
+def follow(cursor: Cursor, policy: Policy, now: datetime) -> int:
     """Write down who is to be told of what happened since the last time; return how many events were followed.
 
     Events are taken by their transactions, all below the oldest that still runs, so none is missed. What is no
     longer true, or older than `EVENT_AGE`, is passed over. The first call only notes where to begin.
     """
     reader = Follower(
-        NAME, lambda at, begin, end: _take(at, begin, end, law, now), from_now=True, events_limit=EVENTS_LIMIT
+        NAME,
+        lambda at, begin, end: _take(at, begin, end, policy, now),
+        from_now=True,
+        events_limit=EVENTS_LIMIT,
     )
     return follower.follow(cursor.connection, reader)
 
 
-def _take(cursor: Cursor, begin: int, end: int, law: Policy, now: datetime) -> int:
+def _take(cursor: Cursor, begin: int, end: int, policy: Policy, now: datetime) -> int:
     by_verb: dict[str, list[Rule]] = defaultdict(list)
-    for rule in law.notices.rules:
+    for rule in policy.notices.rules:
         for verb in rule.verbs:
             by_verb[verb].append(rule)
     of_parts = [verb for verb, held in by_verb.items() if any(rule.to in rules.OF_PARTS for rule in held)]
@@ -97,7 +100,7 @@ def _take(cursor: Cursor, begin: int, end: int, law: Policy, now: datetime) -> i
                 for to in rules.told_of_parts(rule.to, _parts.decode(data or "[]")):
                     if not rules.untrue(rule.holds, to if rule.holds == "unanswered" else one.holder, one):
                         key = f"{rule.slug}/{incident_id}/e{seq}/{to}"
-                        made = _message(law, rule, key, to, rule.channels, rule.holds, one)
+                        made = _message(policy, rule, key, to, rule.channels, rule.holds, one)
                         found[incident_id, rule.slug, to] = made
                 continue
             told_as, to_team = one, ""
@@ -111,13 +114,13 @@ def _take(cursor: Cursor, begin: int, end: int, law: Policy, now: datetime) -> i
                 # One stretch of waiting is told once, whatever led to it.
                 mark = f"s{one.segment}" if rule.holds in rules.AWAITED else f"e{seq}"
                 key = f"{rule.slug}/{incident_id}/{mark}/{receiver}"
-                made = _message(law, rule, key, receiver, rule.channels, rule.holds, told_as)
+                made = _message(policy, rule, key, receiver, rule.channels, rule.holds, told_as)
                 found[incident_id, rule.slug, to_team] = made
-    write(cursor, law, found.values(), now)
+    write(cursor, policy, found.values(), now)
     return len(events)
 
 
-def remind(cursor: Cursor, law: Policy, now: datetime) -> int:
+def remind(cursor: Cursor, policy: Policy, now: datetime) -> int:
     """Write down reminders and the ladder's calls that fell due since the last time; return how many incidents.
 
     After an outage each incident gets at most one of each: the highest that is due by now.
@@ -126,13 +129,13 @@ def remind(cursor: Cursor, law: Policy, now: datetime) -> int:
     last = _scalar(cursor, "select at from told where name = %s for update", (TIMED,))
     if timedelta(0) < now - last < REMIND_EVERY:
         return 0
-    messages = [*_reminders(cursor, law, last, now), *_calls(cursor, law, last, now)]
-    write(cursor, law, messages, now)
+    messages = [*_reminders(cursor, policy, last, now), *_calls(cursor, policy, last, now)]
+    write(cursor, policy, messages, now)
     cursor.execute("update told set at = greatest(at, %s) where name = %s", (now, TIMED))
     return len(messages)
 
 
-def write(cursor: Cursor, law: Policy, messages: Iterable[Message], now: datetime) -> int:
+def write(cursor: Cursor, policy: Policy, messages: Iterable[Message], now: datetime) -> int:
     """Put messages into the system at once and into the outbox for every channel that has an address; return how many.
 
     A message whose key is there already is the same message.
@@ -143,10 +146,10 @@ def write(cursor: Cursor, law: Policy, messages: Iterable[Message], now: datetim
         facts = one.facts
         if APP in one.channels:
             inside.append((one.key, facts.id, facts.severity, one.receiver, now, one.zh, one.en))
-        at = rules.may_go(facts.severity, now, law.notices, law.calendar)
+        at = rules.may_go(facts.severity, now, policy.notices, policy.calendar)
         place = rules.reached_at(one.receiver, facts.area_code)
         for slug in one.channels:
-            channel = law.notices.channels.get(slug)
+            channel = policy.notices.channels.get(slug)
             if channel is not None and addresses_of(channel.env, place):
                 outside.append(
                     (
@@ -191,8 +194,8 @@ def facts_of(cursor: Cursor, ids: Iterable[int]) -> dict[int, Facts]:
     return {row[0]: Facts(*row) for row in cursor.fetchall()}
 
 
-def _reminders(cursor: Cursor, law: Policy, last: datetime, now: datetime) -> list[Message]:
-    rule, marks = law.notices.reminder, law.ladder.reminders
+def _reminders(cursor: Cursor, policy: Policy, last: datetime, now: datetime) -> list[Message]:
+    rule, marks = policy.notices.reminder, policy.ladder.reminders
     if rule is None or not marks:
         return []
     cursor.execute(
@@ -208,30 +211,30 @@ def _reminders(cursor: Cursor, law: Policy, last: datetime, now: datetime) -> li
         if text is None:
             continue
         facts, clock = Facts(*values), _clock.decode(text)
-        share = _share(law, clock, marks, last, now)
+        share = _share(policy, clock, marks, last, now)
         to = rules.receiver(rule.to, rule.level, facts)
         if share is not None and to is not None and facts.awaits is not None:
             key = f"reminder/{facts.id}/s{facts.segment}/{facts.awaits}/{share}/{to}"
-            found.append(_message(law, rule, key, to, rule.channels, facts.awaits, facts, share))
+            found.append(_message(policy, rule, key, to, rule.channels, facts.awaits, facts, share))
     return found
 
 
-def _share(law: Policy, clock: Clock, marks: Sequence[int], last: datetime, now: datetime) -> int | None:
+def _share(policy: Policy, clock: Clock, marks: Sequence[int], last: datetime, now: datetime) -> int | None:
     """Return the highest mark that a clock has passed by now and had not at the last look."""
     if clock.state != "running" or clock.due is None or clock.limit == BY_SOURCE:
         return None
     limit = Limit.parse(clock.limit)
     # What an extension has added counts too, as it does for the light.
-    whole = law.calendar.elapsed(clock.since, clock.due, limit.working)
+    whole = policy.calendar.elapsed(clock.since, clock.due, limit.working)
     for mark in reversed(marks):
-        at = law.calendar.after(clock.since, whole * mark / 100, limit.working)
+        at = policy.calendar.after(clock.since, whole * mark / 100, limit.working)
         if at <= now:
             return mark if at > last else None
     return None
 
 
-def _calls(cursor: Cursor, law: Policy, last: datetime, now: datetime) -> list[Message]:
-    rule = law.notices.call
+def _calls(cursor: Cursor, policy: Policy, last: datetime, now: datetime) -> list[Message]:
+    rule = policy.notices.call
     if rule is None:
         return []
     cursor.execute(
@@ -243,21 +246,21 @@ def _calls(cursor: Cursor, law: Policy, last: datetime, now: datetime) -> list[M
     for values in cursor.fetchall():
         facts = Facts(*values)
         assert facts.overdue_since is not None
-        call = escalation.call_due(facts.severity, facts.overdue_since, now, law.ladder)
-        found.append(_call(law, rule, "call", facts, facts.overdue_since, call, last))
+        call = escalation.call_due(facts.severity, facts.overdue_since, now, policy.ladder)
+        found.append(_call(policy, rule, "call", facts, facts.overdue_since, call, last))
     cursor.execute(
         f"select {_FACTS}, {store.UNREPORTED}{_FROM}{store.UNREPORTED_JOIN} where i.overdue_since is not null"
         " and i.ended_at is null and i.paused_why is null order by i.severity, i.overdue_since desc limit %s",
         (INCIDENTS_LIMIT,),
     )
     for *values, since in cursor.fetchall():
-        call = escalation.whistle_call_due(since, now, law.ladder)
-        found.append(_call(law, rule, "unreported", Facts(*values), since, call, last))
+        call = escalation.whistle_call_due(since, now, policy.ladder)
+        found.append(_call(policy, rule, "unreported", Facts(*values), since, call, last))
     return [message for message in found if message is not None]
 
 
 def _call(
-    law: Policy, rule: Rule, why: str, facts: Facts, since: datetime, call: escalation.Call | None, last: datetime
+    policy: Policy, rule: Rule, why: str, facts: Facts, since: datetime, call: escalation.Call | None, last: datetime
 ) -> Message | None:  # fmt: skip
     """Return the call that fell due after the last look, or None."""
     if call is None:
@@ -270,14 +273,14 @@ def _call(
         return None
     spell = since.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
     key = f"{why}/{facts.id}/{spell}/{call.rung}/{call.turn}/{to}"
-    return _message(law, rule, key, to, step.channels, "overdue", facts)
+    return _message(policy, rule, key, to, step.channels, "overdue", facts)
 
 
 def _message(
-    law: Policy, rule: Rule, key: str, to: str, channels: tuple[str, ...], holds: str, facts: Facts,
+    policy: Policy, rule: Rule, key: str, to: str, channels: tuple[str, ...], holds: str, facts: Facts,
     share: int = 100,
 ) -> Message:  # fmt: skip
-    kind = law.types.get(facts.category)
+    kind = policy.types.get(facts.category)
     awaits = rules.AWAITED.get(facts.awaits or "", ("办理", "action"))
     words = {
         "kind_zh": kind.name if kind else facts.category,

@@ -44,15 +44,15 @@ class Sender:
         self._deliver = deliver or by_apprise
         self._busy: dict[str, threading.Thread] = {}
 
-    def send(self, law: Policy, now: datetime, patience_s: float) -> list[str]:
+    def send(self, policy: Policy, now: datetime, patience_s: float) -> list[str]:
         """Start every line that has something due, wait up to `patience_s`; return the lines still at it."""
         self._busy = {line: thread for line, thread in self._busy.items() if thread.is_alive()}
-        for line in self._due(law, now):
+        for line in self._due(policy, now):
             if len(self._busy) >= LINES_AT_ONCE:
                 break
             if line not in self._busy:
                 thread = threading.Thread(
-                    target=self._drain_safely, args=(line, law, now), name=f"notices-{line}", daemon=True
+                    target=self._drain_safely, args=(line, policy, now), name=f"notices-{line}", daemon=True
                 )
                 self._busy[line] = thread
                 thread.start()
@@ -61,7 +61,7 @@ class Sender:
             thread.join(max(0.0, deadline - time.monotonic()))
         return [line for line, thread in self._busy.items() if thread.is_alive()]
 
-    def _due(self, law: Policy, now: datetime) -> list[str]:
+    def _due(self, policy: Policy, now: datetime) -> list[str]:
         """Return the lines that have something due and are not left alone, the gravest and longest due first."""
         with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
             rows = connection.execute(
@@ -71,16 +71,16 @@ class Sender:
                 " group by o.channel order by min(o.severity), min(o.next_at), o.channel",
                 (now, now),
             ).fetchall()
-        return [line for (line,) in rows if slug_of(line) in law.notices.channels]
+        return [line for (line,) in rows if slug_of(line) in policy.notices.channels]
 
-    def _drain_safely(self, line: str, law: Policy, now: datetime) -> None:
+    def _drain_safely(self, line: str, policy: Policy, now: datetime) -> None:
         try:
-            self.drain(line, law, now)
+            self.drain(line, policy, now)
         except psycopg.Error as fault:
             # What was taken comes back when its lease ends.
             _log.warning("channel %s: %s", line, type(fault).__name__)
 
-    def drain(self, line: str, law: Policy, now: datetime) -> int:
+    def drain(self, line: str, policy: Policy, now: datetime) -> int:
         """Send what is due on one line until nothing is, it fails, or its turn is over; return messages sent."""
         sent = 0
         began = time.monotonic()
@@ -90,9 +90,9 @@ class Sender:
                 taken = _claim(cursor, line, now)
                 if not taken:
                     break
-                bundles = _bundles(cursor, law, line, taken, now)
+                bundles = _bundles(cursor, policy, line, taken, now)
                 while bundles and time.monotonic() - began < DRAIN_S:
-                    if not self._send(cursor, law, line, *bundles.pop(0), now):
+                    if not self._send(cursor, policy, line, *bundles.pop(0), now):
                         break
                     sent += 1
                 # What this turn did not come to waits for the next.
@@ -103,17 +103,19 @@ class Sender:
         return sent
 
     def _send(
-        self, cursor: Cursor, law: Policy, line: str, rows: Sequence[tuple[Any, ...]], behind: Sequence[int],
+        self, cursor: Cursor, policy: Policy, line: str, rows: Sequence[tuple[Any, ...]], behind: Sequence[int],
         now: datetime,
     ) -> bool:  # fmt: skip
         """Send one message that bundles rows; note what came of it, and return whether it was taken.
 
         What lies behind, by its ids, is settled by the message only once it has gone out.
         """
-        channel = law.notices.channels[slug_of(line)]
+        channel = policy.notices.channels[slug_of(line)]
         ids = [row[0] for row in rows]
         lang = language_of(channel, rows[0][4])
-        title, body = rules.bundle([row[6 if lang == "zh" else 8] for row in rows], law.notices.lines, lang)
+        title, body = rules.bundle(
+            [row[6 if lang == "zh" else 8] for row in rows], policy.notices.lines, lang
+        )
         cause = self._deliver(addresses_of(channel.env, rows[0][4]), title, body)
         if cause is None:
             cursor.execute(
@@ -191,11 +193,11 @@ class _Heard(logging.Handler):
         """Keep an HTTP status, or the bare fact of no answer."""
         if record.thread != self._thread:
             return
-        said = record.getMessage()
-        status = re.search(r"error=(\d{3})\b", said)
+        message = record.getMessage()
+        status = re.search(r"error=(\d{3})\b", message)
         if status is not None:
             self.cause = f"HTTP {status[1]}"
-        elif "onnection" in said or "imeout" in said:
+        elif "onnection" in message or "imeout" in message:
             self.cause = "no answer"
 
 
@@ -219,7 +221,7 @@ def _claim(cursor: Cursor, line: str, now: datetime) -> list[tuple[Any, ...]]:
 
 
 def _bundles(
-    cursor: Cursor, law: Policy, line: str, rows: Sequence[tuple[Any, ...]], now: datetime
+    cursor: Cursor, policy: Policy, line: str, rows: Sequence[tuple[Any, ...]], now: datetime
 ) -> list[tuple[list[tuple[Any, ...]], list[int]]]:
     """Drop what is no longer true, put off what would be too much, and bundle the rest by receiver.
 
@@ -254,8 +256,8 @@ def _bundles(
         latest, count, earliest = lately.get(to, (None, 0, None))
         until = now
         if latest is not None and held[0][2] > 1:
-            until = latest + law.notices.gap
-            if count >= law.notices.per_hour:
+            until = latest + policy.notices.gap
+            if count >= policy.notices.per_hour:
                 until = max(until, earliest + timedelta(hours=1))
         if until > now:
             _put_off(cursor, [*(row[0] for row in held), *behind[to]], until)

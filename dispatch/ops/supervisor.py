@@ -307,11 +307,11 @@ class _Run:
     def _await_servers(self, addresses: Servers) -> None:
         """Wait for servers that are somebody else's and may be starting too; raise ServersError after a while."""
         deadline = time.monotonic() + servers.READY_TIMEOUT_S
-        told = False
+        announced = False
         while not servers.alive(addresses):
-            if not told:
+            if not announced:
                 self._say("waiting for the servers that DATABASE_URL and REDIS_URL name")
-                told = True
+                announced = True
             if time.monotonic() > deadline:
                 raise ServersError("The server that DATABASE_URL or REDIS_URL names does not answer.")
             time.sleep(TICK_S)

@@ -1,4 +1,4 @@
-"""Read the past in bulk: whole lives of incidents from their events, and how far events are complete."""
+"""Read the past in bulk: whole histories of incidents from their events, and how far events are complete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLUMNS = "incident_id, seq, at, verb, actor, cause, policy_version, data::text
 
 
 @dataclass(slots=True)
-class Life:
+class IncidentHistory:
     """Hold one incident's events, oldest first, and the transaction that wrote each."""
 
     events: list[Event]
@@ -31,8 +31,8 @@ class Life:
     def fold(self, below: int | None = None, until: datetime | None = None) -> Incident | None:
         """Fold what transactions below `below` wrote of the time up to `until`; None where it does not begin there.
 
-        Clocks and assignments are values that are replaced, so folds of one life do not disturb each other; the
-        segments of the whole life are in `past`, but for an open one.
+        Clocks and assignments are values that are replaced, so folds of one history do not disturb each other; the
+        segments of the whole history are in `past`, but for an open one.
         """
         incident = None
         for event, tx in zip(self.events, self.txs, strict=True):
@@ -53,8 +53,8 @@ def horizon(cursor: psycopg.Cursor[Any]) -> int:
     return int(row[0])
 
 
-def lives(cursor: psycopg.Cursor[Any], ids: Iterable[int], below: int) -> Iterator[Life]:
-    """Yield the lives of some incidents, in the order of their ids, from events of transactions below `below`."""
+def histories(cursor: psycopg.Cursor[Any], ids: Iterable[int], below: int) -> Iterator[IncidentHistory]:
+    """Yield the histories of some incidents, in the order of their ids, from events of transactions below `below`."""
     cursor.execute(
         f"select {_COLUMNS} from event where incident_id = any(%s) and tx < %s::text::xid8"
         " order by incident_id, seq",
@@ -63,14 +63,14 @@ def lives(cursor: psycopg.Cursor[Any], ids: Iterable[int], below: int) -> Iterat
     yield from _grouped(cursor)
 
 
-def all_lives(
+def all_histories(
     connection: psycopg.Connection[Any], below: int, which: str = "true", *params: object
-) -> Iterator[Life]:
-    """Yield the lives of all incidents for which `which` (SQL over `incident i`) holds, streamed by their ids.
+) -> Iterator[IncidentHistory]:
+    """Yield the histories of all incidents for which `which` (SQL over `incident i`) holds, streamed by their ids.
 
     Must run inside a transaction: the rows come through a cursor of the server's.
     """
-    with connection.cursor(name="lives") as cursor:
+    with connection.cursor(name="histories") as cursor:
         cursor.itersize = FETCH_ROWS
         cursor.execute(
             f"select {', '.join('e.' + c.strip() for c in _COLUMNS.split(','))} from event e"
@@ -81,10 +81,10 @@ def all_lives(
         yield from _grouped(cursor)
 
 
-def _grouped(rows: Iterable[tuple[Any, ...]]) -> Iterator[Life]:
+def _grouped(rows: Iterable[tuple[Any, ...]]) -> Iterator[IncidentHistory]:
     for _, of_one in groupby(rows, key=itemgetter(0)):
         events, txs = [], []
         for row in of_one:
             events.append(Event(*row[:7], _decode(row[7])))  # type: ignore[call-arg]
             txs.append(row[8])
-        yield Life(events, txs)
+        yield IncidentHistory(events, txs)

@@ -63,8 +63,8 @@ def publish(
         raise PublishError(f"The policy is not right: {faults[0]}")
     if not note.strip():
         raise PublishError("Say why in --note.")
-    law = policies.parse(0, files)
-    today = law.calendar.local(datetime.now(UTC)).date()
+    policy = policies.parse(0, files)
+    today = policy.calendar.local(datetime.now(UTC)).date()
     with connection.transaction():
         connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'".encode())
         # Two that publish at once: the second waits here, and then follows the first.
@@ -91,12 +91,12 @@ def publish(
             "insert into category (code, name, name_en, theme, severity, mode) values (%s, %s, %s, %s, %s, %s)"
             " on conflict (code) do update set name = excluded.name, name_en = excluded.name_en,"
             " theme = excluded.theme, severity = excluded.severity, mode = excluded.mode, retired = false",
-            [(t.code, t.name, t.name_en, t.theme, t.severity, t.mode) for t in law.types.values()],
+            [(t.code, t.name, t.name_en, t.theme, t.severity, t.mode) for t in policy.types.values()],
         )
         if valid_from == today:
             # A type that is dropped on a later day is still in use until then.
             connection.execute(
-                "update category set retired = true where not code = any(%s)", (list(law.types),)
+                "update category set retired = true where not code = any(%s)", (list(policy.types),)
             )
     return int(last) + 1
 

@@ -309,10 +309,10 @@ class Replay:
             )
 
     def _refused(self, row: Row) -> None:
-        said = cast("bytes | None", self._stream.get(f"{message_stream.RECEIVED}{row.number}"))
+        answer = cast("bytes | None", self._stream.get(f"{message_stream.RECEIVED}{row.number}"))
         why = (
-            json.loads(said)
-            if said
+            json.loads(answer)
+            if answer
             else {"reason": "unknown", "zh": "原因未知", "en": "The reason is not known"}
         )
         self.reasons[why["reason"]] += 1

@@ -284,7 +284,7 @@ def _row(line: int, values: list[str], width: int, places: dict[str, int], how: 
         if not name:
             break
         areas.append(_CONTROL.sub(" ", name))
-    said = value("verdict")
+    word = value("verdict")
     photo = value("photo")
     return Row(
         line=line,
@@ -292,7 +292,7 @@ def _row(line: int, values: list[str], width: int, places: dict[str, int], how: 
         opened=opened,
         target=times["target"],
         closed=times["closed"],
-        verdict=True if said in how.on_time else False if said in how.overdue else None,
+        verdict=True if word in how.on_time else False if word in how.overdue else None,
         type=_CONTROL.sub(" ", value("type")),
         theme=_CONTROL.sub(" ", value("theme")) or "Requests",
         text=_CONTROL.sub(" ", value("text"))[:TEXT_LIMIT_CHARS],

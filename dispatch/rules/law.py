@@ -94,7 +94,7 @@ class Step:
     may: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     once: str | None = None
-    blowers: bool = False
+    initiator_only: bool = False
 
 
 def _step(
@@ -151,9 +151,9 @@ STEPS: dict[str, Step] = {
         _step("refuse_whistle", "不予吹哨", "refuse the whistle", _OPEN, None, CENTRE, needs=("reason",),
               part=frozenset({"review"}), part_target="refused"),
         _step("end_whistle", "销哨", "end the whistle", "disposed verified closed", None, GRID | CENTRE,
-              part=frozenset({"done"}), part_target="ended", blowers=True),
+              part=frozenset({"done"}), part_target="ended", initiator_only=True),
         _step("rate_whistle", "评哨", "rate the whistle", "disposed verified closed", None, GRID | CENTRE,
-              needs=("rating",), part=frozenset({"ended"}), part_target="ended", once="rating", blowers=True),
+              needs=("rating",), part=frozenset({"ended"}), part_target="ended", once="rating", initiator_only=True),
         # --- in the hands of a team
         _step("pick_up", "签收", "pick up", _AT_WORK, "in_hand", TEAM | GRID | {"system"},
               meets=("pick_up",), part=frozenset({"sent"}), part_target="picked_up"),

@@ -1,6 +1,6 @@
-"""Tell each case's story to whoever had a part in it: what its events say of every subject, within one month.
+"""Attribute each case to whoever had a part in it: what its events say of every subject, within one month.
 
-A story is told from events alone: those of transactions below a horizon, dated up to an instant.
+An attribution is made from events alone: those of transactions below a horizon, dated up to an instant.
 """
 
 from __future__ import annotations
@@ -8,27 +8,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from typing import Any, TypeVar, cast
+from datetime import date, datetime
+from typing import Any
 
-import psycopg
-
-from dispatch.record.histories import Life, all_lives, lives
-from dispatch.record.policies import Policies
+from dispatch.record.histories import IncidentHistory
 from dispatch.rules.areas import centre_of
 from dispatch.rules.incident.appeals import EXEMPTS
 from dispatch.rules.incident.chain import Assignment, Event, Incident
-from dispatch.rules.incident.facts import Exemption as Exempt
 from dispatch.rules.measures import assessment, returns
 from dispatch.rules.measures import cases as measures
-from dispatch.rules.measures.assessment import Exempted, Rules
+from dispatch.rules.measures.assessment import Rules
 from dispatch.rules.measures.indicators import Case, whistle_facts
 from dispatch.rules.policy.policy import Policy
-from dispatch.rules.time.calendar import Calendar
 from dispatch.rules.time.clocks import Clock
 
-# An incident reported longer before its month than this is not assessed in it.
-LOOK_BACK = timedelta(days=400)
 FIELD_SOURCES = frozenset({"field_app"})  # reports by grid workers themselves
 DISPATCHING = frozenset({"dispatch", "reassign", "send_whistle"})
 # How ids of actors begin: of accounts, and of the desks of a demo whose people have none.
@@ -36,15 +29,8 @@ DUTY_LEADERS = ("duty_leader:", "duty/")
 GRID_WORKERS = ("grid_worker:", "grid_head:", "worker/")
 DONE = frozenset({"done", "ended"})
 GONE = frozenset({"declined", "recalled"})
-EXEMPT_MOST = 2_000  # incidents of a month that a page looks at both ways
 
-Told = TypeVar("Told", bound=Exempt)
 Subject = tuple[str, str]  # kind, and a code or id
-Cases = dict[Subject, list[Case]]
-Spans = Sequence[Sequence[str]]  # stretches of exempt time, each as two ISO texts; none exempts the whole
-Exemption = tuple[str, bool, Spans]  # why, whether never theirs, exempt time
-# Incident id -> the exemption and the life of the incident that was appealed; None before lives were told.
-Granted = Mapping[int, tuple[Exemption, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,164 +43,28 @@ class Scope:
     below: int
 
 
-def span_of(month: date, calendar: Calendar) -> tuple[datetime, datetime]:
-    """Return the instants, in UTC, between which the city's own month lies."""
-    following = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return calendar.begins(month.replace(day=1)), calendar.begins(following)
-
-
-def cases(
-    connection: psycopg.Connection[Any], scope: Scope, granted: Granted | None = None
-) -> tuple[Cases, int]:
-    """Return every subject's cases of a month, pooled kinds included, and how many incidents were read.
-
-    `granted` are appeals judged later than the scope knows, for corrections. Runs inside a transaction.
-    """
-    law = Policies(connection.cursor())
-    begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
-    found: Cases = defaultdict(list)
-    workers = _workers(connection)
-    read = 0
-    which = "i.reported_at < %s and i.reported_at >= %s and i.last_at >= %s"
-    for life in all_lives(connection, scope.below, which, end, begin - LOOK_BACK, begin):
-        incident = life.fold(scope.below, scope.as_of)
-        if incident is None:
-            continue
-        read += 1
-        if granted is not None and incident.id in granted:
-            _grant(incident, *granted[incident.id])
-        story = _Story(life, incident, law.version(incident.policy_version), scope, workers)
-        for kind, subject, at, case in story.tell():
-            if begin <= at < end:
-                found[kind, subject].append(case)
-    _pool(found, _departments(connection, scope.month))
-    return dict(found), read
-
-
-@dataclass(frozen=True, slots=True)
-class Exemptions:
-    """Hold the exemptions that a month knows: of each subject, and incident id -> why; None is too many."""
-
-    of: Mapping[Subject, Exempted]
-    why: Mapping[int, str]
-
-
-def exempted(connection: psycopg.Connection[Any], scope: Scope) -> Exemptions | None:
-    """Return the exempt cases of a month as it judges them and by the bare facts, or None beyond EXEMPT_MOST.
-
-    Runs inside a transaction.
-    """
-    with connection.cursor() as cursor:
-        law = Policies(connection.cursor())
-        begin, end = span_of(scope.month, law.version(scope.rules.version).calendar)
-        # Only what was closed can be exempt, and whatever is of the month was closed after it began, or is open again.
-        ids = [
-            i
-            for (i,) in cursor.execute(
-                "select id from incident where facts ? 'exempt' and reported_at < %s and reported_at >= %s"
-                " and (ended_at >= %s or ended_at is null) order by id limit %s",
-                (end, begin - LOOK_BACK, begin, EXEMPT_MOST + 1),
-            )
-        ]
-        if len(ids) > EXEMPT_MOST:
-            return None
-        workers = _workers(connection) if ids else frozenset()
-        judged: Cases = defaultdict(list)
-        raw: Cases = defaultdict(list)
-        why: dict[int, str] = {}
-        for life in lives(cursor, ids, scope.below) if ids else ():
-            incident = life.fold(scope.below, scope.as_of)
-            reason = _why(incident) if incident is not None else ""
-            if incident is None or not reason:
-                continue
-            why[incident.id] = reason
-            for found in (judged, raw):
-                story = _Story(life, incident, law.version(incident.policy_version), scope, workers)
-                for kind, subject, at, case in story.tell():
-                    if begin <= at < end:
-                        found[kind, subject].append(case)
-                incident.facts = _bare(incident.facts)
-                if "former" in incident.facts:
-                    incident.facts["former"] = [_bare(life) for life in incident.facts["former"]]
-        departments = _departments(connection, scope.month) if why else {}
-        _pool(judged, departments)
-        _pool(raw, departments)
-    return Exemptions(
-        {subject: Exempted(tuple(own), tuple(raw[subject])) for subject, own in judged.items()}, why
-    )
-
-
-def _grant(incident: Incident, exemption: Exemption, life: int | None) -> None:
-    """Exempt the life of an incident that was appealed, unless it had not begun yet."""
-    why, never_theirs, spans = exemption
-    exempt: Exempt = {
-        "exempt": why, "never_theirs": never_theirs, "exempt_spans": [list(span) for span in spans],
-    }  # fmt: skip
-    former = list(incident.facts.get("former", ()))
-    if life is None or life == len(former):
-        incident.facts = {**incident.facts, **exempt}
-    elif life < len(former):
-        former[life] = {**former[life], **exempt}
-        incident.facts["former"] = former
-
-
-def _why(incident: Incident) -> str:
-    """Return why an incident is exempt, in this life or a former one; empty where it is not."""
-    lives = (incident.facts, *reversed(incident.facts.get("former", ())))
-    return str(next((life["exempt"] for life in lives if life.get("exempt")), ""))
-
-
-def _bare(facts: Told) -> Told:
-    return cast(Told, {name: value for name, value in facts.items() if name not in EXEMPTS})
-
-
-def _workers(connection: psycopg.Connection[Any]) -> frozenset[str]:
-    return frozenset(
-        f"person/{person}"
-        for (person,) in connection.execute(
-            "select distinct person_id from duty where role in ('grid_worker', 'grid_head')"
-        )
-    )
-
-
-def _departments(connection: psycopg.Connection[Any], month: date) -> dict[str, str]:
-    """Return team -> department, as a frozen month's teams had them then."""
-    return dict(
-        connection.execute(
-            "select t.id::text, coalesce(s.parent, t.organisation_id::text) from team t left join"
-            " (select s.subject, s.parent from assessment_subject s join assessment_month m on m.month = s.month"
-            "  where s.month = %s and s.kind = 'team' and m.state = 'frozen') s on s.subject = t.id::text",
-            (month,),
-        ).fetchall()
-    )
-
-
-def _pool(found: Cases, organisations: Mapping[str, str]) -> None:
-    for (kind, subject), own in list(found.items()):
-        above: list[Subject] = []
-        if kind == "village":
-            above = [("town", subject[:9]), ("county", subject[:6]), ("city", subject[:4] + "00")]
-        elif kind == "team":
-            above = [("department", organisations.get(subject, ""))]
-        for pooled in above:
-            found[pooled].extend(own)
-
-
-class _Story:
-    """Tell what one incident's life says about everyone who had a part in it."""
+class Attribution:
+    """Attribute one incident to everyone who had a part in it."""
 
     def __init__(
-        self, life: Life, incident: Incident, law: Policy, scope: Scope, workers: frozenset[str]
+        self,
+        history: IncidentHistory,
+        incident: Incident,
+        policy: Policy,
+        scope: Scope,
+        workers: frozenset[str],
     ) -> None:
         self.incident = incident
         self.workers = workers
-        self.law = law
+        self.policy = policy
         self.as_of = scope.as_of
         self.rules = scope.rules
         self.events = [
-            e for e, tx in zip(life.events, life.txs, strict=True) if tx < scope.below and e.at <= scope.as_of
+            e
+            for e, tx in zip(history.events, history.txs, strict=True)
+            if tx < scope.below and e.at <= scope.as_of
         ]
-        self.exempt = _why(incident)
+        self.exempt = exempt_of(incident)
         self.never_theirs = bool(incident.facts.get("exempt") and incident.facts.get("never_theirs"))
         # When each former life ended, and what it is exempt of; reopened before that was kept, all lives share one.
         self.lives = [
@@ -226,7 +76,7 @@ class _Story:
             measures.leads(incident),
             key=lambda p: (p.sent_at, p.id),
         )
-        self.not_ours = not_ours(self.events, self.law.weights.not_ours)
+        self.not_ours = not_ours(self.events, self.policy.weights.not_ours)
         self.accepted = incident.state not in measures.UNACCEPTED
         self.rating = incident.rating
         self.closed = incident.state in measures.CLOSED
@@ -396,7 +246,7 @@ class _Story:
         return actor in self.workers or actor.startswith(GRID_WORKERS)
 
     def _verdict(self, clock: Clock) -> str:
-        return assessment.verdict(clock, self.as_of, self.law.calendar)
+        return assessment.verdict(clock, self.as_of, self.policy.calendar)
 
     def _due(self, clock: Clock | None) -> bool | None:
         """Return whether a clock was kept with exempt time taken out, or None while it is not due."""
@@ -406,7 +256,7 @@ class _Story:
         if self.rules.definitions > 1 and self.incident.ended_at is not None:
             # What was void, merged or refused is awaited no longer: its limit is judged as of that moment.
             as_of = min(as_of, self.incident.ended_at)
-        judged = assessment.verdict(clock, as_of, self.law.calendar, _spans(self._life_of(clock)))
+        judged = assessment.verdict(clock, as_of, self.policy.calendar, _spans(self._life_of(clock)))
         if judged in ("late", "overdue") and self.rules.definitions > 1 and self._excused(clock):
             # Exempt as a whole: what was done late is in time, what was not done is not asked for.
             judged = "on_time" if judged == "late" else "inside"
@@ -429,7 +279,7 @@ class _Story:
         spans = _spans(life)
         if not spans or clock is None:
             return True
-        return assessment.verdict(clock, self.as_of, self.law.calendar, spans) in ("on_time", "inside")
+        return assessment.verdict(clock, self.as_of, self.policy.calendar, spans) in ("on_time", "inside")
 
     def _life_of(self, clock: Clock | None) -> Mapping[str, Any]:
         """Return the facts of the life that a clock ran in, as far as exemptions go."""
@@ -463,7 +313,7 @@ class _Story:
         return bool(self.events[0].change.said.get("suspects"))
 
     def _theme(self) -> str:
-        kind = self.law.types.get(self.incident.category)
+        kind = self.policy.types.get(self.incident.category)
         return kind.theme if kind is not None else ""
 
     def _whistles(self, parts: Sequence[Assignment]) -> dict[str, Any]:
@@ -494,7 +344,7 @@ class _Story:
                 continue
             stage = taken.setdefault(s.awaits, [0.0, 0.0])
             stage[0] += (s.ended_at - s.began_at).total_seconds()
-            stage[1] += self.law.calendar.worked(s.began_at, s.ended_at)
+            stage[1] += self.policy.calendar.worked(s.began_at, s.ended_at)
         return tuple((name, *times) for name, times in sorted(taken.items()))  # type: ignore[misc]
 
 
@@ -502,6 +352,12 @@ def _spans(life: Mapping[str, Any]) -> list[assessment.Span]:
     """Return the stretches of exempt time, which are taken out of every clock of a life; without any the whole is."""
     pairs = (life.get("exempt_spans") or ()) if life.get("exempt") else ()
     return [(datetime.fromisoformat(a), datetime.fromisoformat(b)) for a, b in pairs]
+
+
+def exempt_of(incident: Incident) -> str:
+    """Return why an incident is exempt, in this life or a former one; empty where it is not."""
+    lives = (incident.facts, *reversed(incident.facts.get("former", ())))
+    return str(next((life["exempt"] for life in lives if life.get("exempt")), ""))
 
 
 def not_ours(events: Iterable[Event], words: Collection[str]) -> frozenset[int]:

@@ -43,7 +43,7 @@ def learn(cursor: psycopg.Cursor[Any], now: datetime) -> Forecast:
 
 def history(cursor: psycopg.Cursor[Any], now: datetime) -> list[Done]:
     """Return the lead assignments of the last year that were disposed of, in the order in which they were sent."""
-    law = Policies(cursor.connection.cursor())
+    policy = Policies(cursor.connection.cursor())
     cursor.execute(
         "select a.team_id, i.category, i.policy_version, a.sent_at, coalesce(a.ended_at, %s), a.state,"
         " d ->> 'limit', (d ->> 'since')::timestamptz, (d ->> 'due')::timestamptz, (d ->> 'ended')::timestamptz"
@@ -59,7 +59,7 @@ def history(cursor: psycopg.Cursor[Any], now: datetime) -> list[Done]:
         team, kind, version, _, _, state, limit, since, due, ended = row
         if state not in ("done", "ended") or limit is None or due is None or ended is None:
             continue
-        calendar = law.version(version).calendar
+        calendar = policy.version(version).calendar
         working = limit != BY_SOURCE and Limit.parse(limit).working
         whole = calendar.elapsed(since, due, working)
         if whole > 0:
@@ -93,5 +93,5 @@ def report(made: Forecast) -> str:
         "",
         "said between      cases   said on average   came true",
     ]
-    lines += [f"{b.low:6.1%} - {b.high:6.1%} {b.n:8,} {b.said:17.2%} {b.came:11.2%}" for b in v.bins]
+    lines += [f"{b.low:6.1%} - {b.high:6.1%} {b.n:8,} {b.predicted:17.2%} {b.came:11.2%}" for b in v.bins]
     return "\n".join(lines)

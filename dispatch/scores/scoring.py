@@ -24,7 +24,8 @@ from dispatch.rules.measures import assessment
 from dispatch.rules.measures.assessment import Rules, Score
 from dispatch.rules.measures.indicators import Case, Rate, evaluate
 from dispatch.rules.time.calendar import Calendar
-from dispatch.scores.attribution import Exemption, Exemptions, Granted, Scope, cases, exempted
+from dispatch.scores.attribution import Scope
+from dispatch.scores.month_cases import Exemption, Exemptions, Granted, cases, exempted
 
 APPEALS = "appeals"  # the follower of granted appeals
 MONTHS_LIMIT = 24  # frozen ones that an appeal may still correct

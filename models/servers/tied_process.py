@@ -1,4 +1,4 @@
-"""Runs one command that cannot outlive its parent: `python tether.py SIGNAL PARENT_PID USER COMMAND…`.
+"""Runs one command that cannot outlive its parent: `python tied_process.py SIGNAL PARENT_PID USER COMMAND…`.
 
 This file is started as a script of its own rather than as a `preexec_fn`, because Python code between fork and
 exec may deadlock in a process that has threads. It imports nothing of the project, so it costs about 15 ms.

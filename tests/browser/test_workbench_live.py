@@ -104,8 +104,8 @@ def town(servers: Servers, city_of: CityOf) -> Iterator[Town]:
     with city_of("migrated") as url:
         city = with_second_teams()
         # Of two thousand reports in one place only those at one spot are one matter.
-        law = city.policy[bursts.FILE].replace("near_km = 3.0", "near_km = 0.01")
-        loading.store(url, replace(city, policy={**city.policy, bursts.FILE: law}))
+        policy = city.policy[bursts.FILE].replace("near_km = 3.0", "near_km = 0.01")
+        loading.store(url, replace(city, policy={**city.policy, bursts.FILE: policy}))
         with psycopg.connect(psycopg_dsn(url)) as connection:
             sessions.ensure_demo(connection)
         one = Town(servers, url)

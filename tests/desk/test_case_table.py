@@ -21,7 +21,7 @@ from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.incident.effects import sampled
 from dispatch.rules.measures.assessment import Rules, parse
 from dispatch.rules.measures.indicators import Case, evaluate
-from dispatch.scores import attribution, scoring
+from dispatch.scores import attribution, month_cases, scoring
 from models.cities.loading import POLICY_DIR
 from models.servers.database import psycopg_dsn
 from tests import district
@@ -279,8 +279,8 @@ PEOPLE: dict[tuple[str, str], dict[str, tuple[set[str], set[str]]]] = {
 class Table:
     """What came out: every subject's cases by the present definitions and by the first, and each incident's name."""
 
-    found: attribution.Cases
-    former: attribution.Cases
+    found: month_cases.Cases
+    former: month_cases.Cases
     names: dict[int, str]
     rules: Rules
     former_rules: Rules
@@ -332,9 +332,9 @@ def table(city_of: CityOf) -> Iterator[Table]:
             cursor = connection.cursor()
             rules, _ = scoring.rules_of(Policies(cursor), MARCH, AS_OF)
             scope = attribution.Scope(MARCH, rules, AS_OF, horizon(cursor))
-            found, read = attribution.cases(connection, scope)
+            found, read = month_cases.cases(connection, scope)
             assert read == len(LIVED)
-            former, _ = attribution.cases(connection, replace(scope, rules=first))
+            former, _ = month_cases.cases(connection, replace(scope, rules=first))
         yield Table(found, former, names, scope.rules, first)
 
 

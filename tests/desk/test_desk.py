@@ -20,8 +20,8 @@ import pytest
 import redis
 
 from dispatch.checks import audit
-from dispatch.desk import store
-from dispatch.desk.desk import BATCH_LIMIT, CHANGED_CHANNEL, Desk, Outcome
+from dispatch.desk import nudges, store
+from dispatch.desk.desk import BATCH_LIMIT, Desk, Outcome
 from dispatch.intake.messages import number_of
 from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.incident.links import GENESIS
@@ -627,34 +627,6 @@ def test_a_recount_in_the_middle_of_an_assignment_makes_no_load_wrong(desk: Desk
     assert district.value(city, "select load from team where id = 1") == 3
 
 
-def test_a_batch_whose_connection_is_killed_leaves_nothing_and_the_desk_recovers(
-    city: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The backend is ended after everything was written and before it was kept."""
-    write = store.write
-
-    def killed(cursor: Any, held: Any, events: Any, given: Any) -> None:
-        write(cursor, held, events, given)
-        with psycopg.connect(psycopg_dsn(city), autocommit=True) as other:
-            other.execute("select pg_terminate_backend(%s)", (cursor.connection.info.backend_pid,))
-
-    with Desk(city) as desk:
-        [one] = opened(desk, 1, SMALL)
-        before = counts(city)
-        monkeypatch.setattr(store, "write", killed)
-        with pytest.raises(psycopg.Error):
-            desk.report([fresh(n, SMALL) for n in range(50, 100)], MONDAY)
-        with pytest.raises(psycopg.Error):
-            desk.act(
-                [press("note", one, note="备注"), press("supervise", one, CITY_DESK, reason="督办")], MONDAY
-            )
-        assert counts(city) == before
-        monkeypatch.undo()
-        assert codes(desk.report([fresh(n, SMALL) for n in range(50, 100)], MONDAY)) == ["done"] * 50
-        assert codes(desk.act([press("note", one, note="备注")], MONDAY)) == ["done"]
-    district.check_everything(city)
-
-
 def test_a_fault_in_the_middle_of_a_batch_leaves_nothing_and_no_load_counted_up(
     desk: Desk, city: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -794,19 +766,15 @@ def test_a_batch_is_one_nudge_to_the_screens_and_a_refused_one_is_none(
 ) -> None:
     """The screens look when something changed."""
     listener = stream.pubsub()  # type: ignore[no-untyped-call]
-    listener.subscribe(CHANGED_CHANNEL)
+    listener.subscribe(nudges.CHANNEL)
     assert listener.get_message(timeout=PATIENCE_S) is not None
     with Desk(city, stream) as desk:
         opened(desk, 5)
         desk.report([fresh(9, "9999")], MONDAY)
         desk.act([press("accept", 12345)], MONDAY)
-    stream.publish(CHANGED_CHANNEL, "end")
-    heard = []
-    while (message := listener.get_message(timeout=PATIENCE_S)) is not None:
-        heard.append(message["data"])
-        if message["data"] == b"end":
-            break
-    assert heard == [b"5", b"end"]
+        opened(desk, 2, first=20)
+        heard = [listener.get_message(timeout=PATIENCE_S) for _ in range(2)]
+    assert [message and message["data"] for message in heard] == [b"5", b"2"]
     listener.close()
 
 

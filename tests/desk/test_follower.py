@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from dashboard.routes.api import Door
+from dashboard.routes.api import IntakeApi
 from dispatch.desk.desk import Desk
 from dispatch.figures import cohorts
 from dispatch.record.follower import STRETCH, Cursor, Follower, Lag, follow, lags
@@ -179,7 +179,7 @@ def test_a_poisoned_follower_stops_no_other_and_its_lag_tells(
             runner.run(job, MONDAY)
     found = {one.name: one.events for one in lags(connection.cursor())}
     assert found == {"appeals": 0, "daily": events, "experience": 0, "hourly": 0, "replayed": 0}
-    with TestClient(Starlette(routes=Door(Servers(city, stream_url)).routes())) as client:
+    with TestClient(Starlette(routes=IntakeApi(Servers(city, stream_url)).routes())) as client:
         told = client.get("/healthz").json()["followers"]
         text = client.get("/metrics").text
     assert {name: each["events"] for name, each in told.items()} == found
@@ -192,7 +192,7 @@ def test_a_poisoned_follower_stops_no_other_and_its_lag_tells(
 def test_a_database_without_followers_is_healthy_all_the_same(
     database: str, stream_url: str, stream: Any
 ) -> None:
-    with TestClient(Starlette(routes=Door(Servers(database, stream_url)).routes())) as client:
+    with TestClient(Starlette(routes=IntakeApi(Servers(database, stream_url)).routes())) as client:
         health = client.get("/healthz").json()
     assert health["database"]["ok"]
     assert health["followers"] == {}

@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 import pytest
 
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dashboard.live import Minute, Picture, tiles
 from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Actor, Command
@@ -38,10 +38,10 @@ QUICK = LADDER.replace('"120m"', '"45m"')
 
 
 @pytest.fixture
-def doors(database: str) -> Iterator[tuple[Desk, Reads]]:
+def doors(database: str) -> Iterator[tuple[Desk, CityReads]]:
     """Give the test a Desk and the pages' reads of the small city."""
     district.build(database)
-    reads = Reads(database)
+    reads = CityReads(database)
     with Desk(database) as desk:
         yield desk, reads
     reads.close()
@@ -53,7 +53,7 @@ def enact(database: str, ladder: str) -> None:
         district.publish(cursor, 8, policy_files() | {escalation.FILE: ladder})
 
 
-def announced(reads: Reads, now: datetime) -> tuple[datetime, int] | None:
+def announced(reads: CityReads, now: datetime) -> tuple[datetime, int] | None:
     """Return when and to which level the city's wall says that its only row goes up."""
     directory = reads.directory()
     picture = Picture(directory, reads.snapshot(MONDAY - timedelta(days=1)), now)
@@ -76,7 +76,7 @@ def act(desk: Desk, verb: str, incident: int, actor: Actor, at: datetime, **args
     assert outcome.status == "done", outcome
 
 
-def as_announced(desk: Desk, reads: Reads, database: str, now: datetime) -> timedelta:
+def as_announced(desk: Desk, reads: CityReads, database: str, now: datetime) -> timedelta:
     """Hold the job to what the wall announces now; return how long before it the announcement was made."""
     said = announced(reads, now)
     assert said is not None
@@ -88,7 +88,7 @@ def as_announced(desk: Desk, reads: Reads, database: str, now: datetime) -> time
 
 @pytest.mark.parametrize(("ladder", "minutes"), [(LADDER, 120), (QUICK, 45)], ids=["former", "own"])
 def test_the_wall_reads_the_citys_own_ladder_as_the_job_does(
-    doors: tuple[Desk, Reads], database: str, ladder: str, minutes: int
+    doors: tuple[Desk, CityReads], database: str, ladder: str, minutes: int
 ) -> None:
     enact(database, ladder + "# its own\n")
     opened(doors[0], JOINT)
@@ -98,7 +98,7 @@ def test_the_wall_reads_the_citys_own_ladder_as_the_job_does(
 
 
 def test_a_hand_down_begins_the_silence_anew_on_the_wall_too(
-    doors: tuple[Desk, Reads], database: str
+    doors: tuple[Desk, CityReads], database: str
 ) -> None:
     desk, reads = doors
     incident = opened(desk, JOINT)
@@ -112,7 +112,7 @@ def test_a_hand_down_begins_the_silence_anew_on_the_wall_too(
 
 
 def test_a_whistle_not_reported_in_is_announced_by_its_own_rung(
-    doors: tuple[Desk, Reads], database: str
+    doors: tuple[Desk, CityReads], database: str
 ) -> None:
     """Which comes before that of its severity."""
     desk, reads = doors

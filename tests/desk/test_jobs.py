@@ -42,8 +42,8 @@ from tests.small_law import (
     TOWN,
     VILLAGE,
     WHISTLE,
-    law,
     report,
+    small_policy,
 )
 
 pytestmark = pytest.mark.city("district")
@@ -169,7 +169,7 @@ def test_silence_goes_up_one_level_a_rung_and_once_each(desk: Desk, database: st
     opened(desk, JOINT)
     due = MONDAY + 10 * MINUTE
     sweep(desk, due + INSTANT)
-    step = escalation.next_step(3, 3, due, law().ladder)
+    step = escalation.next_step(3, 3, due, small_policy().ladder)
     assert step is not None
     assert step[1] == 2
     assert escalate(desk, step[0] - INSTANT) == 0
@@ -177,7 +177,7 @@ def test_silence_goes_up_one_level_a_rung_and_once_each(desk: Desk, database: st
     assert escalate(desk, step[0]) == escalate(desk, step[0] + MINUTE) == 0
     assert district.value(database, "select level from incident") == 2
     assert noted(database, "escalate") == 1
-    after = escalation.next_step(3, 2, due, law().ladder)
+    after = escalation.next_step(3, 2, due, small_policy().ladder)
     assert escalate(desk, step[0] + timedelta(days=9)) == (0 if after is None else 1)
     district.check_everything(database)
 
@@ -230,9 +230,8 @@ def test_a_whistle_that_nobody_reports_in_for_goes_to_the_county_by_itself(desk:
     assert escalate(desk, late) == 1
     assert escalate(desk, late) == escalate(desk, late + timedelta(hours=1)) == 0
     assert district.rows(database, "select level from incident order by id") == [(2,), (3,)]
-    assert district.value(
-        database, "select data -> 'said' ->> 'reason' from event where verb = 'escalate'"
-    ) == ("吹哨后未报到 not reported in")
+    asked = "select data #> '{said, reason}' from event where verb = 'escalate'"
+    assert district.value(database, asked) == {"code": "not_reported_in"}
     down = late + timedelta(hours=1)
     press("hand_down", ids[0], Actor("county/1", "county", COUNTY), down, reason="镇街自办")
     assert escalate(desk, down + 15 * MINUTE - INSTANT) == 0
@@ -291,7 +290,7 @@ def test_a_grave_matter_is_not_hidden_behind_many_small_ones(
     now = MONDAY + 61 * MINUTE
     while sweep(desk, now):
         pass
-    small, grave = (escalation.next_step(s, 3, MONDAY, law().ladder) for s in (4, 1))
+    small, grave = (escalation.next_step(s, 3, MONDAY, small_policy().ladder) for s in (4, 1))
     assert small is not None
     assert grave is not None
     assert small[0] > now

@@ -264,15 +264,15 @@ def test_a_reminder_counts_what_an_extension_has_added(desk: Desk) -> None:
         "select (clocks -> 'dispose' ->> 'since')::timestamptz, (clocks -> 'dispose' ->> 'due')::timestamptz"
         " from assignment where role = 'lead'",
     )
-    law = desk.in_force(NOW)
-    hours = round(law.calendar.elapsed(since, due, working=True) / 3600)
+    policy = desk.in_force(NOW)
+    hours = round(policy.calendar.elapsed(since, due, working=True) / 3600)
     act(desk, incident, "ask_extension", crew, NOW, limit=f"{hours}wh", reason="等配件")
     act(desk, incident, "grant_extension", CENTRE, NOW)
     assert crew.team_id is not None
     before = len(told(desk, crew.team_id))
-    worked(tell, desk, law.calendar.after(since, 0.8 * hours * 3600, working=True))
+    worked(tell, desk, policy.calendar.after(since, 0.8 * hours * 3600, working=True))
     assert len(told(desk, crew.team_id)) == before
-    worked(tell, desk, law.calendar.after(since, hours * 3600, working=True) + MINUTE)
+    worked(tell, desk, policy.calendar.after(since, hours * 3600, working=True) + MINUTE)
     assert told(desk, crew.team_id)[-1] == "盗窃扒窃线索（1号）时限已过 50%，还须反馈结果"
 
 
@@ -457,9 +457,9 @@ def test_a_letter_goes_out_by_a_real_mail_server(desk: Desk, monkeypatch: pytest
         "GRIDWHISTLE_NOTIFY_MAIL",
         f"mailto://127.0.0.1:{box.port}?from=desk@city.example&to=county@city.example&mode=insecure&format=text",
     )
-    law = desk.in_force(NOW)
-    rule = replace(law.notices.rules[0], channels=("mail",))
-    mailed = replace(law, notices=replace(law.notices, rules=(rule,)))
+    policy = desk.in_force(NOW)
+    rule = replace(policy.notices.rules[0], channels=("mail",))
+    mailed = replace(policy, notices=replace(policy.notices, rules=(rule,)))
     sent_to_police(desk, 1)
     desk.ask(lambda cursor: notices.follow(cursor, mailed, NOW))
     assert Sender(address_of(desk)).send(mailed, NOW, 120.0) == []
@@ -537,8 +537,8 @@ def test_two_processes_that_drain_one_channel_send_each_message_once(desk: Desk,
     hook.status, hook.delay_s = 200, 0.2
     later = NOW + timedelta(minutes=1)
     senders = [Sender(address_of(desk)) for _ in range(4)]
-    law = desk.in_force(NOW)
-    threads = [threading.Thread(target=one.send, args=(law, later, 120.0)) for one in senders]
+    policy = desk.in_force(NOW)
+    threads = [threading.Thread(target=one.send, args=(policy, later, 120.0)) for one in senders]
     for thread in threads:
         thread.start()
     for thread in threads:

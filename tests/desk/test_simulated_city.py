@@ -55,12 +55,12 @@ def reported(happening: Happening) -> Report:
 def lived(seed: int, until: datetime, end: datetime = END) -> list[tuple[Incident, list[Event]]]:
     """Let everything that is reported before `end` happen, up to `until`."""
     world = World(SPOTS, LAW, seed)
-    around = Context(Roster(teams(), LAW.weights), count(1).__next__)
+    context = Context(Roster(teams(), LAW.weights), count(1).__next__)
     found = []
     for n, happening in enumerate(world.happenings(BEGIN, end, PER_DAY, Random(seed)), 1):
         incident = Incident(n)
-        found.append((incident, live_through(incident, reported(happening), LAW, around, until, seed)))
-    assert all(team.load == 0 for n in range(1, 99) if (team := around.roster.team(n)) is not None)
+        found.append((incident, live_through(incident, reported(happening), LAW, context, until, seed)))
+    assert all(team.load == 0 for n in range(1, 99) if (team := context.roster.team(n)) is not None)
     return found
 
 

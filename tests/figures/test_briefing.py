@@ -18,6 +18,7 @@ import pytest
 
 from dispatch.__main__ import main
 from dispatch.figures import briefing, overview
+from dispatch.figures.briefing import tables as briefing_tables
 from dispatch.figures.briefing import words
 from dispatch.figures.briefing.charts import RANKED_EACH_END, Charts
 from dispatch.figures.case_sets import CaseSet, Counted
@@ -56,7 +57,7 @@ def number(value: words.Value) -> float | str | None:
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_every_cell_of_the_excel_file_is_the_pictures(may: Overview, lang: str) -> None:
     book = openpyxl.load_workbook(io.BytesIO(briefing.make(may, "xlsx", lang, ZONE)))
-    tables = words.tables(may, lang)
+    tables = briefing_tables.tables(may, lang)
     assert book.sheetnames == [words.say("Summary", lang), *(table.title for table in tables)]
     assert book.worksheets[0]["A1"].value == words.title(may, lang)
     assert book.worksheets[0]["A2"].value == words.sentence(may, lang)
@@ -80,7 +81,7 @@ def test_every_cell_of_the_excel_file_is_the_pictures(may: Overview, lang: str) 
 
 
 def test_the_tables_hold_the_numbers_of_the_picture(may: Overview) -> None:
-    tables = {table.name: table for table in words.tables(may, "zh")}
+    tables = {table.name: table for table in briefing_tables.tables(may, "zh")}
     assert [row[2] for row in tables["figures"].rows] == [f.now.credited.count for f in may.figures]
     assert [row[3] for row in tables["figures"].rows][1:] == [
         f.now.base.count for f in may.figures if f.now.base is not None
@@ -108,7 +109,7 @@ def test_every_cell_of_the_word_file_is_the_pictures(may: Overview, lang: str) -
     text = [paragraph.text for paragraph in document.paragraphs]
     assert text[0] == words.title(may, lang)
     assert text[1] == words.sentence(may, lang)
-    filled = [table for table in words.tables(may, lang) if table.rows]
+    filled = [table for table in briefing_tables.tables(may, lang) if table.rows]
     assert len(document.tables) == len(filled)
     for made, table in zip(document.tables, filled, strict=True):
         rows = [[cell.text for cell in row.cells] for row in made.rows]
@@ -125,7 +126,7 @@ def test_the_pdf_is_one_page_that_says_the_same_with_its_font_inside(may: Overvi
     made = pypdf.PdfReader(io.BytesIO(briefing.make(may, "pdf", lang, ZONE)))
     assert len(made.pages) == 1
     text = _squeezed(made.pages[0].extract_text())
-    tables = {table.name: table for table in words.tables(may, lang)}
+    tables = {table.name: table for table in briefing_tables.tables(may, lang)}
     expected = [words.title(may, lang), words.sentence(may, lang)]
     for _, value, credited, base, before, year_ago in tables["figures"].texts(lang):
         expected += [value, before, year_ago, f"{credited}/{base}" if base else credited]
@@ -204,7 +205,7 @@ def test_the_charts_write_the_numbers_of_the_tables(may: Overview) -> None:
     said.funnel(0, 0, 73)
     said.heat(0, 0)
     said.ranking(0, 0, 73)
-    tables = {table.name: table for table in words.tables(may, "zh")}
+    tables = {table.name: table for table in briefing_tables.tables(may, "zh")}
     for row in tables["funnel"].texts("zh")[: len(may.funnel)]:
         assert set(row) <= set(said.texts), row
     for counts in tables["heat"].rows:
@@ -223,7 +224,7 @@ def test_an_area_without_a_case_is_briefed_without_a_number_made_up(city: Connec
     quiet = overview.read(city, row[0], Period("month", MAY), UNTIL)
     assert words.sentence(quiet, "zh") == "本期没有上报。"
     assert words.sentence(quiet, "en") == "Nothing was reported in this period."
-    figures_of = words.tables(quiet, "zh")[0].texts("zh")
+    figures_of = briefing_tables.tables(quiet, "zh")[0].texts("zh")
     assert [row[1] for row in figures_of] == ["0", *["无数据"] * 5]
     for form in briefing.FORMATS:
         assert briefing.make(quiet, form, "zh", ZONE)
@@ -309,7 +310,7 @@ def test_text_that_looks_like_a_formula_stays_text(may: Overview) -> None:
 
 
 def test_every_word_has_its_chinese(may: Overview) -> None:
-    for table in words.tables(may, "zh"):
+    for table in briefing_tables.tables(may, "zh"):
         assert table.title in words._CHINESE.values()
         for name, _ in table.columns:
             assert name in words._CHINESE.values() or name.isdecimal()

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from benchmarks import past
-from dashboard.data import Filter, Reads, city, page_ids
-from dashboard.data.city import ListRow
+from dashboard.data import CityReads, Filter, listing, live_rows
+from dashboard.data.listing import ListRow
 from dispatch.checks import audit
 from dispatch.rules.incident.values import Actor
 from models.servers.database import psycopg_dsn
@@ -40,13 +40,13 @@ def lived(city_of: CityOf) -> Iterator[str]:
 
 
 @pytest.fixture
-def reads(lived: str) -> Iterator[Reads]:
+def reads(lived: str) -> Iterator[CityReads]:
     """Read the lived-in city."""
-    with closing(Reads(lived)) as one:
+    with closing(CityReads(lived)) as one:
         yield one
 
 
-def everything(reads: Reads, actor: Actor, wanted: Filter, now: datetime) -> list[ListRow]:
+def everything(reads: CityReads, actor: Actor, wanted: Filter, now: datetime) -> list[ListRow]:
     """Return all pages of a list."""
     rows: list[ListRow] = []
     after = None
@@ -59,7 +59,7 @@ def everything(reads: Reads, actor: Actor, wanted: Filter, now: datetime) -> lis
 @pytest.mark.parametrize("now", MOMENTS)
 @pytest.mark.parametrize("by", ["", "area", "state", "theme", "text", "closed"])
 def test_red_cases_are_those_whose_light_is_red_in_the_order_of_their_reports(
-    reads: Reads, monkeypatch: pytest.MonkeyPatch, now: datetime, by: str
+    reads: CityReads, monkeypatch: pytest.MonkeyPatch, now: datetime, by: str
 ) -> None:
     """The list that is taken from two indexes is what one finds who looks at every case, page after page."""
     directory = reads.directory()
@@ -73,7 +73,7 @@ def test_red_cases_are_those_whose_light_is_red_in_the_order_of_their_reports(
         "closed": Filter(state="closed"),
     }[by]
     plain = everything(reads, CITY, wanted, now)
-    monkeypatch.setattr(city, "PAGE_ROWS", 20)
+    monkeypatch.setattr(listing, "PAGE_ROWS", 20)
     red = everything(reads, CITY, replace(wanted, light="red"), now)
     assert red == [row for row in plain if row.light(now, directory.calendar) == "red"]
     assert (one.id in {row.id for row in red}) is (by != "closed")
@@ -81,7 +81,7 @@ def test_red_cases_are_those_whose_light_is_red_in_the_order_of_their_reports(
 
 @pytest.mark.parametrize("by", ["", "area", "theme", "text"])
 def test_what_stands_in_one_stage_is_what_a_look_at_every_case_finds_there(
-    reads: Reads, monkeypatch: pytest.MonkeyPatch, by: str
+    reads: CityReads, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     """The list of a stage, which the index of what is open tells, is that of all cases, in their order."""
     now = MOMENTS[0]
@@ -93,29 +93,30 @@ def test_what_stands_in_one_stage_is_what_a_look_at_every_case_finds_there(
         "text": Filter(text=one.text[:2]),
     }[by]
     plain = everything(reads, CITY, wanted, now)
-    monkeypatch.setattr(city, "PAGE_ROWS", 20)
-    for state in sorted(page_ids.OPEN_STATES):
+    monkeypatch.setattr(listing, "PAGE_ROWS", 20)
+    for state in sorted(listing.OPEN_STATES):
         found = everything(reads, CITY, replace(wanted, state=state), now)
         assert found == [row for row in plain if row.state == state]
         assert state != "in_hand" or one in found
 
 
 @pytest.mark.parametrize("days", [0, 1, 8, 30])
-def test_a_past_day_is_what_every_case_says_of_it(reads: Reads, lived: str, days: int) -> None:
+def test_a_past_day_is_what_every_case_says_of_it(reads: CityReads, lived: str, days: int) -> None:
     """What was open on a past day, found in two parts, is found by one look at every case too."""
     midnight = LIVED_UNTIL - timedelta(days=days)
     begin = midnight - timedelta(days=7)
     with psycopg.connect(psycopg_dsn(lived)) as connection:
+        open_then = "i.reported_at < %(end)s and (i.ended_at is null or i.ended_at >= %(begin)s)"
         every = connection.execute(
-            f"{city._PAST_ROW} i.reported_at < %(end)s and (i.ended_at is null or i.ended_at >= %(begin)s)".encode(),
+            f"{live_rows._PAST_ROW} {open_then}".encode(),
             {"begin": begin, "end": begin + timedelta(days=1)},
         ).fetchall()
-    plain = sorted(map(city._past_row, every), key=repr)
+    plain = sorted(map(live_rows._past_row, every), key=repr)
     assert sorted(reads.past(midnight), key=repr) == plain
     assert {row.ended_at is None for row in plain} == {True, False}
 
 
-def test_a_team_sees_its_own_red_cases_alone(reads: Reads, lived: str) -> None:
+def test_a_team_sees_its_own_red_cases_alone(reads: CityReads, lived: str) -> None:
     """Whoever sees a part of the city sees the red ones of that part."""
     now = MOMENTS[1]
     calendar = reads.policy().calendar
@@ -132,7 +133,7 @@ def test_a_team_sees_its_own_red_cases_alone(reads: Reads, lived: str) -> None:
 
 
 @pytest.mark.parametrize("days", [0, 1, 7, 40])
-def test_disposals_are_what_every_case_says_of_its_own(reads: Reads, lived: str, days: int) -> None:
+def test_disposals_are_what_every_case_says_of_its_own(reads: CityReads, lived: str, days: int) -> None:
     """Counts since an instant, also those that came late by their area of work, are those of the rows."""
     since = LIVED_UNTIL - timedelta(days=days)
     with psycopg.connect(psycopg_dsn(lived)) as connection:
@@ -164,7 +165,7 @@ def scans(url: str) -> dict[str, tuple[int, int]]:
 def test_disposals_are_read_from_their_index_alone(lived: str) -> None:
     """Neither the counts of a day nor the late ones visit a single case's row."""
     before = scans(lived)
-    with closing(Reads(lived)) as reads:
+    with closing(CityReads(lived)) as reads:
         assert reads.disposals(LIVED_UNTIL - timedelta(days=7))
         assert reads.late(LIVED_UNTIL - timedelta(days=40))
     after = scans(lived)
@@ -175,7 +176,7 @@ def test_disposals_are_read_from_their_index_alone(lived: str) -> None:
 def test_red_cases_pass_over_no_other_open_case(lived: str) -> None:
     """A page of red cases begins at the indexes of what is past its limit, never at that of all reports."""
     before = scans(lived)
-    with closing(Reads(lived)) as reads:
+    with closing(CityReads(lived)) as reads:
         assert reads.incidents(CITY, Filter(light="red"), MOMENTS[1])
     after = scans(lived)
     used = {name for name, scanned in after.items() if scanned != before[name]}
@@ -188,7 +189,7 @@ def test_red_cases_pass_over_no_other_open_case(lived: str) -> None:
 def test_a_stage_and_a_past_day_pass_over_nothing_that_has_ended(lived: str) -> None:
     """Neither begins at the index of all reports, nor looks through the table."""
     before = scans(lived)
-    with closing(Reads(lived)) as reads:
+    with closing(CityReads(lived)) as reads:
         assert reads.past(LIVED_UNTIL)
         assert reads.incidents(CITY, Filter(state="in_hand"), MOMENTS[0])
     after = scans(lived)

@@ -16,8 +16,8 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy import make_url
 
-from dashboard.data import Filter, Reads
-from dashboard.data.city import ListRow
+from dashboard.data import CityReads, Filter
+from dashboard.data.listing import ListRow
 from dashboard.live import picture as live
 from dispatch.desk import store
 from dispatch.rules.incident.values import Actor, Incident
@@ -55,7 +55,7 @@ def city(servers: Servers, pictured: str) -> Iterator[City]:
     with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection, connection.cursor() as cursor:
         changed_by_chance(connection, Random(59))
         ids = [row[0] for row in connection.execute("select id from incident")]
-        folds = {key: held.incident for key, held in store.load(cursor, ids, lock=False).items()}
+        folds = {key: held.incident for key, held in store.load(cursor, ids).items()}
         themes: dict[int, str] = dict(
             connection.execute(
                 "select i.id, c.theme from incident i join category c on c.code = i.category"
@@ -112,7 +112,7 @@ def changed_by_chance(connection: psycopg.Connection[Any], rnd: Random) -> None:
             )  # fmt: skip
     # What the Desk writes beside the clocks follows from them.
     with connection.cursor() as cursor:
-        for key, held in store.load(cursor, [row[0] for row in rows], lock=False).items():
+        for key, held in store.load(cursor, [row[0] for row in rows]).items():
             connection.execute(
                 "update incident set due_at = %s, due_clocks = %s, overdue_since = %s where id = %s",
                 (*store.alarms(held.incident), key),
@@ -147,7 +147,7 @@ def test_a_measure_says_the_same_of_folds_and_of_rows(city: City, name: str) -> 
 
 
 def test_an_incident_has_one_light_on_the_wall_in_the_list_and_on_its_sheet(city: City) -> None:
-    reads = Reads(city.url)
+    reads = CityReads(city.url)
     calendar = reads.directory().calendar
     walls = {row.id: row for row in reads.snapshot(UNTIL).rows if row.ended_at is None}
     assert walls.keys() == {key for key, incident in city.folds.items() if incident.ended_at is None}

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dashboard.data import Reads, leaders
+from dashboard.data import CityReads, leaders
 from dispatch.assignment import experience
 from dispatch.assignment.proposals import Proposals
 from dispatch.checks import recheck
@@ -147,9 +147,9 @@ def who_is_told(connection: Connection, url: str) -> object:
 
 def the_pages_policy(connection: Connection, url: str) -> object:
     """The workbench's promises, the wall's ladder and calendar, what the administrator's page calls in force."""
-    door = Reads(url)
-    directory, policy = door.directory(), door.policy()
-    door.close()
+    reads = CityReads(url)
+    directory, policy = reads.directory(), reads.policy()
+    reads.close()
     return policy.version, directory.calendar, directory.ladder
 
 
@@ -179,7 +179,7 @@ def the_cases_behind_a_figure(connection: Connection, url: str) -> object:
 
 
 def the_places_that_repeat(connection: Connection, url: str) -> object:
-    door = Reads(url)
+    reads = CityReads(url)
     leaders._repeats.clear()
     [(place, at)] = rows(
         connection,
@@ -187,8 +187,8 @@ def the_places_that_repeat(connection: Connection, url: str) -> object:
         " and extract(hour from reported_at at time zone 'Asia/Shanghai') < 12 order by id limit 1",
     )
     day = at.astimezone(ZoneInfo("Asia/Shanghai")).date()
-    found = leaders.at_place(door, LEADER, CITY, Period.holding("day", day), place)
-    door.close()
+    found = leaders.at_place(reads, LEADER, CITY, Period.holding("day", day), place)
+    reads.close()
     return found
 
 

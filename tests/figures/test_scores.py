@@ -21,7 +21,7 @@ from dispatch.rules.areas import Level
 from dispatch.rules.incident.chain import Actor, Command
 from dispatch.rules.measures.assessment import Counted, Exempted, without_exemptions
 from dispatch.rules.time.calendar import Calendar
-from dispatch.scores import attribution, scoring
+from dispatch.scores import month_cases, scoring
 from jobs import followers
 from models.servers.database import psycopg_dsn
 from models.tables.scores import COUNTS
@@ -54,10 +54,10 @@ def connection(url: str) -> Iterator[Connection]:
         yield open_one
 
 
-def follow_all(connection: Connection, bite: int = 700) -> int:
+def follow_all(connection: Connection, events_limit: int = 700) -> int:
     """Follow in small bites to the end; return the events taken in."""
     total = 0
-    while taken := rollup.follow(connection, bite):
+    while taken := rollup.follow(connection, events_limit):
         total += taken
     return total
 
@@ -298,8 +298,8 @@ def test_every_day_of_every_level_sums_to_the_city(connection: Connection) -> No
     """The figures of a day, which charts and reports show."""
     follow_all(connection)
     with connection.cursor() as cursor:
-        law = Policies(cursor).in_force(UNTIL)
-        assert published.count_days(cursor, law.calendar, UNTIL) > 0
+        policy = Policies(cursor).in_force(UNTIL)
+        assert published.count_days(cursor, policy.calendar, UNTIL) > 0
     rows = connection.execute(
         "select metric, period, level, sum(value) from kpi join area on area.code = area_code"
         " where not published group by 1, 2, 3"
@@ -388,7 +388,7 @@ def test_a_rate_lists_the_cases_behind_it(connection: Connection) -> None:
 
 def test_a_month_begins_with_its_first_day_however_far_west_the_city_lies() -> None:
     west = Calendar(zone="America/Los_Angeles")
-    begin, end = attribution.span_of(MAY, west)
+    begin, end = month_cases.span_of(MAY, west)
     assert [west.local(each).isoformat()[:16] for each in (begin, end)] == [
         "2026-05-01T00:00",
         "2026-06-01T00:00",
@@ -533,7 +533,7 @@ def test_without_exemptions_every_card_of_a_frozen_month_is_what_it_was_before_t
     stored = "select kind, subject, card, parts::text, hash from assessment order by kind, subject, card"
     scoring.assess_month(connection, MAY, freeze)
     before = {row[:3]: msgspec.json.decode(row[3]) for row in connection.execute(stored).fetchall()}
-    assert scoring.exemptions(connection, MAY) == attribution.Exemptions({}, {})
+    assert scoring.exemptions(connection, MAY) == month_cases.Exemptions({}, {})
     late = connection.execute(
         "select id, (facts ->> 'disposer_team')::int, area_code, reported_at from incident where state = 'closed'"
         " and disposed_on_time is false and facts ->> 'disposer_team' is not null"
@@ -739,7 +739,7 @@ def test_an_appeal_of_a_former_life_judged_after_the_freeze_corrects_that_life(
         (str(team),),
     ).fetchall()
     assert [Fraction(before) < Fraction(after) for before, after in raised] == [True]
-    assert scoring.exemptions(connection, MAY) == attribution.Exemptions({}, {})
+    assert scoring.exemptions(connection, MAY) == month_cases.Exemptions({}, {})
 
 
 def _late(connection: Connection) -> tuple[int, int, str, datetime, timedelta]:

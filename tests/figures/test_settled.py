@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dashboard.live.picture import MEDIATED, SETTLED, Picture
 from dispatch.desk.desk import Desk
 from dispatch.figures import cohorts, overview, rollup
@@ -22,7 +22,7 @@ from dispatch.rules.areas import Level
 from dispatch.rules.incident.values import Actor, Command, Report
 from dispatch.rules.measures.indicators import evaluate
 from dispatch.rules.time.period import Period
-from dispatch.scores import attribution, scoring
+from dispatch.scores import attribution, month_cases, scoring
 from models.servers.database import Servers, psycopg_dsn
 from tests.conftest import _administer
 
@@ -45,7 +45,7 @@ def city(servers: Servers, pictured: str) -> Iterator[str]:
 
 def test_a_dispute_counts_as_settled_where_somebody_said_so_and_nowhere_else(city: str) -> None:
     """One is said to be settled, one not to be, of one nobody says anything, one is void: one in three."""
-    desk, reads = Desk(city, None), Reads(city)
+    desk, reads = Desk(city, None), CityReads(city)
     said: list[dict[str, Any]] = [{"settled": True}, {"settled": False}, {}]
     ids = [closed(desk, reads, n, args) for n, args in enumerate(said)]
     refused = report(desk, reads, len(said))
@@ -71,7 +71,7 @@ def test_a_dispute_counts_as_settled_where_somebody_said_so_and_nowhere_else(cit
             hours = rollup.sums(cursor, NOON - timedelta(hours=6), now, Level.CITY, CITY)[CITY]
             rules, _ = scoring.rules_of(Policies(cursor), DAY, now)
             scope = attribution.Scope(DAY.replace(day=1), rules, now, horizon(cursor))
-            judged = attribution.cases(connection, scope)[0]["city", CITY]
+            judged = month_cases.cases(connection, scope)[0]["city", CITY]
         rate = evaluate(
             rules.catalogue["settlement"], [case for case in judged if case.id in {*ids, refused}]
         )
@@ -81,7 +81,7 @@ def test_a_dispute_counts_as_settled_where_somebody_said_so_and_nowhere_else(cit
     assert (rate.value, rate.numerator) == (Fraction(1, 3), (ids[0],))
 
 
-def report(desk: Desk, reads: Reads, n: int) -> int:
+def report(desk: Desk, reads: CityReads, n: int) -> int:
     """Report a dispute and return its id."""
     area = next(code for code in sorted(reads.known().areas) if len(code) == 17)
     one = Report(n, "test", f"settled-{n}", DISPUTE, "争水", "", area, 112.0, 22.9, "point", NOON)
@@ -90,7 +90,7 @@ def report(desk: Desk, reads: Reads, n: int) -> int:
     return outcome.incident_id
 
 
-def closed(desk: Desk, reads: Reads, n: int, said: dict[str, Any]) -> int:
+def closed(desk: Desk, reads: CityReads, n: int, said: dict[str, Any]) -> int:
     """Take a dispute from its report to its end; `said` is what the team says of it beside the result."""
     key = report(desk, reads, n)
     team_id = next(iter(sorted(reads.known().teams)))

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import redis
 
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dashboard.data.replayed import sources
 from dispatch.__main__ import main
 from dispatch.figures import overview, published
@@ -104,8 +104,11 @@ def test_what_was_replayed_is_counted_when_the_command_ends_and_again_when_more_
 ) -> None:
     replayed(capsys, FILE, "--new-city")
     boss = Actor("leader", "leader", "250000")
-    with closing(Reads(database)) as door, psycopg.connect(psycopg_dsn(database), autocommit=True) as own:
-        (found,) = sources(door, boss)
+    with (
+        closing(CityReads(database)) as reads,
+        psycopg.connect(psycopg_dsn(database), autocommit=True) as own,
+    ):
+        (found,) = sources(reads, boss)
         assert (found.requests, found.on_time) == (
             8,
             published.on_time_of(own.cursor(), found.name, found.as_of),
@@ -113,9 +116,9 @@ def test_what_was_replayed_is_counted_when_the_command_ends_and_again_when_more_
         assert (found.on_time.with_target, found.on_time.without_target) == (7, 1)
         assert found.on_time.on_time == EXPECTED["on_time"]
         assert published.follow_replayed(own) == 0
-        assert sources(door, Actor("team/1", "team", "250000", 1)) == []
+        assert sources(reads, Actor("team/1", "team", "250000", 1)) == []
         replayed(capsys, changed(tmp_path, case_enquiry_id="99"))
-        (found,) = sources(door, boss)
+        (found,) = sources(reads, boss)
         assert (found.requests, found.on_time) == (
             9,
             published.on_time_of(own.cursor(), found.name, found.as_of),
@@ -129,11 +132,14 @@ def test_the_page_says_what_the_source_says_of_an_open_request_missed_after_all_
     late = changed(tmp_path, target_dt="2022-02-01 10:00:00", closed_dt="", ontime="OVERDUE")
     told, _ = replayed(capsys, late, "--new-city")
     assert told["verdict_differs"] <= EXPECTED["verdict_differs"]
-    with closing(Reads(database)) as door, psycopg.connect(psycopg_dsn(database), autocommit=True) as own:
+    with (
+        closing(CityReads(database)) as reads,
+        psycopg.connect(psycopg_dsn(database), autocommit=True) as own,
+    ):
         boss = Actor("leader", "leader", "250000")
 
         def shown() -> tuple[int, int, int]:
-            (found,) = sources(door, boss)
+            (found,) = sources(reads, boss)
             return found.on_time.on_time, found.on_time.with_target, found.on_time.without_target
 
         page = shown()

@@ -60,8 +60,8 @@ def prepared(city_of: CityOf) -> Iterator[str]:
         with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection, Desk(url) as desk:
             assert scoring.freeze(connection, APRIL, PAST) > 0
             assert rollup.follow(connection, 300) > 0
-            law = desk.in_force(datetime.now(UTC))
-            desk.ask(lambda cursor: outbox.follow(cursor, law, PAST))
+            policy = desk.in_force(datetime.now(UTC))
+            desk.ask(lambda cursor: outbox.follow(cursor, policy, PAST))
             _appeal(connection, desk)
             _suspend(connection, desk)
             assert sweep(desk, PAST + timedelta(days=8)) > 0

@@ -24,9 +24,9 @@ def test_the_same_seed_draws_the_same_picture_and_no_two_moments_are_alike() -> 
 
 def test_people_in_need_or_in_dispute_are_not_photographed() -> None:
     """No picture for quarrels, illness, help or benefits; every type that has one is a type of the policy."""
-    law = parsed_policy(policy_files())
-    pictured = {code for code in law.types if scenes.drawn(code, "x") is not None}
+    policy = parsed_policy(policy_files())
+    pictured = {code for code in policy.types if scenes.drawn(code, "x") is not None}
     assert pictured
-    assert not {code for code in pictured if law.types[code].theme == "02"}
+    assert not {code for code in pictured if policy.types[code].theme == "02"}
     assert not pictured & {"0301", "0302", "0303", "0108", "0902", "0903"}
-    assert set(scenes.PICTURED) <= set(law.types)
+    assert set(scenes.PICTURED) <= set(policy.types)

@@ -96,10 +96,10 @@ def test_chains_are_those_of_comparing_every_pair_in_whatever_order(seed: int) -
 
 def test_the_shipped_file_is_read_and_names_the_storm() -> None:
     faults: list[PolicyError] = []
-    law = bursts.read(TEXT, {"0801", "0802", "0803", "0804", "0805", "0808"}, faults)
+    limits = bursts.read(TEXT, {"0801", "0802", "0803", "0804", "0805", "0808"}, faults)
     assert faults == []
-    assert law.causes["0803"].name_en == "Rainstorm"
-    assert law.least >= 2
+    assert limits.causes["0803"].name_en == "Rainstorm"
+    assert limits.least >= 2
 
 
 @pytest.mark.parametrize(

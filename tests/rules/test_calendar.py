@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatch.rules.time.calendar import Calendar, Limit
-from tests.small_law import SHANGHAI, law, local
+from tests.small_law import SHANGHAI, local, small_policy
 
-CALENDAR = law().calendar
+CALENDAR = small_policy().calendar
 
 # Begin, limit, the last instant that is on time (local), and why.
 TABLE = [

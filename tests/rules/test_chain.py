@@ -58,9 +58,9 @@ from tests.small_law import (
     WHISTLE,
     WORKER,
     Case,
-    around,
-    law,
+    context,
     local,
+    small_policy,
     teams,
 )
 from tests.walks import BUTTONS, EVERYBODY, LEADS_TO, WATER, check, check_words, loads, walk
@@ -452,7 +452,7 @@ def test_whoever_presses_on_what_they_have_not_seen_reads_who_was_quicker() -> N
 
     def stopped(verb: str, actor: Actor, seen: int | None, *done: tuple[int, str, str]) -> str | None:
         since = [Done(seq, did, who, MONDAY) for seq, did, who in done]
-        refusal = overtaken(Command(verb, 101, actor, "x", {}, seen), since, law())
+        refusal = overtaken(Command(verb, 101, actor, "x", {}, seen), since, small_policy())
         if refusal is None:
             return None
         assert refusal.code == "overtaken"
@@ -612,7 +612,7 @@ def test_a_team_that_returned_it_goes_on_with_what_was_left_and_another_begins_a
 def test_the_remainder_counts_from_the_latest_return_whatever_the_ids() -> None:
     """Two desks number assignments from different blocks: an earlier part may have the higher id."""
     numbers = iter((2_000, 1_000, 1_001))
-    own = replace(around(), new_id=lambda: next(numbers))
+    own = replace(context(), new_id=lambda: next(numbers))
     case = Case(JOINT, own=own, at=local("2026-03-02 08:00")).do("accept", DISPATCHER)
     for hour in (10, 12):
         case.do("dispatch", DISPATCHER, team_id=POLICE)
@@ -850,12 +850,12 @@ def test_one_small_matter_in_twenty_is_drawn_for_a_check() -> None:
 
 def test_a_refused_result_leaves_the_teams_load_as_it_was() -> None:
     """A major matter without a second unit is refused, and the team still has it."""
-    case = Case(MAJOR, own=around([t for t in teams() if t.trade == "police"]))
+    case = Case(MAJOR, own=context([t for t in teams() if t.trade == "police"]))
     assert case.incident.lead is not None
     crew = Actor("person/71", "team", TOWN, case.incident.lead.team_id)
     case.do("pick_up", crew)
     assert case.refused("dispose", crew, result="好了") == "major"
-    held = case.around.roster.team(case.incident.lead.team_id)
+    held = case.context.roster.team(case.incident.lead.team_id)
     assert held is not None
     assert held.load == 1
 
@@ -925,7 +925,7 @@ def test_an_incident_without_events_is_no_incident() -> None:
     """Nothing folds to nothing."""
     with pytest.raises(ValueError, match="at least one event"):
         replay([])
-    assert law().version == 7
+    assert small_policy().version == 7
 
 
 def test_a_return_counts_as_not_ours_by_its_tick_and_an_old_one_by_its_words() -> None:

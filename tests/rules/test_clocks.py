@@ -10,9 +10,9 @@ import pytest
 from dispatch.rules.time import clocks
 from dispatch.rules.time.calendar import Limit
 from dispatch.rules.time.clocks import Clock
-from tests.small_law import CREW, DISPATCHER, DUTY, JOINT, POLICE, Case, law, local
+from tests.small_law import CREW, DISPATCHER, DUTY, JOINT, POLICE, Case, local, small_policy
 
-CALENDAR = law().calendar
+CALENDAR = small_policy().calendar
 MICROSECOND = timedelta(microseconds=1)
 
 

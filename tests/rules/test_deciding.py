@@ -25,7 +25,7 @@ from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from tests import small_law
 from tests.rules.test_chain import PREPARED, prepared, standing
-from tests.small_law import JOINT, MAJOR, MONDAY, SMALL, WHISTLE, Case, law
+from tests.small_law import JOINT, MAJOR, MONDAY, SMALL, WHISTLE, Case, small_policy
 from tests.walks import BUTTONS, DAY, EVERYBODY, HOUR, walk
 
 walks = given(
@@ -34,13 +34,13 @@ walks = given(
 
 
 def held_against_copies(
-    incident: Incident, command: Command, policy: Policy, around: Context, now: datetime
+    incident: Incident, command: Command, policy: Policy, context: Context, now: datetime
 ) -> Change | Refusal:
     """Decide a command, and hold everything that was given against copies made before."""
-    teams = [around.roster.team(n) for n in range(1, 9)]
-    given = (incident, command, around.other, teams)
+    teams = [context.roster.team(n) for n in range(1, 9)]
+    given = (incident, command, context.other, teams)
     before = copy.deepcopy(given)
-    answer = decide(incident, command, policy, around, now)
+    answer = decide(incident, command, policy, context, now)
     assert given == before, f"{command.verb} changed what it was given"
     return answer
 
@@ -58,7 +58,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
     monkeypatch.setattr(small_law, "decide", decided)
     yield done
-    assert law() == law.__wrapped__(), "the policy is no longer what its files say"
+    assert small_policy() == small_policy.__wrapped__(), "the policy is no longer what its files say"
 
 
 def test_deciding_changes_nothing_that_it_was_given(watched: set[str]) -> None:
@@ -97,11 +97,11 @@ def test_what_happened_later_never_changes_what_was_answered(
 def test_routing_a_report_changes_nothing_either() -> None:
     """A major matter calls several units, and nobody counts as sent before it happened."""
     case = Case(MAJOR, routed=False)
-    before = copy.deepcopy((case.incident, [case.around.roster.team(n) for n in range(1, 9)]))
-    routed = route(case.incident, case.policy, case.around, case.now)
+    before = copy.deepcopy((case.incident, [case.context.roster.team(n) for n in range(1, 9)]))
+    routed = route(case.incident, case.policy, case.context, case.now)
     assert routed is not None
     assert len(routed.assignments) > 1
-    assert (case.incident, [case.around.roster.team(n) for n in range(1, 9)]) == before
+    assert (case.incident, [case.context.roster.team(n) for n in range(1, 9)]) == before
 
 
 @pytest.mark.parametrize("name", ["incident", "command", "change", "policy", "context", "now"])
@@ -109,7 +109,7 @@ def test_what_an_effect_is_given_is_frozen(name: str) -> None:
     """An effect cannot put anything in the place of what it was given."""
     case = Case()
     command = Command("accept", 101, EVERYBODY[0], "press")
-    given = Transition(case.incident, command, Change(), case.policy, case.around, MONDAY + HOUR)
+    given = Transition(case.incident, command, Change(), case.policy, case.context, MONDAY + HOUR)
     with pytest.raises(FrozenInstanceError):
         setattr(given, name, None)
 
@@ -146,7 +146,7 @@ def test_an_effect_that_alters_the_incident_would_be_seen(monkeypatch: pytest.Mo
     case = Case(JOINT, routed=False)
     command = Command("accept", 101, BUTTONS["accept"][0], "press")
     with pytest.raises(AssertionError, match="accept changed what it was given"):
-        held_against_copies(case.incident, command, case.policy, case.around, case.now)
+        held_against_copies(case.incident, command, case.policy, case.context, case.now)
 
 
 def test_every_effect_belongs_to_a_step() -> None:

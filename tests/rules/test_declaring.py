@@ -26,9 +26,9 @@ from tests.small_law import (
     NEXT_TOWN,
     OTHER_COUNTY,
     TOWN,
-    around,
-    law,
+    context,
     report,
+    small_policy,
 )
 
 HOUR = timedelta(hours=1)
@@ -132,13 +132,13 @@ def test_what_is_not_on_or_has_ended_cannot_be_ended() -> None:
 
 
 def test_what_is_opened_in_wartime_has_half_of_every_limit_and_no_less_than_three_minutes() -> None:
-    place = replace(around(), wartime=(COUNTY,))
+    place = replace(context(), wartime=(COUNTY,))
     for category, minutes in ((JOINT, 5), (MAJOR, 3)):  # ten and five minutes to accept
-        change = open_report(report(category, MICRO), law(), place, MONDAY)
+        change = open_report(report(category, MICRO), small_policy(), place, MONDAY)
         assert not isinstance(change, Refusal)
         assert change.clocks["accept"].due == MONDAY + timedelta(minutes=minutes)
         assert change.facts["wartime"] is True
-    outside = open_report(report(JOINT, "44532100100100001"), law(), place, MONDAY)
+    outside = open_report(report(JOINT, "44532100100100001"), small_policy(), place, MONDAY)
     assert not isinstance(outside, Refusal)
     assert outside.clocks["accept"].due == MONDAY + timedelta(minutes=10)
     assert "wartime" not in outside.facts

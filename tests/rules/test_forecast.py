@@ -56,7 +56,7 @@ def test_what_was_said_comes_true_as_often_as_was_said() -> None:
     verdict = judge(fit(past), past, world(20_000, 3))
     for each in verdict.bins:
         if each.n >= 2_000:
-            assert each.came == pytest.approx(each.said, abs=0.05), each
+            assert each.came == pytest.approx(each.predicted, abs=0.05), each
     assert sum(each.n for each in verdict.bins) == verdict.sayings
     assert verdict.trusted
 
@@ -78,4 +78,4 @@ def test_the_brier_score_by_hand() -> None:
     said = [Said(1.0, True), Said(0.0, True), Said(0.5, False), Said(0.5, True)]
     assert brier(said) == (0 + 1 + 0.25 + 0.25) / 4
     (only,) = reliability(said[2:], (0.0, 0.4, 0.6, 1.0))
-    assert (only.low, only.high, only.n, only.said, only.came) == (0.4, 0.6, 2, 0.5, 0.5)
+    assert (only.low, only.high, only.n, only.predicted, only.came) == (0.4, 0.6, 2, 0.5, 0.5)

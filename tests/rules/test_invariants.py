@@ -142,7 +142,7 @@ def city(database: str) -> str:
 
 def _wish(desk: Desk, incident_id: int, turn: int, rnd: Random) -> Command:
     """Return what somebody who may does next."""
-    incident = desk.ask(lambda cursor: store.load(cursor, [incident_id], lock=False))[incident_id].incident
+    incident = desk.ask(lambda cursor: store.load(cursor, [incident_id]))[incident_id].incident
     area = incident.area_code
     near = {"dispatcher": centre_of(area), "duty_leader": centre_of(area), "county": area[:6], "city": CITY}
     people = [Actor(f"p/{a.role}", a.role, near.get(a.role, area[:12]), None) for a in EVERYBODY]

@@ -10,7 +10,7 @@ import pytest
 from dispatch.rules.policy import policy as policies
 from dispatch.rules.policy.policy import MODES, PolicyError, parse
 from dispatch.rules.time.calendar import Limit
-from tests.small_law import FILES, law, policy_files
+from tests.small_law import FILES, policy_files, small_policy
 
 SHIPPED = Path(__file__).parents[2] / "config" / "policy"
 
@@ -31,7 +31,7 @@ def test_the_shipped_policy_is_read() -> None:
 
 def test_small_matters_are_led_by_the_people_of_the_grid() -> None:
     """Whatever unit the type names, where the policy says so."""
-    policy = law()
+    policy = small_policy()
     assert policy.trade_for(policy.types["0301"]) == "grid"
     assert policy.trade_for(policy.types["0101"]) == "police"
     files = policy_files()
@@ -126,7 +126,7 @@ def test_a_policy_without_a_single_type_is_none() -> None:
     ("own", "promised"), [("", "30m"), ("10m", "10m"), ("120m", "30m"), ("1uh", "30m"), ("2wh", "30m")]
 )
 def test_a_whistle_is_reported_in_for_within_its_thirty_minutes_or_less(own: str, promised: str) -> None:
-    policy = law()
+    policy = small_policy()
     kind = replace(next(iter(policy.types.values())), arrive=Limit.parse(own) if own else None)
     found = policy.arrival(kind, True)
     assert found is not None

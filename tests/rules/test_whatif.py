@@ -13,10 +13,10 @@ from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time import clocks
 from dispatch.rules.time.calendar import Limit
 from dispatch.rules.time.clocks import Clock, was_late
-from tests.small_law import CREW, DISPATCHER, FILES, MICRO, MONDAY, POLICE, TOWN, law, local
+from tests.small_law import CREW, DISPATCHER, FILES, MICRO, MONDAY, POLICE, TOWN, local, small_policy
 from tests.small_law import Case as Told
 
-CALENDAR = law().calendar
+CALENDAR = small_policy().calendar
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 MUCH_LATER = MONDAY + timedelta(days=100)
 
@@ -52,7 +52,7 @@ def test_a_type_that_becomes_graver_or_is_handled_otherwise_brings_the_limits_of
             case = Case("0101", 3, "joint", MICRO, told, **({} if kept else as_was))
             assert judge([case], law_then, MUCH_LATER).total.more == (0 if kept else 1)
     one = Case("0101", 3, "joint", MICRO, told, as_grave=True, handled_as=True)
-    assert judge([one], law(), MUCH_LATER).total.more == 0
+    assert judge([one], small_policy(), MUCH_LATER).total.more == 0
 
 
 def test_exactly_at_the_new_limit_is_on_time_too() -> None:
@@ -146,5 +146,5 @@ def test_cases_are_counted_by_theme_and_town_and_each_once() -> None:
 
 def test_what_the_source_promised_stays_as_it_was_judged() -> None:
     promise = clocks.meet(clocks.promised(MONDAY, MONDAY + HOUR), MONDAY + 2 * HOUR)
-    verdict = judge([case("dispose", promise)], law(), MUCH_LATER)
+    verdict = judge([case("dispose", promise)], small_policy(), MUCH_LATER)
     assert (verdict.total.late, verdict.total.more, verdict.total.fewer) == (1, 0, 0)

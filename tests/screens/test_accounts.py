@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from dashboard.access import COOKIE, PHONE_COOKIE, Throttle
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dashboard.routes.login import BODY_LIMIT_BYTES, Login
 from dispatch import __main__ as command
 from dispatch.accounts import keys, people, sessions
@@ -53,18 +53,18 @@ def login(connection: Connection) -> str:
 
 
 @pytest.fixture
-def door(city: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(city: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[CityReads]:
     """Lend the door that the pages use, with the demo's doors shut."""
     monkeypatch.setenv("DEMO", "0")
-    reads = Reads(city)
+    reads = CityReads(city)
     yield reads
     reads.close()
 
 
 @pytest.fixture
-def browser(door: Reads) -> Iterator[TestClient]:
+def browser(reads: CityReads) -> Iterator[TestClient]:
     """Lend a browser on the routes of signing in."""
-    with TestClient(Starlette(routes=Login(door).routes()), follow_redirects=False) as client:
+    with TestClient(Starlette(routes=Login(reads).routes()), follow_redirects=False) as client:
         yield client
 
 
@@ -334,9 +334,9 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(browser: TestClie
 
 
 def test_over_https_the_cookie_is_secure_behind_a_proxy_only_where_it_is_named(
-    door: Reads, login: str
+    reads: CityReads, login: str
 ) -> None:
-    app: Any = Starlette(routes=Login(door).routes())
+    app: Any = Starlette(routes=Login(reads).routes())
     told = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.9"}
     given = {"login": login, "password": PASSWORD}
     with TestClient(app, "https://testserver", follow_redirects=False) as browser:
@@ -429,9 +429,9 @@ def test_signing_out_takes_the_cookie_back(browser: TestClient, connection: Conn
 
 
 def test_signing_out_everywhere_ends_the_other_browser_too(
-    browser: TestClient, door: Reads, login: str
+    browser: TestClient, reads: CityReads, login: str
 ) -> None:
-    with TestClient(Starlette(routes=Login(door).routes()), follow_redirects=False) as other:
+    with TestClient(Starlette(routes=Login(reads).routes()), follow_redirects=False) as other:
         form(other, login)
         form(browser, login)
         browser.post("/logout", data={"everywhere": "1"})

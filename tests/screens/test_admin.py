@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data
 from dashboard.access import COOKIE
-from dashboard.data import NotIn, Reads, Viewer, admin, wartime
+from dashboard.data import CityReads, NotIn, Viewer, admin, wartime
 from dashboard.data.admin import AccountError, LetterError, PublishError
 from dashboard.screens.admin import TABS
 from dashboard.wording.catalogue import LANGUAGES, translator
@@ -57,20 +57,20 @@ def city(city_of: CityOf) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(city: str, stream_url: str, stream: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(city: str, stream_url: str, stream: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[CityReads]:
     """Lend the pages' door to the city."""
     with pages.pointed(monkeypatch, city, stream_url, demo=False) as lent:
         yield lent
 
 
 @pytest.fixture
-def signed_in(door: Reads, monkeypatch: pytest.MonkeyPatch) -> SignIn:
+def signed_in(reads: CityReads, monkeypatch: pytest.MonkeyPatch) -> SignIn:
     """Return what signs the pages' browser in."""
     cookies: dict[str, str] = {}
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
 
     def sign_in(login: str) -> Viewer:
-        answer = data.sign_in(door, login, PASSWORD)
+        answer = data.sign_in(reads, login, PASSWORD)
         assert isinstance(answer, tuple)
         cookies[COOKIE] = answer[0]
         return answer[1]
@@ -133,33 +133,33 @@ def test_the_auditors_tabs_have_nothing_that_changes_anything(signed_in: SignIn)
         assert pressable <= {"Newer", "Older", "Try it on the past", "Throw the draft away"}, name
 
 
-def test_an_account_is_added_from_the_page_and_can_come_in(door: Reads, signed_in: SignIn) -> None:
+def test_an_account_is_added_from_the_page_and_can_come_in(reads: CityReads, signed_in: SignIn) -> None:
     signed_in("root")
     page = opened("admin", tab="accounts", lang="en")
     for label, value in (("Login", "newcomer"), ("Name", "新来的"), ("First password", "another password")):
         next(box for box in page.text_input if box.label == label).set_value(value)
     press(page, "Add")
     assert any("newcomer" in each.value for each in page.success)
-    assert isinstance(data.sign_in(door, "newcomer", "another password"), tuple)
+    assert isinstance(data.sign_in(reads, "newcomer", "another password"), tuple)
     for label, value in (("Login", "newcomer2"), ("First password", "short")):
         next(box for box in page.text_input if box.label == label).set_value(value)
     press(page, "Add")
     assert any("Password" in each.value for each in page.error)
 
 
-def test_nobody_shuts_their_own_account(door: Reads, signed_in: SignIn) -> None:
+def test_nobody_shuts_their_own_account(reads: CityReads, signed_in: SignIn) -> None:
     root = signed_in("root")
     with pytest.raises(AccountError, match="your own"):
-        admin.change(door, root, "root", "disable")
+        admin.change(reads, root, "root", "disable")
 
 
-def test_a_key_is_shown_once_and_opens_its_area(door: Reads, signed_in: SignIn) -> None:
+def test_a_key_is_shown_once_and_opens_its_area(reads: CityReads, signed_in: SignIn) -> None:
     signed_in("root")
     page = opened("admin", tab="keys", lang="en")
     press(page, "Make a key")
     (shown,) = [each.value for each in page.code]
     key = shown.split("key=")[1]
-    assert accounts.digest(key) in door.wall_keys()
+    assert accounts.digest(key) in reads.wall_keys()
     press(page, "I have copied it")
     assert not page.code
     assert not opened("admin", tab="keys", lang="en").code
@@ -175,7 +175,7 @@ def test_a_key_is_shown_once_and_opens_its_area(door: Reads, signed_in: SignIn) 
 
 
 def test_a_dead_letter_is_read_without_its_contact_mended_and_sent_once(
-    door: Reads, signed_in: SignIn
+    reads: CityReads, signed_in: SignIn
 ) -> None:
     root, now = signed_in("root"), datetime.now(UTC)
     raw = json.dumps(
@@ -188,25 +188,25 @@ def test_a_dead_letter_is_read_without_its_contact_mended_and_sent_once(
     assert count == 1
     assert "13900139000" not in admin.body(root, letter)
     opened("admin", tab="letters")
-    admin.replay(door, root, letter.id, ["category=0101"])
+    admin.replay(reads, root, letter.id, ["category=0101"])
     with admin._stream() as stream:
         sent = stream.xrange(dead_letters.STREAM)
     assert json.loads(sent[-1][1][dead_letters.FIELD.encode()])["category"] == "0101"
     with pytest.raises(LetterError):
-        admin.replay(door, root, letter.id, [])
+        admin.replay(reads, root, letter.id, [])
     assert admin.refused(root, True)[1] == []
-    (line,) = admin.log(door, root, what="replayed")
+    (line,) = admin.log(reads, root, what="replayed")
     assert line.by == "root"
     assert "0101" not in line.about
 
 
-def test_the_record_is_found_by_number_actor_step_and_time(door: Reads, signed_in: SignIn) -> None:
+def test_the_record_is_found_by_number_actor_step_and_time(reads: CityReads, signed_in: SignIn) -> None:
     auditor, now = signed_in("auditor"), datetime.now(UTC)
     day = timedelta(days=1)
 
     def verbs(**wanted: object) -> list[str]:
         since, until = now - day, now + day
-        return [line.verb for line in admin.search(door, auditor, since, until, **wanted)]  # type: ignore[arg-type]
+        return [line.verb for line in admin.search(reads, auditor, since, until, **wanted)]  # type: ignore[arg-type]
 
     assert verbs() == ["accept", "report"]
     assert verbs(number=NUMBER) == ["accept", "report"]
@@ -215,25 +215,25 @@ def test_the_record_is_found_by_number_actor_step_and_time(door: Reads, signed_i
     assert verbs(actor="%") == []
     assert verbs(verb="report") == ["report"]
     assert verbs(page=1) == []
-    assert admin.search(door, auditor, now - 3 * day, now - 2 * day) == []
+    assert admin.search(reads, auditor, now - 3 * day, now - 2 * day) == []
     # However long the span, no more than its last month is read.
-    assert admin.search(door, auditor, now - 900 * day, now + 100 * day) == []
+    assert admin.search(reads, auditor, now - 900 * day, now + 100 * day) == []
 
 
 def test_verification_names_the_event_that_was_changed(
-    city: str, door: Reads, signed_in: SignIn, servers: Servers
+    city: str, reads: CityReads, signed_in: SignIn, servers: Servers
 ) -> None:
     root = signed_in("root")
     shares: list[float] = []
-    verdict = admin.verify(door, root, None, shares.append)
+    verdict = admin.verify(reads, root, None, shares.append)
     assert verdict is not None
     assert (verdict.incidents, verdict.faults) == (1, [])
-    assert admin.verify(door, root, 12345) is None
+    assert admin.verify(reads, root, 12345) is None
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         connection.execute("alter table event disable trigger user")
         connection.execute("update event set actor = 'dispatcher:other' where verb = 'accept'")
         try:
-            broken = admin.verify(door, root, NUMBER)
+            broken = admin.verify(reads, root, NUMBER)
             assert broken is not None
             assert [(fault.table, fault.key) for fault in broken.faults or ()] == [("event", 2)]
         finally:
@@ -241,33 +241,35 @@ def test_verification_names_the_event_that_was_changed(
             connection.execute("alter table event enable trigger user")
 
 
-def test_a_policy_is_tried_before_it_is_published(door: Reads, signed_in: SignIn) -> None:
+def test_a_policy_is_tried_before_it_is_published(reads: CityReads, signed_in: SignIn) -> None:
     root = signed_in("root")
-    (current,) = admin.versions(door, root)
+    (current,) = admin.versions(reads, root)
     files = current.files | {"limits.toml": current.files["limits.toml"] + "\n# a note\n"}
     assert admin.wrong(root, files) == []
     assert any("a note" in line for line in admin.differences(root, current.files, files))
-    verdict = admin.preview(door, root, files, datetime.now(UTC) - timedelta(days=7))
+    verdict = admin.preview(reads, root, files, datetime.now(UTC) - timedelta(days=7))
     assert (verdict.total.cases, verdict.total.more, verdict.total.fewer) == (1, 0, 0)
     assert admin.wrong(root, files | {"limits.toml": "["})
     today = datetime.now(UTC).date() + timedelta(days=1)
     with pytest.raises(PublishError):
-        admin.publish(door, root, files | {"limits.toml": "["}, "why", today)
-    assert admin.publish(door, root, files, "why", today) == current.version + 1
+        admin.publish(reads, root, files | {"limits.toml": "["}, "why", today)
+    assert admin.publish(reads, root, files, "why", today) == current.version + 1
     with pytest.raises(PublishError, match="already"):
-        admin.publish(door, root, files, "again", today)
-    assert [line.about for line in admin.log(door, root, what="policy")] == [f"version {current.version + 1}"]
+        admin.publish(reads, root, files, "again", today)
+    assert [line.about for line in admin.log(reads, root, what="policy")] == [
+        f"version {current.version + 1}"
+    ]
 
 
-def test_a_job_is_run_by_hand_and_shown(door: Reads, signed_in: SignIn) -> None:
+def test_a_job_is_run_by_hand_and_shown(reads: CityReads, signed_in: SignIn) -> None:
     root = signed_in("root")
-    assert admin.run_job(door, root, "recount") is not None
+    assert admin.run_job(reads, root, "recount") is not None
     (job,) = [each for each in admin.jobs(root, datetime.now(UTC)) if each.name == "recount"]
     assert job.last_success is not None
     assert not job.late
 
 
-def test_a_citys_files_are_checked_and_nothing_is_loaded(door: Reads, signed_in: SignIn) -> None:
+def test_a_citys_files_are_checked_and_nothing_is_loaded(reads: CityReads, signed_in: SignIn) -> None:
     root = signed_in("root")
     before = admin.counted(root)
     counts, problems = admin.tried(root, {"areas.csv": b"code,name\n445300,x\n", "../../evil.csv": b""})
@@ -280,31 +282,31 @@ def test_a_citys_files_are_checked_and_nothing_is_loaded(door: Reads, signed_in:
 
 
 def declared(
-    door: Reads, who: Viewer, login: str, password: str = PASSWORD, area: str = TOWN
+    reads: CityReads, who: Viewer, login: str, password: str = PASSWORD, area: str = TOWN
 ) -> Wartime | Refusal | NotIn:
     until = datetime.now(UTC) + timedelta(hours=6)
-    return wartime.declare(door, who, area, 3, "flood", "暴雨", "指挥长", until, login, password)
+    return wartime.declare(reads, who, area, 3, "flood", "暴雨", "指挥长", until, login, password)
 
 
-def test_wartime_needs_a_second_person_who_proves_it(door: Reads, signed_in: SignIn) -> None:
+def test_wartime_needs_a_second_person_who_proves_it(reads: CityReads, signed_in: SignIn) -> None:
     county = signed_in("county")
-    assert declared(door, county, "city", "wrong password") == NotIn("wrong")
-    one = declared(door, county, "county")
+    assert declared(reads, county, "city", "wrong password") == NotIn("wrong")
+    one = declared(reads, county, "county")
     assert isinstance(one, Refusal)
     assert one.code == "one_person"
-    assert isinstance(declared(door, county, "desk"), Refusal)
-    assert isinstance(declared(door, signed_in("desk"), "city"), Refusal)
-    assert wartime.stretches(door, county) == []
-    with door.look() as connection:
+    assert isinstance(declared(reads, county, "desk"), Refusal)
+    assert isinstance(declared(reads, signed_in("desk"), "city"), Refusal)
+    assert wartime.stretches(reads, county) == []
+    with reads.look() as connection:
         sessions = connection.execute(
             "select count(*) from session s join account a on a.id = s.account_id where a.login = 'city'"
         ).fetchone()
     assert sessions == (0,)
 
 
-def test_wartime_is_declared_shown_and_ended(door: Reads, signed_in: SignIn) -> None:
+def test_wartime_is_declared_shown_and_ended(reads: CityReads, signed_in: SignIn) -> None:
     county = signed_in("county")
-    stretch = declared(door, county, "city")
+    stretch = declared(reads, county, "city")
     assert isinstance(stretch, Wartime)
     assert stretch.id is not None
     for lang in LANGUAGES:
@@ -312,9 +314,9 @@ def test_wartime_is_declared_shown_and_ended(door: Reads, signed_in: SignIn) -> 
         assert len(page.dataframe) == 1
     signed_in("auditor")
     assert not [b for b in opened("wartime", lang="en").button if "artime" in b.label]
-    assert isinstance(wartime.end(door, county, stretch.id, ""), Refusal)
-    assert isinstance(wartime.end(door, county, stretch.id, "雨停了"), Wartime)
-    assert [one.ended_by for one in wartime.stretches(door, county)] == ["county:county"]
+    assert isinstance(wartime.end(reads, county, stretch.id, ""), Refusal)
+    assert isinstance(wartime.end(reads, county, stretch.id, "雨停了"), Wartime)
+    assert [one.ended_by for one in wartime.stretches(reads, county)] == ["county:county"]
     signed_in("auditor")
     log = opened("admin", tab="log", lang="zh").dataframe[0].value
     assert {"宣布战时", "解除战时"} <= set(log["内容"])

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from dashboard.routes import api
-from dashboard.routes.api import BODY_LIMIT_BYTES, Door
+from dashboard.routes.api import BODY_LIMIT_BYTES, IntakeApi
 from dashboard.routes.refused import LIST_LIMIT
 from dispatch.intake.consumer import Dispatcher
 from dispatch.intake.dead_letters import FIELD, STREAM
@@ -39,7 +39,7 @@ def where(database: str, stream_url: str, stream: redis.Redis) -> Servers:
 @pytest.fixture
 def client(where: Servers) -> Iterator[TestClient]:
     """Return a client of the door, without a dispatcher."""
-    with TestClient(Starlette(routes=Door(where).routes())) as client:
+    with TestClient(Starlette(routes=IntakeApi(where).routes())) as client:
         yield client
 
 
@@ -153,7 +153,7 @@ def test_429_says_when_to_come_again(client: TestClient, monkeypatch: pytest.Mon
 
 def test_503_while_the_stream_is_down_and_health_says_so(where: Servers) -> None:
     nowhere = Servers(where.database_url, "unix:///nonexistent/valkey.sock")
-    with TestClient(Starlette(routes=Door(nowhere).routes())) as client:
+    with TestClient(Starlette(routes=IntakeApi(nowhere).routes())) as client:
         answer = client.post(URL, json=town.message(1), headers=KEY)
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
@@ -227,7 +227,7 @@ def test_the_incident_of_another_source_is_not_shown(
     with psycopg.connect(psycopg_dsn(where.database_url)) as connection:
         digest = hashlib.sha256(b"another").hexdigest()
         connection.execute("INSERT INTO api_key (source, sha256) VALUES ('other', %s)", (digest,))
-    with TestClient(Starlette(routes=Door(where).routes())) as other:
+    with TestClient(Starlette(routes=IntakeApi(where).routes())) as other:
         answer = other.get(f"{URL}/{number}", headers={"Authorization": "Bearer another"})
         assert answer.status_code == 404
 

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data
 from dashboard.access import COOKIE
-from dashboard.data import Reads, card_scope, judged
+from dashboard.data import CityReads, card_scope, judged
 from dashboard.data import assessment as reading
 from dashboard.data.assessment import Card, Month, Peers
 from dashboard.widgets import scorecard
@@ -61,20 +61,20 @@ def city(city_of: CityOf) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[CityReads]:
     """Point the pages at the city."""
     with pages.pointed(monkeypatch, city, servers.redis_url) as lent:
         yield lent
 
 
 @pytest.fixture
-def open_page(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+def open_page(reads: CityReads, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     """Return what opens a page as one of the demo's accounts."""
     cookies: dict[str, str] = {}
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
 
     def opened(login: str, name: str = "assessment", **query: str) -> AppTest:
-        answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
+        answer = data.sign_in(reads, login, sessions.DEMO_PASSWORD)
         assert isinstance(answer, tuple)
         cookies[COOKIE] = answer[0]
         test = AppTest.from_string(
@@ -89,48 +89,48 @@ def open_page(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[..., App
     return opened
 
 
-def month(door: Reads, first: date = MAY) -> Month:
+def month(reads: CityReads, first: date = MAY) -> Month:
     """Return an assessed month."""
-    return next(each for each in reading.months(door) if each.month == first)
+    return next(each for each in reading.months(reads) if each.month == first)
 
 
-def card(door: Reads, kind: str, subject: str, first: date = MAY, name: str = "") -> Card:
+def card(reads: CityReads, kind: str, subject: str, first: date = MAY, name: str = "") -> Card:
     """Return a card as the city's leader sees it."""
-    found = reading.card(door, BOSS, kind, subject, month(door, first), name or scoring.CARDS[kind][0])
+    found = reading.card(reads, BOSS, kind, subject, month(reads, first), name or scoring.CARDS[kind][0])
     assert found is not None
     return found
 
 
 def late(
-    door: Reads, first: date, kind: str = "team", name: str = "on_time_disposal", label: str = "late"
+    reads: CityReads, first: date, kind: str = "team", name: str = "on_time_disposal", label: str = "late"
 ) -> tuple[Card, int]:
     """Return the card of a subject that was too late with a case, and that case, which is closed."""
-    for each in reading.listed(door, BOSS, kind, month(door, first)):
-        found = card(door, kind, each.subject, first)
-        ids = judged.sets_of(reading.bundles(door, found), name)[label]
-        rows = judged.rows(door, BOSS, (kind, each.subject), ids, found.month.as_of) if ids else []
+    for each in reading.listed(reads, BOSS, kind, month(reads, first)):
+        found = card(reads, kind, each.subject, first)
+        ids = judged.sets_of(reading.bundles(reads, found), name)[label]
+        rows = judged.rows(reads, BOSS, (kind, each.subject), ids, found.month.as_of) if ids else []
         closed = [row.id for row in rows if row.state == "closed" and row.appeal is None]
         if closed:
             return found, closed[0]
     raise AssertionError(f"no {kind} was late with a closed case")
 
 
-def area_of(door: Reads, case: int) -> str:
+def area_of(reads: CityReads, case: int) -> str:
     """Return where a case lies."""
-    found = judged.asked(door, BOSS, case)
+    found = judged.asked(reads, BOSS, case)
     assert found is not None
     return found.area_code
 
 
-def test_the_sets_of_every_part_add_up_to_its_base_and_the_parts_to_the_score(door: Reads) -> None:
+def test_the_sets_of_every_part_add_up_to_its_base_and_the_parts_to_the_score(reads: CityReads) -> None:
     seen = set()
     for kind in scoring.CARDS:
-        listed = reading.listed(door, BOSS, kind, month(door))
+        listed = reading.listed(reads, BOSS, kind, month(reads))
         for each in {listed[0], listed[len(listed) // 2], listed[-1]} if listed else ():
-            found = card(door, kind, each.subject)
+            found = card(reads, kind, each.subject)
             assert found.sound
             assert found.adds_up
-            lines = reading.bundles(door, found)
+            lines = reading.bundles(reads, found)
             for line in found.lines:
                 if line.d and line.name != VOLUME and kind not in reading.LOOSE:
                     sets = judged.sets_of(lines, line.name)
@@ -146,11 +146,11 @@ def test_a_set_that_is_short_of_a_case_is_found() -> None:
     assert not judged.adds_up({"late": [1], "kept": [2]}, 3)
 
 
-def test_the_assessed_see_their_own_card_and_centres_what_is_below_them(door: Reads) -> None:
-    may = month(door)
+def test_the_assessed_see_their_own_card_and_centres_what_is_below_them(reads: CityReads) -> None:
+    may = month(reads)
 
     def seen(actor: Actor, kind: str, subject: str) -> bool:
-        with door.look() as connection:
+        with reads.look() as connection:
             return card_scope.sees(connection, actor, kind, subject)
 
     team = Actor("team:team", "team", TOWN, 10003)
@@ -178,27 +178,29 @@ def test_the_assessed_see_their_own_card_and_centres_what_is_below_them(door: Re
     assert not seen(Actor("admin", "admin", CITY), "city", CITY)
     for actor in (team, worker, village, dispatcher, county):
         for kind in scoring.CARDS:
-            for each in reading.listed(door, actor, kind, may)[:20]:
+            for each in reading.listed(reads, actor, kind, may)[:20]:
                 assert seen(actor, kind, each.subject), (actor.role, each)
-    assert reading.card(door, team, "town", TOWN, may, "unit") is None
-    assert reading.card(door, BOSS, "town", "nowhere", may, "unit") is None
-    assert reading.card(door, BOSS, "planet", "1", may, "unit") is None
+    assert reading.card(reads, team, "town", TOWN, may, "unit") is None
+    assert reading.card(reads, BOSS, "town", "nowhere", may, "unit") is None
+    assert reading.card(reads, BOSS, "planet", "1", may, "unit") is None
 
 
-def test_cases_of_a_card_stay_in_the_viewers_scope(door: Reads) -> None:
-    found = card(door, "city", CITY)
-    ids = judged.sets_of(reading.bundles(door, found), "disposal")["disposed"]
+def test_cases_of_a_card_stay_in_the_viewers_scope(reads: CityReads) -> None:
+    found = card(reads, "city", CITY)
+    ids = judged.sets_of(reading.bundles(reads, found), "disposal")["disposed"]
     county = Actor("county", "county", COUNTY)
-    rows = judged.rows(door, county, ("city", CITY), ids, found.month.as_of, 1, 10_000)
+    rows = judged.rows(reads, county, ("city", CITY), ids, found.month.as_of, 1, 10_000)
     assert 0 < len(rows) < len(ids)
     assert all(row.area_code.startswith(COUNTY) for row in rows)
-    assert not judged.appeals(door, Actor("admin", "admin", CITY), ids)
+    assert not judged.appeals(reads, Actor("admin", "admin", CITY), ids)
 
 
-def test_the_longest_past_the_limit_comes_first_with_all_its_time_in_somebodys_hands(door: Reads) -> None:
-    found, case = late(door, MAY)
-    ids = judged.sets_of(reading.bundles(door, found), "on_time_disposal")["late"]
-    rows = judged.rows(door, BOSS, ("team", found.subject), ids, found.month.as_of)
+def test_the_longest_past_the_limit_comes_first_with_all_its_time_in_somebodys_hands(
+    reads: CityReads,
+) -> None:
+    found, case = late(reads, MAY)
+    ids = judged.sets_of(reading.bundles(reads, found), "on_time_disposal")["late"]
+    rows = judged.rows(reads, BOSS, ("team", found.subject), ids, found.month.as_of)
     over = [row.over_s for row in rows if row.over_s is not None]
     assert over == sorted(over, reverse=True)
     assert case in {row.id for row in rows}
@@ -208,97 +210,97 @@ def test_the_longest_past_the_limit_comes_first_with_all_its_time_in_somebodys_h
         assert all(seconds >= 0 for _, seconds in row.hands)
 
 
-def test_a_card_on_which_nothing_is_exempt_says_nothing_of_exemptions(door: Reads) -> None:
-    found = card(door, "city", CITY)
-    assert judged.bare(door, BOSS, found) is None
-    assert "不豁免" not in scorecard.table(found, "", judged.every_set(door, found), "zh", ZH)
-    assert "没有" in cases.exempt(found, None, door.directory(), "zh", ZH)
+def test_a_card_on_which_nothing_is_exempt_says_nothing_of_exemptions(reads: CityReads) -> None:
+    found = card(reads, "city", CITY)
+    assert judged.bare(reads, BOSS, found) is None
+    assert "不豁免" not in scorecard.table(found, "", judged.every_set(reads, found), "zh", ZH)
+    assert "没有" in cases.exempt(found, None, reads.directory(), "zh", ZH)
 
 
-def test_more_exemptions_than_a_page_looks_at_are_said_and_not_guessed(door: Reads) -> None:
-    found = card(door, "city", CITY)
+def test_more_exemptions_than_a_page_looks_at_are_said_and_not_guessed(reads: CityReads) -> None:
+    found = card(reads, "city", CITY)
     html = scorecard.table(found, "", {}, "zh", ZH, judged.Bare(None, 2001, ()))
     assert "豁免 2001 件，太多" in html
     assert "不豁免是" not in html
 
 
 def test_what_an_appeal_promises_is_what_granting_it_brings(
-    city: str, door: Reads, open_page: Callable[..., AppTest]
+    city: str, reads: CityReads, open_page: Callable[..., AppTest]
 ) -> None:
     # Appeals are of today, so the month is judged as of today before and after.
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         scoring.assess_month(connection, JUNE, datetime.now(UTC))
-    before, case = late(door, JUNE)
-    promised = judged.if_granted(before, reading.bundles(door, before), case)
+    before, case = late(reads, JUNE)
+    promised = judged.if_granted(before, reading.bundles(reads, before), case)
     assert promised is not None
     assert before.score is not None
     assert promised > before.score  # an exemption never costs
-    area = area_of(door, case)
+    area = area_of(reads, case)
     team = Actor(f"team:{before.subject}", "team", area[:9], int(before.subject))
     county, top = Actor("county:c", "county", area[:6]), Actor("city:top", "city", CITY)
-    assert judged.act(door, team, "appeal", case, "a", {"reason": ""}).refusal is not None
-    assert judged.act(door, team, "appeal", case, "b", {"reason": "道路中断"}).refusal is None
-    again = judged.act(door, team, "appeal", case, "c", {"reason": "再申诉"}).refusal
+    assert judged.submit(reads, team, "appeal", case, "a", {"reason": ""}).refusal is not None
+    assert judged.submit(reads, team, "appeal", case, "b", {"reason": "道路中断"}).refusal is None
+    again = judged.submit(reads, team, "appeal", case, "c", {"reason": "再申诉"}).refusal
     assert again is not None
     assert again.code == "appealed"
-    (appeal,) = judged.appeals(door, BOSS, [case])
+    (appeal,) = judged.appeals(reads, BOSS, [case])
     assert appeal.granted is None
     verdict = {"granted": True, "reason": "属实"}
-    assert judged.act(door, county, "judge_appeal", case, "d", verdict).refusal is None
-    assert judged.act(door, county, "judge_appeal", case, "e", verdict).refusal is not None  # two persons
-    assert judged.act(door, top, "judge_appeal", case, "f", verdict).refusal is None
+    assert judged.submit(reads, county, "judge_appeal", case, "d", verdict).refusal is None
+    assert judged.submit(reads, county, "judge_appeal", case, "e", verdict).refusal is not None  # two persons
+    assert judged.submit(reads, top, "judge_appeal", case, "f", verdict).refusal is None
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         scoring.assess_month(connection, JUNE, datetime.now(UTC))
-    after = card(door, "team", before.subject, JUNE)
+    after = card(reads, "team", before.subject, JUNE)
     line = after.line("on_time_disposal")
     assert line is not None
     assert case in line.numerator
     assert (case, "道路中断") in line.exempt
     assert after.score == promised
     # And beside it stands what it was without, with the bare facts of the case.
-    bare = judged.bare(door, BOSS, after)
+    bare = judged.bare(reads, BOSS, after)
     assert bare is not None
     assert bare.score is not None
     assert bare.score.value == before.score
     raw = bare.rate(line)
     assert raw is not None
     assert (raw.n, raw.d) == (line.n - 1, line.d)
-    html = cases.exempt(after, bare, door.directory(), "zh", ZH)
+    html = cases.exempt(after, bare, reads.directory(), "zh", ZH)
     assert "道路中断" in html
     assert "<b>超 " in html
     assert "涉及：按期处置率" in html
     page = open_page("leader", subject=f"team/{after.subject}", month="2026-06")
     assert not page.error
-    foot = scorecard.table(after, "", judged.every_set(door, after), "zh", ZH, bare)
+    foot = scorecard.table(after, "", judged.every_set(reads, after), "zh", ZH, bare)
     gain = amounts.signed(promised - before.score, 2)
     assert gain.startswith("+")
     assert f"不豁免是 {amounts.score(before.score, ZH)}，豁免 {gain}" in foot
     assert f"不豁免 {raw.n} / {raw.d:,}" in foot
     # Who may not see the case reads that there is one, and nothing of it.
-    far = judged.bare(door, Actor("far", "county", "445381" if area[:6] != "445381" else COUNTY), after)
+    far = judged.bare(reads, Actor("far", "county", "445381" if area[:6] != "445381" else COUNTY), after)
     assert far is not None
-    assert "超 " not in cases.exempt(after, far, door.directory(), "zh", ZH)
+    assert "超 " not in cases.exempt(after, far, reads.directory(), "zh", ZH)
 
 
-def test_an_appeal_of_a_dispatcher_brings_what_it_promises_too(city: str, door: Reads) -> None:
+def test_an_appeal_of_a_dispatcher_brings_what_it_promises_too(city: str, reads: CityReads) -> None:
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         scoring.assess_month(connection, JUNE, datetime.now(UTC))
-    before, case = late(door, JUNE, "dispatcher", "on_time_dispatch", "missed")
-    promised = judged.if_granted(before, reading.bundles(door, before), case)
+    before, case = late(reads, JUNE, "dispatcher", "on_time_dispatch", "missed")
+    promised = judged.if_granted(before, reading.bundles(reads, before), case)
     assert promised is not None
     assert before.score is not None
     assert promised > before.score
-    area = area_of(door, case)
+    area = area_of(reads, case)
     dispatcher = Actor("dispatcher:d", "dispatcher", area[:9])
-    assert judged.act(door, dispatcher, "appeal", case, "a", {"reason": "系统停电"}).refusal is None
+    assert judged.submit(reads, dispatcher, "appeal", case, "a", {"reason": "系统停电"}).refusal is None
     for judge in (Actor("county:c", "county", area[:6]), Actor("city:top", "city", CITY)):
         verdict = {"granted": True, "reason": "属实"}
-        assert judged.act(door, judge, "judge_appeal", case, judge.role, verdict).refusal is None
+        assert judged.submit(reads, judge, "judge_appeal", case, judge.role, verdict).refusal is None
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         scoring.assess_month(connection, JUNE, datetime.now(UTC))
-    after = card(door, "dispatcher", before.subject, JUNE)
+    after = card(reads, "dispatcher", before.subject, JUNE)
     assert after.score == promised
-    bare = judged.bare(door, BOSS, after)
+    bare = judged.bare(reads, BOSS, after)
     assert bare is not None
     assert bare.score is not None
     assert bare.score.value == before.score
@@ -307,9 +309,9 @@ def test_an_appeal_of_a_dispatcher_brings_what_it_promises_too(city: str, door: 
 
 
 def test_a_reviewer_gives_stretches_of_time_and_the_next_sees_them(
-    door: Reads, open_page: Callable[..., AppTest]
+    reads: CityReads, open_page: Callable[..., AppTest]
 ) -> None:
-    with door.look() as connection:
+    with reads.look() as connection:
         row = connection.execute(
             "select a.incident_id, a.team_id, i.area_code, i.reported_at from assignment a join incident i on i.id ="
             " a.incident_id where i.state = 'closed' and a.role = 'lead' and i.facts -> 'appeal' is null"
@@ -319,7 +321,7 @@ def test_a_reviewer_gives_stretches_of_time_and_the_next_sees_them(
     assert row is not None
     case, team, area, reported_at = row
     team = Actor(f"team:{team}", "team", area[:9], team)
-    assert judged.act(door, team, "appeal", case, "s", {"reason": "道路中断"}).refusal is None
+    assert judged.submit(reads, team, "appeal", case, "s", {"reason": "道路中断"}).refusal is None
     page = open_page("county", lang="en", month="2026-05")
     page.session_state["asked"] = (scorecard.JUDGE.rstrip("~"), case, "p")
     page.run()
@@ -331,12 +333,12 @@ def test_a_reviewer_gives_stretches_of_time_and_the_next_sees_them(
     next(box for box in page.button if box.key == "send-p").click()
     page.run()
     assert not page.exception, [each.message for each in page.exception]
-    about = judged.asked(door, BOSS, case)
+    about = judged.asked(reads, BOSS, case)
     assert about is not None
     ((since, until),) = about.spans
     assert since == reported_at  # never before the report, whatever its seconds
     assert timedelta(hours=2, minutes=59) < until - since <= timedelta(hours=3)
-    assert judged.asked(door, Actor("far", "county", "445381"), case) is None
+    assert judged.asked(reads, Actor("far", "county", "445381"), case) is None
     # The next reviewer begins from what the first gave.
     page = open_page("city", lang="en", month="2026-05")
     page.session_state["asked"] = (scorecard.JUDGE.rstrip("~"), case, "q")
@@ -383,8 +385,8 @@ def test_what_is_chosen_while_another_choice_is_under_way_takes_nothing_back(
     assert "part" not in now
 
 
-def test_a_provisional_month_and_one_with_few_cases_get_no_band(door: Reads) -> None:
-    frozen = card(door, "city", CITY)
+def test_a_provisional_month_and_one_with_few_cases_get_no_band(reads: CityReads) -> None:
+    frozen = card(reads, "city", CITY)
     assert "档" in scorecard.head(frozen, None, ZH)
     provisional = replace(frozen, month=replace(frozen.month, frozen=False))
     assert "暂定" in scorecard.head(provisional, None, ZH)
@@ -395,17 +397,17 @@ def test_a_provisional_month_and_one_with_few_cases_get_no_band(door: Reads) -> 
     assert "无数据" in scorecard.head(none, None, ZH)
 
 
-def test_a_band_that_the_interval_crosses_is_said_to_be_unsure(door: Reads) -> None:
-    found = card(door, "city", CITY)
+def test_a_band_that_the_interval_crosses_is_said_to_be_unsure(reads: CityReads) -> None:
+    found = card(reads, "city", CITY)
     unsure = replace(found, interval=(72.0, 78.0))
     assert unsure.crosses == 75
     assert "不单凭这一月定档" in scorecard.head(unsure, None, ZH)
     assert replace(found, interval=(76.0, 78.0)).crosses is None
 
 
-def test_a_count_in_the_table_opens_the_cases_it_counts(door: Reads) -> None:
-    found = card(door, "city", CITY)
-    sets = judged.every_set(door, found)
+def test_a_count_in_the_table_opens_the_cases_it_counts(reads: CityReads) -> None:
+    found = card(reads, "city", CITY)
+    sets = judged.every_set(reads, found)
     html = scorecard.table(found, "", sets, "zh", ZH)
     opened = re.findall(r'data-open="part~(\w+)~(\w+)">([\d,]+)<', html)
     assert {name for name, _, _ in opened} >= {"disposal", "on_time_disposal", "overdue_backlog", "rework"}
@@ -413,15 +415,15 @@ def test_a_count_in_the_table_opens_the_cases_it_counts(door: Reads) -> None:
         assert len(sets[name][label]) == int(number.replace(",", ""))
 
 
-def test_one_without_its_like_has_no_place_among_them(door: Reads) -> None:
-    found = card(door, "city", CITY)
+def test_one_without_its_like_has_no_place_among_them(reads: CityReads) -> None:
+    found = card(reads, "city", CITY)
     own = Standing(CITY, 40, 98.0, 98.0, 97.0, 99.0, 1)
     assert "同类" in scorecard.head(found, Peers(own, 2, 5, 12), ZH)
     assert "同类" not in scorecard.head(found, Peers(own, 1, 1, 1), ZH)
 
 
-def test_the_card_says_when_the_night_looks_at_it(door: Reads) -> None:
-    found = replace(card(door, "city", CITY), checked_at=None)
+def test_the_card_says_when_the_night_looks_at_it(reads: CityReads) -> None:
+    found = replace(card(reads, "city", CITY), checked_at=None)
     assert "今夜复算" in scorecard.standing(found, True, ZH)
     checked = replace(found, checked_at=found.month.as_of + timedelta(hours=2))
     assert "一致" in scorecard.standing(checked, True, ZH)
@@ -432,7 +434,7 @@ def test_the_card_says_when_the_night_looks_at_it(door: Reads) -> None:
 
 
 def test_what_the_night_found_stands_on_the_card_with_both_numbers(
-    city: str, door: Reads, open_page: Callable[..., AppTest]
+    city: str, reads: CityReads, open_page: Callable[..., AppTest]
 ) -> None:
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         for what, stored, again in (
@@ -453,7 +455,7 @@ def test_what_the_night_found_stands_on_the_card_with_both_numbers(
 
 
 def test_a_card_that_was_tampered_with_says_so(
-    city: str, door: Reads, open_page: Callable[..., AppTest]
+    city: str, reads: CityReads, open_page: Callable[..., AppTest]
 ) -> None:
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         kept = connection.execute(
@@ -464,7 +466,7 @@ def test_a_card_that_was_tampered_with_says_so(
         wrong = kept[0].replace('"points":"', '"points":"1', 1)
         connection.execute(change, (wrong, JUNE))
         try:
-            assert not card(door, "city", CITY, JUNE).sound
+            assert not card(reads, "city", CITY, JUNE).sound
             test = open_page("leader", subject=f"city/{CITY}", month="2026-06")
             assert any("加不成" in each.value for each in test.error)
         finally:

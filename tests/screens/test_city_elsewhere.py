@@ -13,7 +13,7 @@ import openpyxl
 import pytest
 
 from dashboard.casework import appeal, sheet
-from dashboard.data import Reads, Viewer, whistles
+from dashboard.data import CityReads, Viewer, whistles
 from dashboard.live import Live, Picture
 from dashboard.routes import login
 from dashboard.routes import whistles as whistle_routes
@@ -44,44 +44,44 @@ def elsewhere(city_of: CityOf) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(elsewhere: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(elsewhere: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[CityReads]:
     with pages.pointed(monkeypatch, elsewhere, servers.redis_url) as reads:
         yield reads
 
 
-def a_file(door: Reads) -> str:
+def a_file(reads: CityReads) -> str:
     made = export.workbook([[AT]], ["at"], "t", names.zone())
     active = openpyxl.load_workbook(io.BytesIO(made)).active
     assert active is not None
     return f"{active['A2'].value:%m-%d %H:%M}"
 
 
-SAID: dict[str, tuple[Callable[[Reads], str], str]] = {
-    "a moment": (lambda door: names.moment(AT), "03-01 22:30"),
-    "an hour of the desk": (lambda door: sheet._hm(AT, AT), "22:30"),
-    "an hour of another day": (lambda door: sheet._hm(AT, AT + timedelta(hours=2)), "03-01 22:30"),
-    "a list of cases": (lambda door: drawer._time(AT), "2026-03-01 22:30"),
-    "an appeal's stretch": (lambda door: f"{appeal._local(AT)}", "2026-03-01 22:30:00"),
+SAID: dict[str, tuple[Callable[[CityReads], str], str]] = {
+    "a moment": (lambda reads: names.moment(AT), "03-01 22:30"),
+    "an hour of the desk": (lambda reads: sheet._hm(AT, AT), "22:30"),
+    "an hour of another day": (lambda reads: sheet._hm(AT, AT + timedelta(hours=2)), "03-01 22:30"),
+    "a list of cases": (lambda reads: drawer._time(AT), "2026-03-01 22:30"),
+    "an appeal's stretch": (lambda reads: f"{appeal._local(AT)}", "2026-03-01 22:30:00"),
     "a file": (a_file, "03-01 22:30"),
-    "a locked account": (lambda door: login._refused(door, "en", AT), "22:30:00"),
+    "a locked account": (lambda reads: login._refused(reads, "en", AT), "22:30:00"),
     "a resident's milestone": (
-        lambda door: public._time(datetime(2020, 3, 2, 3, 30, tzinfo=UTC)),
+        lambda reads: public._time(datetime(2020, 3, 2, 3, 30, tzinfo=UTC)),
         "2020-03-01",
     ),
 }
 
 
 @pytest.mark.parametrize("what", SAID)
-def test_a_page_says_the_citys_own_day_and_hour(door: Reads, what: str) -> None:
+def test_a_page_says_the_citys_own_day_and_hour(reads: CityReads, what: str) -> None:
     say, expected = SAID[what]
-    assert say(door).rstrip(".").endswith(expected)
+    assert say(reads).rstrip(".").endswith(expected)
 
 
 def test_the_live_picture_begins_at_the_citys_own_midnight(
-    door: Reads, monkeypatch: pytest.MonkeyPatch
+    reads: CityReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the month of its ranking on the first of the city's own."""
-    picture = Picture(door.directory(), door.snapshot(MIDNIGHT), AT)
+    picture = Picture(reads.directory(), reads.snapshot(MIDNIGHT), AT)
     assert picture.midnight == MIDNIGHT
     asked: list[datetime] = []
 
@@ -89,28 +89,30 @@ def test_the_live_picture_begins_at_the_citys_own_midnight(
         asked.append(since)
         return {}
 
-    monkeypatch.setattr(door, "late", late)
-    Live(door, None, demo=False)._look_around(door.known(), AT, None)
+    monkeypatch.setattr(reads, "late", late)
+    Live(reads, None, demo=False)._look_around(reads.known(), AT, None)
     assert asked == [MIDNIGHT]
 
 
 def test_the_whistle_board_begins_at_the_citys_own_midnight(
-    door: Reads, monkeypatch: pytest.MonkeyPatch
+    reads: CityReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
 
-    def board(reads: Reads, actor: object, area: str, midnight: datetime, now: datetime) -> whistles.Board:
+    def board(
+        reads: CityReads, actor: object, area: str, midnight: datetime, now: datetime
+    ) -> whistles.Board:
         asked.append(midnight)
         return real(reads, actor, area, midnight, now)  # type: ignore[arg-type]
 
     real = whistles.board
     monkeypatch.setattr(whistles, "board", board)
     leader = SimpleNamespace(actor=Actor("leader:leader", "leader", small_city.CITY))
-    whistle_routes.Whistling(door)._body(cast(Viewer, leader), small_city.CITY, "zh")
+    whistle_routes.WhistleBoards(reads)._body(cast(Viewer, leader), small_city.CITY, "zh")
     today = datetime.now(ZoneInfo(ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
     assert asked == [today]
 
 
-def test_jobs_of_a_time_of_day_run_by_the_citys_clock(door: Reads) -> None:
+def test_jobs_of_a_time_of_day_run_by_the_citys_clock(reads: CityReads) -> None:
     with Runner() as runner:
         assert runner.zone == ZoneInfo(ZONE)

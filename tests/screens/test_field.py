@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 
 from dashboard.access import OWN
 from dashboard.components import sentences
-from dashboard.data import Reads, field
+from dashboard.data import CityReads, field
 from dashboard.screens import field as screen
 from dashboard.wording.catalogue import translator
 from dispatch.desk.desk import Desk
@@ -164,13 +164,13 @@ def test_a_report_becomes_an_incident_of_the_field_app_at_its_own_time(
     answer = phone("worker").post("/phone/reports", json=sent)
     assert answer.status_code == 202
     (incident_id,) = phones.take_in(city, stream)
-    door = Reads(city)
-    with door.look() as connection:
+    reads = CityReads(city)
+    with reads.look() as connection:
         row = connection.execute(
             "select source, source_id, reported_at, located, area_code from incident where id = %s",
             (incident_id,),
         ).fetchone()
-    door.close()
+    reads.close()
     assert row == ("field_app", sent["id"], written, "point", town.EAST)
 
 
@@ -193,12 +193,12 @@ def test_a_place_from_the_list_is_never_a_point(phone: Phones, city: str, stream
     sent = report(position=None, area=town.WEST_CELL, address="河边")
     assert phone("worker").post("/phone/reports", json=sent).status_code == 202
     (incident_id,) = phones.take_in(city, stream)
-    door = Reads(city)
-    with door.look() as connection:
+    reads = CityReads(city)
+    with reads.look() as connection:
         row = connection.execute(
             "select located, area_code from incident where id = %s", (incident_id,)
         ).fetchone()
-    door.close()
+    reads.close()
     assert row == ("code", town.WEST_CELL)
 
 
@@ -439,13 +439,13 @@ def test_types_come_by_what_one_reports(phone: Phones, city: str, stream: redis.
     for _ in range(2):
         assert client.post("/phone/reports", json=report(category="0402")).status_code == 202
     phones.take_in(city, stream)
-    door = Reads(city)
+    reads = CityReads(city)
     from dashboard.data import viewer_of
 
-    who = viewer_of(door, "stranger-token")
+    who = viewer_of(reads, "stranger-token")
     assert who is not None
-    assert field.often(door, who)[0] == "0402"
-    door.close()
+    assert field.often(reads, who)[0] == "0402"
+    reads.close()
 
 
 def test_a_text_is_told_its_type_and_why(phone: Phones) -> None:

@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data
 from dashboard.access import COOKIE
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dashboard.data import leaders as reading
 from dashboard.frame import Frame
 from dashboard.widgets import boards, charts, export
@@ -27,17 +27,17 @@ from dashboard.widgets.export import escaped, workbook
 from dashboard.widgets.leaders import late_map, present
 from dashboard.widgets.leaders.stages import stages
 from dashboard.widgets.leaders.trend import trend_of
-from dashboard.widgets.panel import Markup, markup, opens
 from dashboard.wording import amounts
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.accounts import sessions
 from dispatch.figures.briefing import words as spoken
+from dispatch.figures.briefing.tables import tables
 from dispatch.figures.case_sets import PAGE_ROWS, CaseSet
 from dispatch.figures.overview import Overview
 from dispatch.rules.incident.chain import Actor
 from dispatch.rules.time.period import Period
 from models.servers.database import Servers, psycopg_dsn
-from tests import pages
+from tests import hostile, pages
 from tests.conftest import CITY_ZONE
 from tests.templates import LIVED_UNTIL as UNTIL
 from tests.templates import CityOf
@@ -61,7 +61,7 @@ def city(city_of: CityOf) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[CityReads]:
     """Point the pages at the city."""
     reading.forget()
     with pages.pointed(monkeypatch, city, servers.redis_url) as lent:
@@ -69,13 +69,13 @@ def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.fixture
-def open_page(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+def open_page(reads: CityReads, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     """Return what opens the page as one of the demo's accounts."""
     cookies: dict[str, str] = {}
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
 
     def opened(login: str, **query: str) -> AppTest:
-        answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
+        answer = data.sign_in(reads, login, sessions.DEMO_PASSWORD)
         assert isinstance(answer, tuple)
         cookies[COOKIE] = answer[0]
         test = AppTest.from_string(
@@ -90,15 +90,15 @@ def open_page(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[..., App
     return opened
 
 
-def picture(door: Reads, area: str = CITY, actor: Actor = LEADER) -> Overview:
+def picture(reads: CityReads, area: str = CITY, actor: Actor = LEADER) -> Overview:
     """Return the picture of May."""
-    found = reading.picture(door, actor, area, MAY, UNTIL)
+    found = reading.picture(reads, actor, area, MAY, UNTIL)
     assert found is not None
     return found
 
 
-def test_every_number_on_the_boards_opens_as_many_cases(door: Reads) -> None:
-    found = picture(door)
+def test_every_number_on_the_boards_opens_as_many_cases(reads: CityReads) -> None:
+    found = picture(reads)
     html = "".join(
         [
             boards.six(found, True, "zh", ZH), boards.funnel(found, "zh", ZH), boards.themes(found, "zh", ZH),
@@ -114,47 +114,47 @@ def test_every_number_on_the_boards_opens_as_many_cases(door: Reads) -> None:
     assert {"reported", "due", "close_due", "disputes", "overdue", "closed", "at_disposed"} <= names
     assert {"on_time", "close_on_time", "settled", "late"} <= names
     for key, numbers in counted.items():
-        page = reading.cases(door, LEADER, CaseSet.parse(key))
+        page = reading.cases(reads, LEADER, CaseSet.parse(key))
         assert page is not None
         assert numbers == {page.total}, key
 
 
-def test_the_whole_of_a_set_can_be_taken_away(door: Reads) -> None:
-    wanted = picture(door).figure("on_time").now.credited
-    rows = list(reading.every_case(door, LEADER, wanted.cases))
+def test_the_whole_of_a_set_can_be_taken_away(reads: CityReads) -> None:
+    wanted = picture(reads).figure("on_time").now.credited
+    rows = list(reading.every_case(reads, LEADER, wanted.cases))
     assert len(rows) == wanted.count > PAGE_ROWS
     assert len({row.id for row in rows}) == wanted.count
 
 
-def test_what_is_so_now_counts_its_cases(door: Reads) -> None:
-    found = reading.present(door, LEADER, CITY, datetime.now(UTC))
+def test_what_is_so_now_counts_its_cases(reads: CityReads) -> None:
+    found = reading.present(reads, LEADER, CITY, datetime.now(UTC))
     assert found is not None
     for counted in (found.overdue, found.whistles_late, found.raised):
-        page = reading.cases(door, LEADER, counted.cases)
+        page = reading.cases(reads, LEADER, counted.cases)
         assert page is not None
         assert page.total == counted.count
 
 
-def test_what_is_out_of_scope_is_as_if_it_were_not(door: Reads) -> None:
+def test_what_is_out_of_scope_is_as_if_it_were_not(reads: CityReads) -> None:
     county = Actor("county", "county", COUNTY)
     team = Actor("team", "team", TOWN, 10003)
     foreign = CaseSet("reported", OTHER_COUNTY, MAY.first, MAY.until)
     for actor in (county, team, Actor("admin", "admin", CITY), Actor("resident@1", "resident", TOWN)):
-        assert reading.picture(door, actor, OTHER_COUNTY, MAY, UNTIL) is None
-        assert reading.present(door, actor, OTHER_COUNTY, UNTIL) is None
-        assert reading.cases(door, actor, foreign) is None
-        assert not list(reading.every_case(door, actor, foreign))
-        assert not reading.repeats(door, actor, OTHER_COUNTY, MAY)
-        assert reading.at_place(door, actor, OTHER_COUNTY, MAY, 1) is None
-        assert reading.outline(door, actor, OTHER_COUNTY, 3) is None
-    assert reading.picture(door, county, TOWN, MAY, UNTIL) is not None
+        assert reading.picture(reads, actor, OTHER_COUNTY, MAY, UNTIL) is None
+        assert reading.present(reads, actor, OTHER_COUNTY, UNTIL) is None
+        assert reading.cases(reads, actor, foreign) is None
+        assert not list(reading.every_case(reads, actor, foreign))
+        assert not reading.repeats(reads, actor, OTHER_COUNTY, MAY)
+        assert reading.at_place(reads, actor, OTHER_COUNTY, MAY, 1) is None
+        assert reading.outline(reads, actor, OTHER_COUNTY, 3) is None
+    assert reading.picture(reads, county, TOWN, MAY, UNTIL) is not None
     # Kept for one who may see it, it stays shut for one who may not.
-    assert reading.picture(door, LEADER, OTHER_COUNTY, MAY, UNTIL) is not None
-    assert reading.picture(door, county, OTHER_COUNTY, MAY, UNTIL) is None
+    assert reading.picture(reads, LEADER, OTHER_COUNTY, MAY, UNTIL) is not None
+    assert reading.picture(reads, county, OTHER_COUNTY, MAY, UNTIL) is None
 
 
-def test_differences_of_rates_are_points_and_never_per_cent(door: Reads) -> None:
-    found = picture(door)
+def test_differences_of_rates_are_points_and_never_per_cent(reads: CityReads) -> None:
+    found = picture(reads)
     tile = boards._tile(found.figure("on_time"), 31, True, "zh", ZH)
     changes = tile.partition('<div class="c">')[2]
     assert "%" not in changes
@@ -167,14 +167,14 @@ def test_differences_of_rates_are_points_and_never_per_cent(door: Reads) -> None
     assert amounts.signed(Fraction(-1, 10_000)) == "0.0"
 
 
-def test_a_part_of_a_period_is_not_held_against_a_whole_one(door: Reads) -> None:
-    found = picture(door)
+def test_a_part_of_a_period_is_not_held_against_a_whole_one(reads: CityReads) -> None:
+    found = picture(reads)
     assert "本期未完" in boards._tile(found.figure("reported"), 31, False, "zh", ZH)
     assert "本期未完" not in boards._tile(found.figure("reported"), 31, True, "zh", ZH)
 
 
-def test_quoted_and_computed_never_share_a_frame(door: Reads) -> None:
-    html = boards.headline(picture(door).published, "zh", ZH)
+def test_quoted_and_computed_never_share_a_frame(reads: CityReads) -> None:
+    html = boards.headline(picture(reads).published, "zh", ZH)
     quoted, mark, computed = html.partition('<div class="gw-computed"')
     assert mark
     for text in ("33.66%", "25.82%", ">965<"):
@@ -187,8 +187,8 @@ def test_quoted_and_computed_never_share_a_frame(door: Reads) -> None:
     assert "data-open" not in quoted
 
 
-def test_the_ranking_shows_both_ends_and_on_demand_all(door: Reads) -> None:
-    found = picture(door)
+def test_the_ranking_shows_both_ends_and_on_demand_all(reads: CityReads) -> None:
+    found = picture(reads)
     ranked = [place for place in found.places if place.rank is not None]
     both, whole = (boards.ranking(found, each, TOWN, "zh", ZH) for each in (False, True))
     rows = [html.count("@area~") for html in (both, whole)]
@@ -197,14 +197,14 @@ def test_the_ranking_shows_both_ends_and_on_demand_all(door: Reads) -> None:
     assert not [place for place in found.places if place.below and place.high is not None and place.high >= 1]
 
 
-def test_a_places_mark_opens_those_that_were_not_in_time(door: Reads) -> None:
-    found = picture(door)
+def test_a_places_mark_opens_those_that_were_not_in_time(reads: CityReads) -> None:
+    found = picture(reads)
     html = boards.ranking(found, True, CITY, "en", EN)
     marks = re.findall(r'class="plot" data-open="([^"]+)".*?class="see">see the ([\d,]+) not in time', html)
     late = [p for p in found.places if p.on_time.missed is not None and p.on_time.missed.count]
     assert len(marks) == len(late) > 0
     for key, number in marks[:10]:
-        page = reading.cases(door, LEADER, CaseSet.parse(unescape(key)))
+        page = reading.cases(reads, LEADER, CaseSet.parse(unescape(key)))
         assert page is not None
         assert page.total == int(number.replace(",", ""))
 
@@ -219,8 +219,8 @@ def test_an_axis_of_rates_has_round_steps_up_to_one() -> None:
             assert round(step * 100) == pytest.approx(step * 100)
 
 
-def test_a_stage_is_red_only_where_more_than_one_in_ten_was_late(door: Reads) -> None:
-    found = reading.timed(door, LEADER, picture(door), UNTIL)
+def test_a_stage_is_red_only_where_more_than_one_in_ten_was_late(reads: CityReads) -> None:
+    found = reading.timed(reads, LEADER, picture(reads), UNTIL)
     times = {each.stage: each for each in found.stages}
     assert {"accept", "dispatch", "pick_up", "arrive", "dispose", "verify"} <= times.keys()
     html = stages(found.stages, "zh", ZH)
@@ -230,18 +230,18 @@ def test_a_stage_is_red_only_where_more_than_one_in_ten_was_late(door: Reads) ->
     assert "red" not in stages([one], "zh", ZH)
     assert "gw-light red" in stages([replace(one, late=11)], "zh", ZH)
     # The numbers are the briefing's own, to the letter.
-    for row in next(t for t in spoken.tables(found, "zh") if t.name == "stages").texts("zh"):
+    for row in next(t for t in tables(found, "zh") if t.name == "stages").texts("zh"):
         assert f">{row[2]}<" in html
         assert f">{row[3]}<" in html
     assert "没有可计时的" in stages([], "zh", ZH)
 
 
-def test_one_bad_place_does_not_pale_the_map(door: Reads) -> None:
+def test_one_bad_place_does_not_pale_the_map(reads: CityReads) -> None:
     assert late_map._quarters([]) == []
     assert late_map._quarters([0.01, 0.02, 0.03, 0.43]) == [0.01, 0.02, 0.03, 0.43]
     assert late_map._quarters([0.02, 0.02]) == [0.02]
-    found = picture(door)
-    shapes = reading.outline(door, LEADER, CITY, 3)
+    found = picture(reads)
+    shapes = reading.outline(reads, LEADER, CITY, 3)
     html = late_map.late_map(found, shapes, "zh", ZH)
     fills = re.findall(r'<path d="[^"]*" fill="(#\w+)"', html)
     assert len(fills) == len(found.places)
@@ -249,8 +249,8 @@ def test_one_bad_place_does_not_pale_the_map(door: Reads) -> None:
     assert sum(fill in late_map._RAMP[1:] for fill in fills) == len(late)
 
 
-def test_the_lowest_day_is_named_with_its_cases(door: Reads) -> None:
-    found = picture(door)
+def test_the_lowest_day_is_named_with_its_cases(reads: CityReads) -> None:
+    found = picture(reads)
     low = found.lowest
     assert low is not None
     rates = [p.on_time.value for p in found.trend if p.on_time.value is not None]
@@ -259,37 +259,40 @@ def test_the_lowest_day_is_named_with_its_cases(door: Reads) -> None:
     words = boards.lowest(found, "zh", ZH)
     assert amounts.rate(low.point.on_time.value, ZH) in words
     assert "没有一天" in boards.lowest(replace(found, lowest=None), "zh", ZH)
-    drawn = trend_of(Frame("zh", ZH, ANYBODY, door), found)
+    drawn = trend_of(Frame("zh", ZH, ANYBODY, reads), found)
     assert any(
         amounts.rate(low.point.on_time.value, ZH) in note["text"] for note in drawn["layout"]["annotations"]
     )
 
 
-def test_the_source_of_a_published_figure_speaks_the_readers_language(door: Reads) -> None:
-    published = picture(door).published
+def test_the_source_of_a_published_figure_speaks_the_readers_language(reads: CityReads) -> None:
+    published = picture(reads).published
     chinese, english = (boards.headline(published, each, translator(each)) for each in LANGUAGES)
     assert "article" not in chinese
     assert "article" in english
     assert not re.search("[\u4e00-\u9fff]", english)
 
 
-def test_the_page_says_the_sentence_of_the_briefing(open_page: Callable[..., AppTest], door: Reads) -> None:
+def test_the_page_says_the_sentence_of_the_briefing(
+    open_page: Callable[..., AppTest], reads: CityReads
+) -> None:
     shown: list[str] = []
-    found = picture(door)
+    found = picture(reads)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(present, "panel", lambda html, key, opened=None: shown.append(html))
         settled = replace(found, open=replace(found.open, count=0))
-        present.say(Frame("zh", ZH, ANYBODY, door), settled, date(2030, 1, 1))
+        present.say(Frame("zh", ZH, ANYBODY, reads), settled, date(2030, 1, 1))
     said, sentence = re.sub("<[^>]+>", "", shown[0]).strip(), spoken.sentence(found, "zh")
     assert said.startswith(sentence)
     beside = said.removeprefix(sentence)
     assert ZH("against {before} and a year ago").format(before=spoken.before_of(found, "zh")) in beside
 
 
-def test_nothing_that_people_wrote_becomes_markup() -> None:
-    assert markup("<i>{x}</i>", x="<script>") == "<i>&lt;script&gt;</i>"
-    assert markup("{x}", x=Markup("<b>1</b>")) == "<b>1</b>"
-    assert '"' not in re.sub(r'="[^"]*"', "", opens('x" onclick="y', "t"))
+def test_no_name_and_no_word_becomes_html(reads: CityReads) -> None:
+    found = picture(reads)
+    evil = replace(found, places=tuple(replace(place, name=hostile.TEXT) for place in found.places))
+    assert not hostile.faults(boards.ranking(evil, True, CITY, "zh", ZH))
+    assert not hostile.faults(boards.themes(found, "zh", lambda told: ZH(told) + hostile.TEXT))
 
 
 def test_no_cell_of_a_file_is_a_formula() -> None:
@@ -389,8 +392,8 @@ def test_the_page_runs_in_both_languages(open_page: Callable[..., AppTest], lang
     assert any(("领导驾驶舱" if lang == "zh" else "Leaders' figures") in each for each in words)
 
 
-def test_a_number_has_a_link_of_its_own(open_page: Callable[..., AppTest], door: Reads) -> None:
-    wanted = picture(door).figure("settled").now.credited
+def test_a_number_has_a_link_of_its_own(open_page: Callable[..., AppTest], reads: CityReads) -> None:
+    wanted = picture(reads).figure("settled").now.credited
     test = open_page("leader", day="2026-05-01", cases=wanted.cases.key)
     assert any(f"{wanted.count:,} 件" in each.value for each in test.markdown)
     assert len(test.dataframe) == 1
@@ -462,9 +465,9 @@ def test_what_is_chosen_while_another_choice_is_under_way_takes_nothing_back(
     assert test.selectbox[0].value == COUNTY
 
 
-def test_what_is_red_is_supervised_through_the_law(door: Reads) -> None:
-    found, total = reading.reds(door, LEADER, CITY)
-    now = reading.present(door, LEADER, CITY, UNTIL)
+def test_what_is_red_is_supervised_through_the_law(reads: CityReads) -> None:
+    found, total = reading.reds(reads, LEADER, CITY)
+    now = reading.present(reads, LEADER, CITY, UNTIL)
     assert now is not None
     assert len(found) == min(total, reading.REDS_MOST) > 0
     assert total == now.overdue.count
@@ -475,27 +478,27 @@ def test_what_is_red_is_supervised_through_the_law(door: Reads) -> None:
     duty = Actor("duty_leader:1", "duty_leader", one.area_code[:9])
     elsewhere = Actor("leader@1", "leader", COUNTY if not one.area_code.startswith(COUNTY) else OTHER_COUNTY)
     for actor, code in ((duty, "not_role"), (elsewhere, "unknown_incident")):
-        (outcome,) = reading.supervise(door, actor, [one], "还没有动静", "a press")
+        (outcome,) = reading.supervise(reads, actor, [one], "还没有动静", "a press")
         assert outcome.refusal is not None
         assert outcome.refusal.code == code
         assert outcome.refusal.words("zh")
-    assert one.id not in {each.id for each in reading.reds(door, elsewhere, elsewhere.area_code)[0]}
-    assert reading.reds(door, elsewhere, CITY) == ([], 0)
+    assert one.id not in {each.id for each in reading.reds(reads, elsewhere, elsewhere.area_code)[0]}
+    assert reading.reds(reads, elsewhere, CITY) == ([], 0)
     for reason, status in (("", "refused"), ("还没有动静", "done"), ("还没有动静", "duplicate")):
-        (outcome,) = reading.supervise(door, LEADER, [one], reason, "a press")
+        (outcome,) = reading.supervise(reads, LEADER, [one], reason, "a press")
         assert outcome.status == status, reason
-    after, still = reading.reds(door, LEADER, CITY)
+    after, still = reading.reds(reads, LEADER, CITY)
     assert still == total
     assert [each.id for each in after if each.supervised] == [one.id][: int(total <= reading.REDS_MOST)]
 
 
 def test_a_leader_supervises_from_the_row_of_the_present(
-    open_page: Callable[..., AppTest], door: Reads
+    open_page: Callable[..., AppTest], reads: CityReads
 ) -> None:
     test = open_page("leader", day="2026-05-01")
     test.button(key="gw-supervise").click().run()
     assert not test.exception
-    found, total = reading.reds(door, LEADER, CITY)
+    found, total = reading.reds(reads, LEADER, CITY)
     assert len(test.checkbox) == len(found)
     assert [each.value for each in test.checkbox].count(True) == 1
     test.text_input(key="supervise-reason").set_value("").run()
@@ -506,7 +509,7 @@ def test_a_leader_supervises_from_the_row_of_the_present(
     assert not test.exception
     assert not test.error
     assert not test.checkbox  # the dialog is gone
-    assert total == reading.reds(door, LEADER, CITY)[1]
+    assert total == reading.reds(reads, LEADER, CITY)[1]
 
 
 def test_who_may_not_supervise_has_no_button_for_it(open_page: Callable[..., AppTest]) -> None:

@@ -27,10 +27,10 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from dashboard import live
-from dashboard.data import LiveRow, Reads
+from dashboard.data import CityReads, LiveRow
 from dashboard.live import Client, Live, Minute, Picture, tiles
-from dispatch.desk import wartime
-from dispatch.desk.desk import CHANGED_CHANNEL, Desk
+from dispatch.desk import nudges, wartime
+from dispatch.desk.desk import Desk
 from dispatch.rules.areas import ancestors, prefix_of
 from dispatch.rules.incident.chain import SYSTEM, Actor, Command, Report
 from dispatch.rules.refusals import Refusal
@@ -52,8 +52,8 @@ def city(city_of: CityOf) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(city: str) -> Iterator[Reads]:
-    reads = Reads(city)
+def reads(city: str) -> Iterator[CityReads]:
+    reads = CityReads(city)
     yield reads
     reads.close()
 
@@ -63,7 +63,7 @@ class People:
 
     def __init__(self, url: str, stream: redis.Redis | None = None) -> None:
         self.desk = Desk(url, stream)
-        self.reads = Reads(url)
+        self.reads = CityReads(url)
 
     def report(self, area: str, category: str = "0104", at: datetime | None = None) -> int:
         n = next(_serial)
@@ -82,12 +82,12 @@ class People:
 DISPATCHER = Actor("dispatcher", "dispatcher", CITY)
 
 
-def cell(reads: Reads, prefix: str = "445302001") -> str:
+def cell(reads: CityReads, prefix: str = "445302001") -> str:
     areas = reads.directory().areas
     return next(code for code in sorted(areas) if code.startswith(prefix) and len(code) == 17)
 
 
-def picture_of(reads: Reads, now: datetime | None = None) -> Picture:
+def picture_of(reads: CityReads, now: datetime | None = None) -> Picture:
     now = now or datetime.now(UTC)
     return Picture(reads.directory(), reads.snapshot(reads.known().calendar.midnight(now)), now)
 
@@ -97,49 +97,49 @@ def plain(picture: Picture) -> dict[str, list[int]]:
 
 
 def test_one_directory_is_read_for_all_and_many_areas_only_where_they_changed(
-    city: str, door: Reads, monkeypatch: pytest.MonkeyPatch
+    city: str, reads: CityReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = door.known()
-    assert door.known() is first
+    first = reads.known()
+    assert reads.known() is first
     # The live picture reads it anew, beside the pages: they have what it read.
-    fresh = door.directory()
-    assert door.known() is fresh
+    fresh = reads.directory()
+    assert reads.known() is fresh
     assert fresh is not first
     assert fresh.areas is first.areas
-    monkeypatch.setattr("dashboard.data.city.DIRECTORY_KEPT_S", 0.0)
-    assert door.known() is not fresh
+    monkeypatch.setattr("dashboard.data.directory.DIRECTORY_KEPT_S", 0.0)
+    assert reads.known() is not fresh
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
         connection.execute("update area set name_en = name_en || ' now' where code = %s", (OTHER_COUNTY,))
-        assert door.known().areas[OTHER_COUNTY].name_en == f"{first.areas[OTHER_COUNTY].name_en} now"
+        assert reads.known().areas[OTHER_COUNTY].name_en == f"{first.areas[OTHER_COUNTY].name_en} now"
         connection.execute(
             "insert into area (code, level, name, parent) values ('445399', 2, 'New', '445300')"
         )
-        assert "445399" in door.known().areas
+        assert "445399" in reads.known().areas
         connection.execute("delete from area where code = '445399'")
-        assert "445399" not in door.known().areas
+        assert "445399" not in reads.known().areas
         connection.execute(
             "update area set name_en = %s where code = %s", (first.areas[OTHER_COUNTY].name_en, OTHER_COUNTY)
         )
 
 
-def test_folding_the_same_row_again_changes_nothing(city: str, door: Reads) -> None:
+def test_folding_the_same_row_again_changes_nothing(city: str, reads: CityReads) -> None:
     people = People(city)
-    people.report(cell(door))
-    picture = picture_of(door)
+    people.report(cell(reads))
+    picture = picture_of(reads)
     before = plain(picture)
-    rows = door.snapshot(picture.midnight).rows
+    rows = reads.snapshot(picture.midnight).rows
     for row in rows * 3:
         picture.fold(row)
     assert plain(picture) == before
 
 
-def test_counters_equal_what_sql_counts(city: str, door: Reads) -> None:
+def test_counters_equal_what_sql_counts(city: str, reads: CityReads) -> None:
     people = People(city)
     for prefix in ("445302001", "445302002", "445381"):
-        one = people.report(cell(door, prefix))
-        people.report(cell(door, prefix))
+        one = people.report(cell(reads, prefix))
+        people.report(cell(reads, prefix))
         people.act("reject", one, DISPATCHER, reason="test")
-    picture = picture_of(door)
+    picture = picture_of(reads)
     with psycopg.connect(psycopg_dsn(city)) as connection:
         for area in (CITY, "445302", "445302001", "445381"):
             inside = (prefix_of(area) + "%", picture.midnight)
@@ -153,15 +153,15 @@ def test_counters_equal_what_sql_counts(city: str, door: Reads) -> None:
             assert row == (counts[live.OPEN], counts[live.REPORTED], counts[live.RED])
 
 
-def test_every_level_is_the_sum_of_the_level_below(city: str, door: Reads) -> None:
+def test_every_level_is_the_sum_of_the_level_below(city: str, reads: CityReads) -> None:
     people = People(city)
     for prefix in ("445302001", "445303", "445322"):
-        people.report(cell(door, prefix))
-    picture = picture_of(door)
+        people.report(cell(reads, prefix))
+    picture = picture_of(reads)
     minute = Minute.of(picture.directory, {}, picture.now)
     for area, counts in picture.counts.items():
         below = minute.children.get(area, [])
-        own = [row for row in door.snapshot(picture.midnight).rows if row.area_code == area]
+        own = [row for row in reads.snapshot(picture.midnight).rows if row.area_code == area]
         if below and not own:
             for mark in (live.OPEN, live.REPORTED, live.RED, live.YELLOW):
                 assert counts[mark] == sum(
@@ -169,24 +169,24 @@ def test_every_level_is_the_sum_of_the_level_below(city: str, door: Reads) -> No
                 )
 
 
-def test_an_incident_that_moves_leaves_its_old_area(city: str, door: Reads) -> None:
+def test_an_incident_that_moves_leaves_its_old_area(city: str, reads: CityReads) -> None:
     people = People(city)
-    incident_id = people.report(cell(door))
-    picture = picture_of(door)
-    row = next(r for r in door.snapshot(picture.midnight).rows if r.id == incident_id)
+    incident_id = people.report(cell(reads))
+    picture = picture_of(reads)
+    row = next(r for r in reads.snapshot(picture.midnight).rows if r.id == incident_id)
     before = picture.counts["445302"][live.OPEN], picture.counts[OTHER_COUNTY][live.OPEN]
-    row.area_code = cell(door, OTHER_COUNTY)
+    row.area_code = cell(reads, OTHER_COUNTY)
     picture.fold(row)
     after = picture.counts["445302"][live.OPEN], picture.counts[OTHER_COUNTY][live.OPEN]
     assert after == (before[0] - 1, before[1] + 1)
 
 
-def test_time_alone_turns_a_light_yellow_then_red(city: str, door: Reads) -> None:
+def test_time_alone_turns_a_light_yellow_then_red(city: str, reads: CityReads) -> None:
     people = People(city)
     now = datetime.now(UTC)
-    incident_id = people.report(cell(door), at=now)
-    picture = picture_of(door, now)
-    row = next(r for r in door.snapshot(picture.midnight).rows if r.id == incident_id)
+    incident_id = people.report(cell(reads), at=now)
+    picture = picture_of(reads, now)
+    row = next(r for r in reads.snapshot(picture.midnight).rows if r.id == incident_id)
     assert row.due_at is not None
     lights = []
     for share in (0.5, 0.81, 1.0, 1.001):
@@ -200,39 +200,39 @@ def test_time_alone_turns_a_light_yellow_then_red(city: str, door: Reads) -> Non
     )
 
 
-def test_following_finds_every_change_and_no_gap(city: str, door: Reads) -> None:
+def test_following_finds_every_change_and_no_gap(city: str, reads: CityReads) -> None:
     people = People(city)
-    picture = picture_of(door)
+    picture = picture_of(reads)
     at_first = picture.counts[CITY][live.REPORTED]
     # A slow transaction that began first commits last: following by number would lose it.
     with psycopg.connect(psycopg_dsn(city)) as slow:
         slow.execute("select pg_current_xact_id()")
-        people.report(cell(door))
-        changes = door.changes(picture.cursor)
+        people.report(cell(reads))
+        changes = reads.changes(picture.cursor)
         assert changes is not None
         assert changes.rows == []
         slow.commit()
-    changes = door.changes(changes.cursor)
+    changes = reads.changes(changes.cursor)
     assert changes is not None
     for row in changes.rows:
         picture.fold(row)
     assert picture.counts[CITY][live.REPORTED] == at_first + 1
 
 
-def test_escalations_and_supervisions_of_today_are_listed_once(city: str, door: Reads) -> None:
+def test_escalations_and_supervisions_of_today_are_listed_once(city: str, reads: CityReads) -> None:
     people = People(city)
-    incident_id = people.report(cell(door))
+    incident_id = people.report(cell(reads))
     people.act("supervise", incident_id, Actor("county", "county", "445302"), reason="late")
-    picture = picture_of(door)
+    picture = picture_of(reads)
     count_before = picture.counts["445302"][live.SUPERVISED]
-    for each in door.snapshot(picture.midnight).raised * 2:
+    for each in reads.snapshot(picture.midnight).raised * 2:
         picture.raise_(each)
     assert picture.counts["445302"][live.SUPERVISED] == count_before >= 1
     assert incident_id in {row.id for row, _ in picture.raised("445302")}
 
 
-def test_wartime_stands_on_the_walls_that_it_touches_until_it_ends(city: str, door: Reads) -> None:
-    picture = picture_of(door)
+def test_wartime_stands_on_the_walls_that_it_touches_until_it_ends(city: str, reads: CityReads) -> None:
+    picture = picture_of(reads)
     minute = Minute.of(picture.directory, {}, picture.now)
     now = datetime.now(UTC)
     own, above = Actor("county:a", "county", "445302"), Actor("county:b", "county", "445302")
@@ -242,7 +242,7 @@ def test_wartime_stands_on_the_walls_that_it_touches_until_it_ends(city: str, do
 
     def follow() -> dict[str, Any]:
         picture.take_dirty()
-        changes = door.changes(picture.cursor)
+        changes = reads.changes(picture.cursor)
         assert changes is not None
         assert changes.wartime is not None
         picture.declare(changes.wartime)
@@ -261,7 +261,7 @@ def test_wartime_stands_on_the_walls_that_it_touches_until_it_ends(city: str, do
         assert seen["445302"] == seen["445302001"] == here
         assert seen[CITY] == here | {"where": picture.directory.areas["445302"].name_en}
         assert seen["445321"] is None
-        assert picture_of(door).wartime == picture.wartime
+        assert picture_of(reads).wartime == picture.wartime
         assert declared.id is not None
         assert not isinstance(
             wartime.end(desk, declared.id, own, "the rain is over", datetime.now(UTC)), Refusal
@@ -270,29 +270,29 @@ def test_wartime_stands_on_the_walls_that_it_touches_until_it_ends(city: str, do
     assert CITY in picture.dirty
 
 
-def test_todays_numbers_begin_with_the_citys_own_day(city: str, door: Reads) -> None:
+def test_todays_numbers_begin_with_the_citys_own_day(city: str, reads: CityReads) -> None:
     """At one instant it is today in one city and still yesterday in another."""
     now = datetime(2026, 3, 1, 17, tzinfo=UTC)
-    here = door.directory()
+    here = reads.directory()
     there = replace(here, calendar=Calendar("America/New_York"))
-    begun = [Picture(each, door.snapshot(now), now).midnight for each in (here, there)]
+    begun = [Picture(each, reads.snapshot(now), now).midnight for each in (here, there)]
     assert begun == [datetime(2026, 3, 1, 16, tzinfo=UTC), datetime(2026, 3, 1, 5, tzinfo=UTC)]
 
 
-def test_last_weeks_day_goes_on_at_the_same_hour(city: str, door: Reads) -> None:
+def test_last_weeks_day_goes_on_at_the_same_hour(city: str, reads: CityReads) -> None:
     people = People(city)
     now = datetime.now(UTC)
-    today = door.known().calendar.midnight(now)
+    today = reads.known().calendar.midnight(now)
     begin = today - timedelta(days=7)
     # In a county for which no other test writes a past.
-    people.report(cell(door, "445303"), at=begin + timedelta(hours=1))
-    people.report(cell(door, "445303"), at=begin + timedelta(hours=2))
-    picture = Picture(door.directory(), door.snapshot(today), today)
+    people.report(cell(reads, "445303"), at=begin + timedelta(hours=1))
+    people.report(cell(reads, "445303"), at=begin + timedelta(hours=2))
+    picture = Picture(reads.directory(), reads.snapshot(today), today)
     minute = Minute.of(picture.directory, {}, now)
     # Until that day is read there is nothing to hold today against: no number is said, not even none.
     assert json.loads(tiles(picture, minute, CITY, "zh", True)["six"])["then"] is None
     assert {each[2] for each in json.loads(tiles(picture, minute, CITY, "zh", True)["ten"])} == {None}
-    picture.look_back(door.past(picture.midnight))
+    picture.look_back(reads.past(picture.midnight))
     assert json.loads(tiles(picture, minute, CITY, "zh", True)["six"])["then"] is not None
     seen = []
     for hours in (0.5, 1.5, 2.5):
@@ -301,7 +301,7 @@ def test_last_weeks_day_goes_on_at_the_same_hour(city: str, door: Reads) -> None
     assert [b - seen[0] for b in seen] == [0, 1, 2]
 
 
-def test_a_history_that_is_written_later_is_held_against_today(city: str, door: Reads) -> None:
+def test_a_history_that_is_written_later_is_held_against_today(city: str, reads: CityReads) -> None:
     async def seen() -> list[int]:
         people = People(city)
         async with running(city) as live_:
@@ -320,16 +320,16 @@ def test_a_history_that_is_written_later_is_held_against_today(city: str, door: 
             return [picture.then["445302"][live.REPORTED] - before, picture.past_written]
 
     now = datetime.now(UTC)
-    if now - door.known().calendar.midnight(now) < timedelta(minutes=10):
+    if now - reads.known().calendar.midnight(now) < timedelta(minutes=10):
         pytest.skip("last week's same day has hardly begun")
     assert asyncio.run(seen()) == [1, False]
 
 
-def test_tiles_of_every_level_can_be_told_in_both_languages(city: str, door: Reads) -> None:
+def test_tiles_of_every_level_can_be_told_in_both_languages(city: str, reads: CityReads) -> None:
     people = People(city)
-    where = cell(door)
+    where = cell(reads)
     people.report(where)
-    picture = picture_of(door)
+    picture = picture_of(reads)
     minute = Minute.of(picture.directory, {}, picture.now)
     for area in ancestors(where):
         for lang in ("zh", "en"):
@@ -347,7 +347,7 @@ def test_tiles_of_every_level_can_be_told_in_both_languages(city: str, door: Rea
 
 @asynccontextmanager
 async def running(url: str, redis_url: str | None = None) -> AsyncIterator[Live]:
-    one = Live(Reads(url), redis_url, True)
+    one = Live(CityReads(url), redis_url, True)
     async with one.running():
         # The first picture stands before the day that it is held against.
         async with asyncio.timeout(PATIENCE_S):
@@ -373,7 +373,7 @@ async def hear(messages: AsyncIterator[bytes]) -> dict[str, Any]:
 
 
 def test_a_client_gets_the_whole_first_then_only_what_changed_by_number(
-    city: str, door: Reads, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    city: str, reads: CityReads, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Without the stream's nudge it would not come, and what is told to everybody once a minute stays out of it.
     monkeypatch.setattr("dashboard.live.push.LOOK_EVERY_S", 3_600.0)
@@ -381,13 +381,13 @@ def test_a_client_gets_the_whole_first_then_only_what_changed_by_number(
 
     async def scene() -> None:
         async with running(city, stream_url) as one:
-            await until(lambda: dict(stream.pubsub_numsub(CHANGED_CHANNEL))[CHANGED_CHANNEL.encode()])
+            await until(lambda: dict(stream.pubsub_numsub(nudges.CHANNEL))[nudges.CHANNEL.encode()])
             people = People(city, stream)
             messages = one.stream(CITY, "zh", Client(None))
             first = await hear(messages)
             assert first["full"]
             assert set(first["tiles"]) == set(live.TILES)
-            await asyncio.to_thread(people.report, cell(door))
+            await asyncio.to_thread(people.report, cell(reads))
             then = await hear(messages)
             assert "full" not in then
             assert then["n"] == first["n"] + 1
@@ -399,7 +399,7 @@ def test_a_client_gets_the_whole_first_then_only_what_changed_by_number(
     asyncio.run(scene())
 
 
-def test_a_client_that_is_slow_gets_a_fresh_whole_not_a_queue(city: str, door: Reads) -> None:
+def test_a_client_that_is_slow_gets_a_fresh_whole_not_a_queue(city: str, reads: CityReads) -> None:
     async def scene() -> None:
         async with running(city) as one:
             people = People(city)
@@ -409,7 +409,7 @@ def test_a_client_that_is_slow_gets_a_fresh_whole_not_a_queue(city: str, door: R
             begun = first["tiles"]["six"]["now"][live.REPORTED]
             for number in (1, 2, 3):
                 pushed = one.pushes
-                await asyncio.to_thread(people.report, cell(door))
+                await asyncio.to_thread(people.report, cell(reads))
                 await until(lambda n=number: one.picture.counts[CITY][live.REPORTED] == begun + n)  # type: ignore[misc, union-attr]
                 await until(lambda pushed=pushed: one.pushes > pushed)  # type: ignore[misc]
             later = await hear(messages)
@@ -424,7 +424,7 @@ def test_a_client_that_is_slow_gets_a_fresh_whole_not_a_queue(city: str, door: R
 
 
 def test_a_county_hears_nothing_of_another_county(
-    city: str, door: Reads, monkeypatch: pytest.MonkeyPatch
+    city: str, reads: CityReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What is told to everybody once a minute stays out of it.
     monkeypatch.setattr("dashboard.live.push.DIRECTORY_EVERY_S", 3_600.0)
@@ -437,11 +437,11 @@ def test_a_county_hears_nothing_of_another_county(
             everywhere = one.stream(CITY, "zh", Client(None))
             await hear(everywhere)
             for _ in range(2):
-                await asyncio.to_thread(people.report, cell(door))
+                await asyncio.to_thread(people.report, cell(reads))
                 # The city's own wall has it: what the county is told of it, it is told by now.
                 while "six" not in (await hear(everywhere))["tiles"]:
                     pass
-            await asyncio.to_thread(people.report, cell(door, OTHER_COUNTY))
+            await asyncio.to_thread(people.report, cell(reads, OTHER_COUNTY))
             heard = [await hear(messages)]
             while "six" not in heard[-1]["tiles"]:
                 heard.append(await hear(messages))
@@ -473,11 +473,11 @@ def test_while_the_stream_does_not_answer_the_picture_grows_old_and_then_is_new_
 
 
 def test_at_midnight_todays_numbers_begin_anew_without_a_reload(
-    city: str, door: Reads, monkeypatch: pytest.MonkeyPatch
+    city: str, reads: CityReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = People(city)
-    people.report(cell(door))
-    begun = door.known().calendar.midnight(datetime.now(UTC))
+    people.report(cell(reads))
+    begun = reads.known().calendar.midnight(datetime.now(UTC))
     clock = [begun + timedelta(days=1, seconds=-4)]
 
     class Late(datetime):
@@ -506,9 +506,9 @@ def test_at_midnight_todays_numbers_begin_anew_without_a_reload(
     asyncio.run(scene())
 
 
-def test_a_wall_says_what_was_late_most_and_how_the_last_whistles_went(city: str, door: Reads) -> None:
+def test_a_wall_says_what_was_late_most_and_how_the_last_whistles_went(city: str, reads: CityReads) -> None:
     people = People(city)
-    where = cell(door, "445302002")
+    where = cell(reads, "445302002")
     whistle = people.report(where, "0402", datetime.now(UTC) - timedelta(minutes=30))
     sent = datetime.now(UTC) - timedelta(minutes=20)
     with psycopg.connect(psycopg_dsn(city)) as connection:
@@ -518,15 +518,15 @@ def test_a_wall_says_what_was_late_most_and_how_the_last_whistles_went(city: str
     assert team is not None
     people.act("whistle", whistle, DISPATCHER, sent, whistle_kind="joint", reason="x", team_id=team[0])
     people.act("send_whistle", whistle, DISPATCHER, sent)
-    picture = picture_of(door)
+    picture = picture_of(reads)
     sheet = tiles(picture, Minute.of(picture.directory, {}, picture.now), "445302002", "zh", True)
     (row,) = msgspec.json.decode(sheet["whistles"])["rows"]
     assert row["kind"] == ["执法哨"]
     hands = Actor("team:t", "team", "445302002", team[0])
     people.act("pick_up", whistle, hands, sent + timedelta(minutes=3))
     people.act("arrive", whistle, hands, sent + timedelta(minutes=12), position=[112.0, 22.9])
-    picture = picture_of(door)
-    whistled = door.whistled(picture.now - timedelta(hours=24))
+    picture = picture_of(reads)
+    whistled = reads.whistled(picture.now - timedelta(hours=24))
     late = {where: {"04": 3, "09": 1}, "445381001": {"01": 9}}
     minute = Minute.of(picture.directory, {where: (6, 10)}, picture.now, None, late, whistled)
     sheet = tiles(picture, minute, "445302002", "zh", True)
@@ -537,10 +537,10 @@ def test_a_wall_says_what_was_late_most_and_how_the_last_whistles_went(city: str
     assert [row[5] for row in rank["rows"] if row[1] == "445302002"] == [[["农村违建"], 3]]
 
 
-def test_texts_of_people_never_reach_the_wall(city: str, door: Reads) -> None:
+def test_texts_of_people_never_reach_the_wall(city: str, reads: CityReads) -> None:
     people = People(city)
-    people.report(cell(door))
-    picture = picture_of(door)
+    people.report(cell(reads))
+    picture = picture_of(reads)
     minute = Minute.of(picture.directory, {}, picture.now)
     told = b"".join(tiles(picture, minute, CITY, "zh", True).values())
     assert b"<b>" not in told
@@ -558,8 +558,8 @@ def web(city: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], 
 
     def open_(demo: str) -> TestClient:
         monkeypatch.setenv("DEMO", demo)
-        one = Live(Reads(city), None, demo != "0")
-        walls = module._Walls(Reads(city), one)
+        one = Live(CityReads(city), None, demo != "0")
+        walls = module._Walls(CityReads(city), one)
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -641,8 +641,8 @@ def test_shapes_come_compressed_rounded_and_once(web: Callable[[str], TestClient
     assert gzip.compress(bare.content)
 
 
-def test_rows_that_time_has_passed_are_not_kept(door: Reads) -> None:
-    picture = picture_of(door)
+def test_rows_that_time_has_passed_are_not_kept(reads: CityReads) -> None:
+    picture = picture_of(reads)
     long_ago = picture.now - timedelta(days=30)
     row = LiveRow(
         1, 1, "0901", 4, "445302001", "closed", 3, "centre/445302001", None, None, None, long_ago, long_ago, True,
@@ -654,10 +654,10 @@ def test_rows_that_time_has_passed_are_not_kept(door: Reads) -> None:
     assert 1 not in picture._kept
 
 
-def test_a_light_is_red_only_after_its_limit(city: str, door: Reads) -> None:
+def test_a_light_is_red_only_after_its_limit(city: str, reads: CityReads) -> None:
     people = People(city)
     now = datetime.now(UTC)
-    incident_id = people.report(cell(door), at=now)
+    incident_id = people.report(cell(reads), at=now)
     people.act("breach", incident_id, SYSTEM, now + timedelta(days=60), clock="accept")
-    picture = picture_of(door, now)
+    picture = picture_of(reads, now)
     assert picture._kept[incident_id].light == "red"

@@ -21,7 +21,7 @@ from dashboard import data, web
 from dashboard.access import COOKIE
 from dashboard.casework import act
 from dashboard.components import words
-from dashboard.data import PAGE_ROWS, Reads
+from dashboard.data import PAGE_ROWS, CityReads
 from dashboard.data import leaders as leading
 from dashboard.live import Minute, Picture, tiles
 from dashboard.live.queue import DeskLine
@@ -159,7 +159,7 @@ def crowd(url: str) -> int | None:
         return int(row[0])
 
 
-def pointed(patch: pytest.MonkeyPatch, url: str, redis_url: str) -> Reads:
+def pointed(patch: pytest.MonkeyPatch, url: str, redis_url: str) -> CityReads:
     """Lend the pages' door to a database, nothing kept of any other."""
     patch.setenv("DATABASE_URL", url)
     patch.setenv("REDIS_URL", redis_url)
@@ -175,7 +175,7 @@ def dead(url: str) -> str:
 
 
 @pytest.fixture
-def door(state: State, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(state: State, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[CityReads]:
     yield pointed(monkeypatch, state.url, servers.redis_url)
     data.reads().close()
     data.reads.cache_clear()
@@ -216,10 +216,10 @@ def test_every_page_is_opened_here_by_every_role_that_may() -> None:
 
 @pytest.mark.parametrize(("path", "login", "lang"), OPENINGS)
 def test_every_page_stands_with_nothing_with_one_and_with_a_crowd(
-    state: State, door: Reads, cookies: dict[str, str], path: str, login: str, lang: str
+    state: State, reads: CityReads, cookies: dict[str, str], path: str, login: str, lang: str
 ) -> None:
     if login:
-        answer = data.sign_in(door, login, PASSWORD)
+        answer = data.sign_in(reads, login, PASSWORD)
         assert isinstance(answer, tuple)
         cookies[COOKIE] = answer[0]
     page = opened(path, lang=lang)
@@ -238,9 +238,9 @@ def test_every_page_stands_with_nothing_with_one_and_with_a_crowd(
 
 @pytest.mark.parametrize("login", ["root", "auditor"])
 def test_every_tab_of_the_administrator_stands_in_each_state(
-    state: State, door: Reads, cookies: dict[str, str], login: str
+    state: State, reads: CityReads, cookies: dict[str, str], login: str
 ) -> None:
-    answer = data.sign_in(door, login, PASSWORD)
+    answer = data.sign_in(reads, login, PASSWORD)
     assert isinstance(answer, tuple)
     cookies[COOKIE] = answer[0]
     for name, tab in TABS.items():
@@ -254,10 +254,10 @@ def test_every_tab_of_the_administrator_stands_in_each_state(
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_live_parts_stand_with_nothing_with_one_and_with_a_crowd(
-    state: State, door: Reads, lang: str
+    state: State, reads: CityReads, lang: str
 ) -> None:
     now = datetime.now(UTC)
-    picture = Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
+    picture = Picture(reads.directory(), reads.snapshot(reads.known().calendar.midnight(now)), now)
     for area in (CITY, COUNTY, TOWN, EAST):
         told = tiles(picture, Minute.of(picture.directory, {}, now), area, lang, demo=False)
         assert told.keys() == set(TILES)
@@ -272,11 +272,11 @@ def test_every_page_says_that_the_database_is_away(
 ) -> None:  # fmt: skip
     if login:
         cookies[COOKIE] = "a" * 43
-    door = pointed(monkeypatch, dead(loaded), servers.redis_url)
+    reads = pointed(monkeypatch, dead(loaded), servers.redis_url)
     try:
         page = opened(path, lang=lang)
     finally:
-        door.close()
+        reads.close()
         data.reads.cache_clear()
     # What a visitor opens reads nothing; the wall's live part says itself how old its numbers are.
     assert (translator(lang)(AWAY) in said(page)) is (bool(login) and path != "wall")
@@ -286,16 +286,16 @@ def test_a_press_while_the_database_is_away_says_so(
     loaded: str, servers: Servers, monkeypatch: pytest.MonkeyPatch, cookies: dict[str, str]
 ) -> None:
     incident_id = one(loaded)
-    door = pointed(monkeypatch, loaded, servers.redis_url)
-    answer = data.sign_in(door, "desk", PASSWORD)
+    reads = pointed(monkeypatch, loaded, servers.redis_url)
+    answer = data.sign_in(reads, "desk", PASSWORD)
     assert isinstance(answer, tuple)
     cookies[COOKIE] = answer[0]
     page = opened("workbench", lang="en", id=str(incident_id))
-    door.close()
-    door = pointed(monkeypatch, dead(loaded), servers.redis_url)
+    reads.close()
+    reads = pointed(monkeypatch, dead(loaded), servers.redis_url)
     next(button for button in page.button if button.key == "wb-primary").click()
     page.run()
-    door.close()
+    reads.close()
     data.reads.cache_clear()
     assert not page.exception, [each.message for each in page.exception]
     assert AWAY in said(page)
@@ -312,14 +312,14 @@ def test_what_is_said_of_nothing_and_of_no_database_has_its_chinese() -> None:
 def test_streams_and_shapes_say_that_the_database_is_away(
     loaded: str, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = pointed(monkeypatch, dead(loaded), servers.redis_url)
+    reads = pointed(monkeypatch, dead(loaded), servers.redis_url)
     line: Any = SimpleNamespace(picture=object(), knows=lambda area: True, clients=0)
-    walls = web._Walls(door, line)
+    walls = web._Walls(reads, line)
     app = Starlette(
         routes=[
             Route("/live/{area}", walls.stream),
             Route("/shapes/{file}", walls.shapes),
-            Route("/desk/{area}", DeskStream(door, line).stream),
+            Route("/desk/{area}", DeskStream(reads, line).stream),
         ]
     )
     with TestClient(app, cookies={COOKIE: "a" * 43}) as client:
@@ -331,5 +331,5 @@ def test_streams_and_shapes_say_that_the_database_is_away(
         walls._keys = {data.digest("known"): TOWN}
         answer = client.get(f"/shapes/{TOWN}.geojson?key=known")
         assert answer.status_code == 503, "the key opens; the outlines are in the database"
-    door.close()
+    reads.close()
     data.reads.cache_clear()

@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard.access import COOKIE
-from dashboard.data import Reads, Viewer, field, public, viewer_of
+from dashboard.data import CityReads, Viewer, field, public, viewer_of
 from dashboard.data.scope import within
 from dashboard.screens import public as screen
 from dashboard.wording import names
@@ -40,7 +40,9 @@ def city(city_of: CityOf) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(city: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(
+    city: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CityReads]:
     """Point the page at the city."""
     monkeypatch.setenv("CONTACT_KEY", phones.CONTACT_KEY)
     field._contact_key.cache_clear()
@@ -49,13 +51,13 @@ def door(city: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.Mo
         yield lent
 
 
-def person(door: Reads, login: str) -> Viewer:
-    found = viewer_of(door, f"{login}-token")
+def person(reads: CityReads, login: str) -> Viewer:
+    found = viewer_of(reads, f"{login}-token")
     assert found is not None
     return found
 
 
-def reported(door: Reads, city: str, serial: str, contact: str, login: str = "") -> int:
+def reported(reads: CityReads, city: str, serial: str, contact: str, login: str = "") -> int:
     """Open an incident as the intake does, with a contact or without; return its id."""
     token = contacts.token(phones.CONTACT_KEY.encode(), contact) if contact else ""
     now, number = datetime.now(UTC), number_of("resident_app", serial)
@@ -67,12 +69,12 @@ def reported(door: Reads, city: str, serial: str, contact: str, login: str = "")
         outcome = desk.report([one], now)[0]
     assert outcome.incident_id is not None
     if login:
-        assert field.begin_report(door, person(door, login), number, [], now) == "new"
+        assert field.begin_report(reads, person(reads, login), number, [], now) == "new"
     return outcome.incident_id
 
 
-def mine(door: Reads, city: str, serial: str, login: str = "resident") -> int:
-    return reported(door, city, serial, contacts.of_account(login), login)
+def mine(reads: CityReads, city: str, serial: str, login: str = "resident") -> int:
+    return reported(reads, city, serial, contacts.of_account(login), login)
 
 
 def closed(city: str, incident_id: int) -> None:
@@ -91,76 +93,82 @@ def closed(city: str, incident_id: int) -> None:
 # --- what is read ---
 
 
-def test_residents_see_their_own_reports_and_nobody_elses(door: Reads, city: str, stream_url: str) -> None:
-    incident_id = mine(door, city, "own-1")
+def test_residents_see_their_own_reports_and_nobody_elses(
+    reads: CityReads, city: str, stream_url: str
+) -> None:
+    incident_id = mine(reads, city, "own-1")
     (found,) = [
-        each for each in public.own(door, person(door, "resident"), stream_url)
+        each for each in public.own(reads, person(reads, "resident"), stream_url)
         if each.incident is not None and each.incident.id == incident_id
     ]  # fmt: skip
     assert [each.verb for each in found.milestones] == ["report"]
-    assert not public.own(door, person(door, "neighbour"), stream_url)
+    assert not public.own(reads, person(reads, "neighbour"), stream_url)
 
 
 def test_a_claimed_number_shows_nothing_where_the_token_is_not_ones_own(
-    door: Reads, city: str, stream_url: str
+    reads: CityReads, city: str, stream_url: str
 ) -> None:
-    incident_id = reported(door, city, "claimed", contacts.of_account("resident"))
+    incident_id = reported(reads, city, "claimed", contacts.of_account("resident"))
     number = number_of("resident_app", "claimed")
-    assert field.begin_report(door, person(door, "neighbour"), number, [], datetime.now(UTC)) == "new"
-    found = public.own(door, person(door, "neighbour"), stream_url)
+    assert field.begin_report(reads, person(reads, "neighbour"), number, [], datetime.now(UTC)) == "new"
+    found = public.own(reads, person(reads, "neighbour"), stream_url)
     assert [each.incident for each in found if each.number == number] == [None]
     assert incident_id not in {each.incident.id for each in found if each.incident}
 
 
-def test_a_report_on_its_way_in_stands_in_the_list(door: Reads, stream_url: str, stream: redis.Redis) -> None:
+def test_a_report_on_its_way_in_stands_in_the_list(
+    reads: CityReads, stream_url: str, stream: redis.Redis
+) -> None:
     number = number_of("resident_app", "under way")
-    who = person(door, "neighbour")
-    field.begin_report(door, who, number, [], datetime.now(UTC))
-    (found,) = [each for each in public.own(door, who, stream_url) if each.number == number]
+    who = person(reads, "neighbour")
+    field.begin_report(reads, who, number, [], datetime.now(UTC))
+    (found,) = [each for each in public.own(reads, who, stream_url) if each.number == number]
     assert (found.incident, found.refused) == (None, None)
     stream.set(
         f"gridwhistle:received:{number}", '{"state":"refused","zh":"没有这个地方","en":"no such place"}'
     )
-    (found,) = [each for each in public.own(door, who, stream_url) if each.number == number]
+    (found,) = [each for each in public.own(reads, who, stream_url) if each.number == number]
     assert found.refused == ("没有这个地方", "no such place")
 
 
 @pytest.mark.parametrize("spelled", [PHONE, f" {PHONE} ", "139-0000-0000", "139 0000 0000"])
 def test_a_number_opens_with_the_contact_that_was_left(
-    door: Reads, city: str, stream_url: str, spelled: str
+    reads: CityReads, city: str, stream_url: str, spelled: str
 ) -> None:
-    reported(door, city, f"hot-{spelled}", PHONE)
-    found = public.follow(door, number_of("resident_app", f"hot-{spelled}"), spelled, stream_url)
+    reported(reads, city, f"hot-{spelled}", PHONE)
+    found = public.follow(reads, number_of("resident_app", f"hot-{spelled}"), spelled, stream_url)
     assert found is not None
     assert found.whole
 
 
 @pytest.mark.parametrize("given", ["", " ", "13900000001", "0000", "account:resident", "resident"])
 def test_without_the_contact_a_number_answers_as_an_unknown_one(
-    door: Reads, city: str, stream_url: str, given: str
+    reads: CityReads, city: str, stream_url: str, given: str
 ) -> None:
-    reported(door, city, f"shut-{given}", PHONE)
-    reported(door, city, f"shut-own-{given}", contacts.of_account("resident"))
+    reported(reads, city, f"shut-{given}", PHONE)
+    reported(reads, city, f"shut-own-{given}", contacts.of_account("resident"))
     for serial in (f"shut-{given}", f"shut-own-{given}", f"never-{given}"):
-        assert public.follow(door, number_of("resident_app", serial), given, stream_url) is None
+        assert public.follow(reads, number_of("resident_app", serial), given, stream_url) is None
 
 
-def test_where_nobody_left_a_contact_only_the_state_is_told(door: Reads, city: str, stream_url: str) -> None:
-    incident_id = reported(door, city, "bare", "")
+def test_where_nobody_left_a_contact_only_the_state_is_told(
+    reads: CityReads, city: str, stream_url: str
+) -> None:
+    incident_id = reported(reads, city, "bare", "")
     phones.act(city, incident_id, phones.DISPATCHER, "reject", reason="张三的私事")
-    found = public.follow(door, number_of("resident_app", "bare"), "", stream_url)
+    found = public.follow(reads, number_of("resident_app", "bare"), "", stream_url)
     assert found is not None
     assert not found.whole
     assert not found.photos
-    assert [(each.verb, each.said) for each in found.milestones] == [("report", ""), ("reject", "")]
+    assert [(each.verb, each.text) for each in found.milestones] == [("report", ""), ("reject", "")]
 
 
-def test_the_scope_of_a_resident_is_their_own_token(door: Reads, city: str) -> None:
-    incident_id = mine(door, city, "scoped")
+def test_the_scope_of_a_resident_is_their_own_token(reads: CityReads, city: str) -> None:
+    incident_id = mine(reads, city, "scoped")
     own = contacts.token(phones.CONTACT_KEY.encode(), contacts.of_account("resident"))
     for key, seen in ((own, True), ("0" * 32, False), (f"{number_of('resident_app', 'scoped'):016d}", False)):
         scope, values = within(Actor(f"resident@{key}", "resident", town.EAST))
-        with door.look() as connection:
+        with reads.look() as connection:
             row = connection.execute(
                 f"select count(*) from incident i where i.id = %(id)s and {scope}",
                 values | {"id": incident_id},
@@ -172,41 +180,41 @@ def test_the_scope_of_a_resident_is_their_own_token(door: Reads, city: str) -> N
 # --- what is done ---
 
 
-def act(door: Reads, login: str, incident_id: int, verb: str, redis_url: str, **args: Any) -> str:
-    found = door_incident(door, incident_id)
-    outcome = public.act(door, person(door, login), found, verb, args, datetime.now(UTC), redis_url)
+def act(reads: CityReads, login: str, incident_id: int, verb: str, redis_url: str, **args: Any) -> str:
+    found = door_incident(reads, incident_id)
+    outcome = public.submit(reads, person(reads, login), found, verb, args, datetime.now(UTC), redis_url)
     return outcome.status if outcome.refusal is None else outcome.refusal.code
 
 
-def door_incident(door: Reads, incident_id: int) -> Any:
-    with door.look() as connection:
+def door_incident(reads: CityReads, incident_id: int) -> Any:
+    with reads.look() as connection:
         row = connection.execute("select seq from incident where id = %s", (incident_id,)).fetchone()
     assert row is not None
     return SimpleNamespace(id=incident_id, seq=row[0])
 
 
 def test_who_is_dissatisfied_has_it_opened_again_and_who_is_not_does_not(
-    door: Reads, city: str, stream_url: str
+    reads: CityReads, city: str, stream_url: str
 ) -> None:
     for serial, rating, answer in (("bad", 2, "done"), ("good", 4, "reopen")):
-        incident_id = mine(door, city, serial)
+        incident_id = mine(reads, city, serial)
         closed(city, incident_id)
-        assert act(door, "resident", incident_id, "rate", stream_url, rating=rating) == "done"
-        assert act(door, "resident", incident_id, "reopen", stream_url, reason="还在打牌") == answer
+        assert act(reads, "resident", incident_id, "rate", stream_url, rating=rating) == "done"
+        assert act(reads, "resident", incident_id, "reopen", stream_url, reason="还在打牌") == answer
 
 
-def test_nobody_rates_or_adds_to_anothers_report(door: Reads, city: str, stream_url: str) -> None:
-    incident_id = mine(door, city, "theirs")
-    assert act(door, "neighbour", incident_id, "note", stream_url, note="我也要说") == "unknown_incident"
+def test_nobody_rates_or_adds_to_anothers_report(reads: CityReads, city: str, stream_url: str) -> None:
+    incident_id = mine(reads, city, "theirs")
+    assert act(reads, "neighbour", incident_id, "note", stream_url, note="我也要说") == "unknown_incident"
     closed(city, incident_id)
-    assert act(door, "neighbour", incident_id, "rate", stream_url, rating=1) == "unknown_incident"
+    assert act(reads, "neighbour", incident_id, "rate", stream_url, rating=1) == "unknown_incident"
 
 
 # --- the page ---
 
 
 @pytest.fixture
-def opened(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Any:
+def opened(reads: CityReads, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Open the page as somebody, or as nobody."""
 
     def open_page(login: str | None = None, **query: str) -> AppTest:
@@ -237,8 +245,8 @@ def follow(page: AppTest, number: str, contact: str = "") -> AppTest:
     return page
 
 
-def test_a_visitor_follows_by_number_and_contact(opened: Any, door: Reads, city: str) -> None:
-    reported(door, city, "page", PHONE)
+def test_a_visitor_follows_by_number_and_contact(opened: Any, reads: CityReads, city: str) -> None:
+    reported(reads, city, "page", PHONE)
     number = show_number(number_of("resident_app", "page"))
     page = follow(opened(lang="en"), number, PHONE)
     assert any(number in each.value for each in page.caption)
@@ -248,15 +256,15 @@ def test_a_visitor_follows_by_number_and_contact(opened: Any, door: Reads, city:
     assert follow(opened(lang="en"), "12").error
 
 
-def test_who_guesses_must_wait(opened: Any, door: Reads, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_guesses_must_wait(opened: Any, reads: CityReads, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(st.context), "ip_address", property(lambda _: "192.0.2.1"))
     for _ in range(40):
         screen._throttle().failed("192.0.2.1")
     assert follow(opened(lang="en"), "1234-5678-9012-3456").warning
 
 
-def test_a_resident_rates_by_press(opened: Any, door: Reads, city: str) -> None:
-    incident_id = mine(door, city, "pressed", "neighbour")
+def test_a_resident_rates_by_press(opened: Any, reads: CityReads, city: str) -> None:
+    incident_id = mine(reads, city, "pressed", "neighbour")
     closed(city, incident_id)
     page = opened("neighbour", lang="en")
     key = next(b.key for b in page.button if (b.key or "").startswith(f"rate-{incident_id}-"))
@@ -266,7 +274,7 @@ def test_a_resident_rates_by_press(opened: Any, door: Reads, city: str) -> None:
     next(b for b in page.button if b.key == key).click()
     page.run()
     assert not page.exception
-    with door.look() as connection:
+    with reads.look() as connection:
         row = connection.execute("select rating from incident where id = %s", (incident_id,)).fetchone()
     assert row == (1,)
     page = opened("neighbour", lang="en")
@@ -277,5 +285,5 @@ def test_text_of_a_report_is_never_read_as_markup() -> None:
     assert names.plain("[x](javascript:1) :red[y] <b>") == "\\[x\\]\\(javascript\\:1\\) \\:red\\[y\\] \\<b\\>"
 
 
-def test_old_times_carry_their_year(door: Reads) -> None:
+def test_old_times_carry_their_year(reads: CityReads) -> None:
     assert len(screen._time(datetime.now(UTC) - timedelta(days=400))) == len("2025-01-01")

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from streamlit.testing.v1 import AppTest
 
 from dashboard.access import COOKIE
-from dashboard.data import Filter, Reads, admin, card_scope, field, judged, leaders, whistles, workbench
+from dashboard.data import CityReads, Filter, admin, card_scope, field, judged, leaders, whistles, workbench
 from dashboard.pages import PLACES
 from dispatch.accounts import people, sessions
 from dispatch.accounts.sessions import Viewer
@@ -140,15 +140,15 @@ def city(city_of: CityOf) -> Iterator[City]:
 
 
 @pytest.fixture
-def door(city: City, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(city: City, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[CityReads]:
     """Lend the pages' door to the city, with the demo's doors shut."""
     with pages.pointed(monkeypatch, city.url, servers.redis_url, demo=False) as lent:
         yield lent
 
 
-def viewer(door: Reads, login: str) -> Viewer:
+def viewer(reads: CityReads, login: str) -> Viewer:
     role, area, _ = MATRIX[login]
-    with door.look() as connection:
+    with reads.look() as connection:
         row = connection.execute("select id, team_id from account where login = %s", (login,)).fetchone()
     assert row is not None
     return Viewer(row[0], login, login, Actor(sessions.actor_id(role, login), role, area, row[1]))
@@ -165,51 +165,53 @@ def token(city: City, login: str) -> str:
 
 
 @EVERYONE
-def test_each_sees_the_incidents_of_their_scope_and_no_other(city: City, door: Reads, login: str) -> None:
-    who, seen, now = viewer(door, login), MATRIX[login][2], datetime.now(UTC)
+def test_each_sees_the_incidents_of_their_scope_and_no_other(
+    city: City, reads: CityReads, login: str
+) -> None:
+    who, seen, now = viewer(reads, login), MATRIX[login][2], datetime.now(UTC)
     actor = who.actor
 
     def names(found: Callable[[str, int], object]) -> set[str]:
         return {name for name, key in city.ids.items() if found(name, key)}
 
     readers: dict[str, set[str]] = {
-        "by id": names(lambda _, key: door.detail(actor, key)),
-        "by number": names(lambda name, _: door.id_of(actor, city.numbers[name])),
-        "on the workbench": names(lambda _, key: workbench.case(door, actor, key, now)),
-        "by the phone": names(lambda _, key: field.visible(door, actor, key)),
+        "by id": names(lambda _, key: reads.detail(actor, key)),
+        "by number": names(lambda name, _: reads.id_of(actor, city.numbers[name])),
+        "on the workbench": names(lambda _, key: workbench.case(reads, actor, key, now)),
+        "by the phone": names(lambda _, key: field.visible(reads, actor, key)),
     }
     everything = {key: name for name, key in city.ids.items()}
-    readers["in the list"] = {everything[row.id] for row in door.incidents(actor, Filter(), now)}
-    readers["by words"] = {everything[row.id] for row in door.incidents(actor, Filter(text="说的是"), now)}
+    readers["in the list"] = {everything[row.id] for row in reads.incidents(actor, Filter(), now)}
+    readers["by words"] = {everything[row.id] for row in reads.incidents(actor, Filter(text="说的是"), now)}
     readers["by area"] = {
-        everything[row.id] for area in AREAS for row in door.incidents(actor, Filter(area=area), now)
+        everything[row.id] for area in AREAS for row in reads.incidents(actor, Filter(area=area), now)
     }
-    readers["several"] = {everything[each.id] for each in workbench.several(door, actor, list(everything))}
+    readers["several"] = {everything[each.id] for each in workbench.several(reads, actor, list(everything))}
     assert readers == {name: set(seen) for name in readers}
-    for others in (field.tasks(door, actor, now),):
+    for others in (field.tasks(reads, actor, now),):
         assert {everything[each.incident.id] for each in others} <= seen
 
 
 @EVERYONE
 def test_each_has_the_numbers_and_lists_of_their_areas_and_no_other(
-    city: City, door: Reads, login: str
+    city: City, reads: CityReads, login: str
 ) -> None:
-    actor, now = viewer(door, login).actor, datetime.now(UTC)
+    actor, now = viewer(reads, login).actor, datetime.now(UTC)
     covered = set(COVERED[login])
-    assert {a for a in AREAS if leaders.present(door, actor, a, now) is not None} == covered
-    assert {a for a in AREAS if leaders.cases(door, actor, CaseSet("open", a)) is not None} == covered
-    exported = {a for a in AREAS if list(leaders.every_case(door, actor, CaseSet("open", a)))}
+    assert {a for a in AREAS if leaders.present(reads, actor, a, now) is not None} == covered
+    assert {a for a in AREAS if leaders.cases(reads, actor, CaseSet("open", a)) is not None} == covered
+    exported = {a for a in AREAS if list(leaders.every_case(reads, actor, CaseSet("open", a)))}
     assert exported == covered
     everything = {key: name for name, key in city.ids.items()}
-    rows = {row.id for a in AREAS for row in leaders.every_case(door, actor, CaseSet("open", a))}
+    rows = {row.id for a in AREAS for row in leaders.every_case(reads, actor, CaseSet("open", a))}
     assert {everything[key] for key in rows} <= MATRIX[login][2]
 
 
 @EVERYONE
 def test_each_sees_the_cards_of_their_areas_and_their_own_and_no_other(
-    city: City, door: Reads, login: str
+    city: City, reads: CityReads, login: str
 ) -> None:
-    actor = viewer(door, login).actor
+    actor = viewer(reads, login).actor
     kinds = {4: "city", 6: "county", 9: "town", 12: "village"}
     subjects = {(kinds[len(a) if a != CITY else 4], a) for a in (*AREAS, NEXT_VILLAGE, FAR_VILLAGE)}
     subjects |= {("dispatch_centre", a) for a in (TOWN, NEXT_TOWN)} | {("team", str(city.team_id))}
@@ -222,7 +224,7 @@ def test_each_sees_the_cards_of_their_areas_and_their_own_and_no_other(
     expected = {
         "worker": set(), "head": {("village", EAST)}, "team": {("team", str(city.team_id))},
     }.get(login, below)  # fmt: skip
-    with door.look() as connection:
+    with reads.look() as connection:
         assert {each for each in subjects if card_scope.sees(connection, actor, *each)} == expected
         assert card_scope.sees(connection, actor, "team", "999999999") is (login == "auditor"), "none to see"
         for person in ("dispatcher:next", "grid_worker:nobody"):
@@ -231,51 +233,53 @@ def test_each_sees_the_cards_of_their_areas_and_their_own_and_no_other(
 
 
 @EVERYONE
-def test_a_list_of_ids_brings_no_case_or_appeal_of_other_areas(city: City, door: Reads, login: str) -> None:
-    actor, everything = viewer(door, login).actor, list(city.ids.values())
+def test_a_list_of_ids_brings_no_case_or_appeal_of_other_areas(
+    city: City, reads: CityReads, login: str
+) -> None:
+    actor, everything = viewer(reads, login).actor, list(city.ids.values())
     seen = {city.ids[name] for name in MATRIX[login][2]}
     now = datetime.now(UTC)
     subject = ("town", TOWN)
-    assert {each.id for each in judged.rows(door, actor, subject, everything, now)} == seen
-    assert {key for key in everything if judged.asked(door, actor, key) is not None} == seen
+    assert {each.id for each in judged.rows(reads, actor, subject, everything, now)} == seen
+    assert {key for key in everything if judged.asked(reads, actor, key) is not None} == seen
     # One appeal stands on a case of the first town: who does not see the case does not see what was said of it.
-    found = {each.incident_id for each in judged.appeals(door, actor, everything)}
+    found = {each.incident_id for each in judged.appeals(reads, actor, everything)}
     assert found == {city.ids["west"]} & seen
 
 
 @EVERYONE
-def test_whistles_of_other_areas_are_not_on_the_board(city: City, door: Reads, login: str) -> None:
-    actor, now = viewer(door, login).actor, datetime.now(UTC)
+def test_whistles_of_other_areas_are_not_on_the_board(city: City, reads: CityReads, login: str) -> None:
+    actor, now = viewer(reads, login).actor, datetime.now(UTC)
     for area in AREAS:
-        board = whistles.board(door, actor, area, now - timedelta(days=1), now)
+        board = whistles.board(reads, actor, area, now - timedelta(days=1), now)
         assert {row.incident.id for row in board.rows} <= {city.ids[name] for name in MATRIX[login][2]}
 
 
-def test_a_resident_sees_what_carries_their_token_and_nothing_else(city: City, door: Reads) -> None:
+def test_a_resident_sees_what_carries_their_token_and_nothing_else(city: City, reads: CityReads) -> None:
     whole = Actor("city:test", "city", CITY)
-    detail = door.detail(whole, city.ids["east"])
+    detail = reads.detail(whole, city.ids["east"])
     assert detail is not None
     own = Actor(reporter_of(detail.incident), "resident", EAST)
-    assert {name for name, key in city.ids.items() if door.detail(own, key)} == {"east"}
+    assert {name for name, key in city.ids.items() if reads.detail(own, key)} == {"east"}
     for made_up in ("resident@", "resident@0", "resident@%", "resident@null", "resident:resident"):
         stranger = Actor(made_up, "resident", EAST)
-        assert not [key for key in city.ids.values() if door.detail(stranger, key)]
+        assert not [key for key in city.ids.values() if reads.detail(stranger, key)]
 
 
 @EVERYONE
 def test_only_the_administrator_keeps_and_only_the_auditor_checks(
-    city: City, door: Reads, login: str
+    city: City, reads: CityReads, login: str
 ) -> None:
-    who = viewer(door, login)
+    who = viewer(reads, login)
     role, now = who.role, datetime.now(UTC)
     asked: list[tuple[tuple[str, ...], Callable[[], object]]] = [
-        (("auditor",), lambda: admin.search(door, who, now - timedelta(days=1), now)),
-        (("admin", "auditor"), lambda: admin.listed(door, who)),
-        (("admin", "auditor"), lambda: admin.log(door, who)),
-        (("admin", "auditor"), lambda: admin.verify(door, who, city.numbers["east"])),
-        (("admin", "auditor"), lambda: admin.held_keys(door, who, "wall")),
+        (("auditor",), lambda: admin.search(reads, who, now - timedelta(days=1), now)),
+        (("admin", "auditor"), lambda: admin.listed(reads, who)),
+        (("admin", "auditor"), lambda: admin.log(reads, who)),
+        (("admin", "auditor"), lambda: admin.verify(reads, who, city.numbers["east"])),
+        (("admin", "auditor"), lambda: admin.held_keys(reads, who, "wall")),
         (("admin",), lambda: admin.refused(who, True)),
-        (("admin",), lambda: admin.new_key(door, who, "wall", TOWN, login)),
+        (("admin",), lambda: admin.new_key(reads, who, "wall", TOWN, login)),
     ]
     for roles, ask in asked:
         if role in roles:
@@ -285,13 +289,13 @@ def test_only_the_administrator_keeps_and_only_the_auditor_checks(
                 ask()
     if role != "admin":
         for change in (
-            lambda: admin.add(door, who, "intruder", PASSWORD, "admin", CITY, "", None),
-            lambda: admin.change(door, who, "city", "disable"),
-            lambda: admin.change(door, who, "city", "reset", "another password"),
-            lambda: admin.revoke_key(door, who, "wall", 1),
-            lambda: admin.replay(door, who, "0-1", []),
-            lambda: admin.run_job(door, who, "clocks"),
-            lambda: admin.publish(door, who, {}, "x", now.date()),
+            lambda: admin.add(reads, who, "intruder", PASSWORD, "admin", CITY, "", None),
+            lambda: admin.change(reads, who, "city", "disable"),
+            lambda: admin.change(reads, who, "city", "reset", "another password"),
+            lambda: admin.revoke_key(reads, who, "wall", 1),
+            lambda: admin.replay(reads, who, "0-1", []),
+            lambda: admin.run_job(reads, who, "clocks"),
+            lambda: admin.publish(reads, who, {}, "x", now.date()),
         ):
             with pytest.raises(PermissionError):
                 change()
@@ -302,12 +306,12 @@ def test_only_the_administrator_keeps_and_only_the_auditor_checks(
 
 @EVERYONE
 def test_no_step_reaches_out_of_scope_or_tells_that_there_is_something(
-    city: City, door: Reads, login: str
+    city: City, reads: CityReads, login: str
 ) -> None:
-    actor, now = viewer(door, login).actor, datetime.now(UTC)
+    actor, now = viewer(reads, login).actor, datetime.now(UTC)
     hidden = [city.ids[name] for name in ALL - MATRIX[login][2]]
     nowhere = 999_999_999
-    with door.look() as connection:
+    with reads.look() as connection:
         before = connection.execute("select id, seq, head from incident order by id").fetchall()
     args = {
         "reason": "x", "note": "x", "result": "x", "team_id": city.team_id, "rating": 5, "standard": True,
@@ -319,10 +323,10 @@ def test_no_step_reaches_out_of_scope_or_tells_that_there_is_something(
         for verb in STEPS
         for key in (*hidden, nowhere)
     ]
-    for command, outcome in zip(commands, door.act(commands, now), strict=True):
+    for command, outcome in zip(commands, reads.submit(commands, now), strict=True):
         assert outcome.refusal is not None, command.verb
         assert (outcome.status, outcome.refusal.code) == ("refused", "unknown_incident"), command.verb
-    with door.look() as connection:
+    with reads.look() as connection:
         after = connection.execute("select id, seq, head from incident order by id").fetchall()
     assert after == before
 
@@ -332,7 +336,7 @@ def test_no_step_reaches_out_of_scope_or_tells_that_there_is_something(
 
 @pytest.mark.parametrize("login", ["", "team", "admin", "resident"])
 def test_a_page_opens_for_its_roles_alone(
-    city: City, door: Reads, monkeypatch: pytest.MonkeyPatch, login: str
+    city: City, reads: CityReads, monkeypatch: pytest.MonkeyPatch, login: str
 ) -> None:
     cookies = {COOKIE: token(city, login)} if login else {}
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
@@ -353,7 +357,7 @@ def test_a_page_opens_for_its_roles_alone(
 
 @pytest.mark.parametrize("login", ["dispatcher", "team", "far"])
 def test_a_link_to_another_towns_incident_shows_nothing_of_it(
-    city: City, door: Reads, monkeypatch: pytest.MonkeyPatch, login: str
+    city: City, reads: CityReads, monkeypatch: pytest.MonkeyPatch, login: str
 ) -> None:
     cookies = {COOKIE: token(city, login)}
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
@@ -381,7 +385,7 @@ def test_a_link_to_another_towns_incident_shows_nothing_of_it(
     ("login", "path"), [("dispatcher", "workbench"), ("far", "workbench"), ("team", "incidents")]
 )
 def test_nothing_that_a_link_brings_to_a_page_names_another_towns_incident(
-    city: City, door: Reads, monkeypatch: pytest.MonkeyPatch, login: str, path: str
+    city: City, reads: CityReads, monkeypatch: pytest.MonkeyPatch, login: str, path: str
 ) -> None:
     cookies = {COOKIE: token(city, login)}
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import data
 from dashboard.access import COOKIE
 from dashboard.components import sentences
-from dashboard.data import Filter, Reads, replayed
+from dashboard.data import CityReads, Filter, replayed
 from dashboard.data.waiting import waiting
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.accounts import sessions
@@ -38,14 +38,14 @@ def city(city_of: CityOf) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[CityReads]:
     """Point the pages at the city."""
     with pages.pointed(monkeypatch, city, servers.redis_url) as lent:
         yield lent
 
 
 @pytest.fixture
-def signed_in(door: Reads, monkeypatch: pytest.MonkeyPatch) -> SignIn:
+def signed_in(reads: CityReads, monkeypatch: pytest.MonkeyPatch) -> SignIn:
     """Return what signs the pages' browser in as one of the demo's accounts; empty text signs it out."""
     cookies: dict[str, str] = {}
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
@@ -53,7 +53,7 @@ def signed_in(door: Reads, monkeypatch: pytest.MonkeyPatch) -> SignIn:
     def sign_in(login: str) -> None:
         cookies.clear()
         if login:
-            answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
+            answer = data.sign_in(reads, login, sessions.DEMO_PASSWORD)
             assert isinstance(answer, tuple)
             cookies[COOKIE] = answer[0]
 
@@ -96,18 +96,18 @@ def test_every_page_runs_in_both_languages(signed_in: SignIn, name: str, lang: s
 
 
 def test_the_start_page_counts_what_waits_and_opens_exactly_that(
-    city: str, door: Reads, servers: Servers, signed_in: SignIn
+    city: str, reads: CityReads, servers: Servers, signed_in: SignIn
 ) -> None:
     report(city, "4001")
     signed_in("dispatcher")
-    answer = data.sign_in(door, "dispatcher", sessions.DEMO_PASSWORD)
+    answer = data.sign_in(reads, "dispatcher", sessions.DEMO_PASSWORD)
     assert isinstance(answer, tuple)
     who, now = answer[1], datetime.now(UTC)
-    lines = {line.what: line for line in waiting(door, who, servers.redis_url, now)}
+    lines = {line.what: line for line in waiting(reads, who, servers.redis_url, now)}
     assert lines["reported"].count >= 1
     for line in (line for line in lines.values() if line.page == "incidents"):
         wanted = Filter(**dict(line.query))
-        assert len(door.incidents(who.actor, wanted, now)) == min(line.count, data.PAGE_ROWS)
+        assert len(reads.incidents(who.actor, wanted, now)) == min(line.count, data.PAGE_ROWS)
     page = open_page("home")
     shown = " ".join(each.proto.body for each in page.get("html"))
     assert "/incidents?state=reported" in shown
@@ -220,12 +220,12 @@ def test_an_address_that_makes_no_sense_is_no_fault(signed_in: SignIn) -> None:
     open_page("wall", area="<script>", lang="xx")
 
 
-def test_filters_say_what_they_say(city: str, door: Reads) -> None:
+def test_filters_say_what_they_say(city: str, reads: CityReads) -> None:
     incident_id = report(city, "5001")
     now = datetime.now(UTC)
 
     def found(**wanted: str) -> bool:
-        return incident_id in {row.id for row in door.incidents(WHOLE, Filter(**wanted), now)}
+        return incident_id in {row.id for row in reads.incidents(WHOLE, Filter(**wanted), now)}
 
     assert found()
     assert found(area="445302", state="open", theme="01", text="聚赌")
@@ -239,16 +239,16 @@ def test_filters_say_what_they_say(city: str, door: Reads) -> None:
 
 
 def test_pages_of_the_list_join_without_a_gap(
-    city: str, door: Reads, monkeypatch: pytest.MonkeyPatch
+    city: str, reads: CityReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in range(6001, 6008):
         report(city, str(n))
     now = datetime.now(UTC)
-    whole = [row.id for row in door.incidents(WHOLE, Filter(), now)]
+    whole = [row.id for row in reads.incidents(WHOLE, Filter(), now)]
     monkeypatch.setattr(data, "PAGE_ROWS", 3)
     joined: list[int] = []
     after = None
-    while rows := door.incidents(WHOLE, Filter(), now, after):
+    while rows := reads.incidents(WHOLE, Filter(), now, after):
         joined += [row.id for row in rows]
         after = (rows[-1].reported_at, rows[-1].id)
     assert joined == whole
@@ -270,7 +270,7 @@ def press(page: AppTest, verb: str, **typed: object) -> AppTest:
 
 
 def test_one_incident_is_walked_its_whole_way_by_those_whose_turn_it_is(
-    city: str, door: Reads, signed_in: SignIn
+    city: str, reads: CityReads, signed_in: SignIn
 ) -> None:
     incident_id = report(city, "7001", "1001")
     with psycopg.connect(psycopg_dsn(city)) as connection:
@@ -290,7 +290,7 @@ def test_one_incident_is_walked_its_whole_way_by_those_whose_turn_it_is(
     page = opened("duty")
     press(page, "verify")
     press(page, "close", standard=True)
-    detail = door.detail(WHOLE, incident_id)
+    detail = reads.detail(WHOLE, incident_id)
     assert detail is not None
     assert detail.incident.state == "closed"
     by = {event.verb: event.actor for event in detail.events}

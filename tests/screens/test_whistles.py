@@ -18,8 +18,8 @@ from streamlit.testing.v1 import AppTest
 from dashboard import frame
 from dashboard.access import COOKIE
 from dashboard.components import sentences
-from dashboard.data import Reads, field, whistles
-from dashboard.routes.whistles import Whistling
+from dashboard.data import CityReads, field, whistles
+from dashboard.routes.whistles import WhistleBoards
 from dashboard.screens import whistles as screen
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.desk.desk import Desk
@@ -43,7 +43,9 @@ def city(city_of: CityOf) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(city: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(
+    city: str, stream_url: str, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CityReads]:
     """Point the board at the city."""
     monkeypatch.setattr(field, "FOLLOW_EVERY_S", 0.0)
     with pages.pointed(monkeypatch, city, stream_url) as lent:
@@ -70,27 +72,29 @@ def take(city: str, incident_id: int, actor: Actor, verb: str, at: datetime, **a
     assert outcome.refusal is None, outcome.refusal.words("en")
 
 
-def board(door: Reads, actor: Actor = LEADER, area: str = town.CITY, now: datetime = NOW) -> whistles.Board:
-    return whistles.board(door, actor, area, NOW - timedelta(hours=6), now)
+def board(
+    reads: CityReads, actor: Actor = LEADER, area: str = town.CITY, now: datetime = NOW
+) -> whistles.Board:
+    return whistles.board(reads, actor, area, NOW - timedelta(hours=6), now)
 
 
-def test_a_whistle_runs_against_the_answer_then_the_arrival_then_nothing(door: Reads, city: str) -> None:
+def test_a_whistle_runs_against_the_answer_then_the_arrival_then_nothing(reads: CityReads, city: str) -> None:
     sent = NOW - timedelta(minutes=8)
     incident_id, team = blow(city, "way", sent)
-    (row,) = board(door).rows
+    (row,) = board(reads).rows
     assert row.next is not None
     assert row.next.due == sent + timedelta(minutes=10)
     take(city, incident_id, team, "pick_up", sent + timedelta(minutes=2))
-    (row,) = board(door).rows
+    (row,) = board(reads).rows
     assert row.ended("pick_up") == sent + timedelta(minutes=2)
     assert row.next is row.part.clocks["arrive"]
     take(city, incident_id, team, "arrive", sent + timedelta(minutes=6), position=list(town.IN_EAST))
-    (row,) = board(door).rows
+    (row,) = board(reads).rows
     assert row.next is None
     assert row.ended("arrive") == sent + timedelta(minutes=6)
 
 
-def test_rates_are_the_assessments_own_with_their_base(door: Reads, city: str) -> None:
+def test_rates_are_the_assessments_own_with_their_base(reads: CityReads, city: str) -> None:
     early, team = blow(city, "early", NOW - timedelta(minutes=50))
     take(city, early, team, "pick_up", NOW - timedelta(minutes=45))
     take(city, early, team, "arrive", NOW - timedelta(minutes=40), position=list(town.IN_EAST))
@@ -99,7 +103,7 @@ def test_rates_are_the_assessments_own_with_their_base(door: Reads, city: str) -
     take(city, late, team, "arrive", NOW - timedelta(minutes=5), position=list(town.IN_EAST))
     blow(city, "silent", NOW - timedelta(minutes=3))
     blow(city, "before", NOW - timedelta(days=2))
-    found = board(door)
+    found = board(reads)
     assert {name: (int(rate.n), rate.d) for name, rate in found.rates.items()} == {
         "whistle_answered": (2, 3),
         "whistle_on_site": (1, 3),
@@ -110,15 +114,15 @@ def test_rates_are_the_assessments_own_with_their_base(door: Reads, city: str) -
     assert len(found.rows) == 4, "one that is still open stands there whenever it was sent"
 
 
-def test_the_nearest_limit_stands_first(door: Reads, city: str) -> None:
+def test_the_nearest_limit_stands_first(reads: CityReads, city: str) -> None:
     for minutes in (3, 90, 20):
         blow(city, f"order-{minutes}", NOW - timedelta(minutes=minutes))
-    due = [row.next.due for row in board(door).rows if row.next is not None and row.next.due is not None]
+    due = [row.next.due for row in board(reads).rows if row.next is not None and row.next.due is not None]
     assert due == sorted(due)
     assert len(due) == 3
 
 
-def test_a_rating_counts_over_those_that_were_rated(door: Reads, city: str) -> None:
+def test_a_rating_counts_over_those_that_were_rated(reads: CityReads, city: str) -> None:
     incident_id, team = blow(city, "rated", NOW - timedelta(minutes=60))
     take(city, incident_id, team, "pick_up", NOW - timedelta(minutes=58))
     take(city, incident_id, team, "arrive", NOW - timedelta(minutes=50), position=list(town.IN_EAST))
@@ -126,33 +130,33 @@ def test_a_rating_counts_over_those_that_were_rated(door: Reads, city: str) -> N
     take(city, incident_id, phones.DISPATCHER, "end_whistle", NOW - timedelta(minutes=30))
     take(city, incident_id, phones.DISPATCHER, "rate_whistle", NOW - timedelta(minutes=29), rating=4)
     blow(city, "unrated", NOW - timedelta(minutes=5))
-    found = board(door)
+    found = board(reads)
     assert found.rates["whistle_rating"].value == Fraction(4)
     assert found.rates["whistle_rating"].d == 1
     row = next(each for each in found.rows if each.rating is not None)
     assert row.done_at == NOW - timedelta(minutes=40)
 
 
-def test_a_board_shows_its_own_area_alone(door: Reads, city: str) -> None:
+def test_a_board_shows_its_own_area_alone(reads: CityReads, city: str) -> None:
     blow(city, "east", NOW - timedelta(minutes=5))
     blow(city, "west", NOW - timedelta(minutes=5), town.WEST)
     village = Actor("village:village", "village", town.EAST)
     for area in (town.EAST, town.TOWN, town.CITY):
-        assert [row.incident.area_code for row in board(door, village, area).rows] == [town.EAST]
-    assert not board(door, village, town.WEST).rows
-    assert board(door, village, town.WEST).rates["whistle_answered"].d == 0
-    assert len(board(door, LEADER, town.TOWN).rows) == 2
-    assert not board(door, Actor("admin:admin", "admin", town.CITY)).rows
+        assert [row.incident.area_code for row in board(reads, village, area).rows] == [town.EAST]
+    assert not board(reads, village, town.WEST).rows
+    assert board(reads, village, town.WEST).rates["whistle_answered"].d == 0
+    assert len(board(reads, LEADER, town.TOWN).rows) == 2
+    assert not board(reads, Actor("admin:admin", "admin", town.CITY)).rows
 
 
-def client(door: Reads, login: str | None) -> TestClient:
+def client(reads: CityReads, login: str | None) -> TestClient:
     cookies = {COOKIE: f"{login}-token"} if login else {}
-    return TestClient(Starlette(routes=Whistling(door).routes()), cookies=cookies)
+    return TestClient(Starlette(routes=WhistleBoards(reads).routes()), cookies=cookies)
 
 
-def test_the_screen_asks_for_rows_and_gets_them_once(door: Reads, city: str) -> None:
+def test_the_screen_asks_for_rows_and_gets_them_once(reads: CityReads, city: str) -> None:
     incident_id, team = blow(city, "asked", datetime.now(UTC) - timedelta(seconds=20))
-    screen_of_leader = client(door, "leader")
+    screen_of_leader = client(reads, "leader")
     first = screen_of_leader.get("/whistles/rows?lang=en")
     (row,) = first.json()["rows"]
     assert row["id"] == incident_id
@@ -175,14 +179,14 @@ def test_the_screen_asks_for_rows_and_gets_them_once(door: Reads, city: str) -> 
         ("leader", "?area=x", 422),
     ],
 )
-def test_who_has_no_board_gets_no_rows(door: Reads, login: str | None, query: str, status: int) -> None:
-    assert client(door, login).get(f"/whistles/rows{query}").status_code == status
+def test_who_has_no_board_gets_no_rows(reads: CityReads, login: str | None, query: str, status: int) -> None:
+    assert client(reads, login).get(f"/whistles/rows{query}").status_code == status
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("login", ["leader", "dispatcher", "village", "resident"])
 def test_the_page_opens_for_its_roles_in_both_languages(
-    door: Reads, city: str, monkeypatch: pytest.MonkeyPatch, login: str, lang: str
+    reads: CityReads, city: str, monkeypatch: pytest.MonkeyPatch, login: str, lang: str
 ) -> None:
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: {COOKIE: f"{login}-token"}))
     page = AppTest.from_string("from dashboard.screens import whistles\nwhistles.page()", default_timeout=180)
@@ -193,12 +197,12 @@ def test_the_page_opens_for_its_roles_in_both_languages(
     assert bool(page.selectbox) == (login == "leader")
 
 
-def test_the_export_has_a_cell_for_each_column(door: Reads, city: str) -> None:
+def test_the_export_has_a_cell_for_each_column(reads: CityReads, city: str) -> None:
     blow(city, "saved", NOW - timedelta(minutes=15))
-    (row,) = board(door).rows
+    (row,) = board(reads).rows
     for lang in LANGUAGES:
-        cells = screen._cells(row, door.directory(), lang)
-        assert len(cells) == len(screen._columns(frame.Frame(lang, translator(lang), None, door)))  # type: ignore[arg-type]
+        cells = screen._cells(row, reads.directory(), lang)
+        assert len(cells) == len(screen._columns(frame.Frame(lang, translator(lang), None, reads)))  # type: ignore[arg-type]
         assert cells[6] == NOW - timedelta(minutes=15)
 
 

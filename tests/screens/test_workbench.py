@@ -24,7 +24,7 @@ from dashboard import data, frame
 from dashboard.access import COOKIE
 from dashboard.casework import bulk, legend, offers, sheet
 from dashboard.components import sentences
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dashboard.data import workbench as bench
 from dashboard.live import Client, Live, Picture
 from dashboard.live.picture import WHISTLES_OVER
@@ -70,20 +70,20 @@ def city(city_of: CityOf) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+def reads(city: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[CityReads]:
     """Point the page at the city."""
     with pages.pointed(monkeypatch, city, servers.redis_url) as lent:
         yield lent
 
 
 @pytest.fixture
-def sign_in(door: Reads, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def sign_in(reads: CityReads, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Return what signs the page's browser in as one of the demo's accounts."""
     cookies: dict[str, str] = {}
     monkeypatch.setattr(type(st.context), "cookies", property(lambda _: cookies))
 
     def enter(login: str) -> None:
-        answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
+        answer = data.sign_in(reads, login, sessions.DEMO_PASSWORD)
         assert isinstance(answer, tuple)
         cookies[COOKIE] = answer[0]
 
@@ -151,12 +151,12 @@ def button(page: AppTest, key: str) -> Any:
     return next(each for each in page.button if each.key == key)
 
 
-def state(door: Reads, incident_id: int) -> Incident:
-    return states(door, [incident_id])[0]
+def state(reads: CityReads, incident_id: int) -> Incident:
+    return states(reads, [incident_id])[0]
 
 
-def states(door: Reads, ids: list[int]) -> list[Incident]:
-    return bench.several(door, SYSTEM_EYES, ids)
+def states(reads: CityReads, ids: list[int]) -> list[Incident]:
+    return bench.several(reads, SYSTEM_EYES, ids)
 
 
 SYSTEM_EYES = Actor("auditor:test", "auditor", "990900")
@@ -197,26 +197,26 @@ def test_every_sentence_of_the_queue_has_its_chinese() -> None:
 
 
 def test_a_case_is_accepted_and_dispatched_by_the_filled_button(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
 ) -> None:
     sign_in("dispatcher")
     incident_id = town.report()
     page = open_page(id=str(incident_id))
     checked(button(page, "wb-primary").click().run())
-    assert state(door, incident_id).state == "accepted"
+    assert state(reads, incident_id).state == "accepted"
     checked(button(page, "wb-primary").click().run())
-    found = state(door, incident_id)
+    found = state(reads, incident_id)
     assert found.state == "dispatched"
     assert found.last_actor == "dispatcher:dispatcher"
 
 
 def test_another_team_than_the_first_needs_a_reason_and_both_are_kept(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
 ) -> None:
     sign_in("dispatcher")
     incident_id = town.report()
     town.act("accept", incident_id)
-    found = bench.case(door, DISPATCHER, incident_id, datetime.now(UTC))
+    found = bench.case(reads, DISPATCHER, incident_id, datetime.now(UTC))
     assert found is not None
     first, last = found.detail.offers[0].team.id, found.detail.offers[-1].team.id
     assert first != last, "the type needs two teams"
@@ -224,10 +224,10 @@ def test_another_team_than_the_first_needs_a_reason_and_both_are_kept(
     page.session_state[f"wb-team-{incident_id}"] = last
     checked(page.run())
     checked(button(page, "wb-primary").click().run())
-    assert state(door, incident_id).state == "accepted"
+    assert state(reads, incident_id).state == "accepted"
     page.text_input[0].set_value("更熟悉现场").run()
     checked(button(page, "wb-primary").click().run())
-    detail = door.detail(SYSTEM_EYES, incident_id)
+    detail = reads.detail(SYSTEM_EYES, incident_id)
     assert detail is not None
     assert detail.events[-1].change.said["offer"]["team_id"] == first
     assert detail.events[-1].change.said["reason"] == "更熟悉现场"
@@ -237,16 +237,16 @@ def test_another_team_than_the_first_needs_a_reason_and_both_are_kept(
 
 
 def test_how_long_a_team_takes_is_said_as_an_estimate_by_the_policys_minutes_for_a_km(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
 ) -> None:
     incident_id = town.report()
     town.act("accept", incident_id)
     sign_in("dispatcher")
-    found = bench.case(door, DISPATCHER, incident_id, datetime.now(UTC))
+    found = bench.case(reads, DISPATCHER, incident_id, datetime.now(UTC))
     assert found is not None
     km = next(offer.km for offer in found.detail.offers if offer.open)
     assert km is not None
-    minutes = max(1, math.ceil(km * door.policy().weights.km))
+    minutes = max(1, math.ceil(km * reads.policy().weights.km))
     page = open_page(id=str(incident_id), lang="en")
     told_away = [each.proto.body for each in page.get("html") if "wb-ra" in each.proto.body]
     assert f"<b>about {minutes} min</b> · {km:.1f} km" in told_away[0]
@@ -254,18 +254,18 @@ def test_how_long_a_team_takes_is_said_as_an_estimate_by_the_policys_minutes_for
 
 
 def test_a_whistle_calls_in_a_team_of_another_trade_and_never_the_one_that_holds_it(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
 ) -> None:
     sign_in("dispatcher")
     incident_id = town.report()
     town.act("accept", incident_id)
     page = open_page(id=str(incident_id))
     checked(button(page, "wb-primary").click().run())
-    lead = state(door, incident_id).lead
+    lead = state(reads, incident_id).lead
     assert lead is not None
     checked(button(page, "wb-do-whistle").click().run())
     asked = next(each for each in page.selectbox if str(each.key).endswith("-team_id"))
-    teams = door.directory().teams
+    teams = reads.directory().teams
     held = teams[lead.team_id]
     assert held.name not in {each.split("　")[0] for each in asked.options}
     other = next(
@@ -277,15 +277,15 @@ def test_a_whistle_calls_in_a_team_of_another_trade_and_never_the_one_that_holds
     checked(page.run())
     confirm = next(each for each in page.button if str(each.key).startswith("ask-whistle-"))
     checked(confirm.click().run())
-    assert {part.team_id for part in state(door, incident_id).parts.values()} == {lead.team_id, other.id}
+    assert {part.team_id for part in state(reads, incident_id).parts.values()} == {lead.team_id, other.id}
 
 
 def test_nobody_is_said_to_be_told_where_no_reporter_left_a_contact(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
 ) -> None:
-    found = bench.case(door, DISPATCHER, town.report(), datetime.now(UTC))
+    found = bench.case(reads, DISPATCHER, town.report(), datetime.now(UTC))
     assert found is not None
-    assert "told" not in sheet.source(found.detail, door.directory(), "en")
+    assert "told" not in sheet.source(found.detail, reads.directory(), "en")
 
 
 def test_only_photos_behind_tls_are_shown_from_elsewhere() -> None:
@@ -298,16 +298,16 @@ def test_what_somebody_wrote_reaches_a_label_as_plain_text() -> None:
 
 
 def test_who_was_quicker_is_named_and_nothing_is_sent(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
 ) -> None:
     sign_in("dispatcher")
     incident_id = town.report()
     town.act("accept", incident_id)
     page = open_page(id=str(incident_id))
     town.act("dispatch", incident_id, team_id=town.teams()[0])
-    before = state(door, incident_id).seq
+    before = state(reads, incident_id).seq
     checked(button(page, "wb-primary").click().run())
-    assert state(door, incident_id).seq == before
+    assert state(reads, incident_id).seq == before
     assert {each.key for each in page.button} >= {"wb-see", "wb-mine", "wb-understood"}
     # It stays until it is answered.
     checked(page.run())
@@ -317,32 +317,32 @@ def test_who_was_quicker_is_named_and_nothing_is_sent(
 
 
 def test_a_note_of_somebody_else_takes_no_step_from_anybody(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
 ) -> None:
     sign_in("dispatcher")
     incident_id = town.report()
     page = open_page(id=str(incident_id))
     town.act("note", incident_id, note="在路上")
     checked(button(page, "wb-primary").click().run())
-    assert state(door, incident_id).state == "accepted"
+    assert state(reads, incident_id).state == "accepted"
 
 
 @pytest.mark.parametrize(("press", "lat"), [("wb-merge-{goes}", 23.0081), ("wb-do-merge", 23.0051)])
 def test_a_likely_duplicate_is_merged_by_one_press_and_by_key_the_same_way_round(
-    town: Town, door: Reads, sign_in: Callable[[str], None], press: str, lat: float
+    town: Town, reads: CityReads, sign_in: Callable[[str], None], press: str, lat: float
 ) -> None:
     sign_in("dispatcher")
     here, there = (113.0031, lat), (113.0033, lat)
     stays, goes = town.report(at=here), town.report(at=there)
     town.report(at=(113.0095, 23.0011))  # a kilometre off
-    found = bench.case(door, DISPATCHER, stays, datetime.now(UTC))
+    found = bench.case(reads, DISPATCHER, stays, datetime.now(UTC))
     assert found is not None
     assert [each.id for each in found.likes] == [goes]
     assert 10 < found.likes[0].metres < 30
     page = open_page(id=str(stays))
     checked(button(page, press.format(goes=goes)).click().run())
-    assert state(door, goes).state == "merged"
-    assert state(door, stays).state == "reported"
+    assert state(reads, goes).state == "merged"
+    assert state(reads, stays).state == "reported"
 
 
 # ---- many at once ----------------------------------------------------------------------------------------------
@@ -360,7 +360,9 @@ def pressed(page: AppTest, verb: str) -> AppTest:
     return checked(page.run())
 
 
-def test_fifty_are_reassigned_in_one_action(town: Town, door: Reads, sign_in: Callable[[str], None]) -> None:
+def test_fifty_are_reassigned_in_one_action(
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
+) -> None:
     sign_in("dispatcher")
     first, second = town.teams()[:2]
     ids = town.reports(50)
@@ -370,12 +372,12 @@ def test_fifty_are_reassigned_in_one_action(town: Town, door: Reads, sign_in: Ca
     checked(button(page, "wb-many-reassign").click().run())
     next(each for each in page.selectbox if each.key == "wb-many-team").set_value(second)
     pressed(page, "reassign")
-    assert {lead.team_id for one in states(door, ids) if (lead := one.lead) is not None} == {second}
+    assert {lead.team_id for one in states(reads, ids) if (lead := one.lead) is not None} == {second}
     assert page.session_state["wb-ticked"] == []
 
 
 def test_a_refusal_of_one_never_stops_the_others(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
 ) -> None:
     sign_in("dispatcher")
     first, second = town.teams()[:2]
@@ -387,52 +389,54 @@ def test_a_refusal_of_one_never_stops_the_others(
     checked(button(page, "wb-many-reassign").click().run())
     next(each for each in page.selectbox if each.key == "wb-many-team").set_value(second)
     pressed(page, "reassign")
-    assert [one.last_verb for one in states(door, ids)] == ["reassign", "dispatch", "reassign"]
+    assert [one.last_verb for one in states(reads, ids)] == ["reassign", "dispatch", "reassign"]
     assert "wb-understood" in {each.key for each in page.button}
 
 
-def test_many_are_dispatched_after_a_preview(town: Town, door: Reads, sign_in: Callable[[str], None]) -> None:
+def test_many_are_dispatched_after_a_preview(
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
+) -> None:
     sign_in("dispatcher")
     ids = town.reports(3)
     town.act_on(ids, "accept")
-    plan = bench.plan(door, DISPATCHER, ids, datetime.now(UTC))
+    plan = bench.plan(reads, DISPATCHER, ids, datetime.now(UTC))
     assert {each.waiting.id for each in plan.decisions} == set(ids)
     assert plan.together[0] >= plan.in_turn[0]
     page = tick(open_page(), ids)
     checked(button(page, "wb-many-dispatch").click().run())
-    assert {one.state for one in states(door, ids)} == {"accepted"}
+    assert {one.state for one in states(reads, ids)} == {"accepted"}
     pressed(page, "dispatch")
     sent = {each.waiting.id for each in plan.decisions if each.chosen is not None}
     assert sent
-    assert {one.id for one in states(door, ids) if one.state == "dispatched"} == sent
+    assert {one.id for one in states(reads, ids) if one.state == "dispatched"} == sent
 
 
-def test_ticks_beyond_ones_area_count_for_nothing(town: Town, door: Reads) -> None:
+def test_ticks_beyond_ones_area_count_for_nothing(town: Town, reads: CityReads) -> None:
     ids = town.reports(2)
-    assert [each.id for each in bench.several(door, DISPATCHER, ids)] == ids
-    assert bench.several(door, ELSEWHERE, ids) == []
-    assert bench.case(door, ELSEWHERE, ids[0], datetime.now(UTC)) is None
-    assert bench.plan(door, ELSEWHERE, ids, datetime.now(UTC)).decisions == ()
+    assert [each.id for each in bench.several(reads, DISPATCHER, ids)] == ids
+    assert bench.several(reads, ELSEWHERE, ids) == []
+    assert bench.case(reads, ELSEWHERE, ids[0], datetime.now(UTC)) is None
+    assert bench.plan(reads, ELSEWHERE, ids, datetime.now(UTC)).decisions == ()
     assert bulk.LIMIT >= 50
 
 
 # ---- the queue -------------------------------------------------------------------------------------------------
 
 
-def picture_of(door: Reads) -> Picture:
+def picture_of(reads: CityReads) -> Picture:
     now = datetime.now(UTC)
-    return Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
+    return Picture(reads.directory(), reads.snapshot(reads.known().calendar.midnight(now)), now)
 
 
 def rows_of(told: bytes | None) -> dict[int, dict[str, Any]]:
     return {} if told is None else {int(row["id"]): row for row in json.loads(b"{" + told + b"}")["rows"]}
 
 
-def test_a_whistle_under_review_waits_for_the_desk_with_its_own_clock(town: Town, door: Reads) -> None:
+def test_a_whistle_under_review_waits_for_the_desk_with_its_own_clock(town: Town, reads: CityReads) -> None:
     incident_id = town.report()
     worker = Actor("grid_worker:x", "grid_worker", EAST)
     town.act("whistle", incident_id, worker, whistle_kind="hard", reason="难", team_id=town.teams()[0])
-    picture = picture_of(door)
+    picture = picture_of(reads)
     row = picture.row(incident_id)
     assert row is not None
     assert stage_of(row) == "approve"
@@ -443,27 +447,27 @@ def test_a_whistle_under_review_waits_for_the_desk_with_its_own_clock(town: Town
     assert clock[0] in ("review", "accept")
 
 
-def test_a_suspended_case_has_no_limit_but_keeps_its_place(town: Town, door: Reads) -> None:
+def test_a_suspended_case_has_no_limit_but_keeps_its_place(town: Town, reads: CityReads) -> None:
     incident_id = town.report()
     until = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     town.act("suspend", incident_id, DUTY, reason="等批复", until=until)
     line = DeskLine(TOWN, "zh")
-    row = rows_of(line.renew(picture_of(door)))[incident_id]
+    row = rows_of(line.renew(picture_of(reads)))[incident_id]
     assert row["due"] is None
     assert row["paused"] == "等批复"
     assert row["left"] > 0
 
 
-def test_rows_are_sent_when_they_change_and_once_more_when_they_end(town: Town, door: Reads) -> None:
+def test_rows_are_sent_when_they_change_and_once_more_when_they_end(town: Town, reads: CityReads) -> None:
     east, west = town.report(EAST), town.report(WEST, at=(113.018, 23.008))
-    picture = picture_of(door)
+    picture = picture_of(reads)
     line = DeskLine(EAST, "zh")
     assert east in rows_of(line.renew(picture))
     assert west not in line.rows
     assert line.changed(picture, [east, west]) is None
 
     def follow() -> set[int]:
-        changes = door.changes(picture.cursor)
+        changes = reads.changes(picture.cursor)
         assert changes is not None
         picture.take_touched()
         for row in changes.rows:
@@ -481,17 +485,17 @@ def test_rows_are_sent_when_they_change_and_once_more_when_they_end(town: Town, 
     assert east not in line.rows
 
 
-def test_a_burst_is_told_with_the_rows_and_again_when_its_cases_change(town: Town, door: Reads) -> None:
+def test_a_burst_is_told_with_the_rows_and_again_when_its_cases_change(town: Town, reads: CityReads) -> None:
     now = datetime.now(UTC)
-    picture = Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
-    law = picture.directory.bursts
-    assert law is not None
+    picture = Picture(reads.directory(), reads.snapshot(reads.known().calendar.midnight(now)), now)
+    policy = picture.directory.bursts
+    assert policy is not None
     line = DeskLine(TOWN, "zh")
     before = json.loads(b"{" + line.renew(picture) + b"}")["bursts"]
     assert "暴雨" not in {each["name"] for each in before}
 
     def follow() -> dict[str, Any]:
-        changes = door.changes(picture.cursor)
+        changes = reads.changes(picture.cursor)
         assert changes is not None
         for row in changes.rows:
             picture.fold(row)
@@ -502,7 +506,7 @@ def test_a_burst_is_told_with_the_rows_and_again_when_its_cases_change(town: Tow
         return found
 
     picture.take_touched()
-    storm = town.reports(law.least, category="0803")
+    storm = town.reports(policy.least, category="0803")
     (burst,) = [each for each in follow()["bursts"] if each not in before]
     assert (burst["name"], burst["ids"]) == ("暴雨", list(map(str, storm)))
     # A step that takes nobody out of it says nothing anew.
@@ -512,16 +516,16 @@ def test_a_burst_is_told_with_the_rows_and_again_when_its_cases_change(town: Tow
     assert follow()["bursts"] == before
 
 
-def test_the_queue_is_for_those_signed_in_and_of_their_own_area_alone(door: Reads, city: str) -> None:
+def test_the_queue_is_for_those_signed_in_and_of_their_own_area_alone(reads: CityReads, city: str) -> None:
     async def answers() -> list[int]:
-        live = Live(door, None, demo=True)
+        live = Live(reads, None, demo=True)
         async with live.running():
-            app = Starlette(routes=[Route("/desk/{area}", DeskStream(door, live).stream)])
+            app = Starlette(routes=[Route("/desk/{area}", DeskStream(reads, live).stream)])
             found = []
             for login, area in (("", TOWN), ("village", TOWN), ("resident", EAST), ("dispatcher", "445300")):
                 client = TestClient(app)
                 if login:
-                    answer = data.sign_in(door, login, sessions.DEMO_PASSWORD)
+                    answer = data.sign_in(reads, login, sessions.DEMO_PASSWORD)
                     assert isinstance(answer, tuple)
                     client.cookies.set(COOKIE, answer[0])
                 found.append((await asyncio.to_thread(client.get, f"/desk/{area}")).status_code)
@@ -531,7 +535,7 @@ def test_the_queue_is_for_those_signed_in_and_of_their_own_area_alone(door: Read
 
 
 def test_the_counts_of_the_bar_are_those_of_the_queue_and_for_those_signed_in(
-    town: Town, door: Reads, city: str
+    town: Town, reads: CityReads, city: str
 ) -> None:
     late, paused = town.reports(2)
     with psycopg.connect(psycopg_dsn(city), autocommit=True) as connection:
@@ -544,7 +548,7 @@ def test_the_counts_of_the_bar_are_those_of_the_queue_and_for_those_signed_in(
         )
         connection.execute("update incident set paused_why = 'rain' where id = %s", (paused,))
     now = datetime.now(UTC)
-    picture = Picture(door.directory(), door.snapshot(door.known().calendar.midnight(now)), now)
+    picture = Picture(reads.directory(), reads.snapshot(reads.known().calendar.midnight(now)), now)
     rows = [json.loads(each) for each in _renewed(DeskLine(TOWN, "zh"), picture)]
     expected = [
         row["id"] for row in rows if row["due"] and row["due"] < now.timestamp() * 1000 and not row["paused"]
@@ -552,11 +556,11 @@ def test_the_counts_of_the_bar_are_those_of_the_queue_and_for_those_signed_in(
     assert str(late) in expected
 
     async def answers() -> list[Any]:
-        live = Live(door, None, demo=True)
-        app = Starlette(routes=[Route("/counts", DeskStream(door, live).counts)])
+        live = Live(reads, None, demo=True)
+        app = Starlette(routes=[Route("/counts", DeskStream(reads, live).counts)])
         client = TestClient(app)
         found: list[Any] = [client.get("/counts").status_code]
-        answer = data.sign_in(door, "dispatcher", sessions.DEMO_PASSWORD)
+        answer = data.sign_in(reads, "dispatcher", sessions.DEMO_PASSWORD)
         assert isinstance(answer, tuple)
         client.cookies.set(COOKIE, answer[0])
         # Before the first look at the city nothing is known, and nothing is said.
@@ -577,11 +581,11 @@ def _renewed(line: DeskLine, picture: Picture) -> list[bytes]:
     return list(line.rows.values())
 
 
-def test_a_desk_hears_the_whole_first_and_then_what_changes(town: Town, door: Reads) -> None:
+def test_a_desk_hears_the_whole_first_and_then_what_changes(town: Town, reads: CityReads) -> None:
     incident_id = town.report()
 
     async def heard() -> list[dict[str, Any]]:
-        live = Live(door, None, demo=True)
+        live = Live(reads, None, demo=True)
         told: list[dict[str, Any]] = []
         async with live.running():
             client = Client(None)
@@ -613,22 +617,22 @@ def shown(page: AppTest) -> str:
     return re.sub(r"<style>.*?</style>|<[^>]+>", " ", whole, flags=re.DOTALL)
 
 
-def test_a_merged_case_says_into_which_it_went(town: Town, door: Reads) -> None:
+def test_a_merged_case_says_into_which_it_went(town: Town, reads: CityReads) -> None:
     first, second = town.report(), town.report()
     town.act("merge", second, into=first)
-    merged, stays = door.detail(SYSTEM_EYES, second), door.detail(SYSTEM_EYES, first)
+    merged, stays = reads.detail(SYSTEM_EYES, second), reads.detail(SYSTEM_EYES, first)
     assert merged is not None
     assert stays is not None
-    told_now = sheet.timeline(merged, door.directory(), datetime.now(UTC), "zh")
+    told_now = sheet.timeline(merged, reads.directory(), datetime.now(UTC), "zh")
     assert f"→ {show_number(stays.incident.number)}" in told_now
 
 
-def test_what_is_not_of_today_stands_with_its_day_and_its_hour(town: Town, door: Reads) -> None:
+def test_what_is_not_of_today_stands_with_its_day_and_its_hour(town: Town, reads: CityReads) -> None:
     incident_id = town.report()
     town.act("accept", incident_id)
-    detail = door.detail(SYSTEM_EYES, incident_id)
+    detail = reads.detail(SYSTEM_EYES, incident_id)
     assert detail is not None
-    directory, at = door.directory(), detail.incident.reported_at
+    directory, at = reads.directory(), detail.incident.reported_at
     hour = f"{at.astimezone(told.zone()):%H:%M}"
     for days, lang in ((0, "zh"), (2, "zh"), (2, "en")):
         now = at + timedelta(days=days)
@@ -642,16 +646,16 @@ def test_what_is_not_of_today_stands_with_its_day_and_its_hour(town: Town, door:
         assert done[0]["text"] == (f"{day} {hour}" if days else hour)
 
 
-def test_the_strip_says_the_limits_of_what_is_to_come(town: Town, door: Reads) -> None:
-    found = state(door, town.report())
-    law, calendar = door.policy(), door.directory().calendar
+def test_the_strip_says_the_limits_of_what_is_to_come(town: Town, reads: CityReads) -> None:
+    found = state(reads, town.report())
+    policy, calendar = reads.policy(), reads.directory().calendar
     now = found.reported_at
-    strip = sheet.clocks(found, calendar, now, "zh", law)
+    strip = sheet.clocks(found, calendar, now, "zh", policy)
     to_come = {step["name"]: step["text"] for step in strip if step["state"].startswith("next")}
-    assert to_come["派遣"] == f"限 {limit_words(law.dispatch[found.severity].text, 'zh')}"
+    assert to_come["派遣"] == f"限 {limit_words(policy.dispatch[found.severity].text, 'zh')}"
     assert {"签收", "处置", "核查"} <= to_come.keys()
     found.facts["wartime"] = True
-    halved = sheet.clocks(found, calendar, now, "zh", law)
+    halved = sheet.clocks(found, calendar, now, "zh", policy)
     assert {step["name"]: step["text"] for step in halved}["派遣"] != to_come["派遣"]
     assert not [s for s in sheet.clocks(found, calendar, now, "zh") if s["text"].startswith("限")]
 
@@ -664,8 +668,8 @@ def test_half_a_limit_is_said_as_its_length() -> None:
     assert limit_words("1wd", "zh") == "1 工作日"
 
 
-def test_every_holder_is_named_whole_however_short_the_stretch(town: Town, door: Reads) -> None:
-    directory, now = door.directory(), datetime.now(UTC)
+def test_every_holder_is_named_whole_however_short_the_stretch(town: Town, reads: CityReads) -> None:
+    directory, now = reads.directory(), datetime.now(UTC)
     teams = sorted(directory.teams)[:3]
     edges = [
         now - timedelta(days=2),
@@ -685,16 +689,16 @@ def test_every_holder_is_named_whole_however_short_the_stretch(town: Town, door:
 
 
 def test_where_nobody_is_to_be_sent_the_pane_says_what_to_do_and_why(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
 ) -> None:
     sign_in("dispatcher")
     incident_id = town.report()
     page = open_page(id=str(incident_id))
     assert "先受理或不予受理" in shown(page)
-    first = bench.case(door, DISPATCHER, incident_id, datetime.now(UTC))
+    first = bench.case(reads, DISPATCHER, incident_id, datetime.now(UTC))
     assert first is not None
     # Who could go is seen before it is accepted, but nobody can be chosen yet.
-    assert told.team(door.directory(), first.detail.offers[0].team.id, "zh") in shown(page)
+    assert told.team(reads.directory(), first.detail.offers[0].team.id, "zh") in shown(page)
     assert not [each for each in page.button if str(each.key).startswith("wb-choose-")]
     team = town.teams()[0]
     town.act("accept", incident_id)
@@ -728,16 +732,16 @@ def test_no_two_steps_that_may_stand_beside_each_other_share_a_key() -> None:
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_the_legend_names_every_key(door: Reads, lang: str) -> None:
+def test_the_legend_names_every_key(reads: CityReads, lang: str) -> None:
     who = sessions.Viewer(1, "dispatcher", "x", DISPATCHER)
-    columns = legend.legend(frame.Frame(lang, translator(lang), who, door))
+    columns = legend.legend(frame.Frame(lang, translator(lang), who, reads))
     told_keys = {key for column in columns for key, _ in column}
     assert {*offers.KEYS.values(), offers.MET_KEY, "D", "E", "F", "N", "0", "8", "9", "Enter"} <= told_keys
     assert {key.replace("Shift+", "⇧") for key in bulk.KEYS.values()} <= told_keys
 
 
 def test_another_type_is_chosen_and_never_stands_there_by_itself(
-    town: Town, door: Reads, sign_in: Callable[[str], None]
+    town: Town, reads: CityReads, sign_in: Callable[[str], None]
 ) -> None:
     sign_in("dispatcher")
     incident_id = town.report()
@@ -745,4 +749,4 @@ def test_another_type_is_chosen_and_never_stands_there_by_itself(
     checked(button(page, "wb-do-recode").click().run())
     asked = next(each for each in page.selectbox if str(each.key).endswith("-category"))
     assert asked.value is None
-    assert state(door, incident_id).category not in asked.options
+    assert state(reads, incident_id).category not in asked.options

@@ -24,7 +24,7 @@ def accounts(f: Frame) -> None:
     _ = f._
     if f.who.role == "admin":
         account_acts(f)
-    rows = admin.listed(f.door, f.who)
+    rows = admin.listed(f.city, f.who)
     if not rows:
         st.info(_("There are no accounts yet."))
         return
@@ -87,7 +87,7 @@ def _keys_of(f: Frame, kind: Any) -> None:
     _ = f._
     wall = kind == "wall"
     st.subheader(_("Keys of walls") if wall else _("Keys of sources"))
-    rows = admin.held_keys(f.door, f.who, kind)
+    rows = admin.held_keys(f.city, f.who, kind)
     if f.who.role == "admin":
         with st.form(f"new-{kind}", border=True):
             if wall:
@@ -100,7 +100,7 @@ def _keys_of(f: Frame, kind: Any) -> None:
                 opens, note = st.text_input(_("Source, as its reports name it"), max_chars=32), ""
             if st.form_submit_button(_("Make a key")) and opens is not None:
                 try:
-                    key = admin.new_key(f.door, f.who, kind, opens, note)
+                    key = admin.new_key(f.city, f.who, kind, opens, note)
                 except RefusedKey as refusal:
                     tell("key-answer", refusal_of(f, refusal), wrong=True)
                 else:
@@ -138,7 +138,7 @@ def _keys_of(f: Frame, kind: Any) -> None:
         st.caption(_("Whatever uses it loses its sight within seconds, for good."))
         if st.button(_("Revoke it"), key=f"revoke-{kind}-now", type="primary") and key_id is not None:
             try:
-                admin.revoke_key(f.door, f.who, kind, key_id)
+                admin.revoke_key(f.city, f.who, kind, key_id)
             except RefusedKey as refusal:
                 tell("key-answer", refusal_of(f, refusal), wrong=True)
             else:
@@ -151,7 +151,7 @@ def _keys_of(f: Frame, kind: Any) -> None:
 def log(f: Frame) -> None:
     """Show who came in, who was refused and who changed what of accounts, keys and configuration."""
     _ = f._
-    day, week = admin.failed(f.door, f.who, datetime.now(UTC))
+    day, week = admin.failed(f.city, f.who, datetime.now(UTC))
     one, two, _rest = st.columns([1, 1, 4])
     one.metric(_("Refused sign-ins, 24 hours"), day)
     two.metric(_("Refused sign-ins, 7 days"), week)
@@ -166,7 +166,7 @@ def log(f: Frame) -> None:
     }  # fmt: skip
     what = st.selectbox(_("What"), list(words), format_func=words.__getitem__, key="log-what")
     page = _page(f, "log", what)
-    rows = admin.log(f.door, f.who, page, str(what))
+    rows = admin.log(f.city, f.who, page, str(what))
     if not rows:
         st.info(_("Nothing was noted."))
     else:

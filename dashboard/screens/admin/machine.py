@@ -71,7 +71,7 @@ def letters(f: Frame) -> None:
     if mended or plain:
         lines = [line.strip() for line in changes.splitlines() if line.strip()] if mended else []
         try:
-            new = admin.replay(f.door, f.who, one.id, lines)
+            new = admin.replay(f.city, f.who, one.id, lines)
         except LetterError as refusal:
             st.session_state["letter-answer"] = (str(refusal), True)
         else:
@@ -124,7 +124,7 @@ def jobs(f: Frame) -> None:
     if go and name is not None:
         with st.spinner(_("{name} runs …").format(name=name)):
             try:
-                done = admin.run_job(f.door, f.who, name)
+                done = admin.run_job(f.city, f.who, name)
             except LookupError as fault:
                 st.error(str(fault.args[0]))
             except (psycopg.Error, redis.RedisError) as fault:

@@ -21,11 +21,11 @@ DAYS = (7, 30, 90)
 def show(f: Frame) -> None:
     """Show the versions; the draft on this browser is checked, compared, tried on the past, and published."""
     _ = f._
-    versions = admin.versions(f.door, f.who)
+    versions = admin.versions(f.city, f.who)
     if not versions:
         st.info(_("The database holds no policy: load a city first."))
         return
-    in_force = f.door.policy().version
+    in_force = f.city.policy().version
     current = next(each for each in versions if each.version == in_force)
     st.dataframe(
         [
@@ -119,7 +119,7 @@ def _judged(f: Frame, current: Version, files: dict[str, str]) -> None:
             st.session_state["policy-verdict"] = (
                 dict(files),
                 days,
-                admin.preview(f.door, f.who, files, since),
+                admin.preview(f.city, f.who, files, since),
             )
     tried = st.session_state.get("policy-verdict")
     if tried is not None and tried[0] == files:
@@ -173,7 +173,7 @@ def _publish(f: Frame, current: Version, files: dict[str, str]) -> None:
                 st.session_state["policy-answer"] = _("Confirm first that you have read what it changes.")
                 st.rerun()
             try:
-                version = admin.publish(f.door, f.who, files, note, day)
+                version = admin.publish(f.city, f.who, files, note, day)
             except PublishError as refusal:
                 st.session_state["policy-answer"] = str(refusal)
             else:

@@ -51,7 +51,7 @@ def audit(f: Frame) -> None:
     if st.session_state.get("audit-filters") != wanted:
         st.session_state["audit-filters"], st.session_state["audit-page"] = wanted, 0
     page = int(st.session_state.get("audit-page", 0))
-    lines = admin.search(f.door, f.who, since, until, number, str(verb or ""), actor, page)
+    lines = admin.search(f.city, f.who, since, until, number, str(verb or ""), actor, page)
     rows = [
         {
             _("Time"): f"{line.at.astimezone(zone()):%Y-%m-%d %H:%M:%S}",
@@ -133,7 +133,7 @@ def _verify(f: Frame, number: int | None) -> None:
     def told_of(share: float) -> None:
         bar.progress(share, _("Every link is recomputed …"))
 
-    verdict = admin.verify(f.door, f.who, number, told_of)
+    verdict = admin.verify(f.city, f.who, number, told_of)
     bar.empty()
     if verdict is None:
         st.warning(_("There is no incident with this number."))

@@ -9,8 +9,9 @@ from fractions import Fraction
 from dashboard.data import Directory
 from dashboard.data.assessment import Card
 from dashboard.data.judged import Appeal, Bare, CaseLine, ExemptCase, Hands
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.drawer import link
-from dashboard.widgets.panel import Markup, joined, markup, opens
+from dashboard.widgets.panel import opens
 from dashboard.widgets.scorecard import APPEAL, JUDGE, bare_score
 from dashboard.wording import amounts
 from dashboard.wording import names as told

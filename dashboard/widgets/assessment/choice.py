@@ -32,7 +32,7 @@ def subject_of(f: Frame, month: Month) -> Subject | None:
         return kind, subject
     own = card_scope.own_subjects(f.who.actor)
     for each in own:
-        if data.card(f.door, f.who.actor, *each, month, CARDS[each[0]][0]) is not None:
+        if data.card(f.city, f.who.actor, *each, month, CARDS[each[0]][0]) is not None:
             return each
     return own[0] if own else ("city", next((c for c, a in f.directory.areas.items() if a.level == 1), ""))
 
@@ -47,7 +47,7 @@ def head(f: Frame, known: Sequence[Month], month: Month, subject: Subject | None
             address.choose(**{name: str(value), "part": "", "set": "", "page": ""})
 
     def kind_chosen(key: str) -> None:
-        first = data.listed(f.door, f.who.actor, st.session_state[key], month)
+        first = data.listed(f.city, f.who.actor, st.session_state[key], month)
         if first:
             address.choose(subject=f"{first[0].kind}/{first[0].subject}", part="", set="", page="", card="")
 
@@ -93,7 +93,7 @@ def head(f: Frame, known: Sequence[Month], month: Month, subject: Subject | None
 
 
 def _choose(f: Frame, subject: Subject, month: Month, moved: Any) -> None:
-    found = data.listed(f.door, f.who.actor, subject[0], month)
+    found = data.listed(f.city, f.who.actor, subject[0], month)
     by_key = {f"{each.kind}/{each.subject}": each for each in found}
     own = f"{subject[0]}/{subject[1]}"
     options = list(by_key) if own in by_key else [own, *by_key]

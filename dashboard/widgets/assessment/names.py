@@ -16,7 +16,7 @@ from dashboard.wording.catalogue import pick
 
 def names_of(f: Frame, kind: str, month: Month) -> Any:
     """Return the function that names a subject of a kind: of a frozen month by the name that it had then."""
-    now, then = _names_now(f, kind), data.names_then(f.door, month)
+    now, then = _names_now(f, kind), data.names_then(f.city, month)
 
     def name(subject: str) -> str:
         kept = then.get((kind, subject))

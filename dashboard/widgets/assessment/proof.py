@@ -34,11 +34,11 @@ def proof(f: Frame, card: Card) -> None:
     ]
 
     def rows() -> list[list[Any]]:
-        lines, found = data.bundles(f.door, card), []
+        lines, found = data.bundles(f.city, card), []
         for line in card.lines:
             for label, ids in judged.sets_of(lines, line.name).items():
                 listed = judged.rows(
-                    f.door, f.who.actor, (card.kind, card.subject), ids, card.month.as_of, 1, ROWS_EXPORTED
+                    f.city, f.who.actor, (card.kind, card.subject), ids, card.month.as_of, 1, ROWS_EXPORTED
                 )
                 for each in listed:
                     kind = f.directory.types.get(each.category)

@@ -9,8 +9,9 @@ import streamlit as st
 
 from dashboard.data import leaders as data
 from dashboard.frame import Frame
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.drawer import PARAMETER, drawer
-from dashboard.widgets.panel import Markup, joined, markup, opens
+from dashboard.widgets.panel import opens
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import pick
 from dispatch.figures.briefing import words as spoken
@@ -24,7 +25,7 @@ _NOTHING = CasePage((), 0, 1, 1)
 def repeats(f: Frame, picture: Overview) -> Markup:
     """Return the places that were reported again and again in the period, as a table."""
     _ = f._
-    found = data.repeats(f.door, f.who.actor, picture.area.code, picture.period)
+    found = data.repeats(f.city, f.who.actor, picture.area.code, picture.period)
     head = markup(
         "<h2>{title} <span class='m'>{note}</span></h2>", title=_("Reported again and again"),
         note=_("the same kind from the same place, {n} times or more in the period").format(n=data.REPEATED_LEAST),
@@ -63,7 +64,7 @@ def open_named(f: Frame, picture: Overview) -> None:
         area, period = picture.area.code, picture.period
 
         def read(page: int) -> Any:
-            return data.at_place(f.door, actor, area, period, int(place))
+            return data.at_place(f.city, actor, area, period, int(place))
 
         drawer(
             _("Reported again and again"), read, lambda: (read(1) or _NOTHING).rows, f.directory, f.lang, _,
@@ -76,8 +77,8 @@ def open_named(f: Frame, picture: Overview) -> None:
         st.warning(_("There is no such list of cases."))
         return
     drawer(
-        _set_name(f, wanted), lambda page: data.cases(f.door, actor, wanted, page),
-        lambda: data.every_case(f.door, actor, wanted), f.directory, f.lang, _, _bounds(f, wanted, picture),
+        _set_name(f, wanted), lambda page: data.cases(f.city, actor, wanted, page),
+        lambda: data.every_case(f.city, actor, wanted), f.directory, f.lang, _, _bounds(f, wanted, picture),
     )  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def head(f: Frame, area: str, period: Period | None, today: date, picture: Overv
             _turning(f, period, today)
         if picture is not None:
             st.space("stretch")
-            briefs.buttons(f, picture, lambda: data.timed(f.door, f.who.actor, picture, datetime.now(UTC)))
+            briefs.buttons(f, picture, lambda: data.timed(f.city, f.who.actor, picture, datetime.now(UTC)))
 
 
 def turned(to: Period) -> None:

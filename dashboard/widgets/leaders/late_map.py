@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from math import ceil, cos, radians
 
 from dashboard.data.leaders import Outline
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.boards import known
-from dashboard.widgets.panel import Markup, joined, markup
 from dashboard.wording import amounts
 from dashboard.wording.catalogue import Translate, pick
 from dispatch.figures.overview import (

@@ -9,8 +9,9 @@ import streamlit as st
 
 from dashboard.data import leaders as data
 from dashboard.frame import Frame, away
+from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.drawer import open_cases
-from dashboard.widgets.panel import Markup, joined, markup, opens, panel
+from dashboard.widgets.panel import opens, panel
 from dashboard.wording import amounts
 from dashboard.wording import names as told
 from dashboard.wording.catalogue import pick
@@ -67,7 +68,7 @@ def present(f: Frame, area: str) -> None:
     """Show the present, which is live whatever the period; it reads by itself."""
     _ = f._
     try:
-        found = data.present(f.door, f.who.actor, area, datetime.now(UTC))
+        found = data.present(f.city, f.who.actor, area, datetime.now(UTC))
     except psycopg.Error:
         away(f.lang)  # read anew by itself, outside the page's own frame
         return

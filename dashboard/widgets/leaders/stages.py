@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil, log10
 
-from dashboard.widgets.panel import Markup, joined, markup
+from dashboard.markup import Markup, joined, markup
 from dashboard.wording import amounts
 from dashboard.wording.catalogue import Translate
 from dispatch.figures.briefing import words as spoken

@@ -5,23 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.frame import Frame
+from dashboard.markup import Markup, joined
 from dashboard.widgets import boards, charts
 from dashboard.widgets.drawer import open_cases
-from dashboard.widgets.panel import markup
 from dashboard.wording import amounts
 from dispatch.figures.briefing import words as spoken
 from dispatch.figures.overview import Overview, TrendPoint
-
-
-def title(words: str, note: str) -> None:
-    """Show the name of a card, and beside it how it is to be read."""
-    st.html(
-        markup(
-            '<div class="gw-title"><b>{words}</b> <span class="gw-muted">{note}</span></div>',
-            words=words,
-            note=note,
-        )
-    )
 
 
 def chart(f: Frame, figure: charts.Figure, name: str) -> None:
@@ -74,7 +63,7 @@ def trend_of(f: Frame, picture: Overview) -> charts.Figure:
             charts.Day(
                 point.day, boards.known(reading.value), boards.known(point.year_ago.value),
                 None if point.usual is None else (float(point.usual[0]), float(point.usual[1])),
-                "<br>".join(lines), cases.key, label,
+                joined(lines, Markup("<br>")), cases.key, label,
             )
         )  # fmt: skip
     words = {"usual": _("usual"), "year_ago": _("a year ago"), "now": _("this period")}

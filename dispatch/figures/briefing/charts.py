@@ -12,7 +12,8 @@ from pathlib import Path
 from noto_cjk_sans_otc import FONT_PATH
 from PIL import Image, ImageDraw, ImageFont
 
-from dispatch.figures.briefing.words import place_name, rate, say, shortest, show, tables
+from dispatch.figures.briefing.tables import tables
+from dispatch.figures.briefing.words import place_name, rate, say, shortest, show
 from dispatch.figures.overview import Overview
 from dispatch.rules.measures.assessment import shown
 

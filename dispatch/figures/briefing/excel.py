@@ -8,7 +8,8 @@ from typing import Any
 
 import xlsxwriter
 
-from dispatch.figures.briefing.words import Kind, Table, Value, notes, say, sentence, show, tables, title
+from dispatch.figures.briefing.tables import Table, tables
+from dispatch.figures.briefing.words import Kind, Value, notes, say, sentence, show, title
 from dispatch.figures.overview import Overview
 
 _FORMATS: dict[Kind, str] = {
@@ -53,12 +54,12 @@ class _Book:
             for kind, pattern in _FORMATS.items()
         }
 
-    def summary(self, name: str, said: str, known: tuple[str, ...]) -> None:
+    def summary(self, name: str, text: str, known: tuple[str, ...]) -> None:
         """Write the first sheet: title, sentence, and what must be known beside the numbers."""
         sheet = self.book.add_worksheet(say("Summary", self.lang))
         sheet.set_column(0, 0, 100)
         sheet.write_string(0, 0, name, self.large)
-        sheet.write_string(1, 0, said, self.wrapped)
+        sheet.write_string(1, 0, text, self.wrapped)
         for i, note in enumerate(known):
             sheet.write_string(3 + i, 0, note, self.wrapped)
 

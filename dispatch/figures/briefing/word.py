@@ -13,7 +13,8 @@ from docx.oxml.ns import qn
 from docx.shared import Cm, Mm, Pt
 
 from dispatch.figures.briefing.charts import Sheet
-from dispatch.figures.briefing.words import Table, notes, say, sentence, show, tables, title
+from dispatch.figures.briefing.tables import Table, tables
+from dispatch.figures.briefing.words import notes, say, sentence, show, title
 from dispatch.figures.overview import Overview
 
 # Word files name their fonts: the one for Han that Windows and WPS bring, whoever opens it.

@@ -115,7 +115,7 @@ def _read(cohort: Cohort, timed: bool) -> Overview:
 
 def _themes(cohort: Cohort, periods: Sequence[ByTheme]) -> tuple[ThemeLine, ...]:
     lines = []
-    for code, (name, name_en) in sorted(cohort.law.themes.items()):
+    for code, (name, name_en) in sorted(cohort.policy.themes.items()):
         totals = [each.get(code, {}) for each in periods]
         lines.append(
             ThemeLine(

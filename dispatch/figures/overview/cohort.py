@@ -47,8 +47,8 @@ class Cohort:
     ) -> None:
         self.cursor, self.period, self.now = cursor, period, now
         known = Policies(cursor)
-        self.law = known.in_force(now)
-        self.calendar = self.law.calendar
+        self.policy = known.in_force(now)
+        self.calendar = self.policy.calendar
         today = self.calendar.local(now).date()
         self.rules = known.rules_on(today)
         row = cursor.execute(

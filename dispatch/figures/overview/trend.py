@@ -86,7 +86,7 @@ def lowest(cohort: Cohort, points: Sequence[TrendPoint]) -> Lowest | None:
     return Lowest(
         point,
         sum(each.below for each in points),
-        cohort.law.themes.get(theme, (theme, theme)),
+        cohort.policy.themes.get(theme, (theme, theme)),
         Counted(count, cohort.cases("late", Period("day", point.day), theme)),
     )
 

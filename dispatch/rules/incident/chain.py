@@ -411,12 +411,12 @@ def _to_do(part: Assignment, step: Step) -> bool:
 def _is_blowers(part: Assignment, actor: Actor, step: Step) -> bool:
     """Tell whether a whistle is this actor's to end and rate; one that nobody in the grid asked for is any centre's."""
     asked_by = part.facts.get("asked_by")
-    return not step.blowers or asked_by is None or same_person(actor.id, asked_by)
+    return not step.initiator_only or asked_by is None or same_person(actor.id, asked_by)
 
 
 def _is_own_work(part: Assignment, actor: Actor, step: Step) -> bool:
     """Tell whether the actor answered the whistle: nobody rates their own work, nor ends what nobody asked for."""
-    mine = step.blowers and actor.team_id is not None and actor.team_id == part.team_id
+    mine = step.initiator_only and actor.team_id is not None and actor.team_id == part.team_id
     return mine and (step.once is not None or not part.facts.get("asked_by"))
 
 

@@ -108,13 +108,13 @@ def is_rating(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A step that somebody took, without what it changed; `reason` as it was given."""
+    """A step that somebody took, without what it changed; `reason` as its event keeps it, for `reasons.words`."""
 
     seq: int
     verb: str
     actor: str
     at: datetime
-    reason: str = ""
+    reason: object = None
 
 
 @dataclass(slots=True)  # not frozen, which would cost three times as much to make; nobody alters one

@@ -111,7 +111,7 @@ class Bin:
     low: float
     high: float
     n: int
-    said: float
+    predicted: float
     came: float
 
 
@@ -122,7 +122,7 @@ def brier(sayings: Iterable[Said]) -> float:
 
 
 def reliability(sayings: Iterable[Said], edges: Sequence[float]) -> list[Bin]:
-    """Return the sayings in bins between ascending `edges`, empty ones left out: where said and came agree, trust."""
+    """Return the sayings in bins between ascending `edges`, empty ones left out: where both shares agree, trust."""
     bins: dict[int, list[Said]] = defaultdict(list)
     for saying in sayings:
         bins[min(max(bisect_right(edges, saying.chance) - 1, 0), len(edges) - 2)].append(saying)
@@ -170,14 +170,14 @@ def judge(model: Model, past: Sequence[Done], unseen: Sequence[Done]) -> Verdict
     def say(chance: Callable[[Done, float], float]) -> list[Said]:
         return [Said(chance(c, m), c.share > 1) for c in unseen for m in MOMENTS if c.share > m]
 
-    said = say(lambda c, m: model.chance(c.kind, c.team, c.queue, m))
+    sayings = say(lambda c, m: model.chance(c.kind, c.team, c.queue, m))
     return Verdict(
         len(unseen),
-        len(said),
-        brier(said),
+        len(sayings),
+        brier(sayings),
         brier(say(lambda c, m: float(m >= RULE_FROM))),
         brier(say(lambda c, m: above if m >= RULE_FROM else below)),
-        tuple(reliability(said, EDGES)),
+        tuple(reliability(sayings, EDGES)),
     )
 
 

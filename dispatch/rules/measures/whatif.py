@@ -76,22 +76,22 @@ def lives(
     return past + [(kind, clock) for (_, kind), clock in present.items()]
 
 
-def limit_of(kind: str, case: Case, law: Policy) -> Limit | None:
+def limit_of(kind: str, case: Case, policy: Policy) -> Limit | None:
     """Return the limit that a policy gives a clock of a case; None where it gives none."""
-    own = law.types.get(case.category)
+    own = policy.types.get(case.category)
     severity = own.severity if own is not None and case.as_grave else case.severity
     whistle = (own.mode if own is not None and case.handled_as else case.mode) == "whistle"
     match kind:
         case "dispatch":
-            return law.dispatch[severity]
+            return policy.dispatch[severity]
         case "pick_up":
-            return law.answer if whistle else law.pick_up[severity]
+            return policy.answer if whistle else policy.pick_up[severity]
         case "close":
-            return law.close[severity]
+            return policy.close[severity]
         case "accept" | "dispose" | "verify" if own is not None:
             return {"accept": own.accept, "dispose": own.dispose, "verify": own.verify}[kind]
         case "arrive" if own is not None:
-            return law.arrival(own, whistle)
+            return policy.arrival(own, whistle)
     return None
 
 
@@ -109,8 +109,8 @@ def would_be_late(clock: Clock, limit: Limit, calendar: Calendar, now: datetime)
     return (clock.ended or now) > due
 
 
-def judge(cases: Iterable[Case], law: Policy, now: datetime) -> Verdict:
-    """Count what the limits of `law` would have made of past cases; a case is late when any of its clocks is.
+def judge(cases: Iterable[Case], policy: Policy, now: datetime) -> Verdict:
+    """Count what the limits of `policy` would have made of past cases; a case is late when any of its clocks is.
 
     What another system's promise judges stays as it was judged.
     """
@@ -119,10 +119,10 @@ def judge(cases: Iterable[Case], law: Policy, now: datetime) -> Verdict:
         before = after = False
         for kind, clock in case.clocks:
             late = was_late(clock, now)
-            limit = None if clock.limit == BY_SOURCE else limit_of(kind, case, law)
+            limit = None if clock.limit == BY_SOURCE else limit_of(kind, case, policy)
             before |= late
-            after |= late if limit is None else would_be_late(clock, limit, law.calendar, now)
-        own = law.types.get(case.category)
+            after |= late if limit is None else would_be_late(clock, limit, policy.calendar, now)
+        own = policy.types.get(case.category)
         for effect in (
             verdict.total,
             verdict.themes.setdefault(own.theme if own else "", Effect()),

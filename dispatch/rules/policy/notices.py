@@ -120,9 +120,9 @@ def receiver(to: str, level: str, facts: Facts) -> str | None:
     return f"{to}/{area}"
 
 
-def reached_at(told: str, area_code: str) -> str:
+def reached_at(receiver: str, area_code: str) -> str:
     """Return the area whose addresses reach a receiver: that of the role that is told, and of a team the incident's."""
-    kind, _, where = told.partition("/")
+    kind, _, where = receiver.partition("/")
     return area_code if kind == "team" else where
 
 

@@ -141,8 +141,8 @@ def _parsed(version: int, texts: tuple[tuple[str, str], ...]) -> Policy:
         raise PolicyError("limits.toml", "intake.grid_trade", f"no trade {grid_trade!r}")
     whistle = _key(limits, "whistle", dict)
     ladder = _later(files, escalation.FILE, escalation.FORMER, escalation.read)
-    told = _later(files, notices.FILE, notices.SILENT, notices.read)
-    _same_channels(files, ladder, told)
+    notice_rules = _later(files, notices.FILE, notices.SILENT, notices.read)
+    _same_channels(files, ladder, notice_rules)
     return Policy(
         version=version,
         calendar=_calendar(limits, files),
@@ -165,7 +165,7 @@ def _parsed(version: int, texts: tuple[tuple[str, str], ...]) -> Policy:
             lambda text, faults: weighing.read(text, types, trades, faults),
         ),
         ladder=ladder,
-        notices=told,
+        notices=notice_rules,
         bursts=_later(files, bursts.FILE, None, lambda text, faults: bursts.read(text, types, faults)),
         appeal_ask=_appeal(limits, "ask"),
         appeal_answer=_appeal(limits, "answer"),
@@ -238,7 +238,7 @@ def problems(files: Mapping[str, str]) -> list[PolicyError]:
     return found
 
 
-def _same_channels(files: Mapping[str, str], ladder: Ladder, told: Notices) -> None:
+def _same_channels(files: Mapping[str, str], ladder: Ladder, notice_rules: Notices) -> None:
     """Refuse a ladder that calls by a channel which notices.toml does not have."""
     if escalation.FILE not in files:
         return
@@ -251,7 +251,7 @@ def _same_channels(files: Mapping[str, str], ladder: Ladder, told: Notices) -> N
         named["whistle"] = ladder.whistle
     for place, step in named.items():
         for channel in step.channels:
-            if channel != notices.APP and channel not in told.channels:
+            if channel != notices.APP and channel not in notice_rules.channels:
                 raise PolicyError(
                     escalation.FILE, f"{place}, channels", f"{notices.FILE} has no channel {channel!r}"
                 )

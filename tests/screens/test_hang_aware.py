@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dashboard.data import Reads, hang_aware
+from dashboard.data import CityReads, hang_aware
 from models.servers.database import Pool
 
 # However busy the machine is; nobody would ever say anything where a hanging database were waited for.
@@ -30,8 +30,8 @@ def test_a_database_that_hangs_is_noticed_within_five_seconds_and_the_next_look_
         return lend(*args, **options)
 
     monkeypatch.setattr(Pool, "lend", counted)
-    door = Reads(database)
-    with door.look() as connection:
+    reads = CityReads(database)
+    with reads.look() as connection:
         backend = connection.info.backend_pid
     found = subprocess.run(
         ["ps", "-o", "ppid=", "-p", str(backend)], capture_output=True, text=True, check=True
@@ -41,14 +41,14 @@ def test_a_database_that_hangs_is_noticed_within_five_seconds_and_the_next_look_
         os.kill(pid, signal.SIGSTOP)
     try:
         begun = time.monotonic()
-        with pytest.raises(psycopg.OperationalError), door.look() as connection:
+        with pytest.raises(psycopg.OperationalError), reads.look() as connection:
             connection.execute("select 1")
         assert time.monotonic() - begun < NOTICED_S
         # A look that lay wholly in the time for which that is known has asked nobody.
         while True:
             asked.clear()
-            known_until = door._away_until
-            with pytest.raises(psycopg.OperationalError), door.look():
+            known_until = reads._away_until
+            with pytest.raises(psycopg.OperationalError), reads.look():
                 pass
             if time.monotonic() < known_until:
                 break
@@ -60,20 +60,20 @@ def test_a_database_that_hangs_is_noticed_within_five_seconds_and_the_next_look_
     deadline = time.monotonic() + 60
     while True:
         try:
-            with door.look() as connection:
+            with reads.look() as connection:
                 assert connection.execute("select 1").fetchone() == (1,)
             break
         except psycopg.OperationalError:
             assert time.monotonic() < deadline, "it came back, and was not seen"
             time.sleep(0.1)
-    door.close()
+    reads.close()
 
 
 def test_a_question_that_takes_long_is_waited_for_while_the_database_lets_others_in(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hang_aware, "PATIENCE_S", 0.1)
-    door = Reads(database)
-    with door.look() as connection:
+    reads = CityReads(database)
+    with reads.look() as connection:
         assert connection.execute("select 1 from pg_sleep(0.5)").fetchone() == (1,)
-    door.close()
+    reads.close()

@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from dashboard.data import Reads
+from dashboard.data import CityReads
 from dispatch.__main__ import main
 from dispatch.desk.desk import Desk
 from dispatch.intake.messages import number_of
-from dispatch.record import publishing as lawbook
+from dispatch.record import publishing
 from dispatch.record.publishing import PublishError, publish
 from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.policy import policy as policies
@@ -207,12 +207,12 @@ def test_a_version_is_in_force_from_the_citys_own_midnight_wherever_the_database
         city.execute(f"alter database \"{city.info.dbname}\" set timezone to '{zone}'".encode())
         with psycopg.connect(psycopg_dsn(database)) as far:
             assert far.execute("show timezone").fetchone() == (zone,)
-            assert lawbook.in_force(far)[0] == 2
+            assert publishing.in_force(far)[0] == 2
         with Desk(database) as desk:
             assert desk.in_force(datetime.now(UTC)).version == 2
-        door = Reads(database)
-        assert door.policy().version == 2
-        door.close()
+        reads = CityReads(database)
+        assert reads.policy().version == 2
+        reads.close()
 
 
 def test_a_dry_run_says_what_would_have_been_late(
@@ -258,4 +258,4 @@ def test_a_dry_run_says_what_would_have_been_late(
     assert main(["policy", "dry-run", str(folder), "--since", str(TODAY), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["total"]["cases"] == 0
     assert city.execute("select count(*), max(policy_version) from incident").fetchone() == before
-    assert list(lawbook.cases(city, NOW)) == []
+    assert list(publishing.cases(city, NOW)) == []
