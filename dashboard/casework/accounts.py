@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.data import admin
 from dashboard.data.admin import AccountError
 from dashboard.frame import Frame
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dashboard.wording.catalogue import ROLES
 from dispatch.accounts.sessions import PASSWORD_LENGTH
 from dispatch.rules.areas import Level
@@ -35,13 +35,13 @@ def _add(f: Frame) -> None:
         _("Role"), roles, roles.index("dispatcher"), format_func=lambda r: _(ROLES[r]), key="add-role"
     )
     area = st.selectbox(
-        _("Area"), areas, format_func=lambda c: f"{told.place(directory, c, f.lang)} {c}", key="add-area"
+        _("Area"), areas, format_func=lambda c: f"{naming.place(directory, c, f.lang)} {c}", key="add-area"
     )
     team_id = None
     if role == "team" and area is not None:
         teams = sorted(t.id for t in directory.teams.values() if t.area_code.startswith(area.rstrip("0")))
         team_id = st.selectbox(
-            _("Team"), teams, format_func=lambda t: told.team(directory, t, f.lang), key="add-team"
+            _("Team"), teams, format_func=lambda t: naming.team(directory, t, f.lang), key="add-team"
         )
     with st.form("add-account", border=False):
         login = st.text_input(_("Login"), max_chars=32)
@@ -117,5 +117,5 @@ def tell(where: str, words: str, wrong: bool = False) -> None:
 
 def answer(where: str) -> None:
     """Show what the last press came to; it stays until the next one."""
-    if (said := st.session_state.get(where)) is not None:
-        (st.error if said[1] else st.success)(said[0])
+    if (message := st.session_state.get(where)) is not None:
+        (st.error if message[1] else st.success)(message[0])

@@ -97,7 +97,7 @@ def conflict_words(quicker: Done, incident: Incident, verb: str, lang: str) -> s
     _ = translator(lang)
     who = names.actor(reads().known(), quicker.actor, lang)
     at = f"{quicker.at.astimezone(names.zone()):%H:%M}"
-    said = _("{who} already did “{done}” at {at}: {number}.").format(
+    text = _("{who} already did “{done}” at {at}: {number}.").format(
         who=who, done=names.verb(quicker.verb, lang), at=at, number=show_number(incident.number)
     )
     given = reasons.words(quicker.reason, lang)
@@ -105,7 +105,7 @@ def conflict_words(quicker: Done, incident: Incident, verb: str, lang: str) -> s
     mine = " " + _("Your “{verb}” was not sent; what you chose and wrote is kept.").format(
         verb=names.verb(verb, lang)
     )
-    return said + reason + mine
+    return text + reason + mine
 
 
 def conflict(f: Frame) -> None:

@@ -12,8 +12,7 @@ from dashboard.data import judged
 from dashboard.data.assessment import Card, Line
 from dashboard.frame import Frame
 from dashboard.widgets import scorecard
-from dashboard.wording import amounts
-from dashboard.wording import names as told
+from dashboard.wording import amounts, names
 from dashboard.wording.catalogue import pick
 from dispatch.intake.messages import show_number
 from dispatch.rules.incident.appeals import SPANS_LIMIT
@@ -43,7 +42,7 @@ def dialog(f: Frame, card: Card, lines: Sequence[Mapping[str, Line]]) -> None:
         type_of = f.directory.types.get(about.category)
         name = about.category if type_of is None else pick(f.lang, type_of.name, type_of.name_en)
         st.markdown(
-            f"**{show_number(about.number)}**　{name}　{told.place(f.directory, about.area_code, f.lang)}"
+            f"**{show_number(about.number)}**　{name}　{names.place(f.directory, about.area_code, f.lang)}"
         )
         after = judged.if_granted(card, lines, case)
         if after is not None and card.score is not None:
@@ -93,14 +92,14 @@ def _exempt_time(f: Frame, about: judged.Asked, press: str) -> list[list[str]]:
         format_func=lambda yes: _("The whole time") if yes else _("Stretches of it"),
     )  # fmt: skip
     if about.spans:
-        given = _("; ").join(f"{told.moment(since)} – {told.moment(until)}" for since, until in about.spans)
+        given = _("; ").join(f"{names.moment(since)} – {names.moment(until)}" for since, until in about.spans)
         st.caption(_("The first reviewer gave: {spans}. What both give is exempt.").format(spans=given))
     if whole:
         return []
     st.caption(
         _(
             "On the city's clock, from the report at {at} till now. The month is judged anew in the night."
-        ).format(at=told.moment(begin))
+        ).format(at=names.moment(begin))
     )
     first = about.spans or ((begin, end),)
     rows = st.number_input(_("How many stretches"), 1, SPANS_LIMIT, len(first), key=f"rows-{press}")
@@ -114,11 +113,11 @@ def _exempt_time(f: Frame, about: judged.Asked, press: str) -> list[list[str]]:
         since = left.datetime_input(_("From"), _local(since), key=f"from-{press}-{n}", **limits)
         until = right.datetime_input(_("Until"), _local(until), key=f"until-{press}-{n}", **limits)
         # The fields know minutes; the report and this moment have seconds.
-        since, until = (each.replace(tzinfo=told.zone()) for each in (since, until))
+        since, until = (each.replace(tzinfo=names.zone()) for each in (since, until))
         found.append([max(since, begin).isoformat(), min(until, end).isoformat()])
     return found
 
 
 def _local(at: datetime) -> datetime:
     """Return an instant as a date and time of the city's clock, to the minute, without a zone."""
-    return at.astimezone(told.zone()).replace(second=0, microsecond=0, tzinfo=None)
+    return at.astimezone(names.zone()).replace(second=0, microsecond=0, tzinfo=None)

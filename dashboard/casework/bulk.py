@@ -23,7 +23,7 @@ from dashboard.data.directory import Team
 from dashboard.data.workbench import Plan, plan, several
 from dashboard.frame import Frame
 from dashboard.markup import markup, show
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dispatch.assignment.proposals import recorded
 from dispatch.intake.messages import show_number
 from dispatch.rules.areas import ancestors, centre_of
@@ -76,7 +76,7 @@ def bar(f: Frame, ids: Sequence[int]) -> None:
             continue
         # Lawful for all comes as a button in full; for some only, its count says so.
         whole = len(able) == len(incidents)
-        words = told.label(verb, f.lang)
+        words = naming.label(verb, f.lang)
         label = f"{words} {len(able)}" if whole else f"{words} {len(able)}/{len(incidents)}"
         kind: Any = "primary" if first and whole else "secondary"
         first = first and not whole
@@ -157,8 +157,8 @@ def _lines(f: Frame, found: Plan, by_id: dict[int, Incident]) -> list[dict[str, 
             {
                 _("Number"): show_number(incident.number),
                 _("Matter"): incident.text[:40],
-                _("Place"): told.place(f.directory, incident.area_code, f.lang),
-                _("Team"): told.team(f.directory, chosen.team.id, f.lang)
+                _("Place"): naming.place(f.directory, incident.area_code, f.lang),
+                _("Team"): naming.team(f.directory, chosen.team.id, f.lang)
                 if chosen is not None
                 else _("nobody"),
                 _("Missing or against"): _("; ").join(because.words(f.lang) for because in why),
@@ -190,7 +190,7 @@ def _reassigning(f: Frame, able: Sequence[Incident]) -> None:
 
         near.sort(key=lambda team: (not fits(team), team.id in holders, team.load - team.capacity, team.id))
         names = {
-            team.id: f"{told.team(f.directory, team.id, f.lang)}　{team.load}/{team.capacity}"
+            team.id: f"{naming.team(f.directory, team.id, f.lang)}　{team.load}/{team.capacity}"
             for team in near
         }
         chosen = st.selectbox(
@@ -219,7 +219,7 @@ def _merging(f: Frame, able: Sequence[Incident], ticked: Sequence[Incident]) -> 
             _("Which one stays"),
             [incident.id for incident in oldest[:20]],
             format_func=lambda one: next(
-                f"{show_number(i.number)}　{told.plain(i.text[:30])}" for i in oldest if i.id == one
+                f"{show_number(i.number)}　{naming.plain(i.text[:30])}" for i in oldest if i.id == one
             ),
             key="wb-many-parent",
         )
@@ -239,7 +239,7 @@ def _merging(f: Frame, able: Sequence[Incident], ticked: Sequence[Incident]) -> 
 
 def _reasoned(f: Frame, verb: str, able: Sequence[Incident]) -> None:
     _ = f._
-    words = told.label(verb, f.lang)
+    words = naming.label(verb, f.lang)
 
     @st.dialog(f"{words} {len(able)}", on_dismiss=close_dialog)
     def shown() -> None:
@@ -267,7 +267,7 @@ def _take(f: Frame, verb: str, incidents: Sequence[Incident], args: Sequence[dic
         for one, outcome in zip(incidents, outcomes, strict=True)
         if outcome.refusal is not None
     ]
-    words = told.verb(verb, f.lang)
+    words = naming.verb(verb, f.lang)
     if refused:
         each = _("; ").join(f"{show_number(one.number)} {why}" for one, why in refused[:5])
         more = _(" and {n} more").format(n=len(refused) - 5) if len(refused) > 5 else ""

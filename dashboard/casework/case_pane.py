@@ -13,7 +13,7 @@ from dashboard.casework.offers import take, take_other
 from dashboard.data.workbench import Case, Like, outlines
 from dashboard.frame import Frame
 from dashboard.markup import markup, show
-from dashboard.wording import names as told
+from dashboard.wording import names
 from dispatch.intake.messages import show_number
 from dispatch.rules.incident import reasons
 from dispatch.rules.incident.chain import STEPS, lawful
@@ -82,7 +82,7 @@ def _follows(f: Frame, found: Case) -> str:
     chosen = st.session_state.get(f"wb-team-{found.detail.incident.id}", first)
     if chosen is None:
         return ""
-    return f._("Once sent it is with {team}.").format(team=told.team(f.directory, chosen, f.lang))
+    return f._("Once sent it is with {team}.").format(team=names.team(f.directory, chosen, f.lang))
 
 
 def _map(f: Frame, part: Callable[..., Any], found: Case, now: datetime) -> None:
@@ -117,8 +117,8 @@ def _called(f: Frame, rank: int, offer: Offer) -> list[list[str]]:
     Its name with how far it is, in one line and in two; what it is without where it is from; last its number alone.
     """
     km = f"{offer.km:.1f} km" if offer.km is not None else ""
-    name = told.team(f.directory, offer.team.id, f.lang)
-    trade = name.removeprefix(told.area(f.directory, offer.team.area_code, f.lang)).strip() or name
+    name = names.team(f.directory, offer.team.id, f.lang)
+    trade = name.removeprefix(names.area(f.directory, offer.team.area_code, f.lang)).strip() or name
     found = [[f"{rank} {words}", km] for words in dict.fromkeys((name, trade)) if km]
     one_line = [[f"{rank} {words} {km}".strip()] for words in dict.fromkeys((name, trade))]
     both = [each for pair in zip(one_line, found, strict=False) for each in pair] or one_line

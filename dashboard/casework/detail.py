@@ -14,7 +14,7 @@ from dashboard.data import CityReads, Detail, Directory
 from dashboard.frame import Frame
 from dashboard.markup import Markup, joined, markup, show
 from dashboard.widgets.case_list import SEVERITIES, light_mark
-from dashboard.wording import names as told
+from dashboard.wording import names
 from dashboard.wording.catalogue import Translate, clock_name, limit_words, pick
 from dispatch.assignment.proposals import recorded
 from dispatch.intake.messages import show_number
@@ -47,13 +47,13 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
     kind = directory.types.get(incident.category)
     name = pick(lang, kind.name, kind.name_en) if kind is not None else incident.category
     severity = _(SEVERITIES[incident.severity])
-    st.subheader(f"{name}　{told.place(directory, incident.area_code, lang)}")
+    st.subheader(f"{name}　{names.place(directory, incident.area_code, lang)}")
     st.markdown(
         f":gray-badge[{say(STATES[incident.state], lang)}] :gray-badge[{severity}]"
         f" :gray-badge[{_('Number')} {show_number(incident.number)}]"
     )
     st.text(incident.text)
-    since, held = told.moment(incident.reported_at), told.holder(directory, incident.holder, lang)
+    since, held = names.moment(incident.reported_at), names.holder(directory, incident.holder, lang)
     st.caption(f"{_('Reported')} {since}　{_('With')} {held}")
     _steps(f, detail, now)
     if any(event.change.said.get("photos") for event in detail.events):
@@ -68,10 +68,10 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
         + _table(
             [
                 {
-                    _("Holder"): told.holder(directory, each.holder, lang),
+                    _("Holder"): names.holder(directory, each.holder, lang),
                     _("Awaited"): clock_name(each.awaits, lang) if each.awaits else "",
-                    _("From"): told.moment(each.began_at),
-                    _("To"): told.moment(each.ended_at) if each.ended_at else _("now"),
+                    _("From"): names.moment(each.began_at),
+                    _("To"): names.moment(each.ended_at) if each.ended_at else _("now"),
                     _("Minutes"): f"{((each.ended_at or now) - each.began_at).total_seconds() / 60:,.0f}",
                 }
                 for each in detail.segments
@@ -85,11 +85,11 @@ def detail_of(f: Frame, now: datetime, wish: str) -> None:
         + _table(
             [
                 {
-                    _("Team"): told.team(directory, part.team_id, lang),
+                    _("Team"): names.team(directory, part.team_id, lang),
                     _("Kind"): _("whistle") if part.kind == "whistle" else _("ordinary assignment"),
                     _("State"): say(ASSIGNMENT_STATES[part.state], lang),
-                    _("Sent"): told.moment(part.sent_at),
-                    _("Ended"): told.moment(part.ended_at) if part.ended_at else "",
+                    _("Sent"): names.moment(part.sent_at),
+                    _("Ended"): names.moment(part.ended_at) if part.ended_at else "",
                 }
                 for part in incident.parts.values()
             ],
@@ -110,7 +110,7 @@ def _steps(f: Frame, detail: Detail, now: datetime) -> None:
         st.error(refusal)
     with st.container(horizontal=True):
         for n, step in enumerate(steps):
-            words = told.label(step.verb, lang)
+            words = names.label(step.verb, lang)
             key = f"{step.verb}-{incident.id}-{incident.seq}"
             asked = (*step.needs, *step.may)
             if not asked:
@@ -153,7 +153,7 @@ def _clock_rows(
         for kind, clock in incident.clocks.items()
     ]
     for part in incident.parts.values():
-        who = told.team(directory, part.team_id, lang)
+        who = names.team(directory, part.team_id, lang)
         rows += [
             _clock_row(kind, who, clock, now, directory.calendar, lang, _)
             for kind, clock in part.clocks.items()
@@ -177,9 +177,9 @@ def _clock_row(
         "": shape,
         _("Clock"): clock_name(kind, lang),
         _("Limit"): limit_words(clock.limit, lang),
-        _("Since"): told.moment(clock.since),
-        _("Due"): told.moment(clock.due) if clock.due else "",
-        _("State"): words[clock.state] + (f" {told.moment(clock.ended)}" if clock.ended else ""),
+        _("Since"): names.moment(clock.since),
+        _("Due"): names.moment(clock.due) if clock.due else "",
+        _("State"): words[clock.state] + (f" {names.moment(clock.ended)}" if clock.ended else ""),
         _("Whose"): who,
     }
 

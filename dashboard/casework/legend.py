@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.casework import bulk, offers
 from dashboard.frame import Frame
 from dashboard.markup import joined, markup, show
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 
 
 def keys(f: Frame) -> None:
@@ -60,7 +60,7 @@ def legend(f: Frame) -> tuple[list[tuple[str, str]], ...]:
     ]  # fmt: skip
     verbs: dict[str, list[str]] = {}
     for verb, key in offers.KEYS.items():
-        verbs.setdefault(key, []).append(told.verb(verb, f.lang))
+        verbs.setdefault(key, []).append(naming.verb(verb, f.lang))
     case_keys = [
         ("D", _("the filled button: the next step")), ("1–3", _("choose a team")), ("0", _("teams that are farther")),
         ("E", _("write the reason; Enter when it is written")), (offers.MET_KEY, _("The closing standard is met")),
@@ -68,7 +68,7 @@ def legend(f: Frame) -> tuple[list[tuple[str, str]], ...]:
     ]  # fmt: skip
     many_keys = ((key.replace("Shift+", "⇧"), verb) for verb, key in bulk.KEYS.items())
     ticked = [
-        *((key, told.verb(verb, f.lang) + _(" of all ticked")) for key, verb in many_keys),
+        *((key, naming.verb(verb, f.lang) + _(" of all ticked")) for key, verb in many_keys),
         ("Enter", _("send what a window asks for")), ("⇧Enter", _("a new line in a long text")),
         ("8", _("See it now")), ("9", _("Do mine anyway")),
     ]  # fmt: skip

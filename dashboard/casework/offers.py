@@ -13,7 +13,7 @@ from dashboard.data.workbench import Case, several
 from dashboard.frame import Frame
 from dashboard.markup import Markup, joined, markup, show
 from dashboard.session import viewer
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dashboard.wording.catalogue import ROLES, chosen, translator
 from dispatch.assignment.proposals import recorded
 from dispatch.rules.areas import centre_of, level_of
@@ -125,7 +125,7 @@ def _nobody_goes(f: Frame, found: Case, steps: dict[str, Step]) -> None:
     if reported is not None:
         result = markup(
             '<p class="wb-result"><b>{who}</b> {at}<br>{words}</p>',
-            who=told.actor(f.directory, reported.actor, f.lang), at=told.moment(reported.at),
+            who=naming.actor(f.directory, reported.actor, f.lang), at=naming.moment(reported.at),
             words=reported.change.said.get("result") or "",
         )  # fmt: skip
     to_do(title, why, result)
@@ -150,7 +150,7 @@ def _beside(f: Frame, incident: Incident) -> None:
         markup(
             '<span class="gw-tag {tone}">{team} · {state}</span>',
             tone="green" if part.state in ("on_site", "done", "ended") else "",
-            team=told.team(f.directory, part.team_id, f.lang),
+            team=naming.team(f.directory, part.team_id, f.lang),
             state=say(ASSIGNMENT_STATES[part.state], f.lang),
         )
         for part in parts
@@ -216,7 +216,7 @@ def _offered(
         lines = joined(
             markup(
                 "<p><b>{team}</b>{against}</p>",
-                team=told.team(f.directory, each.team.id, f.lang),
+                team=naming.team(f.directory, each.team.id, f.lang),
                 against=_("; ").join(b.words(f.lang) for b in _own_first(each)) or _("farther"),
             )
             for each in rest[:OFFERS_BELOW]
@@ -231,7 +231,7 @@ def _offered(
         if sends:
             with st.popover(_("Send one of these all the same"), key="wb-rest", width="stretch"):
                 for each in rest:
-                    name = told.team(f.directory, each.team.id, f.lang)
+                    name = naming.team(f.directory, each.team.id, f.lang)
                     st.button(
                         name, key=f"wb-pick-{each.team.id}", on_click=_pick, args=(incident.id, each.team.id),
                         width="stretch",
@@ -256,7 +256,7 @@ def _offer(
     f: Frame, incident: Incident, offer: Offer, place: int, on: bool, holds: bool, sends: bool
 ) -> None:
     _ = f._
-    name = told.team(f.directory, offer.team.id, f.lang)
+    name = naming.team(f.directory, offer.team.id, f.lang)
     tag = Markup("")
     if holds:
         tag = markup('<span class="gw-tag">{t}</span>', t=_("holds it now"))
@@ -319,7 +319,7 @@ def _going(
     idle = ("dispatch", "remind") if incident.state == "accepted" else ("dispatch",)
     primary = primary or next((verb for verb in PRIMARY if verb in steps and verb not in idle), "")
     if primary in ("dispatch", "reassign") and offer is not None:
-        name = told.team(f.directory, offer.team.id, f.lang)
+        name = naming.team(f.directory, offer.team.id, f.lang)
         words_of = _("Dispatch to {team}") if primary == "dispatch" else _("Reassign to {team}")
         st.button(
             words_of.format(team=name), key="wb-primary", type="primary", shortcut="D", width="stretch",
@@ -331,7 +331,7 @@ def _going(
         if met_key:
             st.checkbox(_("The closing standard is met"), key=met_key)
         st.button(
-            told.label(primary, f.lang), key="wb-primary", type="primary", width="stretch",
+            naming.label(primary, f.lang), key="wb-primary", type="primary", width="stretch",
             # Urging is no next step: whoever presses D twice has sent a team, and urges nobody.
             shortcut=KEYS["remind"] if primary == "remind" else "D", on_click=_go_on, args=(primary, incident, met_key),
         )  # fmt: skip
@@ -352,21 +352,21 @@ def _others(f: Frame, found: Case, steps: dict[str, Step], primary: str, reason:
                     # The way round of the button beside the likeness: the case that is looked at stays.
                     joins = first.state in step.sources
                     st.button(
-                        told.label(step.verb, f.lang), key=key, shortcut=shortcut,
+                        naming.label(step.verb, f.lang), key=key, shortcut=shortcut,
                         on_click=take_other if joins else take,
                         args=(first.id, {"into": incident.id}) if joins else ("merge", incident, {"into": first.id}),
                     )  # fmt: skip
                     continue
             if ((step.needs or step.may) and step.verb != "merge") or step.verb in ALWAYS_ASK or step.needs:
                 st.button(
-                    told.label(step.verb, f.lang), key=key, shortcut=shortcut, on_click=open_dialog,
+                    naming.label(step.verb, f.lang), key=key, shortcut=shortcut, on_click=open_dialog,
                     args=(step.verb, incident.id),
                 )  # fmt: skip
                 if is_open(step.verb, incident.id):
                     ask(f, step, found.detail, reason or prefilled(step.verb, f._))
             else:
                 st.button(
-                    told.label(step.verb, f.lang), key=key, shortcut=shortcut, on_click=take,
+                    naming.label(step.verb, f.lang), key=key, shortcut=shortcut, on_click=take,
                     args=(step.verb, incident, {}),
                 )  # fmt: skip
 
@@ -385,7 +385,7 @@ def _not_now(f: Frame, incident: Incident, steps: dict[str, Step]) -> None:
             why = _("for {roles}").format(roles=names)
         else:
             why = _why(f, incident, verb, policy)
-        told_why.setdefault(why, []).append(told.label(step.verb, f.lang))
+        told_why.setdefault(why, []).append(naming.label(step.verb, f.lang))
     if told_why:
         each = _("; ").join(f"{_(', ').join(verbs)} — {why}" for why, verbs in told_why.items())
         show(markup('<div class="wb-m">{not_now} {each}</div>', not_now=_("Not now:"), each=each))

@@ -20,8 +20,8 @@ def offer(each: Progress, who: Viewer, lang: str, _: Translate) -> None:
     incident = each.incident
     assert incident is not None
     key = f"{incident.id}-{incident.seq}"
-    if said := st.session_state.pop(f"refused-{incident.id}", None):
-        st.error(said)
+    if message := st.session_state.pop(f"refused-{incident.id}", None):
+        st.error(message)
     if "rate" in each.verbs and incident.rating is None:
         chosen_rating = st.segmented_control(
             _("How was it settled? 1 poor, 5 very good"), [1, 2, 3, 4, 5], key=f"rating-{key}"

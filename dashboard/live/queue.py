@@ -11,7 +11,7 @@ import msgspec
 from dashboard.data import Directory, LiveRow
 from dashboard.live.messages import Burst, QueueRow
 from dashboard.live.picture import Picture, unanswered
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dashboard.wording.catalogue import clock_name, pick, shorter, translator
 from dispatch.intake.messages import show_number
 from dispatch.rules.areas import Level, ancestors, level_of, prefix_of
@@ -87,20 +87,22 @@ def told_row(row: LiveRow, directory: Directory, lang: str) -> QueueRow:
         sev=row.severity,
         type=name,
         short=shorter(lang, name),
-        place=told.area(directory, codes[0], lang) if codes else told.area(directory, row.area_code, lang),
-        town=told.area(directory, codes[-1], lang) if codes else "",
+        place=naming.area(directory, codes[0], lang)
+        if codes
+        else naming.area(directory, row.area_code, lang),
+        town=naming.area(directory, codes[-1], lang) if codes else "",
         at=row.address,
         stage=stage_of(row) if row.ended_at is None else "",
         state=say(STATES[row.state], lang),
-        holder=told.holder(directory, row.holder, lang) if row.holder.startswith("team/") else "",
+        holder=naming.holder(directory, row.holder, lang) if row.holder.startswith("team/") else "",
         clock=clock_words(clock[0], lang) if clock is not None else "",
         due=_ms(clock[1].due) if clock is not None else None,
         near=_ms(yellow_from(clock[1], directory.calendar)) if clock is not None else None,
         left=_left(row),
         paused=row.paused_why or "",
         up=row.level < 3,
-        verb=told.verb(row.last_verb, lang),
-        by=told.actor(directory, row.last_actor, lang),
+        verb=naming.verb(row.last_verb, lang),
+        by=naming.actor(directory, row.last_actor, lang),
         who=row.last_actor,
         when=round(row.last_at.timestamp() * 1000),
         since=round(row.reported_at.timestamp() * 1000),

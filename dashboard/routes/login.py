@@ -270,9 +270,9 @@ def _through_provider(lang: str) -> Markup:
     """Return the way to the identity provider, where one is configured."""
     if not provider.configured():
         return Markup("")
-    told = translator(lang)("Sign in through the city's identity provider")
+    label = translator(lang)("Sign in through the city's identity provider")
     return markup(
-        '<p style="margin:16px 0 0"><a href="/provider?lang={lang}">{told}</a></p>', lang=lang, told=told
+        '<p style="margin:16px 0 0"><a href="/provider?lang={lang}">{label}</a></p>', lang=lang, label=label
     )
 
 
@@ -290,7 +290,7 @@ def _demo_people(lang: str, hidden: Markup) -> Markup:
         for login in DEMO_LOGINS
     )  # fmt: skip
     return markup(
-        '<div class="demo"><p>{told}</p>{buttons}</div>', told=_("Demo city: come in as"), buttons=buttons
+        '<div class="demo"><p>{label}</p>{buttons}</div>', label=_("Demo city: come in as"), buttons=buttons
     )
 
 

@@ -64,12 +64,12 @@ def page() -> tuple[Markup, str]:
 def _nobody(lang: str) -> Markup:
     """Return what the page says in one language where it may show nothing of anybody."""
     _ = translator(lang)
-    told = _(
+    text = _(
         "Nobody is signed in on this phone. What was written here is kept: sign in when the line is back."
     )
     return markup(
-        '<p lang="{lang}"><b>{none}</b><br>{told}</p><p><a class="B o" href="/login?lang={lang}">{sign_in}</a></p>',
-        lang=lang, none=_("There is no line."), told=told, sign_in=_("Sign in"),
+        '<p lang="{lang}"><b>{none}</b><br>{text}</p><p><a class="B o" href="/login?lang={lang}">{sign_in}</a></p>',
+        lang=lang, none=_("There is no line."), text=text, sign_in=_("Sign in"),
     )  # fmt: skip
 
 

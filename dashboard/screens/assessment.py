@@ -20,8 +20,7 @@ from dashboard.widgets import charts, scorecard
 from dashboard.widgets.assessment import cases
 from dashboard.widgets.assessment.choice import head, month_of, subject_of
 from dashboard.widgets.panel import panel, title
-from dashboard.wording import amounts
-from dashboard.wording import names as told
+from dashboard.wording import amounts, names
 from dashboard.wording.catalogue import pick
 from dispatch.rules.measures.assessment import VOLUME
 from dispatch.scores.scoring import CARDS
@@ -68,7 +67,7 @@ def _body(f: Frame, card: Card) -> None:
         if wrong.what == SEAL:
             st.error(
                 f._("The seal does not fit what is stored, since {at}.").format(
-                    at=told.moment(wrong.found_at)
+                    at=names.moment(wrong.found_at)
                 )
             )
             continue
@@ -76,7 +75,7 @@ def _body(f: Frame, card: Card) -> None:
             f._(
                 "The night's recomputation differs since {at}: stored {a}, recomputed {b}. It stands on the"
                 " administrators' list; until it is mended, rely on neither."
-            ).format(at=told.moment(wrong.found_at), a=wrong.stored[:40], b=wrong.recomputed[:40])
+            ).format(at=names.moment(wrong.found_at), a=wrong.stored[:40], b=wrong.recomputed[:40])
         )
     if not adds:
         st.error(

@@ -25,8 +25,7 @@ from dashboard.widgets.leaders.present import present, say
 from dashboard.widgets.leaders.stages import stages
 from dashboard.widgets.leaders.trend import chart, trend_of
 from dashboard.widgets.panel import panel, title
-from dashboard.wording import amounts
-from dashboard.wording import names as told
+from dashboard.wording import amounts, names
 from dispatch.figures.overview import Overview
 from dispatch.rules.areas import Level, level_of
 from dispatch.rules.time.period import PeriodError
@@ -39,7 +38,7 @@ def page() -> None:
     """Show the figures of `?area=` in the period of `?kind=` and `?day=`, and the cases of `?cases=`."""
     with framed("leaders") as f:
         now = datetime.now(UTC)
-        today = now.astimezone(told.zone()).date()
+        today = now.astimezone(names.zone()).date()
         area = area_of(f)
         period = period_of(today)
         if isinstance(period, PeriodError):

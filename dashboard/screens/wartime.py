@@ -26,8 +26,8 @@ def page() -> None:
     with framed("wartime", tagged=True) as f:
         _ = f._
         headed(f, "wartime", tells=True)
-        if (said := st.session_state.get("wartime-answer")) is not None:
-            (st.error if said[1] else st.success)(said[0])
+        if (message := st.session_state.get("wartime-answer")) is not None:
+            (st.error if message[1] else st.success)(message[0])
         left, right = st.columns([3, 2], gap="medium")
         with left:
             _table(f)

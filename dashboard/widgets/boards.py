@@ -191,10 +191,10 @@ def _place(
     if place.shrunk is not None and place.low is not None and place.high is not None:
         raw = known(reading.value)
         mark = markup(
-            '<div class="gw-mark bare" title="{told}">{lines}'
+            '<div class="gw-mark bare" title="{label}">{lines}'
             '<s class="{tone}" style="left:{low};right:calc(100% - {high})"></s>'
             '{raw}<i class="est {tone}" style="left:{est}"></i></div>',
-            told=_("as counted {raw}, shrunk {est}, interval {low} to {high}").format(
+            label=_("as counted {raw}, shrunk {est}, interval {low} to {high}").format(
                 raw=amounts.rate(reading.value, _), est=amounts.rate(place.shrunk, _),
                 low=amounts.rate(place.low, _),
                 high=amounts.rate(place.high, _),

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import address
 from dashboard.data import Directory, Filter
 from dashboard.frame import Frame
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dispatch.rules.areas import Level, ancestors, contains, level_of
 from dispatch.rules.incident.chain import (
     STATES,
@@ -33,7 +33,7 @@ def filters(f: Frame) -> Filter:
         if code == "":
             return _("All that is mine to see")
         names = [c for c in reversed(ancestors(code)) if level_of(c) is not Level.CITY or code == c]
-        return " ".join(told.area(directory, c, lang) for c in names)
+        return " ".join(naming.area(directory, c, lang) for c in names)
 
     mine = [c for c in {*counties[1:], *towns} if f.who.role == "auditor" or contains(f.who.area, c)]
     places = ["", *sorted({*mine, *_known(directory, query.get("area", ""))})]
@@ -74,7 +74,7 @@ def _folded(f: Frame, places_named: Callable[[str], str], names: dict[str, dict[
         words[query[name]] for name, words in names.items() if query.get(name) in words and query[name]
     ]
     chosen += [f"“{query['text']}”"] if query.get("text") else []
-    words = told.plain(" · ".join(chosen)) if chosen else _("none: all that is mine to see")
+    words = naming.plain(" · ".join(chosen)) if chosen else _("none: all that is mine to see")
 
     def turned() -> None:
         st.session_state["incidents-filters"] = not open_now

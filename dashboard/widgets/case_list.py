@@ -15,7 +15,7 @@ from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.export import download
 from dashboard.widgets.panel import panel
 from dashboard.wording import amounts
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dashboard.wording.catalogue import Translate, pick
 from dashboard.wording.names import zone
 from dispatch.intake.messages import show_number
@@ -73,12 +73,12 @@ def _line(f: Frame, row: ListRow, now: datetime, on: bool) -> Markup:
         '<td class="nw">{reported}<p class="m2">{number}</p></td></tr>',
         id=row.id, on="on" if on else "", light=light_mark(light_now, _),
         type=pick(lang, kind.name, kind.name_en) if kind is not None else row.category, n=row.severity,
-        severity=_(SEVERITIES[row.severity]), place=told.place(directory, row.area_code, lang),
+        severity=_(SEVERITIES[row.severity]), place=naming.place(directory, row.area_code, lang),
         state=say(STATES[row.state], lang),
-        holder=told.holder(directory, row.holder, lang) if row.ended_at is None else "",
-        due=told.moment(limit) if left is not None and limit is not None else "",
+        holder=naming.holder(directory, row.holder, lang) if row.ended_at is None else "",
+        due=naming.moment(limit) if left is not None and limit is not None else "",
         red="red" if left is not None and left < 0 else "", left="" if left is None else _left(left, _),
-        reported=told.moment(row.reported_at), number=show_number(row.number),
+        reported=naming.moment(row.reported_at), number=show_number(row.number),
     )  # fmt: skip
 
 
@@ -116,8 +116,8 @@ def export_list(f: Frame, wanted: Filter, now: datetime) -> None:
             [
                 show_number(row.number),
                 pick(lang, kind.name, kind.name_en) if (kind := directory.types.get(row.category)) else row.category,
-                told.place(directory, row.area_code, lang), say(STATES[row.state], lang),
-                told.holder(directory, row.holder, lang) if row.ended_at is None else "", row.reported_at,
+                naming.place(directory, row.area_code, lang), say(STATES[row.state], lang),
+                naming.holder(directory, row.holder, lang) if row.ended_at is None else "", row.reported_at,
                 (row.overdue_since or row.due_at) if row.ended_at is None else None,
             ]
             for row in every()

@@ -34,7 +34,7 @@ class Day:
     value: float | None
     year_ago: float | None
     usual: tuple[float, float] | None
-    told: str
+    hover: str
     cases: str
     label: str = ""
 
@@ -46,7 +46,7 @@ class Loss:
     key: str
     name: str
     points: float
-    told: str
+    hover: str
     chosen: bool = False
 
 
@@ -92,7 +92,7 @@ def trend(days: Sequence[Day], words: Mapping[str, str], height: int = 212) -> F
                     "width": [2.4 if ring else 0 for ring in large], "color": [RED if low else ACT for low in below],
                 },
             },
-            "customdata": [each.cases for each in days], "text": [each.told for each in days],
+            "customdata": [each.cases for each in days], "text": [each.hover for each in days],
             "hovertemplate": "%{text}<extra></extra>", "selected": {"marker": {"opacity": 1}},
             "unselected": {"marker": {"opacity": 1}},
         }
@@ -169,7 +169,7 @@ def months(rows: Sequence[tuple[str, float | None, str, str]], height: int = 250
     layout["xaxis"] |= {"type": "category", "showgrid": False, "automargin": True}
     line: Figure = {
         "type": "scatter", "mode": "lines+markers", "x": [month for month, *_ in rows],
-        "y": [value for _, value, _, _ in rows], "text": [told for *_, told, _ in rows],
+        "y": [value for _, value, _, _ in rows], "text": [hover for *_, hover, _ in rows],
         "customdata": [cases for *_, cases in rows], "hovertemplate": "%{text}<extra></extra>",
         "line": {"color": DATA, "width": 2}, "marker": {"size": 7, "color": DATA},
         "unselected": {"marker": {"opacity": 1}},
@@ -181,10 +181,10 @@ def heat(
     counts: Sequence[Sequence[int]],
     cases: Sequence[Sequence[str]],
     days: Sequence[str],
-    told: str,
+    hover: str,
     height: int = 300,
 ) -> Figure:
-    """Return reports by weekday (a row each) and hour; `told` is the hover's sentence with %{y}, %{x} and %{z}."""
+    """Return reports by weekday (a row each) and hour; `hover` is the hover's sentence with %{y}, %{x} and %{z}."""
     layout = _layout(height, left=58, bottom=28)
     layout["yaxis"] |= {
         "type": "category",
@@ -205,7 +205,7 @@ def heat(
         "marker": {"size": 18, "symbol": "square", "color": "rgba(0,0,0,0)"},
         "customdata": [case for row in cases for case in row],
         "text": [str(n) for row in counts for n in row],
-        "hovertemplate": markup("{told}<extra></extra>", told=told.replace("%{z}", "%{text}")), "showlegend": False,
+        "hovertemplate": markup("{hover}<extra></extra>", hover=hover.replace("%{z}", "%{text}")), "showlegend": False,
         "unselected": {"marker": {"opacity": 0}}, "selected": {"marker": {"opacity": 0}},
     }  # fmt: skip
     colours: Figure = {
@@ -236,13 +236,13 @@ def waterfall(losses: Sequence[Loss], value: float, height: int = 236) -> Figure
             "type": "bar", "orientation": "h", "y": names, "x": [each.points for each in losses],
             "base": starts,
             "marker": {"color": [ACT if each.chosen else "#87a5bf" for each in losses]}, "width": 0.62,
-            "customdata": [each.key for each in losses], "text": [each.told for each in losses],
+            "customdata": [each.key for each in losses], "text": [each.hover for each in losses],
             "hovertemplate": "%{y} %{text}<extra></extra>", "textposition": "none",
             "selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 1}},
         },
         {
             "type": "scatter", "mode": "text", "x": starts, "y": names,
-            "text": [markup("<b>{told}</b>  ", told=each.told) for each in losses], "textposition": "middle left",
+            "text": [markup("<b>{hover}</b>  ", hover=each.hover) for each in losses], "textposition": "middle left",
             "textfont": {"size": 14, "color": INK}, "hoverinfo": "none", "showlegend": False,
             "cliponaxis": False,
             # A bar of next to nothing cannot be pressed: its number can.

@@ -13,7 +13,7 @@ from dashboard import address
 from dashboard.data import Directory
 from dashboard.widgets.export import download
 from dashboard.wording import amounts
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dashboard.wording.catalogue import Translate, pick
 from dispatch.figures.case_sets import CasePage, CaseRow
 from dispatch.intake.messages import show_number
@@ -118,9 +118,9 @@ def _line(row: CaseRow, directory: Directory, lang: str, incidents: str) -> list
     return [
         link(row.id, row.number, lang, incidents),
         pick(lang, row.category, row.category_en),
-        told.place(directory, row.area_code, lang),
+        naming.place(directory, row.area_code, lang),
         say(STATES[row.state], lang),
-        told.holder(directory, row.holder, lang),
+        naming.holder(directory, row.holder, lang),
         _time(row.reported_at),
         _time(row.disposed_at),
         "■" if late and row.disposed_at is None else kept,
@@ -133,4 +133,4 @@ def link(incident_id: int, number: int, lang: str, incidents: str = "/incidents"
 
 
 def _time(at: datetime | None) -> str:
-    return "" if at is None else f"{at.astimezone(told.zone()):%Y-%m-%d %H:%M}"
+    return "" if at is None else f"{at.astimezone(naming.zone()):%Y-%m-%d %H:%M}"

@@ -119,8 +119,8 @@ def workbook(
                 widths[n] = max(widths[n], 17 if isinstance(value, datetime) else _width(str(value)))
     for n, width in enumerate(widths):
         sheet.set_column(n, n, min(width + 2, WIDEST))
-    said = [short or f"… {ROWS_LIMIT}", *notes] if cut else list(notes)
-    for n, note in enumerate(said):
+    lines = [short or f"… {ROWS_LIMIT}", *notes] if cut else list(notes)
+    for n, note in enumerate(lines):
         sheet.write_string(at + 2 + n, 0, escaped(note), muted)
     book.close()
     return file.getvalue()

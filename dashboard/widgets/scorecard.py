@@ -13,8 +13,7 @@ from dashboard.data.judged import Bare
 from dashboard.markup import Markup, joined, markup
 from dashboard.widgets import charts
 from dashboard.widgets.panel import opens
-from dashboard.wording import amounts
-from dashboard.wording import names as told
+from dashboard.wording import amounts, names
 from dashboard.wording.catalogue import Translate, pick
 from dispatch.intake.messages import show_number
 from dispatch.rules.measures.assessment import BANDS, LOWEST_BAND, WHOLE
@@ -289,7 +288,7 @@ def standing(card: Card, sums: bool, _: Translate, exempt: int = 0) -> Markup:
             _("State"),
             markup(
                 "<b>{a}</b> {b}", a=_("frozen") if card.month.frozen else _("provisional"),
-                b=told.moment(card.month.as_of),
+                b=names.moment(card.month.as_of),
             ),
         ),
         (_("Rules"), _("version {n}").format(n=card.month.version)),
@@ -305,7 +304,7 @@ def standing(card: Card, sums: bool, _: Translate, exempt: int = 0) -> Markup:
             _("Checked by night"),
             markup('<b class="red">{t}</b>', t=_("differs")) if card.wrong
             # What was assessed since the last night is looked at in the next.
-            else f"{told.moment(card.checked_at)} {_('agrees')}"
+            else f"{names.moment(card.checked_at)} {_('agrees')}"
             if card.checked_at is not None and card.checked_at >= card.month.as_of
             else _("tonight"),
         ),
@@ -327,7 +326,7 @@ def _corrections(found: Sequence[Corrected], _: Translate) -> Markup:
         rows.append(
             markup(
                 '<p class="m2">{at} {words} <b style="color:var(--gw-ink)">{by}</b>{after}</p>',
-                at=told.moment(each.entered_at),
+                at=names.moment(each.entered_at),
                 words=_("appeal granted on {n}: {why}").format(n=show_number(each.number)[-4:], why=each.reason),
                 by="" if by is None else amounts.signed(by, 2),
                 after=_(", corrected {score}").format(score=amounts.score(each.after, _)),

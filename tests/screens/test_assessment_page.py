@@ -20,8 +20,7 @@ from dashboard.data import assessment as reading
 from dashboard.data.assessment import Card, Month, Peers
 from dashboard.widgets import scorecard
 from dashboard.widgets.assessment import cases
-from dashboard.wording import amounts
-from dashboard.wording import names as told
+from dashboard.wording import amounts, names
 from dashboard.wording.catalogue import LANGUAGES, translator
 from dispatch.accounts import sessions
 from dispatch.rules.incident.chain import Actor
@@ -327,7 +326,7 @@ def test_a_reviewer_gives_stretches_of_time_and_the_next_sees_them(
     page.run()
     next(box for box in page.radio if box.key == "whole-p").set_value(False).run()
     ends = next(box for box in page.datetime_input if box.key == "until-p-0")
-    local = (reported_at + timedelta(hours=3)).astimezone(told.zone()).replace(second=0, tzinfo=None)
+    local = (reported_at + timedelta(hours=3)).astimezone(names.zone()).replace(second=0, tzinfo=None)
     ends.set_value(local.replace(microsecond=0))
     next(box for box in page.text_area if box.key == "reason-p").set_value("属实")
     next(box for box in page.button if box.key == "send-p").click()
@@ -446,12 +445,14 @@ def test_what_the_night_found_stands_on_the_card_with_both_numbers(
                 (what, f"2026-05 city {CITY} unit", stored, again),
             )
         try:
-            told = [each.value for each in open_page("leader", subject=f"city/{CITY}", month="2026-05").error]
+            names = [
+                each.value for each in open_page("leader", subject=f"city/{CITY}", month="2026-05").error
+            ]
         finally:
             connection.execute("delete from mismatch where subject like '2026-05 city%%'")
-    assert len(told) == 2
-    assert any("99.40" in each and "71.02" in each and "系统管理员" in each for each in told)
-    assert not any("hash" in each for each in told)
+    assert len(names) == 2
+    assert any("99.40" in each and "71.02" in each and "系统管理员" in each for each in names)
+    assert not any("hash" in each for each in names)
 
 
 def test_a_card_that_was_tampered_with_says_so(
@@ -516,7 +517,7 @@ def test_without_a_replayed_city_the_page_says_how_to_replay_one(open_page: Call
 
 
 def test_until_when_one_may_appeal_stands_at_the_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told, "zone", lambda: CITY_ZONE)
+    monkeypatch.setattr(names, "zone", lambda: CITY_ZONE)
     now = datetime.now(UTC)
     zh = translator("zh")
 
@@ -525,7 +526,7 @@ def test_until_when_one_may_appeal_stands_at_the_case(monkeypatch: pytest.Monkey
         return cases._appeal_of(case, frozenset({7} if appealable else ()), zh)
 
     later = now + timedelta(days=2)
-    assert f"到 {later.astimezone(told.zone()):%m-%d}" in shown(later)
+    assert f"到 {later.astimezone(names.zone()):%m-%d}" in shown(later)
     assert f"{scorecard.APPEAL}7" in shown(later)
     assert "已过期" in shown(now - timedelta(seconds=1))
     assert scorecard.APPEAL not in shown(now - timedelta(seconds=1))
@@ -534,7 +535,7 @@ def test_until_when_one_may_appeal_stands_at_the_case(monkeypatch: pytest.Monkey
 
 
 def test_reviewers_who_are_late_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told, "zone", lambda: CITY_ZONE)
+    monkeypatch.setattr(names, "zone", lambda: CITY_ZONE)
     now = datetime.now(UTC)
     for by, words, tone in (
         (now + timedelta(hours=1), "须在", "m2"), (now - timedelta(hours=1), "已超时", "red"),

@@ -30,7 +30,7 @@ from dashboard.live import Client, Live, Picture
 from dashboard.live.picture import WHISTLES_OVER
 from dashboard.live.queue import DeskLine, next_clock, stage_of
 from dashboard.routes.queue_stream import DeskStream
-from dashboard.wording import names as told
+from dashboard.wording import names
 from dashboard.wording.catalogue import limit_words, translator
 from dispatch.accounts import sessions
 from dispatch.desk.desk import Desk
@@ -294,7 +294,7 @@ def test_only_photos_behind_tls_are_shown_from_elsewhere() -> None:
 
 
 def test_what_somebody_wrote_reaches_a_label_as_plain_text() -> None:
-    assert told.plain("![a](https://x.y)") == r"\!\[a\]\(https\://x\.y\)"
+    assert names.plain("![a](https://x.y)") == r"\!\[a\]\(https\://x\.y\)"
 
 
 def test_who_was_quicker_is_named_and_nothing_is_sent(
@@ -428,8 +428,8 @@ def picture_of(reads: CityReads) -> Picture:
     return Picture(reads.directory(), reads.snapshot(reads.known().calendar.midnight(now)), now)
 
 
-def rows_of(told: bytes | None) -> dict[int, dict[str, Any]]:
-    return {} if told is None else {int(row["id"]): row for row in json.loads(b"{" + told + b"}")["rows"]}
+def rows_of(names: bytes | None) -> dict[int, dict[str, Any]]:
+    return {} if names is None else {int(row["id"]): row for row in json.loads(b"{" + names + b"}")["rows"]}
 
 
 def test_a_whistle_under_review_waits_for_the_desk_with_its_own_clock(town: Town, reads: CityReads) -> None:
@@ -476,12 +476,12 @@ def test_rows_are_sent_when_they_change_and_once_more_when_they_end(town: Town, 
         return picture.take_touched()
 
     town.act("accept", east)
-    told = rows_of(line.changed(picture, follow()))
-    assert told[east]["stage"] == "dispatch"
-    assert told[east]["who"] == DISPATCHER.id
+    names = rows_of(line.changed(picture, follow()))
+    assert names[east]["stage"] == "dispatch"
+    assert names[east]["who"] == DISPATCHER.id
     town.act("void", east, reason="重复")
-    told = rows_of(line.changed(picture, follow()))
-    assert told[east]["stage"] == ""
+    names = rows_of(line.changed(picture, follow()))
+    assert names[east]["stage"] == ""
     assert east not in line.rows
 
 
@@ -586,7 +586,7 @@ def test_a_desk_hears_the_whole_first_and_then_what_changes(town: Town, reads: C
 
     async def heard() -> list[dict[str, Any]]:
         live = Live(reads, None, demo=True)
-        told: list[dict[str, Any]] = []
+        names: list[dict[str, Any]] = []
         async with live.running():
             client = Client(None)
             async for message in live.desk(TOWN, "zh", client):
@@ -595,12 +595,12 @@ def test_a_desk_hears_the_whole_first_and_then_what_changes(town: Town, reads: C
                 said = json.loads(message.partition(b"data: ")[2])
                 if "rows" not in said:
                     continue
-                told.append(said)
-                if len(told) == 1:
+                names.append(said)
+                if len(names) == 1:
                     await asyncio.to_thread(town.act, "accept", incident_id)
                 else:
                     break
-        return told
+        return names
 
     first, then = asyncio.run(asyncio.wait_for(heard(), 30))
     assert first["full"]
@@ -633,12 +633,12 @@ def test_what_is_not_of_today_stands_with_its_day_and_its_hour(town: Town, reads
     detail = reads.detail(SYSTEM_EYES, incident_id)
     assert detail is not None
     directory, at = reads.directory(), detail.incident.reported_at
-    hour = f"{at.astimezone(told.zone()):%H:%M}"
+    hour = f"{at.astimezone(names.zone()):%H:%M}"
     for days, lang in ((0, "zh"), (2, "zh"), (2, "en")):
         now = at + timedelta(days=days)
         told_now = sheet.timeline(detail, directory, now, lang)
         assert re.findall(r">(\d\d:\d\d)</time>", told_now)[-1] == hour
-        day = f"{at.astimezone(told.zone()):%m-%d}"
+        day = f"{at.astimezone(names.zone()):%m-%d}"
         assert (f'<li class="day">{day}</li>' in told_now) is bool(days)
         done = [
             s for s in sheet.clocks(detail.incident, directory.calendar, now, lang) if s["state"] == "done"
@@ -698,7 +698,7 @@ def test_where_nobody_is_to_be_sent_the_pane_says_what_to_do_and_why(
     first = bench.case(reads, DISPATCHER, incident_id, datetime.now(UTC))
     assert first is not None
     # Who could go is seen before it is accepted, but nobody can be chosen yet.
-    assert told.team(reads.directory(), first.detail.offers[0].team.id, "zh") in shown(page)
+    assert names.team(reads.directory(), first.detail.offers[0].team.id, "zh") in shown(page)
     assert not [each for each in page.button if str(each.key).startswith("wb-choose-")]
     team = town.teams()[0]
     town.act("accept", incident_id)

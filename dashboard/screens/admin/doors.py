@@ -12,7 +12,7 @@ from dashboard.data import admin, demo
 from dashboard.data.admin import RefusedKey
 from dashboard.frame import Frame
 from dashboard.widgets import export
-from dashboard.wording import names as told
+from dashboard.wording import names
 from dashboard.wording.catalogue import ROLES
 from dispatch.rules.areas import Level
 
@@ -34,11 +34,11 @@ def accounts(f: Frame) -> None:
             _("Login"): each.login,
             _("Name"): each.name,
             _("Role"): _(ROLES[each.role]),
-            _("Area"): told.area(f.directory, each.area_code, f.lang),
-            _("Team"): told.team(f.directory, each.team_id, f.lang) if each.team_id is not None else "",
+            _("Area"): names.area(f.directory, each.area_code, f.lang),
+            _("Team"): names.team(f.directory, each.team_id, f.lang) if each.team_id is not None else "",
             _("State"): _state(f, each.disabled_at, each.demo),
             _("Sessions"): each.sessions,
-            _("Last seen"): told.moment(each.last_seen_at) if each.last_seen_at else "",
+            _("Last seen"): names.moment(each.last_seen_at) if each.last_seen_at else "",
             _("Refused in 24 h"): each.failed,
         }
         for each in rows
@@ -57,7 +57,7 @@ def accounts(f: Frame) -> None:
 def _state(f: Frame, disabled_at: datetime | None, of_demo: bool) -> str:
     _ = f._
     if disabled_at is not None:
-        return _("shut since {at}").format(at=told.moment(disabled_at))
+        return _("shut since {at}").format(at=names.moment(disabled_at))
     if of_demo:
         return _("demo") if demo() else _("demo, shut")
     return _("in use")
@@ -70,7 +70,7 @@ def keys(f: Frame) -> None:
     made = st.session_state.get("key-made")
     if made is not None:
         kind, opens, key = made
-        where = told.place(f.directory, opens, f.lang) if kind == "wall" else opens
+        where = names.place(f.directory, opens, f.lang) if kind == "wall" else opens
         st.success(_("The new key for {opens}. It is shown this once: copy it now.").format(opens=where))
         st.code(f"/wall?area={opens}&embed=true&key={key}" if kind == "wall" else key, language=None)
         if st.button(_("I have copied it"), key="key-copied"):
@@ -93,7 +93,7 @@ def _keys_of(f: Frame, kind: Any) -> None:
             if wall:
                 areas = sorted(c for c, area in f.directory.areas.items() if area.level <= Level.VILLAGE)
                 opens: str | None = st.selectbox(
-                    _("Area"), areas, format_func=lambda c: f"{told.place(f.directory, c, f.lang)} {c}"
+                    _("Area"), areas, format_func=lambda c: f"{names.place(f.directory, c, f.lang)} {c}"
                 )
                 note = st.text_input(_("Where the wall hangs"), max_chars=100)
             else:
@@ -113,12 +113,12 @@ def _keys_of(f: Frame, kind: Any) -> None:
         [
             {
                 _("No."): each.id,
-                _("Opens"): told.place(f.directory, each.opens, f.lang) if wall else each.opens,
+                _("Opens"): names.place(f.directory, each.opens, f.lang) if wall else each.opens,
                 _("Note"): each.note,
-                _("Made"): told.moment(each.created_at),
+                _("Made"): names.moment(each.created_at),
                 _("State"): _("in force")
                 if each.revoked_at is None
-                else _("revoked {at}").format(at=told.moment(each.revoked_at)),
+                else _("revoked {at}").format(at=names.moment(each.revoked_at)),
             }
             for each in rows
         ],
@@ -172,7 +172,7 @@ def log(f: Frame) -> None:
     else:
         lines = [
             {
-                _("Time"): told.moment(each.at),
+                _("Time"): names.moment(each.at),
                 _("What"): words.get(each.what, each.what),
                 _("Account"): each.login or "",
                 _("By"): each.by,

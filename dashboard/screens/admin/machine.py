@@ -13,7 +13,7 @@ from dashboard.data import admin
 from dashboard.data.admin import LetterError
 from dashboard.frame import Frame, pick_files
 from dashboard.widgets import export
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dashboard.wording.catalogue import limit_words
 from dispatch.rules.words import say
 
@@ -32,7 +32,7 @@ def letters(f: Frame) -> None:
     picked = st.dataframe(
         [
             {
-                _("Time"): told.moment(datetime.fromisoformat(each.at)),
+                _("Time"): naming.moment(datetime.fromisoformat(each.at)),
                 _("Field"): each.field,
                 _("Reason"): say((each.zh, each.en), f.lang),
                 _("Bytes"): each.size,
@@ -99,11 +99,11 @@ def jobs(f: Frame) -> None:
             _("Job"): each.name,
             _("Does"): say((each.zh, each.en), f.lang),
             _("Every"): each.at or _every(f, each.every_s),
-            _("Last success"): told.moment(each.last_success) if each.last_success else _("never"),
+            _("Last success"): naming.moment(each.last_success) if each.last_success else _("never"),
             _("Rows"): _amount(each.rows),
             _("Took, ms"): _amount(each.took_ms),
-            _("Next run"): told.moment(each.next_run) if each.next_run else "",
-            _("Last error"): f"{told.moment(each.failed_at)} {each.fault or ''}" if each.failed_at else "",
+            _("Next run"): naming.moment(each.next_run) if each.next_run else "",
+            _("Last error"): f"{naming.moment(each.failed_at)} {each.fault or ''}" if each.failed_at else "",
         }
         for each in rows
     ]
@@ -168,7 +168,7 @@ def areas(f: Frame) -> None:
                 {
                     _("What"): names.get(name, name),
                     # The city is named, not counted.
-                    _("Count"): f"{n:,}" if isinstance(n, int) else told.area(f.directory, n or "", f.lang),
+                    _("Count"): f"{n:,}" if isinstance(n, int) else naming.area(f.directory, n or "", f.lang),
                 }
                 for name, n in counts.items()
             ],

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.data import admin
 from dashboard.data.admin import PublishError, Version
 from dashboard.frame import Frame, pick_files
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dashboard.wording.catalogue import pick
 from dashboard.wording.names import zone
 from dispatch.rules.measures.whatif import Effect
@@ -146,7 +146,7 @@ def _verdict(f: Frame, days: int, total: Effect, themes: dict[str, Effect], town
     for title, effects in ((_("Area of work"), themes), (_("Town"), towns)):
         rows = [
             {
-                title: names.get(code) or told.area(f.directory, code, f.lang),
+                title: names.get(code) or naming.area(f.directory, code, f.lang),
                 _("Cases"): effect.cases,
                 _("Late"): effect.late,
                 _("More late"): effect.more,

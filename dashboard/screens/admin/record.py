@@ -103,8 +103,8 @@ def verification(f: Frame) -> None:
                 st.error(_("This is no number of an incident."))
                 return
         _verify(f, number)
-    if (said := st.session_state.get("verified")) is not None:
-        events, incidents, took, at, faults = said
+    if (verdict := st.session_state.get("verified")) is not None:
+        events, incidents, took, at, faults = verdict
         st.caption(_("{events} events of {incidents} incidents verified in {s} s, at {at}.").format(
             events=f"{events:,}", incidents=f"{incidents:,}", s=took, at=names.moment(at)
         ))  # fmt: skip

@@ -14,7 +14,7 @@ from dashboard.widgets.drawer import link
 from dashboard.widgets.panel import opens
 from dashboard.widgets.scorecard import APPEAL, JUDGE, bare_score
 from dashboard.wording import amounts
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dashboard.wording.catalogue import Translate, limit_words, pick
 from dispatch.intake.messages import show_number
 
@@ -44,7 +44,7 @@ def cases(
                 '<td>{hands}</td><td>{appeal}</td></tr>',
                 href=link(each.id, each.number, lang), number=show_number(each.number),
                 name=each.category if kind_of is None else pick(lang, kind_of.name, kind_of.name_en),
-                place=told.place(directory, each.area_code, lang),
+                place=naming.place(directory, each.area_code, lang),
                 limit=limit_words(each.limit, lang) if each.limit else "–",
                 used=amounts.span(each.used_s, _) if each.used_s is not None else "–",
                 over=f"+{amounts.span(each.over_s, _)}" if late and each.over_s is not None else "",
@@ -108,7 +108,7 @@ def _appeal_of(case: CaseLine, appealable: frozenset[int], _: Translate) -> Mark
     if until is not None and until < datetime.now(UTC):
         return markup('<span class="m">{t}</span>', t=_("too late to appeal"))
     if case.id in appealable:
-        by = "" if until is None else _("until {day}").format(day=f"{until.astimezone(told.zone()):%m-%d}")
+        by = "" if until is None else _("until {day}").format(day=f"{until.astimezone(naming.zone()):%m-%d}")
         return markup(
             '{go} <span class="m">{by}</span>', go=opens(f"{APPEAL}{case.id}", _("appeal it"), "go"), by=by
         )
@@ -176,7 +176,7 @@ def _exempt_case(card: Card, each: ExemptCase, directory: Directory, lang: str, 
         ' <span class="m">{changes}</span></p>',
         href=link(row.id, row.number, lang), n=show_number(row.number)[-4:],
         name=row.category if kind is None else pick(lang, kind.name, kind.name_en),
-        place=told.place(directory, row.area_code, lang), verdict=verdict, changes=changes,
+        place=naming.place(directory, row.area_code, lang), verdict=verdict, changes=changes,
     )  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def _answer_due(appeal: Appeal, _: Translate) -> Markup:
     words = _("answer was due by {at}") if late else _("answer due by {at}")
     return markup(
         '<span class="{tone} nw">{t}</span>', tone="red" if late else "m2",
-        t=words.format(at=told.moment(appeal.answer_by)),
+        t=words.format(at=naming.moment(appeal.answer_by)),
     )  # fmt: skip
 
 
@@ -209,7 +209,7 @@ def appeals(
         reviews = joined(
             [
                 markup('<span class="{c}">{m} {who}</span>', c="grn" if ok else "red", m="✓" if ok else "✕",
-                       who=told.actor(directory, by, lang))
+                       who=naming.actor(directory, by, lang))
                 for by, ok, _why in each.reviews
             ] + [markup("<span>○ {t}</span>", t=_("second reviewer") if each.reviews else _("two reviewers"))],
             "　",

@@ -10,7 +10,7 @@ from dashboard.data import assessment as data
 from dashboard.data import card_scope
 from dashboard.data.assessment import Month
 from dashboard.frame import Frame
-from dashboard.wording import names as told
+from dashboard.wording import names
 from dashboard.wording.catalogue import pick
 
 
@@ -36,16 +36,16 @@ def _same(f: Frame, kind: str, subject: str, kept: tuple[str, str]) -> bool:
 def _names_now(f: Frame, kind: str) -> Any:
     if kind in card_scope.AREAS:
         return lambda subject: (
-            told.place(f.directory, subject, f.lang) if subject in f.directory.areas else subject
+            names.place(f.directory, subject, f.lang) if subject in f.directory.areas else subject
         )
     if kind == "team":
         return lambda subject: (
-            told.team(f.directory, int(subject), f.lang) if subject.isdecimal() else subject
+            names.team(f.directory, int(subject), f.lang) if subject.isdecimal() else subject
         )
     if kind == "department":
         departments = _departments()
         return lambda subject: pick(f.lang, *departments[subject]) if subject in departments else subject
-    return lambda subject: told.actor(f.directory, subject, f.lang)
+    return lambda subject: names.actor(f.directory, subject, f.lang)
 
 
 @st.cache_data(ttl=600, show_spinner=False)

@@ -11,8 +11,7 @@ from dashboard.frame import Frame
 from dashboard.widgets import scorecard
 from dashboard.widgets.assessment.names import names_of
 from dashboard.widgets.export import ROWS_LIMIT, download
-from dashboard.wording import amounts
-from dashboard.wording import names as told
+from dashboard.wording import amounts, names
 from dashboard.wording.catalogue import pick
 from dispatch.intake.messages import show_number
 
@@ -48,7 +47,7 @@ def proof(f: Frame, card: Card) -> None:
                             pick(f.lang, line.zh, line.en), scorecard.set_name(label, line, _),
                             show_number(each.number),
                             each.category if kind is None else pick(f.lang, kind.name, kind.name_en),
-                            told.place(f.directory, each.area_code, f.lang), each.limit,
+                            names.place(f.directory, each.area_code, f.lang), each.limit,
                             None if each.used_s is None else amounts.span(each.used_s, _),
                             amounts.span(each.over_s, _) if late and each.over_s is not None else None,
                         ]
@@ -56,7 +55,7 @@ def proof(f: Frame, card: Card) -> None:
         return found
 
     notes = (
-        f"{_('Score')} {amounts.score(card.score, _)}　{_('as of')} {told.moment(card.month.as_of)}",
+        f"{_('Score')} {amounts.score(card.score, _)}　{_('as of')} {names.moment(card.month.as_of)}",
         f"{_('Rules')} {card.month.version}　{_('Seal')} {card.hash}",
     )
     name = f"{names_of(f, card.kind, card.month)(card.subject)} {card.month.month:%Y-%m}"

@@ -12,7 +12,7 @@ from dashboard.frame import Frame
 from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.drawer import PARAMETER, drawer
 from dashboard.widgets.panel import opens
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dashboard.wording.catalogue import pick
 from dispatch.figures.briefing import words as spoken
 from dispatch.figures.case_sets import CasePage, CaseSet
@@ -41,9 +41,9 @@ def repeats(f: Frame, picture: Overview) -> Markup:
                 "<tr><td>{kind}</td><td>{place}</td><td class='r'>{n}</td><td class='r m2'>{open}</td>"
                 "<td class='r m2'>{at}</td></tr>",
                 kind=each.category if kind is None else pick(f.lang, kind.name, kind.name_en),
-                place=told.place(f.directory, each.area_code, f.lang),
+                place=naming.place(f.directory, each.area_code, f.lang),
                 n=opens(f"{PLACE}~{each.place}", each.reports),
-                open=each.open, at=told.moment(each.last_at),
+                open=each.open, at=naming.moment(each.last_at),
             )
         )  # fmt: skip
     return markup(
@@ -115,7 +115,7 @@ def _set_name(f: Frame, wanted: CaseSet) -> str:
 def _bounds(f: Frame, wanted: CaseSet, picture: Overview) -> tuple[str, ...]:
     """Return where and when a set's cases are from, and as of when they are listed."""
     _ = f._
-    found = [told.place(f.directory, wanted.area, f.lang)]
+    found = [naming.place(f.directory, wanted.area, f.lang)]
     if wanted.first is not None and wanted.until is not None:
         last = wanted.until - timedelta(days=1)
         found.append(f"{wanted.first}" if last == wanted.first else f"{wanted.first} – {last}")
@@ -128,6 +128,6 @@ def _bounds(f: Frame, wanted: CaseSet, picture: Overview) -> tuple[str, ...]:
         days = [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
         found.append(f"{days[wanted.weekday % 7]} {wanted.hour:02d}:00")
     if picture.counted_at is not None and wanted.first is not None:
-        at = f"{picture.counted_at.astimezone(told.zone()):%H:%M}"
+        at = f"{picture.counted_at.astimezone(naming.zone()):%H:%M}"
         found.append(_("listed now; the number was counted at {at}").format(at=at))
     return tuple(found)

@@ -11,7 +11,7 @@ from dashboard import address
 from dashboard.data import leaders as data
 from dashboard.frame import Frame
 from dashboard.widgets import briefs
-from dashboard.wording import names as told
+from dashboard.wording import names
 from dispatch.figures.briefing import words as spoken
 from dispatch.figures.overview import Overview
 from dispatch.rules.areas import Level, prefix_of
@@ -103,7 +103,7 @@ def head(f: Frame, area: str, period: Period | None, today: date, picture: Overv
         key = f"area-{area}"
         st.selectbox(
             _("Area"), choices, choices.index(area),
-            format_func=lambda code: told.place(f.directory, code, f.lang),
+            format_func=lambda code: names.place(f.directory, code, f.lang),
             key=key, on_change=moved, args=(key,), label_visibility="collapsed", width=180,
         )  # fmt: skip
         key = f"kind-{kind}"

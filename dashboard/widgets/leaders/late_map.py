@@ -48,11 +48,11 @@ def late_map(picture: Overview, outline: Outline | None, lang: str, _: Translate
         words = f"{pick(lang, place.name, place.name_en)} {amounts.rate(late, _)}　{counts}"
         drawn.append(
             markup(
-                '<path d="{path}" fill="{fill}" role="button" tabindex="0" data-open="{cases}" aria-label="{told}">'
-                "<title>{told}</title></path>",
+                '<path d="{path}" fill="{fill}" role="button" tabindex="0" data-open="{cases}" aria-label="{label}">'
+                "<title>{label}</title></path>",
                 path=path, fill="#f8f9fa" if late is None else _RAMP[step],
                 cases=(missed if missed is not None and missed.count else place.reported).cases.key,
-                told=words,
+                label=words,
             )
         )  # fmt: skip
     marks = [

@@ -13,7 +13,7 @@ from dashboard.markup import Markup, joined, markup
 from dashboard.widgets.drawer import open_cases
 from dashboard.widgets.panel import opens, panel
 from dashboard.wording import amounts
-from dashboard.wording import names as told
+from dashboard.wording import names as naming
 from dashboard.wording.catalogue import pick
 from dispatch.figures.briefing import words as spoken
 from dispatch.figures.overview import Overview
@@ -38,7 +38,7 @@ def _standing(f: Frame, picture: Overview, today: date) -> Markup:
     tags = []
     if picture.judged is not None and picture.judged.frozen:
         words = _("Scores frozen {at} · rules {n}").format(
-            at=told.moment(picture.judged.as_of), n=picture.judged.rules_version
+            at=naming.moment(picture.judged.as_of), n=picture.judged.rules_version
         )
         tags.append(markup('<span class="gw-tag green">{t}</span>', t=words))
     if picture.period.until > today:
@@ -77,10 +77,10 @@ def present(f: Frame, area: str) -> None:
     parts = [
         markup(
             '<div><span class="m2">{now} {at}</span></div>',
-            now=_("Now"), at=f"{found.at.astimezone(told.zone()):%H:%M:%S}",
+            now=_("Now"), at=f"{found.at.astimezone(naming.zone()):%H:%M:%S}",
         )
     ]  # fmt: skip
-    holders = _(", ").join(f"{told.holder(f.directory, key, f.lang)} {n}" for key, n in found.holders)
+    holders = _(", ").join(f"{naming.holder(f.directory, key, f.lang)} {n}" for key, n in found.holders)
     red = markup(
         '<b class="{tone}">{n}</b>', tone="red" if found.overdue.count else "", n=found.overdue.count
     )
@@ -112,7 +112,7 @@ def present(f: Frame, area: str) -> None:
     if found.wartime:
         first = found.wartime[0]
         war = _("{level}, {place}").format(
-            level=pick(f.lang, *LEVELS[first.level]), place=told.area(f.directory, first.area_code, f.lang)
+            level=pick(f.lang, *LEVELS[first.level]), place=naming.area(f.directory, first.area_code, f.lang)
         )
     parts.append(
         markup("<div>{words} <b style='font-size:14px'>{war}</b></div>", words=_("Wartime now"), war=war)

@@ -59,11 +59,11 @@ def stages(found: Sequence[StageTime], lang: str, _: Translate) -> Markup:
             )  # fmt: skip
         rows.append(
             markup(
-                '<tr title="{told}"><td>{name}</td><td class="plot"><div class="gw-mark bare">{lines}'
+                '<tr title="{label}"><td>{name}</td><td class="plot"><div class="gw-mark bare">{lines}'
                 '<s class="span" style="left:{a};right:calc(100% - {b})"></s>{limit}'
                 '<i style="left:{a}"></i><i class="raw {tone}" style="left:{b}"></i></div></td>'
                 '<td class="r"><b>{p50}</b></td><td class="r {red}">{mark}{p90}</td></tr>',
-                told=told_all, name=each.name_in(lang), lines=lines, a=at(each.p50), b=at(each.p90), tone=tone,
+                label=told_all, name=each.name_in(lang), lines=lines, a=at(each.p50), b=at(each.p90), tone=tone,
                 limit=_strokes(each.limits, at),
                 p50=_time(each.p50, lang), p90=markup("<b>{t}</b>", t=_time(each.p90, lang)) if each.over
                 else _time(each.p90, lang),
