@@ -21,7 +21,7 @@ test: install-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 1
 
 # For work in between: rules, desk and pages, without a browser, without processes of their own. Left to `make test`:
-# the pages of a crowded city and of one that lived six weeks, and a simulated half year.
+# the pages of a crowded city and of one that lived six weeks, and a hundred simulated days.
 test-quick: install-dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/rules tests/desk tests/screens \
 	  -m "not browser and not processes" -k "not crowded" --ignore tests/desk/test_simulation.py \

@@ -80,10 +80,10 @@ def run(args: argparse.Namespace) -> int:
         if args.full:
             _audit(big)
         else:
-            some = database(servers, template, "some")
-            past.grow(some, AUDITED, until, AUDITED_PER_DAY)
-            _audit(some)
-            administer(servers, "drop database some")
+            sample = database(servers, template, "sample")
+            past.grow(sample, AUDITED, until, AUDITED_PER_DAY)
+            _audit(sample)
+            administer(servers, "drop database sample")
         pipeline = _pipeline(servers, young, big, messages, size)
         times, blocks, sweep_ratio, rollup_ratio = _reads(young, big)
     ratios = times | {"pipeline": 1 / pipeline, "sweep": sweep_ratio, "rollup": rollup_ratio}
@@ -121,7 +121,8 @@ def _print(ratios: dict[str, float], blocks: dict[str, float], made: int) -> Non
     print(f"  {'time, big over young':<22}{'measured':>10}{'blocks':>10}{'at 10,000,000 (extrapolated)':>32}")
     for name, ratio in ratios.items():
         far = 1 + (ratio - 1) * max(1.0, EXTRAPOLATED / made)
-        print(f"  {name:<22}{ratio:>10.2f}{blocks.get(name, float('nan')):>10.2f}{max(ratio, far):>32.2f}")
+        touched = f"{blocks[name]:.2f}" if name in blocks else ""
+        print(f"  {name:<22}{ratio:>10.2f}{touched:>10}{max(ratio, far):>32.2f}")
 
 
 def _reads(young: str, big: str) -> tuple[dict[str, float], dict[str, float], float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -22,6 +23,10 @@ from models.servers import servers as running
 from models.servers.database import Servers, psycopg_dsn
 from models.servers.servers import temporary
 from tests.templates import CityOf, Templates
+
+# However the environment stands: hundreds of processes start here, and each would compile all of this code anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 Away = Callable[[Literal["database", "stream"]], AbstractContextManager[None]]
 
@@ -58,11 +63,11 @@ def _main_stays() -> Iterator[None]:
 
 
 def _never_wait_for_the_disk(servers: Servers) -> None:
-    """Let these servers write to memory alone: nothing they hold outlives the run, and every test waits for them.
+    """Let these servers write to memory alone, and sweep nothing: what they hold does not outlive the run.
 
     What must outlive a killed server is proved on servers of the test's own, which keep their settings.
     """
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+    for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
         _administer(servers, f"ALTER SYSTEM SET {setting} = off")
     _administer(servers, "SELECT pg_reload_conf()")
     with redis.Redis.from_url(servers.redis_url) as stream:

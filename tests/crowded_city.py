@@ -91,6 +91,7 @@ def crowd(url: str) -> Crowded:
             assert outcome.refusal is None, outcome.refusal.words("en")
     with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
         _many(connection, village)
+        connection.execute("analyze")
     return Crowded(CITY, COUNTY, TOWN, village)
 
 

@@ -1,12 +1,15 @@
-"""Run a program of its own up to the point where it says that it is half done, and kill it there."""
+"""Run a program or a job in a process of its own, which a test kills when it is half done."""
 
 from __future__ import annotations
 
+import importlib
+import multiprocessing
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,3 +38,22 @@ def killed_halfway(program: str, *arguments: str, environment: Mapping[str, str]
         overdue.cancel()
         child.kill()
         child.wait()
+
+
+# Where jobs are forked from: it has read their code once for all of them.
+_READY = multiprocessing.get_context("forkserver")
+_READY.set_forkserver_preload(["jobs.__main__", "tests.halfway"])
+
+
+def job_begun(words: list[str], environment: Mapping[str, str]) -> BaseProcess:
+    """Begin what `python -m jobs` does with these words in a process of its own; return it."""
+    process = _READY.Process(target=_jobs, args=(words, dict(environment)))
+    process.start()
+    return process
+
+
+def _jobs(words: list[str], environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    sys.exit(importlib.import_module("jobs.__main__").main(words))

@@ -85,8 +85,12 @@ class SimulationError(AssertionError):
 class Simulation:
     """Hold the city's servers, what is about to happen, and what has been promised to whom."""
 
-    def __init__(self, database: str, stream: redis.Redis, seed: int, per_day: float = PER_DAY) -> None:
+    def __init__(
+        self, database: str, stream: redis.Redis, seed: int, per_day: float = PER_DAY, often: float = 1.0
+    ) -> None:
+        """Take the servers, the seed, the reports a day, and how many times as often everything fails as here."""
         self.seed = seed
+        self._often = often
         self.now = BEGIN
         self.tally: Counter[str] = Counter()
         self.incidents = 0
@@ -140,9 +144,9 @@ class Simulation:
         while (at := at + BURST * DAY / self._per_day * rnd.expovariate(1.0)) < end - DAY:
             for _ in range(rnd.randint(1, 2 * BURST - 1)):
                 serial += 1
-                good = rnd.random() >= UNKNOWN
+                good = rnd.random() >= UNKNOWN * self._often
                 self._push(at, "send", (self._message(serial, at), f"S-{serial}", good))
-        for every, what in ((9, "close"), (13, "leap"), (1, "patrol")):
+        for every, what in ((9 / self._often, "close"), (13 / self._often, "leap"), (1, "patrol")):
             at = BEGIN
             while (at := at + timedelta(days=every * rnd.uniform(0.6, 1.4))) < end - DAY:
                 self._push(at, what, None)
@@ -207,7 +211,7 @@ class Simulation:
         """Return what time a desk believes it is."""
         if self._calm:
             return self.now
-        if self._rnd.random() < FAST_CLOCK:
+        if self._rnd.random() < FAST_CLOCK * self._often:
             self.tally["fast clock"] += 1
             return self.now + timedelta(hours=self._rnd.randint(1, 4))
         if desk and self._rnd.random() < 0.5:
@@ -250,7 +254,7 @@ class Simulation:
         rnd = self._rnd
         rnd.shuffle(given)
         for message, key, good in given:
-            if rnd.random() < LATE and not self._calm:
+            if rnd.random() < LATE * self._often and not self._calm:
                 # Another overtakes it; its own time stays what it was.
                 self.tally["overtaken"] += 1
                 self._later(timedelta(minutes=rnd.uniform(20, 900)), "send", (message, key, good))
@@ -260,7 +264,7 @@ class Simulation:
             self._sent[entry] = key
             if good:
                 self._good.add(key)
-            if rnd.random() < TWICE:
+            if rnd.random() < TWICE * self._often:
                 self.tally["sent twice"] += 1
                 self._later(timedelta(minutes=rnd.choice((0, 15, 600, 4_000))), "send", (message, key, good))
         self._later(timedelta(0), "take", rnd.randint(0, 1))
@@ -294,7 +298,7 @@ class Simulation:
         self.tally["refused report"] += sum(o.status == "refused" for o in outcomes) + len(batch.problems)
         self._open.extend(fresh_ids)
         self._look_at(fresh_ids)
-        if self._rnd.random() < UNACKNOWLEDGED and not self._calm:
+        if self._rnd.random() < UNACKNOWLEDGED * self._often and not self._calm:
             self.tally["crash before acknowledging"] += 1
             self._later(2 * SLOT, "take", 1 - which)
             return
@@ -303,9 +307,9 @@ class Simulation:
 
     def _fate(self) -> Fate:
         draw = 1.0 if self._calm else self._rnd.random()
-        if draw >= CRASH_BEFORE + CRASH_AFTER:
+        if draw >= (CRASH_BEFORE + CRASH_AFTER) * self._often:
             return ""
-        fate: Fate = "before" if draw < CRASH_BEFORE else "after"
+        fate: Fate = "before" if draw < CRASH_BEFORE * self._often else "after"
         self.tally[f"crash {fate} commit"] += 1
         return fate
 
@@ -328,11 +332,14 @@ class Simulation:
                 continue
             verb, actor, args = wish
             wait = timedelta(minutes=2 * 360 ** self._rnd.random())
-            if self._rnd.random() < SILENT:
+            if self._rnd.random() < SILENT * self._often:
                 self.tally["silent"] += 1
                 wait = timedelta(hours=self._rnd.uniform(20, 220))
             self._ask(wait, incident.id, verb, actor, args)
-            if self._rnd.random() < PRESSED_BY_TWO and actor.role in ("dispatcher", "grid_head"):
+            if self._rnd.random() < PRESSED_BY_TWO * self._often and actor.role in (
+                "dispatcher",
+                "grid_head",
+            ):
                 self.tally["pressed by two"] += 1
                 self._ask(wait, incident.id, verb, _people(incident)["duty_leader"], args)
 
@@ -359,7 +366,7 @@ class Simulation:
         for generation, command in given:
             if generation == self._generation[command.incident_id]:
                 commands.append(command)
-            elif self._rnd.random() < STALE:
+            elif self._rnd.random() < STALE * self._often:
                 self.tally["stale page"] += 1
                 commands.append(command)
         self._rnd.shuffle(commands)
@@ -383,7 +390,7 @@ class Simulation:
             said = outcome.refusal.code if outcome.refusal else command.verb
             self.tally[f"{outcome.status}: {said}"] += 1
             if outcome.status != "refused":
-                if self._rnd.random() < PRESSED_AGAIN:
+                if self._rnd.random() < PRESSED_AGAIN * self._often:
                     again.append(command)
                 self._look_at([command.incident_id])
             else:

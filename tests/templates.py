@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import psycopg
 from sqlalchemy import make_url
 
 from dispatch.demo import history
-from dispatch.figures import cohorts, published
+from dispatch.figures import cohorts, published, rollup
+from dispatch.scores import scoring
 from models.cities import demo, loading
 from models.migrations import migrate
 from models.servers.database import Servers, psycopg_dsn
@@ -23,6 +24,8 @@ CityOf = Callable[[str], AbstractContextManager[str]]
 # Until when the city of `history` and `lived` lived, and how.
 LIVED_UNTIL = datetime(2026, 6, 12, 4, tzinfo=UTC)
 LIVED_DAYS, LIVED_PER_DAY, LIVED_SEED = 46, 20, 11
+# The month that it lived from end to end: assessed as of `LIVED_UNTIL` in `assessed`, and frozen in `frozen`.
+LIVED_MONTH = date(2026, 5, 1)
 
 
 def _small(url: str) -> None:
@@ -51,8 +54,25 @@ def _lived(url: str) -> None:
         published.enter(connection.cursor())
 
 
+def _followed(url: str) -> None:
+    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+        while rollup.follow(connection):
+            pass
+
+
+def _assessed(url: str) -> None:
+    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+        assert scoring.assess_month(connection, LIVED_MONTH, LIVED_UNTIL) > 0
+
+
+def _frozen(url: str) -> None:
+    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+        assert scoring.freeze(connection, LIVED_MONTH, LIVED_UNTIL) > 0
+
+
 # Name -> the template that it begins with, and what is added: the empty schema; two villages; with people who carry
-# phones; the city of `tests.small_law`; the demo city; six weeks of its life; the same, counted and published.
+# phones; the city of `tests.small_law`; the demo city; six weeks of its life; the same, counted and published, or
+# followed hour by hour, or with its whole month assessed, or frozen.
 RECIPES: dict[str, tuple[str | None, Callable[[str], object]]] = {
     "migrated": (None, migrate.upgrade),
     "small": ("migrated", _small),
@@ -61,6 +81,9 @@ RECIPES: dict[str, tuple[str | None, Callable[[str], object]]] = {
     "demo": ("migrated", _demo),
     "history": ("demo", _history),
     "lived": ("history", _lived),
+    "followed": ("history", _followed),
+    "assessed": ("history", _assessed),
+    "frozen": ("history", _frozen),
 }
 
 
@@ -85,6 +108,9 @@ class Templates:
         if what not in self._built:
             self._copy(name, self._template(base) if base else None)
             fill(self._address(name))
+            # Nobody else counts the rows here, by which the database plans.
+            with psycopg.connect(psycopg_dsn(self._address(name)), autocommit=True) as connection:
+                connection.execute("analyze")
             self._built.add(what)
         return name
 

@@ -117,8 +117,11 @@ def _read(connection: psycopg.Connection[Any], results: Sequence[PGresult]) -> l
     reader = Transformer.from_context(connection)
     answers: list[Rows] = []
     for result in results:
-        reader.set_pgresult(result)
-        answers.append(reader.load_rows(0, result.ntuples, tuple))
+        if result.ntuples:
+            reader.set_pgresult(result)
+            answers.append(reader.load_rows(0, result.ntuples, tuple))
+        else:
+            answers.append([])
     return answers
 
 

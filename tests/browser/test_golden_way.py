@@ -26,12 +26,11 @@ from tests import phone_city as phones
 from tests import small_city as town
 from tests.answers import Answers
 from tests.browser.test_phone import HERE, WAIT_MS, photo
-from tests.browser.test_wall import ROOT, Site, chromium
-from tests.browser.test_workbench_live import rested
+from tests.browser.test_wall import ROOT, Site
+from tests.browser.town import rested
 from tests.conftest import STREAM_DATABASE
 from tests.templates import CityOf
 
-__all__ = ["chromium"]
 pytestmark = pytest.mark.browser
 PHONE, DESK, WALL = (390, 844), (1440, 900), (1920, 1080)
 # Aim: two seconds on a machine of its own. Here it only must come by itself, however busy the machine is.

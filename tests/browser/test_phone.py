@@ -19,7 +19,7 @@ from dispatch.intake.dead_letters import FIELD, STREAM
 from models.servers.database import Servers
 from tests import phone_city as phones
 from tests import small_city as town
-from tests.browser.test_wall import BROWSER, FLAGS, Site
+from tests.browser.test_wall import Site
 from tests.conftest import STREAM_DATABASE
 from tests.templates import CityOf
 
@@ -38,18 +38,6 @@ def site(servers: Servers, city_of: CityOf, tmp_path_factory: pytest.TempPathFac
         one.start(town.CITY)
         yield one
         one.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no Chromium on this machine: install the package chromium to run this test")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

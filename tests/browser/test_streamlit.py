@@ -15,10 +15,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from dashboard.components import COMPONENTS, streamlit_selectors
-from tests.browser.test_wall import READY_S, ROOT, WAIT_MS, chromium
+from tests.browser.test_wall import READY_S, ROOT, WAIT_MS
 from tests.ports import free_port
 
-__all__ = ["chromium"]
 pytestmark = pytest.mark.browser
 # Of Streamlit's own markup; what has a key is named by us.
 OURS = re.compile(r"st-key-")

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -114,22 +114,19 @@ def site(servers: Servers, city_of: CityOf) -> Iterator[Site]:
         one.stop()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no Chromium on this machine: install the package chromium to run this test")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
-    """Open a tab that remembers what went wrong in it."""
-    tab = chromium.new_page(viewport={"width": 1920, "height": 1080})
+def page(window: Any) -> Iterator[Any]:
+    """Open a tab of its own, nobody's; it remembers what went wrong in it."""
+    window.clear_cookies()
+    with remembering(window) as tab:
+        yield tab
+
+
+@contextmanager
+def remembering(window: Any) -> Iterator[Any]:
+    """Lend a tab as large as a wall, with a list of what went wrong in it."""
+    tab = window.new_page()
+    tab.set_viewport_size({"width": 1920, "height": 1080})
     tab.faults = []
     tab.on("pageerror", lambda error: tab.faults.append(str(error)))
     tab.on("console", lambda said: tab.faults.append(said.text) if said.type == "error" else None)

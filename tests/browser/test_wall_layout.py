@@ -17,10 +17,10 @@ from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration
 from models.servers.database import Servers
 from tests import crowded_city
-from tests.browser.test_wall import WAIT_MS, Site, chromium, page
+from tests.browser.test_wall import WAIT_MS, Site, page, remembering
 from tests.templates import CityOf
 
-__all__ = ["chromium", "page"]
+__all__ = ["page"]
 
 pytestmark = pytest.mark.browser
 SIZES = ((1920, 1080), (3840, 2160), (1366, 768))
@@ -92,11 +92,21 @@ def test_where_no_whistle_waits_a_wall_says_how_the_last_ones_went(
     assert page.locator(".wl li.sum b").all_inner_texts() == ["3", "1"]
 
 
+@pytest.fixture
+def asleep(chromium: Any) -> Iterator[Any]:
+    """Open a tab in a window of its own, whose clock and line a test may change."""
+    window = chromium.new_context()
+    with remembering(window) as tab:
+        yield tab
+    window.close()
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_an_old_wall_still_fits_when_it_says_for_how_long(
-    crowded: tuple[Site, crowded_city.Crowded], page: Any, lang: str
+    crowded: tuple[Site, crowded_city.Crowded], asleep: Any, lang: str
 ) -> None:
     site, where = crowded
+    page = asleep
     page.clock.install()
     page.goto(f"{site.address}/wall?area={where.town}&lang={lang}&embed=true")
     settled(page)

@@ -2,164 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 import psycopg
 import pytest
-import redis
 from playwright.sync_api import expect
 
-from dispatch.accounts import sessions
-from dispatch.desk.desk import Desk
-from dispatch.rules.incident.chain import Actor, Command, Report
-from dispatch.rules.policy import bursts
-from models.cities import loading
-from models.servers.database import Servers, psycopg_dsn
-from tests.answers import Answers
-from tests.browser.test_wall import READY_S, ROOT, WAIT_MS, chromium
-from tests.ports import free_port
-from tests.screens.test_workbench import with_second_teams
-from tests.small_city import EAST, IN_EAST, TOWN
-from tests.templates import CityOf
+from models.servers.database import psycopg_dsn
+from tests.browser.test_wall import WAIT_MS
+from tests.browser.town import OPEN, Town, cut, opened, question, rested, selected, standing, until
 
-__all__ = ["chromium"]
 pytestmark = pytest.mark.browser
-OPEN = 2_000
-OTHER = Actor("dispatcher:other", "dispatcher", TOWN)
-_serial = count(1)
-
-
-class Town:
-    """A dashboard process over the small city, with two thousand open cases and another dispatcher at work."""
-
-    def __init__(self, servers: Servers, url: str) -> None:
-        self.url, self.stream = url, redis.Redis.from_url(servers.redis_url)
-        self.port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.environment = os.environ | {
-            "DATABASE_URL": url, "REDIS_URL": servers.redis_url, "PORT": str(self.port), "HOST": "127.0.0.1",
-            "DEMO": "1",
-        }  # fmt: skip
-
-    def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "dashboard"], cwd=ROOT, env=self.environment)
-        deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with suppress(OSError):
-                with urllib.request.urlopen(f"{self.address}/login", timeout=10):
-                    return
-            time.sleep(0.2)
-        raise AssertionError("the dashboard did not start")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(120)
-
-    def report(self, number: int = 1, category: str = "0104", apart: bool = True) -> list[int]:
-        """Report something `number` times, some 15 m from one another or all at one spot."""
-        now, made = datetime.now(UTC), []
-        for _ in range(number):
-            n = next(_serial)
-            lon, lat = IN_EAST
-            if apart:
-                lon, lat = lon + n % 50 * 1.5e-4, lat + n // 50 * 1.5e-4
-            made.append(Report(n, "test", str(n), category, f"第 {n} 件", "", EAST, lon, lat, "point", now))
-        with Desk(self.url, self.stream) as desk:
-            return [o.incident_id for o in desk.report(made, now) if o.incident_id is not None]
-
-    def act(self, verb: str, ids: list[int], actor: Actor = OTHER, **args: Any) -> None:
-        with Desk(self.url, self.stream) as desk:
-            commands = [Command(verb, one, actor, f"t-{next(_serial)}", args) for one in ids]
-            for outcome in desk.act(commands, datetime.now(UTC)):
-                assert outcome.refusal is None, outcome.refusal.words("en")
-
-    def dispose(self, ids: list[int], team_id: int) -> None:
-        """Let the team that they were sent to do all of its part."""
-        team = Actor("team:doing", "team", TOWN, team_id)
-        self.act("pick_up", ids, team)
-        self.act("arrive", ids, team, reason="没有定位")
-        self.act("dispose", ids, team, result="办好了", photos=("a", "b"))
-
-    def rows(self, ids: list[int]) -> list[tuple[Any, ...]]:
-        with psycopg.connect(psycopg_dsn(self.url)) as connection:
-            return connection.execute(
-                "select state, last_verb, last_actor, holder from incident where id = any(%s) order by id",
-                (ids,),
-            ).fetchall()
-
-
-@pytest.fixture(scope="module")
-def town(servers: Servers, city_of: CityOf) -> Iterator[Town]:
-    with city_of("migrated") as url:
-        city = with_second_teams()
-        # Of two thousand reports in one place only those at one spot are one matter.
-        policy = city.policy[bursts.FILE].replace("near_km = 3.0", "near_km = 0.01")
-        loading.store(url, replace(city, policy={**city.policy, bursts.FILE: policy}))
-        with psycopg.connect(psycopg_dsn(url)) as connection:
-            sessions.ensure_demo(connection)
-        one = Town(servers, url)
-        one.report(OPEN)
-        one.start()
-        yield one
-        one.stop()
-
-
-@pytest.fixture
-def page(town: Town, chromium: Any) -> Iterator[Any]:
-    """Open a tab at the desk, signed in as the dispatcher; it remembers what went wrong in it."""
-    context = chromium.new_context(viewport={"width": 1366, "height": 768})
-    context.set_default_timeout(WAIT_MS)
-    tab = context.new_page()
-    tab.faults, tab.answers = [], Answers(tab)
-    tab.on("pageerror", lambda error: tab.faults.append(str(error)))
-    sign_in(tab, town, "dispatcher")
-    tab.goto(f"{town.address}/workbench")
-    tab.wait_for_selector(".gwq-row", timeout=WAIT_MS)
-    yield tab
-    context.close()
-
-
-def sign_in(page: Any, town: Town, login: str) -> None:
-    """Sign in, and wait until the door has answered."""
-    page.context.clear_cookies()
-    page.goto(f"{town.address}/login")
-    page.fill("#login", login)
-    page.fill("#password", sessions.DEMO_PASSWORD)
-    page.click("button.go")
-    page.wait_for_url(lambda url: "/login" not in url, wait_until="commit", timeout=WAIT_MS)
-
-
-def selected(page: Any) -> str:
-    return str(page.locator(".gwq-row.sel").get_attribute("data-id"))
-
-
-def rested(page: Any) -> None:
-    """Wait until a wish that was just made has been sent and its answer is drawn: then keys are heard."""
-    page.answers.wait()
-
-
-def until(page: Any, town: Town, ids: list[int], verb: str) -> list[tuple[Any, ...]]:
-    deadline = time.monotonic() + WAIT_MS / 1000
-    while time.monotonic() < deadline:
-        rows = town.rows(ids)
-        if all(row[1] == verb for row in rows):
-            return rows
-        page.wait_for_timeout(200)
-    raise AssertionError(f"not {verb}: {town.rows(ids)}")
 
 
 def test_two_thousand_open_cases_move_nothing_that_a_person_holds(town: Town, page: Any) -> None:
+    opened(page, town, "/workbench", ".gwq-row")
     expect(page.locator(".gwq-seg .on")).to_contain_text(f"{OPEN}")
     # Only what is seen is drawn.
     assert page.locator(".gwq-row").count() < 60
@@ -212,8 +70,7 @@ def test_fifty_are_reassigned_by_one_action(town: Town, page: Any) -> None:
     ids = town.report(50)
     town.act("accept", ids)
     town.act("dispatch", ids, team_id=teams[0])
-    page.reload()
-    page.wait_for_selector(".gwq-row", timeout=WAIT_MS)
+    opened(page, town, "/workbench", ".gwq-row")
     page.click('[data-stage="pick_up"]')
     page.wait_for_selector('.gwq-seg .on[data-stage="pick_up"]:has-text("50")')
     page.wait_for_function(
@@ -239,8 +96,7 @@ def test_fifty_are_reassigned_by_one_action(town: Town, page: Any) -> None:
 def test_the_keyboard_alone_accepts_dispatches_and_reassigns(town: Town, page: Any) -> None:
     keys = page.keyboard
     incident_id = town.report(1)[0]
-    page.reload()
-    page.wait_for_selector(".gwq-row", timeout=WAIT_MS)
+    opened(page, town, "/workbench", ".gwq-row")
     with psycopg.connect(psycopg_dsn(town.url)) as connection:
         row = connection.execute("select number from incident where id = %s", (incident_id,)).fetchone()
     assert row is not None
@@ -277,24 +133,6 @@ def test_the_keyboard_alone_accepts_dispatches_and_reassigns(town: Town, page: A
     assert page.faults == []
 
 
-def standing(page: Any, town: Town, incident_id: int, words: str = "") -> None:
-    """Open a case, and wait until its buttons stand and keys are heard."""
-    opened(page, town, f"/workbench?id={incident_id}", f'.wb-of[data-case="{incident_id}"]')
-    page.wait_for_selector(f".st-key-wb-primary button:has-text('{words}')")
-    rested(page)
-
-
-def question(page: Any, key: str) -> None:
-    """Press a key that asks for something, and wait until the window has given the focus to what comes first in it."""
-    page.keyboard.press(key)
-    page.wait_for_selector('[role="dialog"] [data-testid="stBaseButton-primary"]')
-    page.wait_for_function(
-        """() => document.activeElement.closest('[role=dialog]') && document.activeElement.matches(
-            'input, textarea, [data-testid="stBaseButton-primary"]')"""
-    )
-    rested(page)
-
-
 def test_keys_alone_refuse_recode_call_in_send_back_and_close(town: Town, page: Any) -> None:
     keys = page.keyboard
     refused, worked, closed = town.report(3)
@@ -311,6 +149,8 @@ def test_keys_alone_refuse_recode_call_in_send_back_and_close(town: Town, page: 
     standing(page, town, worked, "受理")
     question(page, "l")
     keys.type(name[0])
+    # Enter takes what the menu has found: while it still looks it takes nothing.
+    page.locator('[role="option"]', has_text=name[0]).first.wait_for()
     keys.press("Enter")
     page.wait_for_function("() => document.activeElement.tagName === 'TEXTAREA'")
     keys.type("看错了")
@@ -326,6 +166,7 @@ def test_keys_alone_refuse_recode_call_in_send_back_and_close(town: Town, page: 
     # Its team is proposed where the law proposes one; else it is chosen first.
     if page.evaluate("() => document.activeElement.value === ''"):
         keys.press("ArrowDown")
+        page.locator('[role="option"]').first.wait_for()
         keys.press("Enter")
         rested(page)
     keys.press("Enter")
@@ -392,6 +233,7 @@ def test_no_letter_reaches_the_page_behind_a_window(town: Town, page: Any) -> No
 
 
 def test_fifty_are_ticked_by_keys(town: Town, page: Any) -> None:
+    opened(page, town, "/workbench", ".gwq-row")
     keys = page.keyboard
     keys.press("Shift+ArrowRight")
     page.wait_for_url("**stage=accept**")
@@ -411,6 +253,7 @@ def test_fifty_are_ticked_by_keys(town: Town, page: Any) -> None:
 
 
 def test_the_first_filter_says_that_it_holds_what_is_to_be_done(town: Town, page: Any) -> None:
+    opened(page, town, "/workbench", ".gwq-row")
     first = page.locator(".gwq-seg button").first
     assert first.inner_text().startswith("待办")
     assert "处置中" in str(first.get_attribute("title"))
@@ -447,79 +290,8 @@ def test_a_tick_by_hand_leaves_the_keys_to_the_page(town: Town, page: Any) -> No
     until(page, town, [incident_id], "close")
 
 
-def test_on_a_phone_one_line_stands_for_the_filters_of_the_list(town: Town, page: Any) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    opened(page, town, "/incidents?state=reported", ".gw-rows tr[data-open]")
-    line = page.locator(".st-key-incidents-fold button")
-    line.wait_for()
-    expect(line).to_contain_text("待受理")
-    rested(page)
-    expect(page.locator('[data-testid="stSelectbox"]:visible')).to_have_count(0)
-    assert page.locator(".gw-rows tr[data-open]").first.bounding_box()["y"] < 300
-    line.click()
-    page.wait_for_selector('.st-key-gw-filters-open [data-testid="stSelectbox"]:visible')
-    expect(page.locator('.st-key-gw-filters-open [data-testid="stSelectbox"]:visible')).to_have_count(4)
-    page.set_viewport_size({"width": 1366, "height": 768})
-    opened(page, town, "/incidents", ".gw-rows tr[data-open]")
-    expect(line).to_be_hidden()
-    expect(page.locator('[class*="st-key-gw-filters-"] [data-testid="stSelectbox"]:visible')).to_have_count(4)
-
-
-def test_on_a_phone_a_menu_stands_for_the_administrators_tabs(town: Town, page: Any) -> None:
-    sign_in(page, town, "admin")
-    page.set_viewport_size({"width": 390, "height": 844})
-    opened(page, town, "/admin?tab=keys", ".st-key-gw-tabs-narrow input")
-    menu = page.locator(".st-key-gw-tabs-narrow input")
-    menu.wait_for()
-    expect(menu).to_have_value("密钥")
-    expect(page.locator(".st-key-gw-tabs-wide button:visible")).to_have_count(0)
-    rested(page)
-    menu.click()
-    page.get_by_role("option", name="定时任务").click()
-    page.wait_for_url("**tab=jobs**")
-    expect(menu).to_have_value("定时任务")
-    page.set_viewport_size({"width": 1366, "height": 768})
-    page.locator(".st-key-gw-tabs-wide button", has_text="账号").click()
-    page.wait_for_url("**tab=accounts**")
-    expect(menu).to_be_hidden()
-
-
-def test_what_is_dragged_over_the_place_for_files_is_spoken_of_in_the_pages_language(
-    town: Town, page: Any
-) -> None:
-    sign_in(page, town, "admin")
-    opened(page, town, "/admin?tab=policy", '[data-testid="stFileUploaderDropzone"]')
-    rested(page)
-    page.evaluate(
-        """() => {
-            const zone = document.querySelector('[data-testid="stFileUploaderDropzone"]'), data = new DataTransfer();
-            data.items.add(new File(["x"], "a.csv", { type: "text/csv" }));
-            for (const name of ["dragenter", "dragover"])
-                zone.dispatchEvent(new DragEvent(name, { bubbles: true, cancelable: true, dataTransfer: data }));
-        }"""
-    )
-    said = page.get_by_text("Drag and drop")
-    said.wait_for()
-    assert said.evaluate("(at) => getComputedStyle(at).fontSize") == "0px"
-    assert "松手" in said.evaluate("(at) => getComputedStyle(at, '::after').content")
-
-
-@pytest.mark.parametrize("lang", ["zh", "en"])
-def test_the_head_of_the_leaders_figures_is_one_line(town: Town, page: Any, lang: str) -> None:
-    sign_in(page, town, "leader")
-    for width, height in ((1366, 768), (1920, 1080)):
-        page.set_viewport_size({"width": width, "height": height})
-        opened(page, town, f"/leaders?lang={lang}&kind=month", ".st-key-brief-pdf button")
-        page.wait_for_selector(".gw-say")
-        rested(page)
-        page.wait_for_function(
-            "() => document.querySelector('.st-key-gw-head').getBoundingClientRect().height < 60"
-        )
-        # What it is held against stands beside the sentence.
-        expect(page.locator(".gw-say .gw-muted")).to_have_count(1)
-
-
 def test_escape_leaves_no_filter_behind_in_an_empty_search_field(town: Town, page: Any) -> None:
+    opened(page, town, "/workbench", ".gwq-row")
     page.keyboard.press("f")
     page.keyboard.type("no such thing")
     page.wait_for_selector(".gwq-none")
@@ -528,11 +300,6 @@ def test_escape_leaves_no_filter_behind_in_an_empty_search_field(town: Town, pag
     expect(page.locator(".gwq-find input")).to_have_value("")
     page.reload()
     page.wait_for_selector(".gwq-row", timeout=WAIT_MS)
-
-
-def opened(page: Any, town: Town, path: str, ready: str) -> None:
-    page.goto(f"{town.address}{path}")
-    page.wait_for_selector(ready, state="attached", timeout=WAIT_MS)
 
 
 def test_no_key_reaches_the_case_before_while_the_next_one_is_fetched(town: Town, page: Any) -> None:
@@ -563,6 +330,7 @@ def test_no_key_reaches_the_case_before_while_the_next_one_is_fetched(town: Town
 
 
 def test_the_later_of_two_quick_choices_stays(town: Town, page: Any) -> None:
+    opened(page, town, "/workbench", ".gwq-row")
     rows = page.locator(".gwq-row")
     rested(page)
     asked = page.answers.sent
@@ -609,6 +377,7 @@ def test_a_storm_is_one_row_that_opens_and_is_ticked_whole_by_one_key(town: Town
 
 
 def test_a_choice_that_was_under_way_never_takes_a_filter_out_of_the_address(town: Town, page: Any) -> None:
+    opened(page, town, "/workbench", ".gwq-row")
     page.evaluate(
         """() => {
             window.addresses = [];
@@ -642,6 +411,7 @@ def test_a_choice_that_was_under_way_never_takes_a_filter_out_of_the_address(tow
 
 
 def test_an_empty_filter_says_which_and_one_button_clears_it(town: Town, page: Any) -> None:
+    opened(page, town, "/workbench", ".gwq-row")
     page.click('[data-stage="close"]')
     page.wait_for_url("**stage=close**")
     page.keyboard.press("f")
@@ -659,13 +429,6 @@ def test_an_empty_filter_says_which_and_one_button_clears_it(town: Town, page: A
     expect(page.locator(".gwq-seg .on")).to_have_attribute("data-stage", "close")
 
 
-CUT = """(selectors) => [...document.querySelectorAll(selectors)]
-    .filter((at) => at.offsetParent && (at.scrollWidth > at.clientWidth + 1
-        || (at.scrollHeight > at.clientHeight + 2 && getComputedStyle(at).overflowY !== "visible"))
-        && getComputedStyle(at).display !== "inline")
-    .map((at) => at.className + ": " + at.textContent)"""
-
-
 # Labels of the small map that reach over its edge.
 OUTSIDE = """() => {
     const map = document.querySelector(".gwq-map").getBoundingClientRect();
@@ -676,17 +439,6 @@ OUTSIDE = """() => {
     });
     return { texts: texts.length, outside: outside.map((at) => at.textContent) };
 }"""
-
-
-def cut(page: Any, selectors: str) -> list[str]:
-    """Return what is cut once nothing is, twice half a second apart; letters and panes take their time to come."""
-    deadline, clean = time.monotonic() + WAIT_MS / 1000, 0
-    while True:
-        found: list[str] = page.evaluate(CUT, selectors)
-        clean = 0 if found else clean + 1
-        if clean == 2 or time.monotonic() > deadline:
-            return found
-        page.wait_for_timeout(500)
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -727,47 +479,3 @@ def test_a_lost_line_says_so_counts_on_and_comes_back(town: Town, page: Any) -> 
     page.wait_for_function(
         "() => getComputedStyle(document.querySelector('.st-key-wb-go'), '::before').content === 'none'"
     )
-
-
-def test_the_list_opens_its_first_incident_and_shows_lights_by_shape_and_colour(
-    town: Town, page: Any
-) -> None:
-    page.set_viewport_size({"width": 1440, "height": 900})
-    opened(page, town, "/incidents", ".gw-rows tr.on")
-    expect(page.locator(".gw-head h1")).to_contain_text("事件")
-    rested(page)
-    first = page.locator(".gw-rows tr.on").get_attribute("data-open")
-    assert first == page.locator(".gw-rows tr[data-open]").first.get_attribute("data-open")
-    number = page.locator(".gw-rows tr.on td").last.locator("p").inner_text()
-    page.get_by_text(f"编号 {number}").wait_for()
-    colours = page.evaluate(
-        "() => [...document.querySelectorAll('.gw-rows .gw-light')].map((at) => getComputedStyle(at).color)"
-    )
-    assert colours
-    assert "rgb(20, 25, 30)" not in colours  # the ink of letters
-    assert cut(page, ".gw-rows td, .gw-rows p") == []
-    assert page.evaluate(
-        "() => { const box = document.querySelector('.gw-rows'); return box.scrollWidth <= box.clientWidth + 1; }"
-    )
-    # Another row opens beside the list, its link is in the address bar, and the list keeps its place.
-    rested(page)
-    page.evaluate("() => { document.querySelector('.gw-rows').scrollTop = 400; }")
-    row = page.locator(".gw-rows tr[data-open]").nth(12)
-    wish = row.get_attribute("data-open")
-    row.click()
-    page.wait_for_url(f"**id={wish}**")
-    page.wait_for_selector(f'.gw-rows tr.on[data-open="{wish}"]')
-    assert page.evaluate("() => document.querySelector('.gw-rows').scrollTop") > 0
-    page.reload()
-    page.wait_for_selector(f'.gw-rows tr.on[data-open="{wish}"]', timeout=WAIT_MS)
-    # A link beyond one's area is answered like one to nothing.
-    opened(page, town, "/incidents?id=999999999", ".gw-rows tr[data-open]")
-    page.get_by_text("没有这个件").wait_for()
-    assert page.faults == []
-
-
-def test_the_whistle_board_says_whose_it_is(town: Town, page: Any) -> None:
-    opened(page, town, "/whistles", ".gwb .sums")
-    head = page.locator(".gw-head")
-    for words in ("吹哨报到", "派遣员", "演示数据"):
-        expect(head).to_contain_text(words)

@@ -1,4 +1,4 @@
-"""Two hundred days of a small city with every fault there is end with every invariant whole."""
+"""A hundred days of a small city with every fault there is end with every invariant whole."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import pytest
 import redis
 
 from dispatch.desk import store
-from tests.simulation import DAYS, Simulation, SimulationError, main
+from tests.simulation import Simulation, SimulationError, main
 
 pytestmark = pytest.mark.city("district")
 
 SEED = 1
+# Half as long as `make simulate` and with twice as many faults, so that as many come.
+DAYS, OFTEN = 100, 2.0
 
 
-def test_two_hundred_days_with_faults_leave_every_invariant_whole(database: str, stream: redis.Redis) -> None:
+def test_a_hundred_days_with_faults_leave_every_invariant_whole(database: str, stream: redis.Redis) -> None:
     """Nothing lost, nothing twice, nothing stale; and every fault and side road did come."""
-    simulation = Simulation(database, stream, SEED)
+    simulation = Simulation(database, stream, SEED, often=OFTEN)
     simulation.run(DAYS)
-    assert simulation.incidents >= 250
+    assert simulation.incidents >= 150
     faults = {
         "sent twice", "overtaken", "taken again", "duplicate report", "refused report", "crash before commit",
         "crash after commit", "crash before acknowledging", "database away", "leap", "clock back", "fast clock",

@@ -29,10 +29,10 @@ from tests import district
 from tests.at_work import worked
 from tests.halfway import killed_halfway
 from tests.templates import LIVED_DAYS as DAYS
+from tests.templates import LIVED_MONTH as MAY
 from tests.templates import LIVED_UNTIL as UNTIL
 from tests.templates import CityOf
 
-MAY = date(2026, 5, 1)
 CITY = "445300"
 LATER = UNTIL + timedelta(hours=1)
 ALL_TIME = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
@@ -41,9 +41,10 @@ Connection = psycopg.Connection[Any]
 
 
 @pytest.fixture
-def url(city_of: CityOf) -> Iterator[str]:
-    """Give the test a lived-in city of its own, nothing counted in it yet."""
-    with city_of("history") as url:
+def url(city_of: CityOf, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the test a lived-in city of its own: nothing counted in it yet, or what its mark `city` names."""
+    mark = request.node.get_closest_marker("city")
+    with city_of(mark.args[0] if mark else "history") as url:
         yield url
 
 
@@ -86,8 +87,8 @@ def test_followed_in_bites_and_rebuilt_at_once_the_hours_are_the_same(connection
     assert sum(row[3] for row in followed) == one(connection, "select count(*) from incident")
 
 
+@pytest.mark.city("followed")
 def test_the_hours_say_what_plain_sql_says_over_the_rows(connection: Connection) -> None:
-    follow_all(connection)
     with connection.cursor() as cursor:
         total = rollup.sums(cursor, *ALL_TIME, Level.CITY, CITY)[CITY]
     closed = "state in ('closed', 'archived')"
@@ -123,8 +124,8 @@ def test_the_hours_say_what_plain_sql_says_over_the_rows(connection: Connection)
     )
 
 
+@pytest.mark.city("followed")
 def test_every_level_of_the_city_sums_to_the_same(connection: Connection) -> None:
-    follow_all(connection)
     with connection.cursor() as cursor:
         levels = [
             rollup.sums(cursor, *ALL_TIME, level, CITY) for level in (Level.CITY, Level.COUNTY, Level.TOWN)
@@ -137,8 +138,8 @@ def test_every_level_of_the_city_sums_to_the_same(connection: Connection) -> Non
             assert {n: sum(t[n] for t in towns.values()) for n in COUNTS} == of_county
 
 
+@pytest.mark.city("followed")
 def test_a_reopened_case_is_taken_out_of_the_hour_it_was_closed_in(url: str, connection: Connection) -> None:
-    follow_all(connection)
     key, ended, area = _closed(connection)
     hour = ended.replace(minute=0, second=0, microsecond=0)
 
@@ -176,8 +177,8 @@ def _closed(connection: Connection) -> tuple[int, datetime, str]:
     return key, ended, area
 
 
+@pytest.mark.city("followed")
 def test_an_event_that_commits_late_is_not_passed_over(url: str, connection: Connection) -> None:
-    follow_all(connection)
     area = one(connection, "select area_code from incident where ended_at is null order by id limit 1")
     ids = [
         i for (i,) in connection.execute("select id from incident where ended_at is null order by id limit 2")
@@ -250,8 +251,8 @@ def parts_of(connection: Connection, kind: str, card: str = "unit") -> dict[str,
     )
 
 
+@pytest.mark.city("assessed")
 def test_every_rate_of_every_level_sums_to_the_city(connection: Connection) -> None:
-    assert scoring.assess_month(connection, MAY, UNTIL) > 0
     for card in ("unit", "whistle"):
         city = parts_of(connection, "city", card)[CITY]
         for kind in ("county", "town", "village"):
@@ -268,9 +269,9 @@ def test_every_rate_of_every_level_sums_to_the_city(connection: Connection) -> N
                 assert sum(Fraction(p["n"] or 0) for p in same) == Fraction(part["n"] or 0), (kind, name)
 
 
+@pytest.mark.city("assessed")
 def test_the_parts_of_departments_heads_and_centres_sum_to_them(connection: Connection) -> None:
     """Teams to departments, grid workers to heads of grids, dispatchers to their centres."""
-    scoring.assess_month(connection, MAY, UNTIL)
     for below, above, card in (
         ("team", "department", "unit"),
         ("team", "department", "whistle"),
@@ -294,9 +295,9 @@ def test_the_parts_of_departments_heads_and_centres_sum_to_them(connection: Conn
             assert sum(n for n, _ in lower) == sum(n for n, _ in upper), (above, name)
 
 
+@pytest.mark.city("followed")
 def test_every_day_of_every_level_sums_to_the_city(connection: Connection) -> None:
     """The figures of a day, which charts and reports show."""
-    follow_all(connection)
     with connection.cursor() as cursor:
         policy = Policies(cursor).in_force(UNTIL)
         assert published.count_days(cursor, policy.calendar, UNTIL) > 0
@@ -362,8 +363,8 @@ def test_a_policy_without_persons_keeps_the_duty_with_the_centre(connection: Con
     assert all(subject.startswith("duty/") for subject in parts_of(connection, "duty_leader", "duty_leader"))
 
 
+@pytest.mark.city("assessed")
 def test_a_rate_lists_the_cases_behind_it(connection: Connection) -> None:
-    scoring.assess_month(connection, MAY, UNTIL)
     listed = 0
     for village in parts_of(connection, "village").values():
         for part in village["parts"]:
@@ -407,8 +408,8 @@ def test_a_month_is_frozen_on_its_day_and_not_before(connection: Connection) -> 
         assert scoring.unfrozen(cursor, day, 12) == [date(2026, 4, 1)]
 
 
+@pytest.mark.city("frozen")
 def test_the_database_refuses_to_touch_a_frozen_month(connection: Connection) -> None:
-    scoring.freeze(connection, MAY, UNTIL)
     for edit in (
         "update assessment set score = 100 where kind = 'city'",
         "delete from assessment where kind = 'team'",
@@ -420,10 +421,10 @@ def test_the_database_refuses_to_touch_a_frozen_month(connection: Connection) ->
             connection.execute(edit.encode())
 
 
+@pytest.mark.city("frozen")
 def test_a_frozen_month_is_computed_again_to_the_byte_whatever_the_rules_are_now(
     connection: Connection,
 ) -> None:
-    scoring.freeze(connection, MAY, UNTIL)
     stored = connection.execute(
         "select kind, subject, card, parts::text, hash from assessment where month = %s", (MAY,)
     ).fetchall()
@@ -443,8 +444,8 @@ def test_a_frozen_month_is_computed_again_to_the_byte_whatever_the_rules_are_now
         assert recheck.open_mismatches(cursor) == []
 
 
+@pytest.mark.city("frozen")
 def test_a_frozen_month_keeps_the_departments_that_its_teams_had(connection: Connection) -> None:
-    scoring.freeze(connection, MAY, UNTIL)
     digest = one(connection, "select hash from assessment_month where month = %s", MAY)
     named = (
         "select subject, name, parent from assessment_subject where month = %s and kind = %s order by subject"
@@ -467,10 +468,10 @@ def test_a_frozen_month_keeps_the_departments_that_its_teams_had(connection: Con
         connection.execute("update assessment_subject set name = 'x'")
 
 
+@pytest.mark.city("frozen")
 def test_an_appeal_after_the_freeze_is_a_correction_and_leaves_the_frozen_untouched(
     url: str, connection: Connection
 ) -> None:
-    scoring.freeze(connection, MAY, UNTIL)
     frozen = connection.execute("select * from assessment order by kind, subject, card").fetchall()
     assert scoring.follow_appeals(connection) == 0
     key, _, area = _closed(connection)
@@ -595,10 +596,10 @@ def test_a_team_of_the_demo_has_exemptions_to_show_by_the_law_and_has_them_once(
     assert one(connection, "select count(*) from event where verb in ('appeal', 'judge_appeal')") == steps
 
 
+@pytest.mark.city("assessed")
 def test_an_appeal_before_the_freeze_raises_the_score_and_is_shown_with_its_reason(
     url: str, connection: Connection
 ) -> None:
-    scoring.assess_month(connection, MAY, UNTIL)
     key, _, area = _closed(connection)
     team = int(one(connection, "select (facts ->> 'disposer_team')::int from incident where id = %s", key))
     before = Fraction(parts_of(connection, "team")[str(team)]["score"])
@@ -712,11 +713,11 @@ def test_an_appeal_that_is_granted_while_its_month_is_being_frozen_is_corrected_
     ]
 
 
+@pytest.mark.city("frozen")
 def test_an_appeal_of_a_former_life_judged_after_the_freeze_corrects_that_life(
     url: str, connection: Connection
 ) -> None:
     """Frozen, appealed, opened again, and only then judged: the month had the former life alone."""
-    scoring.freeze(connection, MAY, UNTIL)
     assert scoring.follow_appeals(connection) == 0
     key, _, area = _closed(connection)
     team = int(one(connection, "select (facts ->> 'disposer_team')::int from incident where id = %s", key))
@@ -759,16 +760,18 @@ def _late(connection: Connection) -> tuple[int, int, str, datetime, timedelta]:
     return row[0], row[1], row[2], row[3], row[4]
 
 
-@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        pytest.param(False, marks=pytest.mark.city("assessed")),
+        pytest.param(True, marks=pytest.mark.city("frozen")),
+    ],
+)
 def test_exempt_stretches_are_taken_out_of_the_clock_and_only_as_much_as_they_are(
     url: str, connection: Connection, frozen: bool
 ) -> None:
     """A stretch too short leaves the verdict as it was, one as long as the delay turns it; frozen or not, alike."""
     key, team, area, begun, late = _late(connection)
-    if frozen:
-        scoring.freeze(connection, MAY, UNTIL)
-    else:
-        scoring.assess_month(connection, MAY, UNTIL)
     before = parts_of(connection, "team")[str(team)]
     enough = [[begun.isoformat(), (begun + late).isoformat()]]
     if frozen:
@@ -892,8 +895,8 @@ def test_the_check_goes_on_where_it_stopped_and_around(connection: Connection) -
     assert recheck.incidents(connection, UNTIL, 10) == 10
 
 
+@pytest.mark.city("followed")
 def test_the_check_finds_an_hour_that_was_edited(connection: Connection) -> None:
-    follow_all(connection)
     assert recheck.hours(connection, UNTIL) > 100
     with connection.cursor() as cursor:
         assert recheck.open_mismatches(cursor) == []
@@ -948,9 +951,9 @@ def test_the_check_finds_a_day_that_was_edited(connection: Connection) -> None:
         assert recheck.open_mismatches(cursor) == []
 
 
+@pytest.mark.city("followed")
 def test_hours_and_days_are_compared_while_the_city_goes_on(url: str, connection: Connection) -> None:
     """What is not followed yet is no difference, and hides none elsewhere."""
-    follow_all(connection)
     cohorts.rebuild(connection)
     key, ended, area = _closed(connection)
     reported = one(
@@ -979,9 +982,9 @@ def test_hours_and_days_are_compared_while_the_city_goes_on(url: str, connection
         assert sorted(d.what for d in recheck.open_mismatches(cursor)) == ["daily", "hourly.reported"]
 
 
+@pytest.mark.city("frozen")
 def test_older_months_are_computed_again_in_turn(connection: Connection) -> None:
     """Those that run and the last frozen one every night, the others one after another and around."""
-    scoring.freeze(connection, MAY, UNTIL)
     scoring.assess_month(connection, date(2026, 6, 1), UNTIL)
     connection.execute(
         "insert into assessment_month select (jsonb_populate_record(m, jsonb_build_object('month',"
@@ -997,12 +1000,12 @@ def test_older_months_are_computed_again_in_turn(connection: Connection) -> None
         assert len(recheck.due_months(cursor, 14)) == 6
 
 
+@pytest.mark.city("frozen")
 def test_the_nightly_check_finds_an_error_in_a_running_and_in_an_older_month(
     url: str, connection: Connection
 ) -> None:
     april, june = date(2026, 4, 1), date(2026, 6, 1)
-    for month in (april, MAY):
-        assert scoring.freeze(connection, month, UNTIL) > 0
+    assert scoring.freeze(connection, april, UNTIL) > 0
     scoring.assess_month(connection, june, UNTIL)
     with Desk(url) as desk:
         assert worked(followers.check, desk, UNTIL) == 0
@@ -1016,8 +1019,8 @@ def test_the_nightly_check_finds_an_error_in_a_running_and_in_an_older_month(
         }  # fmt: skip
 
 
+@pytest.mark.city("frozen")
 def test_the_check_finds_a_score_that_was_edited_around_the_guard(connection: Connection) -> None:
-    scoring.freeze(connection, MAY, UNTIL)
     connection.execute("alter table assessment disable trigger frozen_stays")
     connection.execute(
         "update assessment set parts = replace(parts::text, '\"weighed\":100', '\"weighed\":101')::json"

@@ -30,7 +30,7 @@ from jobs.clocks import sweep
 from jobs.table import JOBS, Job
 from models.servers.database import psycopg_dsn
 from tests import small_city as town
-from tests.halfway import killed_halfway
+from tests.halfway import job_begun, killed_halfway
 from tests.templates import CityOf
 
 pytestmark = pytest.mark.processes
@@ -192,18 +192,16 @@ def in_the_middle(url: str, stream_url: str, job: Job, writes: int) -> Iterator[
     with psycopg.connect(psycopg_dsn(url), autocommit=True) as gate:
         gate.execute("update trial.halt set at = %s", (writes,))
         gate.execute("select pg_advisory_lock(%s, %s)", GATE)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "jobs", "run", job.name, "--as-of", NOW.isoformat()],
-            cwd=ROOT,
-            env=os.environ | {"DATABASE_URL": url, "REDIS_URL": stream_url},
-            stdout=subprocess.DEVNULL,
+        child = job_begun(
+            ["run", job.name, "--as-of", NOW.isoformat()],
+            {"DATABASE_URL": url, "REDIS_URL": stream_url},
         )
         try:
-            _await(lambda: _waits(gate), lambda: child.poll() is None)
+            _await(lambda: _waits(gate), child.is_alive)
             yield gate
         finally:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
+            child.kill()
+            child.join()
             gate.execute("update trial.halt set at = 0")
             gate.execute("select pg_advisory_unlock(%s, %s)", GATE)
         # Its connections notice that nobody is there any more; what they had not committed is undone.

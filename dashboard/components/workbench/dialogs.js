@@ -101,9 +101,11 @@ export class Dialogs {
     const send = every(dialog, STREAMLIT.send).at(-1);
     if (!send) return;
     if (at.getAttribute("aria-expanded") === "true") {
-      // What was chosen from a menu leads on to what is still empty.
+      // What was chosen from a menu leads on to what is still empty; nothing was where it still stands open.
       setTimeout(() => {
-        if (at.value) (fieldsOf(dialog).find((field) => !field.value) ?? at).focus();
+        if (at.value && at.getAttribute("aria-expanded") !== "true") {
+          (fieldsOf(dialog).find((field) => !field.value) ?? at).focus();
+        }
       }, DIALOG_MS);
       return;
     }

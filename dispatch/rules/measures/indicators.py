@@ -20,6 +20,8 @@ REWORK_BASES = ("due_to_close", "disposed", "dispatched")
 DEFINITIONS = (1, 2, 3, 4)
 TOP_RATING = 5
 
+_NOTHING = Fraction(0)
+
 Credit = Callable[["Case"], Fraction | int]
 Base = Callable[["Case"], bool]
 
@@ -119,10 +121,9 @@ class Rate:
     @property
     def share(self) -> Fraction | None:
         """Return how good the value is, from 0 to 1, or None for an empty base."""
-        value = self.value
-        if value is None:
+        if not self.d:
             return None
-        share = value / self.indicator.top
+        share = Fraction(self.n, self.d * self.indicator.top)
         return share if self.indicator.more_is_better else 1 - share
 
 
@@ -245,11 +246,17 @@ def evaluate(indicator: Indicator, cases: Iterable[Case]) -> Rate:
     must not cost the one it protects.
     """
     counted = [(c, indicator.numerator(c)) for c in cases if indicator.denominator(c)]
+    if not counted:
+        return Rate(indicator, _NOTHING, 0, (), ())
     kept, left_out = _without_strangers(indicator, counted)
     kept.sort(key=lambda each: each[0].id)
     # Most credits are whole: exact fractions are kept for the few that are not.
-    whole = sum(credit for _, credit in kept if not isinstance(credit, Fraction))
-    parts = sum((credit for _, credit in kept if isinstance(credit, Fraction)), Fraction(0))
+    whole, parts = 0, _NOTHING
+    for _, credit in kept:
+        if isinstance(credit, Fraction):
+            parts += credit
+        else:
+            whole += credit
     return Rate(
         indicator,
         parts + whole,

@@ -1,0 +1,72 @@
+"""Opens one browser for all tests of this room; what each of them opens in it is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from dispatch.rules.policy import bursts
+from models.cities import loading
+from models.servers.database import Servers, psycopg_dsn
+from tests.answers import Answers
+from tests.browser.test_wall import BROWSER, FLAGS, WAIT_MS
+from tests.browser.town import OPEN, Town, enter, people
+from tests.screens.test_workbench import with_second_teams
+from tests.templates import CityOf
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Any]:
+    """Lend the browser; where there is none, its tests are skipped and say so."""
+    if BROWSER is None:
+        pytest.skip("no Chromium on this machine: install the package chromium to run this test")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def town(servers: Servers, city_of: CityOf) -> Iterator[Town]:
+    """Lend a town whose desk is full, with its dashboard running."""
+    with city_of("migrated") as url:
+        city = with_second_teams()
+        # Of two thousand reports in one place only those at one spot are one matter.
+        near = city.policy[bursts.FILE].replace("near_km = 3.0", "near_km = 0.01")
+        loading.store(url, replace(city, policy={**city.policy, bursts.FILE: near}))
+        people(url)
+        one = Town(servers, url)
+        one.report(OPEN)
+        with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+            connection.execute("analyze")
+        one.start()
+        yield one
+        one.stop()
+
+
+@pytest.fixture(scope="module")
+def window(chromium: Any) -> Iterator[Any]:
+    """Open one window for a file's tests: what its tabs have once fetched and compiled of the pages, it keeps."""
+    context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    context.set_default_timeout(WAIT_MS)
+    # A window closes with its last tab, and a new one costs the browser a second of work.
+    context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(town: Town, window: Any) -> Iterator[Any]:
+    """Open a tab of its own, the dispatcher's, at nothing yet; it remembers what went wrong in it."""
+    tab = window.new_page()
+    tab.faults, tab.answers = [], Answers(tab)
+    tab.on("pageerror", lambda error: tab.faults.append(str(error)))
+    enter(tab, town, "dispatcher")
+    yield tab
+    tab.close()
