@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from html import escape
 from typing import Literal, LiteralString
 
 import streamlit as st
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 __all__ = ("Markup", "checked", "css_text", "html_response", "joined", "markup", "raw", "show")
@@ -14,12 +15,12 @@ __all__ = ("Markup", "checked", "css_text", "html_response", "joined", "markup",
 
 def markup(template: LiteralString, **values: object) -> Markup:
     """Return a template of HTML with its fields filled in, each escaped unless it is Markup."""
-    return Markup(template.format(**{name: escape(value) for name, value in values.items()}))
+    return Markup(template.format(**{name: _safe(value) for name, value in values.items()}))
 
 
 def joined(parts: Iterable[str], between: str = "") -> Markup:
     """Return pieces one after the other, `between` among them; what is not Markup is escaped."""
-    return escape(between).join(parts)
+    return Markup(_safe(between).join(_safe(part) for part in parts))
 
 
 def raw(element: Literal["style", "script"], text: str) -> Markup:
@@ -53,3 +54,8 @@ def checked(shown: Markup) -> str:
     if not isinstance(shown, Markup):
         raise TypeError("expected Markup: let dashboard.markup.markup() put the HTML together")
     return str(shown)
+
+
+def _safe(value: object) -> str:
+    # Half the time of the type's own way, which makes markup of every value: a list has a thousand of them.
+    return value if isinstance(value, Markup) else escape(str(value))

@@ -49,6 +49,6 @@ def faults(html: str, scripts: int = 0) -> list[str]:
     found = read.faults + ([] if read.scripts == scripts else [f"{read.scripts} scripts"])
     whole = "".join(read.found)
     # Escaped twice, it would be shown with the entities of its first escaping.
-    if "&lt;" in whole or "&#34;" in whole or "&amp;amp;" in whole:
+    if "&lt;" in whole or "&quot;" in whole or "&amp;amp;" in whole:
         found.append("escaped twice")
     return found if TEXT in whole else [*found, "the text is not there"]
