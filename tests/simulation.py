@@ -74,6 +74,8 @@ PRESSED_AGAIN, PRESSED_BY_TWO, STALE, SILENT = 0.06, 0.05, 0.1, 0.05  # of the a
 FAST_CLOCK = 0.003  # of the batches: a clock that is hours ahead
 BEHIND_MIN = 4  # a clock that goes back goes back by at most this
 ENOUGH_LIVES = 2
+# In which order what falls due together happens.
+ORDER = ("reopen", "close", "send", "take", "press", "jobs", "patrol", "look", "check", "leap")
 
 _change = msgspec.json.Decoder(Change)
 
@@ -186,18 +188,7 @@ class Simulation:
             while self._agenda and self._agenda[0][0] <= self.now:
                 _, _, what, given = heapq.heappop(self._agenda)
                 due[what].append(given)
-            for what in (
-                "reopen",
-                "close",
-                "send",
-                "take",
-                "press",
-                "jobs",
-                "patrol",
-                "look",
-                "check",
-                "leap",
-            ):
+            for what in ORDER:
                 if what in due:
                     getattr(self, f"_do_{what}")(due[what])
         self.now = max(self.now, until)

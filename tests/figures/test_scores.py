@@ -761,11 +761,7 @@ def _late(connection: Connection) -> tuple[int, int, str, datetime, timedelta]:
 
 
 @pytest.mark.parametrize(
-    "frozen",
-    [
-        pytest.param(False, marks=pytest.mark.city("assessed")),
-        pytest.param(True, marks=pytest.mark.city("frozen")),
-    ],
+    "frozen", [pytest.param(n == "frozen", marks=pytest.mark.city(n)) for n in ("assessed", "frozen")]
 )
 def test_exempt_stretches_are_taken_out_of_the_clock_and_only_as_much_as_they_are(
     url: str, connection: Connection, frozen: bool
