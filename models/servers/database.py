@@ -92,10 +92,12 @@ class Line:
     def lend(self) -> Iterator[Connection]:
         """Lend the connection for one transaction: committed at its end; one that saw an error is not used again."""
         connection = self._connection
-        if connection is None or connection.closed:
+        is_new = connection is None or connection.closed
+        if connection is None or is_new:
             connection = self._connection = psycopg.connect(self.dsn, connect_timeout=CONNECT_S)
-            _limit(connection)
         try:
+            if is_new:
+                _limit(connection)
             yield connection
             connection.commit()
         except BaseException:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from models.servers.database import Line, Pool
+from models.servers.database import LOCK_TIMEOUT_S, Line, Pool
 from models.servers.round_trip import round_trip
 
 PATIENCE_S = 60.0
@@ -139,6 +139,22 @@ def test_a_line_that_saw_an_error_is_opened_anew(database: str) -> None:
     with line.lend() as connection:
         connection.execute("select 1")
         assert round_trip(connection, [ask]) == [[]]
+    line.close()
+
+
+def test_a_line_that_could_not_be_bounded_is_opened_anew(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would begin with the error of before, and wait for locks without an end after it."""
+    line = Line(database)
+    monkeypatch.setattr(
+        "models.servers.database._limit", lambda connection: connection.execute("select 1 / 0")
+    )
+    with pytest.raises(psycopg.errors.DivisionByZero), line.lend():
+        pass
+    monkeypatch.undo()
+    with line.lend() as connection:
+        assert connection.execute("show lock_timeout").fetchone() == (f"{LOCK_TIMEOUT_S}s",)
     line.close()
 
 
