@@ -416,10 +416,13 @@ def _unseen(commands: Sequence[Command], held: dict[int, Held]) -> dict[int, int
 
 
 def _asked(commands: Sequence[Command]) -> dict[Actor, list[int]]:
-    """Return the incidents that each actor's commands are on."""
+    """Return the incidents that each actor's commands are on, and those that they merge others into."""
     asked: dict[Actor, list[int]] = {}
     for command in commands:
-        asked.setdefault(command.actor, []).append(command.incident_id)
+        into = _into(command)
+        asked.setdefault(command.actor, []).extend(
+            [command.incident_id, into] if into else [command.incident_id]
+        )
     return asked
 
 

@@ -19,7 +19,7 @@ from dispatch.rules.policy import escalation
 from dispatch.rules.teams.routing import Team
 from dispatch.rules.time import clocks
 from dispatch.rules.time.clocks import Clock
-from models.servers.round_trip import Rows, Statement
+from models.servers.round_trip import Rows, Statement, Value, in_order
 from models.tables import incidents as tables
 from models.tables import load_all
 from models.tables.incidents import ID_BLOCK
@@ -135,14 +135,17 @@ def suspects(cursor: Cursor, places: Sequence[int], since: datetime) -> dict[int
 
 
 def gather(
-    statements: Statements, ids: Iterable[int], keys: Iterable[int], *beside: Statement
+    statements: Statements, ids: Iterable[int], keys: Iterable[int], *scopes: Statement
 ) -> tuple[dict[int, Held], set[int], list[Rows]]:
-    """Lock and read incidents as `load` does; return them, which keys have a receipt, and what was asked beside."""
+    """Lock and read incidents as `load` does; return them, which keys have a receipt, and the ids of each scope.
+
+    Where scopes are given, what lies in none of them is neither waited for nor locked.
+    """
     wanted = (_array(sorted(set(ids))),)
     # Each by a statement of its own: it sees what another desk changed while this one waited for its lock, and the
     # receipt that whoever pressed first has left.
     incidents, parts, receipts, *answers = statements.ask(
-        (_LOCK_INCIDENTS, wanted), (_LOAD_PARTS, wanted), (_TAKEN, (_array(keys),)), *beside
+        _locking(wanted, scopes), (_LOAD_PARTS, wanted), (_TAKEN, (_array(keys),)), *scopes
     )
     return _loaded(incidents, parts), {row[0] for row in receipts}, answers
 
@@ -150,21 +153,30 @@ def gather(
 def load(cursor: Cursor, ids: Iterable[int]) -> dict[int, Held]:
     """Read incidents with their assignments, without a lock."""
     wanted = (_array(sorted(set(ids))),)
-    incidents = cursor.execute(_LOAD_INCIDENTS, wanted).fetchall()
+    incidents = cursor.execute(f"{_LOAD_INCIDENTS} order by id", wanted).fetchall()
     return _loaded(incidents, cursor.execute(_LOAD_PARTS, wanted).fetchall())
 
 
 _TAKEN = "select key from receipt where key = any(%s::bigint[])"
 _LOAD_INCIDENTS = (
     f"select {', '.join(_LOADED)}, clocks::text, facts::text, head, received_at from incident"
-    " where id = any(%s::bigint[]) order by id"
+    " where id = any(%s::bigint[])"
 )
-# In the order of ids, so that two desks cannot deadlock.
-_LOCK_INCIDENTS = f"{_LOAD_INCIDENTS} for update"
 _LOAD_PARTS = (
     f"select {', '.join(_PART)}, clocks::text, facts::text, incident_id from assignment"
     " where incident_id = any(%s::bigint[]) order by id"
 )
+
+
+def _locking(wanted: Sequence[str], scopes: Sequence[Statement]) -> Statement:
+    texts: list[str] = []
+    values: list[Value] = [*wanted]
+    for text, given in map(in_order, scopes):
+        texts.append(text)
+        values += given
+    within = f" and id in ({' union all '.join(texts)})" if texts else ""
+    # In the order of ids, so that two desks cannot deadlock.
+    return f"{_LOAD_INCIDENTS}{within} order by id for update", values
 
 
 def _loaded(incidents: Iterable[Sequence[Any]], parts: Iterable[Sequence[Any]]) -> dict[int, Held]:
@@ -179,7 +191,8 @@ def _loaded(incidents: Iterable[Sequence[Any]], parts: Iterable[Sequence[Any]]) 
         heads[incident.id] = (bytes(head), received)
     for row in parts:
         *plain, own, facts, incident_id = row
-        found[incident_id].parts[plain[0]] = Assignment(*plain, _clock_map.decode(own), _facts.decode(facts))  # type: ignore[call-arg]
+        if (of := found.get(incident_id)) is not None:
+            of.parts[plain[0]] = Assignment(*plain, _clock_map.decode(own), _facts.decode(facts))  # type: ignore[call-arg]
     return {key: Held(found[key], *heads[key]) for key in found}
 
 

@@ -79,7 +79,10 @@ def _sqlalchemy_url(url: str) -> str:
 
 
 class Line:
-    """Keep one connection for one thread: opened at its first use, and anew after it broke."""
+    """Keep one connection for one thread: opened at its first use, and anew after an error.
+
+    What was prepared on it before may be gone then, or made for a table that has changed since.
+    """
 
     def __init__(self, database_url: str) -> None:
         self.dsn = psycopg_dsn(database_url)
@@ -87,20 +90,21 @@ class Line:
 
     @contextmanager
     def lend(self) -> Iterator[Connection]:
-        """Lend the connection for one transaction: committed at its end, rolled back on any error."""
+        """Lend the connection for one transaction: committed at its end; one that saw an error is not used again."""
         connection = self._connection
-        if connection is None or connection.closed:
+        is_new = connection is None or connection.closed
+        if connection is None or is_new:
             connection = self._connection = psycopg.connect(self.dsn, connect_timeout=CONNECT_S)
-            _limit(connection)
         try:
+            if is_new:
+                _limit(connection)
             yield connection
             connection.commit()
         except BaseException:
-            if not connection.closed:
-                connection.rollback()
+            connection.close()
             raise
         finally:
-            if connection.closed or connection.broken:
+            if connection.closed:
                 self.close()
 
     def close(self) -> None:

@@ -48,6 +48,13 @@ def round_trip(connection: psycopg.Connection[Any], statements: Sequence[Stateme
         return _run(connection, statements, names)
 
 
+def in_order(statement: Statement) -> Statement:
+    """Return a statement with its values in the order of their places, none of them named."""
+    text, values = statement
+    _, order = _native(text)
+    return _PLACE.sub(lambda found: "%%" if found[0] == "%%" else "%s", text), [values[key] for key in order]  # type: ignore[index]
+
+
 def _run(
     connection: psycopg.Connection[Any], statements: Sequence[Statement], names: dict[bytes, bytes]
 ) -> list[Rows]:

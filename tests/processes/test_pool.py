@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from models.servers.database import Line, Pool
+from models.servers.database import LOCK_TIMEOUT_S, Line, Pool
+from models.servers.round_trip import round_trip
 
 PATIENCE_S = 60.0
 
@@ -118,6 +119,43 @@ def test_a_closed_pool_opens_anew(pool: Pool) -> None:
     first = backend(pool)
     pool.close()
     assert backend(pool) != first
+
+
+def test_a_line_that_saw_an_error_is_opened_anew(database: str) -> None:
+    """What was prepared on it may be gone by then, or of a table that has changed: nothing would come of it again."""
+    line = Line(database)
+    ask = ("select n from changed", ())
+    with line.lend() as connection:
+        connection.execute("create table changed (n int)")
+    for kind in ("bigint", "text"):
+        with line.lend() as connection:
+            assert round_trip(connection, [("begin", ()), ask, ("commit", ())])[1] == []
+        with psycopg.connect(line.dsn, autocommit=True) as other:
+            other.execute(f"alter table changed alter column n type {kind}".encode())
+        with pytest.raises(psycopg.errors.FeatureNotSupported), line.lend() as connection:
+            round_trip(connection, [("begin", ()), ask, ("commit", ())])
+    with pytest.raises(psycopg.errors.DivisionByZero), line.lend() as connection:
+        connection.execute("select 1 / 0", prepare=True)
+    with line.lend() as connection:
+        connection.execute("select 1")
+        assert round_trip(connection, [ask]) == [[]]
+    line.close()
+
+
+def test_a_line_that_could_not_be_bounded_is_opened_anew(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would begin with the error of before, and wait for locks without an end after it."""
+    line = Line(database)
+    monkeypatch.setattr(
+        "models.servers.database._limit", lambda connection: connection.execute("select 1 / 0")
+    )
+    with pytest.raises(psycopg.errors.DivisionByZero), line.lend():
+        pass
+    monkeypatch.undo()
+    with line.lend() as connection:
+        assert connection.execute("show lock_timeout").fetchone() == (f"{LOCK_TIMEOUT_S}s",)
+    line.close()
 
 
 def test_a_line_that_was_cut_off_is_opened_anew(database: str) -> None:

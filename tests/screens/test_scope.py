@@ -331,6 +331,26 @@ def test_no_step_reaches_out_of_scope_or_tells_that_there_is_something(
     assert after == before
 
 
+@pytest.mark.parametrize("login", ["next", "team", "admin", "resident"])
+def test_a_step_out_of_scope_waits_for_nobody_and_locks_nothing(
+    city: City, reads: CityReads, login: str
+) -> None:
+    """Neither the incident nor the one to merge into: what is in somebody's hand would tell that it is there."""
+    actor, now, hidden = viewer(reads, login).actor, datetime.now(UTC), city.ids["east"]
+    own = [city.ids[name] for name in MATRIX[login][2]]
+    commands = [
+        Command("note", hidden, actor, f"wait-{login}", {"note": "x"}),
+        *(Command("merge", key, actor, f"wait-{login}-{key}", {"into": hidden}) for key in own),
+    ]
+    with psycopg.connect(psycopg_dsn(city.url)) as holder:
+        holder.execute("select from incident where id = %s for update", (hidden,))
+        # Whoever waited would be told after ten seconds that the lock was not to be had.
+        outcomes = reads.submit(commands, now)
+    first, *merges = [o.refusal.code if o.refusal else o.status for o in outcomes]
+    assert first == "unknown_incident"
+    assert set(merges) <= {"no_other", "not_now", "not_role"}
+
+
 # --- pages --------------------------------------------------------------------------------------------------------
 
 
