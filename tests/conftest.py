@@ -63,11 +63,11 @@ def _main_stays() -> Iterator[None]:
 
 
 def _never_wait_for_the_disk(servers: Servers) -> None:
-    """Let these servers write to memory alone, and sweep nothing: what they hold does not outlive the run.
+    """Let these servers write to memory alone: nothing they hold outlives the run, and every test waits for them.
 
     What must outlive a killed server is proved on servers of the test's own, which keep their settings.
     """
-    for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         _administer(servers, f"ALTER SYSTEM SET {setting} = off")
     _administer(servers, "SELECT pg_reload_conf()")
     with redis.Redis.from_url(servers.redis_url) as stream:
