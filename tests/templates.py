@@ -108,9 +108,6 @@ class Templates:
         if what not in self._built:
             self._copy(name, self._template(base) if base else None)
             fill(self._address(name))
-            # Nobody else counts the rows here, by which the database plans.
-            with psycopg.connect(psycopg_dsn(self._address(name)), autocommit=True) as connection:
-                connection.execute("analyze")
             self._built.add(what)
         return name
 
