@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,18 +20,35 @@ from tests.browser.town import OPEN, Town, enter, people
 from tests.screens.test_workbench import with_second_teams
 from tests.templates import CityOf
 
+HERE = Path(__file__).parent
 
-@pytest.fixture(scope="package")
-def chromium() -> Iterator[Any]:
-    """Lend the browser; where there is none, its tests are skipped and say so."""
+_open: list[Any] = []
+_closing = ExitStack()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Any:
+    """Lend the browser that is open; where there is none, its tests are skipped and say so."""
     if BROWSER is None:
         pytest.skip("no Chromium on this machine: install the package chromium to run this test")
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser
-        browser.close()
+    if not _open:
+        playwright = _closing.enter_context(sync_playwright())
+        _open.append(playwright.chromium.launch(executable_path=BROWSER, args=FLAGS))
+        _closing.callback(_open[0].close)
+    return _open[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Iterator[None]:
+    """Close the browser after this room's last test: what drives it runs a loop, and no other may run beside it."""
+    try:
+        yield
+    finally:
+        if nextitem is None or nextitem.path.parent != HERE:
+            _open.clear()
+            _closing.close()
 
 
 @pytest.fixture(scope="module")
