@@ -360,6 +360,7 @@ def test_residents_have_one_column_with_their_reports_and_the_search_under_tabs(
     context.clear_cookies()
     write(page, tmp_path)
     page.click("[data-do=send]")
+    page.wait_for_selector(".gwf [data-do=report]", timeout=WAIT_MS)
     page.wait_for_selector(".gwf .say a[href^='/login']", timeout=WAIT_MS)
     assert page.inner_text(".gwf .net") == ""
     context.close()

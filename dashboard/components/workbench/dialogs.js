@@ -44,9 +44,15 @@ export class Dialogs {
     this.latest = 0; // when the focus is given though something still moves
     this.watch = new MutationObserver(() => this.met());
     this.watch.observe(document.body, { childList: true, subtree: true });
+    // What is pasted, dictated or drawn by hand comes without a key.
+    this.written = (/** @type {Event} */ event) => {
+      if (event.target instanceof Node && this.dialog?.contains(event.target)) this.begun = true;
+    };
+    document.addEventListener("input", this.written, true);
   }
 
   stop() {
+    document.removeEventListener("input", this.written, true);
     this.watch.disconnect();
     clearTimeout(this.meeting);
   }
