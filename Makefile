@@ -15,11 +15,10 @@ run: install
 	@exec $(BIN)/python -m dispatch up
 
 test: install-dev
-	# Three at a time, each with servers of its own: on two cores, since half of what browsers and processes do is wait.
-	# A file stays together, since its tests share a city.
+	# Two at a time, each with servers of its own; a file stays together, since its tests share a city.
 	# The slowest rooms go first (tests/conftest.py says which), or a browser's file would be left alone at the end.
 	# The slowest are told at the end, so that nobody has to look for what keeps the whole.
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 1
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 1
 
 # For work in between: rules, desk and pages, without a browser, without processes of their own. Left to `make test`:
 # the pages of a crowded city and of one that lived six weeks, what simulated cities and drawn histories prove, and what

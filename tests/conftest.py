@@ -35,7 +35,7 @@ Away = Callable[[Literal["database", "stream"]], AbstractContextManager[None]]
 CITY_ZONE = ZoneInfo("Asia/Shanghai")
 # The rooms whose files take longest come first: what is left for the end, where one worker may be alone, is short.
 SLOWEST_FIRST = ("browser", "processes", "screens", "figures", "desk", "intake", "rules")
-# A folder that is no disk: to copy a city there takes a sixth of the work. Three workers hold some gigabytes at most.
+# A folder that is no disk: to copy a city there takes a sixth of the work. Two workers hold some gigabytes at most.
 MEMORY, MEMORY_NEEDED_BYTES = Path("/dev/shm"), 8 * 10**9
 # Valkey's last logical database: what a test leaves in it is never mistaken for anybody's data.
 STREAM_DATABASE = 15
