@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from threading import Event
+from threading import Event, Thread
 from typing import Self
 from zlib import crc32
 from zoneinfo import ZoneInfo
@@ -41,6 +41,7 @@ LOCK_FAMILY = 20_531
 STREAM_TIMEOUT_S = 5.0
 CONNECTIONS = 32  # at once: each job that runs holds its lock on one and works on another
 RETRY_AFTER = timedelta(minutes=15)  # for a job that failed and whose next turn is far
+FINISH_S, CUT_AGAIN_S = 2.0, 0.5  # how long a run may go on after the signal, and until it is cut short again
 LOOK_AGAIN_S = 2.0  # for a policy, while none is in force
 CATCH_UP_AFTER, CATCH_UP_APART = timedelta(minutes=10), timedelta(minutes=1)
 
@@ -54,6 +55,12 @@ class Runner:
         self._stream = redis.Redis.from_url(
             where.redis_url, socket_timeout=STREAM_TIMEOUT_S, decode_responses=True
         )
+        self._ending = Event()
+
+    def end(self) -> None:
+        """Cut short what runs, and begin nothing more."""
+        self._ending.set()
+        self._pool.end()
 
     def __enter__(self) -> Self:
         """Return the runner, whose connections end with the block."""
@@ -81,6 +88,9 @@ class Runner:
                 if alone and not done_already(job, last_success(self._stream, job), now, self.zone):
                     self._work(job, now)
         except Exception as fault:
+            if self._ending.is_set():
+                # It was cut short by us, and its turn is not done: the next start makes up for it.
+                return
             if isinstance(fault, (psycopg.Error, redis.RedisError, LookupError, ValueError, OSError)):
                 log.warning(
                     "%s: %s", job.name, fault if isinstance(fault, LookupError) else type(fault).__name__
@@ -281,7 +291,13 @@ def _run_all(runner: Runner) -> None:
     scheduler.start()
     log.info("%d jobs on their schedule", len(JOBS))
     stopping.wait()
-    scheduler.shutdown(wait=True)
+    # What is nearly done may finish; what takes a night is cut short, long before somebody would kill it.
+    waiting = Thread(target=scheduler.shutdown)
+    waiting.start()
+    waiting.join(FINISH_S)
+    while waiting.is_alive():
+        runner.end()
+        waiting.join(CUT_AGAIN_S)
 
 
 def _show(found: list[Health], as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -137,6 +138,8 @@ class Pool:
         self._class = connection_class
         self._pool: _Eager | None = None
         self._opening = threading.Lock()
+        self._lent: set[Connection] = set()
+        self._ended = False
 
     @contextmanager
     def lend(
@@ -145,6 +148,7 @@ class Pool:
         """Lend a connection for one transaction: committed at its end; one that saw an error is not used again."""
         pool = self._opened()
         connection = pool.getconn()
+        self._lent.add(connection)
         try:
             # A hanging database could not be asked to roll back: what is closed needs no answer.
             if connection.read_only is not read_only:
@@ -160,7 +164,18 @@ class Pool:
                 pool.discard_idle()
             raise
         finally:
+            self._lent.discard(connection)
             pool.putconn(connection)
+
+    def end(self) -> None:
+        """Lend no more, and cancel what the database does on the connections that are lent; it is rolled back.
+
+        Who computes at the moment is told at its next question, so whoever waits for everybody calls this again.
+        """
+        self._ended = True
+        for connection in list(self._lent):
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel_safe(timeout=CONNECT_S)
 
     def close(self) -> None:
         """Close all idle connections, and those that are lent when they come back; the next use opens new ones."""
@@ -170,6 +185,8 @@ class Pool:
             pool.close()
 
     def _opened(self) -> _Eager:
+        if self._ended:
+            raise psycopg.OperationalError("this process is ending")
         with self._opening:
             if self._pool is None:
                 self._pool = _Eager(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -210,6 +210,52 @@ def test_two_processes_out_of_step_do_each_turn_once(
     turns = [int(float(at) // 2) for at, _ in runs]
     assert len(turns) == len(set(turns)) >= 4
     assert all(child.returncode == 0 for child in children)
+
+
+@pytest.mark.processes
+def test_a_run_that_would_take_a_night_is_cut_short_when_the_scheduler_ends(
+    database: str, stream_url: str, stream: redis.Redis
+) -> None:
+    """Nothing of it stays, nothing is held against it, and nobody has to kill the process."""
+    script = (
+        "import sys, jobs.__main__ as command\n"
+        "from jobs.table import Job\n"
+        "def work(given):\n"
+        '    given.ask(lambda c: c.execute("update team set load = 77 where id = 1"))\n'
+        "    def whole_night(c):\n"
+        "        c.execute('update team set load = 99 where id = 1')\n"
+        "        print('at it', flush=True)\n"
+        "        c.execute('select pg_sleep(3600)')\n"
+        "    given.ask(whole_night)\n"
+        "    return 1\n"
+        "command.JOBS = (Job('night', 86_400, 30, '夜', 'night', work),)\n"
+        "sys.exit(command.main(['run-all']))"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"DATABASE_URL": database, "REDIS_URL": stream_url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"at it\n"
+        child.terminate()
+        _, said = child.communicate(timeout=120)
+    finally:
+        child.kill()
+    assert child.returncode == 0, said
+    assert b"QueryCanceled" not in said
+    with psycopg.connect(psycopg_dsn(database)) as connection:
+        assert connection.execute("select load from team where id = 1").fetchone() == (77,)
+        left = connection.execute(
+            "select count(*) from pg_locks where locktype = 'advisory'"
+            " and database = (select oid from pg_database where datname = current_database())"
+        ).fetchone()
+        assert left == (0,)
+    # Its plan alone is on record.
+    assert b"failed_at" not in cast(Any, stream.hgetall(records.JOB_KEY.format("night")))
 
 
 def test_a_suspended_incident_is_resumed_when_its_time_is_over_and_not_before(desk: Desk) -> None:
