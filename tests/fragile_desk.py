@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Literal
 import psycopg
 import redis
 
-from dispatch.desk.desk import Desk, Outcome, Visible
+from dispatch.desk.desk import Desk, Monotonic, Outcome, Visible
 from dispatch.desk.statements import Statements
 from dispatch.rules.incident.chain import Command
 from models.servers.database import Connection
@@ -32,8 +33,10 @@ class FragileDesk(Desk):
         self.moved |= {o.incident_id for o in outcomes if o.status == "done" and o.incident_id is not None}
         return outcomes
 
-    def __init__(self, database: str, stream: redis.Redis | None = None) -> None:
-        super().__init__(database, stream)
+    def __init__(
+        self, database: str, stream: redis.Redis | None = None, monotonic: Monotonic = time.monotonic
+    ) -> None:
+        super().__init__(database, stream, monotonic=monotonic)
         self._lent, self._lend = self._lend, self._fated
 
     def _change(self, size: int, work: Callable[[Statements], list[Outcome]]) -> list[Outcome]:

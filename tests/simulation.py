@@ -16,7 +16,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from itertools import pairwise
 from random import Random
 from typing import Any, cast
 
@@ -25,28 +24,17 @@ import psycopg
 import redis
 from sqlalchemy import make_url
 
-from dispatch.checks import audit
 from dispatch.desk import store
 from dispatch.desk.desk import Outcome
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.message_stream import GROUP
 from dispatch.intake.prepare import Preparer
 from dispatch.rules.incident.chain import (
-    ENDED,
-    LIVE,
-    STEPS,
-    SYSTEM,
     Actor,
-    Assignment,
     Change,
     Command,
-    Event,
     Incident,
-    evolve,
-    lawful,
-    reporter_of,
 )
-from dispatch.rules.incident.values import Segment
 from dispatch.rules.policy import escalation
 from jobs.clocks import escalate, sweep
 from jobs.resume import patrol, resume
@@ -56,7 +44,9 @@ from models.servers.servers import temporary
 from tests import district
 from tests.at_work import worked
 from tests.fragile_desk import Fate, FragileDesk
-from tests.small_law import CITY, GRID_TEAM, JOINT, MAJOR, SMALL, VILLAGE, WHISTLE, local
+from tests.invariants import held, silent_since
+from tests.simulated_people import People, people_of
+from tests.small_law import JOINT, MAJOR, SMALL, WHISTLE, local
 
 BEGIN = local("2025-01-06 08:00")
 DAYS = 200
@@ -68,12 +58,12 @@ SETTLE = timedelta(days=10)  # after the last report, with people but no faults 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 AWAY = timedelta(hours=1)  # the database, each time
+GONE_MS = 10_000  # the longest wait until a connection that is ended is gone
 TWICE, LATE, UNKNOWN, IMPORTED = 0.12, 0.2, 0.03, 0.05  # shares of the messages
 CRASH_BEFORE, CRASH_AFTER, UNACKNOWLEDGED = 0.01, 0.01, 0.03  # of the batches
 PRESSED_AGAIN, PRESSED_BY_TWO, STALE, SILENT = 0.06, 0.05, 0.1, 0.05  # of the acts
 FAST_CLOCK = 0.003  # of the batches: a clock that is hours ahead
 BEHIND_MIN = 4  # a clock that goes back goes back by at most this
-ENOUGH_LIVES = 2
 # In which order what falls due together happens.
 ORDER = ("reopen", "close", "send", "take", "press", "jobs", "patrol", "look", "check", "leap")
 
@@ -100,7 +90,12 @@ class Simulation:
         self._stream = stream
         self._per_day = per_day
         self._rnd = Random(seed)
-        self._desks = (FragileDesk(database), FragileDesk(database))
+        self._people = People(self._rnd)
+        # What a desk knows grows old by the virtual time: by the machine's, a seed would repeat nothing.
+        self._desks = (
+            FragileDesk(database, monotonic=self._ticks),
+            FragileDesk(database, monotonic=self._ticks),
+        )
         self._preparer = Preparer(database, b"a key for tests")
         self._agenda: list[tuple[datetime, int, str, Any]] = []
         self._number = 0
@@ -111,6 +106,9 @@ class Simulation:
         self._generation: Counter[int] = Counter()
         self._open: list[int] = []
         self._calm = False
+
+    def _ticks(self) -> float:
+        return self.now.timestamp()
 
     def run(self, days: int) -> None:
         """Live through so many days; raise SimulationError with seed and virtual time where something does not hold."""
@@ -217,7 +215,8 @@ class Simulation:
         with self._administering() as connection:
             connection.execute(f"alter database {self._name} allow_connections false".encode())
             connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (self._name,)
+                "select pg_terminate_backend(pid, %s) from pg_stat_activity where datname = %s",
+                (GONE_MS, self._name),
             )
         self._later(AWAY, "reopen", None)
 
@@ -318,7 +317,7 @@ class Simulation:
         for incident in self._read(ids, "look"):
             self._generation[incident.id] += 1
             self._schedule(incident)
-            wish = self._wish(incident)
+            wish = self._people.wish(incident, self.now, self._open)
             if wish is None:
                 continue
             verb, actor, args = wish
@@ -332,7 +331,7 @@ class Simulation:
                 "grid_head",
             ):
                 self.tally["pressed by two"] += 1
-                self._ask(wait, incident.id, verb, _people(incident)["duty_leader"], args)
+                self._ask(wait, incident.id, verb, people_of(incident)["duty_leader"], args)
 
     def _ask(self, wait: timedelta, incident_id: int, verb: str, actor: Actor, args: dict[str, Any]) -> None:
         self._number += 1
@@ -394,124 +393,6 @@ class Simulation:
                 return
             assert {o.status for o in repeated} == {"duplicate"}, f"a repeated press did something: {again}"
 
-    def _wish(self, i: Incident) -> tuple[str, Actor, dict[str, Any]] | None:
-        """Draw who wants what of an incident next."""
-        rnd, who = self._rnd, _people(i)
-        draw = rnd.random()
-        if i.ended_at is not None:
-            return self._afterwards(i, who)
-        if i.paused_why is not None:
-            return (
-                ("resume", who["duty_leader"], {}) if draw < 0.3 else ("note", who["resident"], {"note": "?"})
-            )
-        if draw < 0.03:
-            actor = rnd.choice(list(who.values()))
-            verb = rnd.choice([v for v in STEPS if v not in ("breach", "escalate")])
-            return verb, actor, self._given(verb, i, rnd.choice((0, 1)))
-        if draw < 0.2:
-            actor = rnd.choice(list(who.values()))
-            dull = ("note", "rate_whistle", "end_whistle")
-            able = [s.verb for s in lawful(i, actor) if s.target not in ENDED and s.verb not in dull]
-            if able:
-                verb = rnd.choice(able)
-                return verb, actor, self._given(verb, i)
-        if i.facts.get("imported") and draw < 0.5:
-            return "conclude", SYSTEM, self._given("conclude", i)
-        for part in i.parts.values():
-            if part.state == "review":
-                verb = "send_whistle" if rnd.random() < 0.8 else "refuse_whistle"
-                return verb, who["dispatcher"], self._given(verb, i)
-            if part.role == "assist" and part.state in LIVE and draw < 0.6:
-                verb = "pick_up" if part.state == "sent" else "dispose"
-                return verb, _crew(part), self._given(verb, i)
-            if part.kind == "whistle" and part.state == "done" and i.state in ("disposed", "verified"):
-                return "end_whistle", _blower(part, who), {"assignment_id": part.id}
-        return self._onwards(i, who)
-
-    def _onwards(self, i: Incident, who: dict[str, Actor]) -> tuple[str, Actor, dict[str, Any]] | None:
-        """Draw the next step of the way, or one of its side roads."""
-        rnd = self._rnd
-        lead = i.lead
-        roads: dict[str, tuple[tuple[str, Actor, int], ...]] = {
-            "reported": (
-                ("accept", who["dispatcher"], 50), ("send_check", who["dispatcher"], 8),
-                ("reject", who["duty_leader"], 4), ("merge", who["dispatcher"], 8), ("recode", who["dispatcher"], 8),
-                ("solve", who["grid_worker"], 8), ("whistle", who["grid_head"], 10),
-            ),
-            "checking": (("check", who["grid_head"], 1),),
-            "accepted": (
-                ("dispatch", who["dispatcher"], 70), ("whistle", who["grid_head"], 10),
-                ("solve", who["grid_worker"], 5), ("void", who["duty_leader"], 3), ("recode", who["dispatcher"], 3),
-            ),
-            "disposed": (("verify", who["grid_head"], 85), ("rework", who["duty_leader"], 15)),
-            "verified": (("close", who["duty_leader"], 1),),
-        }  # fmt: skip
-        if lead is not None:
-            crew = _crew(lead)
-            roads["dispatched"] = (
-                ("pick_up", crew, 80), ("decline", crew, 8), ("reassign", who["dispatcher"], 8),
-                ("add_assist", who["dispatcher"], 5),
-            )  # fmt: skip
-            roads["in_hand"] = (
-                ("dispose" if lead.state == "on_site" or "arrive" not in lead.clocks else "arrive", crew, 60),
-                ("decline", crew, 6), ("ask_extension", crew, 8), ("suspend", who["duty_leader"], 10),
-                ("add_assist", who["dispatcher"], 8), ("reassign", who["dispatcher"], 4),
-                ("whistle", who["grid_head"], 4),
-            )  # fmt: skip
-            if i.facts.get("extension_asked"):
-                roads["in_hand"] = (
-                    ("grant_extension", who["duty_leader"], 3), ("refuse_extension", who["duty_leader"], 1),
-                )  # fmt: skip
-        choices = roads[i.state]
-        verb, actor, _ = rnd.choices(choices, [weight for *_, weight in choices])[0]
-        return verb, actor, self._given(verb, i)
-
-    def _afterwards(self, i: Incident, who: dict[str, Actor]) -> tuple[str, Actor, dict[str, Any]] | None:
-        rnd = self._rnd
-        if i.state != "closed":
-            return None
-        appeal = i.facts.get("appeal")
-        if appeal is not None and appeal["granted"] is None and rnd.random() < 0.8:
-            judge = who["city" if appeal["reviews"] else "county"]
-            return "judge_appeal", judge, self._given("judge_appeal", i)
-        for part in i.parts.values():
-            if part.kind == "whistle" and part.state in ("done", "ended") and "rating" not in part.facts:
-                verb = "end_whistle" if part.state == "done" else "rate_whistle"
-                args = self._given(verb, i) | {"assignment_id": part.id}
-                return verb, _blower(part, who), args
-        if i.rating is not None and i.rating <= 2 and rnd.random() < 0.5:
-            return "reopen", who["resident"], self._given("reopen", i)
-        draw = rnd.random()
-        lives = len(i.facts.get("former", ())) + 1
-        if draw < 0.3 and i.rating is None:
-            return "rate", who["resident"], self._given("rate", i)
-        if draw < 0.45 and lives < ENOUGH_LIVES:
-            return "reopen", who["duty_leader"], self._given("reopen", i)
-        if draw < 0.6 and appeal is None:
-            return "appeal", who["dispatcher"], self._given("appeal", i)
-        return ("archive", SYSTEM, {}) if draw > 0.95 else None
-
-    def _given(self, verb: str, i: Incident, short: int = 0) -> dict[str, Any]:
-        """Return what a verb needs, drawn; `short` leaves everything out."""
-        rnd = self._rnd
-        if short:
-            return {}
-        everything: dict[str, Any] = {
-            "reason": "有原因", "result": "已处置", "real": True, "note": "补充", "standard": True,
-            "commander": "person/11", "limit": rnd.choice(("4wh", "1ud")), "merged": 5, "clock": "close",
-            "whistle_kind": rnd.choice(("hard", "joint", "emergency")), "granted": rnd.random() < 0.7,
-            "return_kind": "other",
-            "rating": rnd.randint(1, 5), "team_id": rnd.randint(1, 8), "closed_at": self.now,
-            "category": rnd.choice((JOINT, MAJOR, SMALL, WHISTLE)), "into": rnd.choice(self._open[-20:]),
-            "until": (self.now + timedelta(hours=rnd.choice((1, 30, 200)))).isoformat(),
-        }  # fmt: skip
-        args = {need: everything[need] for need in STEPS[verb].needs}
-        if verb in ("dispose", "solve"):
-            args["photos"] = ["https://x/1.jpg", "https://x/2.jpg"]
-        if verb == "arrive":
-            args |= {"position": [i.lon, i.lat]} if rnd.random() < 0.7 else {"reason": "没有信号"}
-        return args
-
     # --- time ---
 
     def _schedule(self, i: Incident) -> None:
@@ -521,7 +402,7 @@ class Simulation:
         if (due := min((c.due for c in running if c.state == "running" and c.due), default=None)) is not None:
             moments.append(due + MINUTE)
         ladder = self._desks[0].in_force(self.now).ladder
-        since = _silent_since(i)
+        since = silent_since(i)
         step = escalation.next_step(i.severity, i.level, since, ladder)
         if step is not None:
             moments.append(step[0] + MINUTE)
@@ -569,165 +450,12 @@ class Simulation:
 
     def check(self) -> None:
         """Raise AssertionError where an invariant does not hold now."""
-        with psycopg.connect(psycopg_dsn(self._database)) as connection, connection.cursor() as cursor:
-            cursor.execute("set transaction isolation level repeatable read")
-            verdict = audit.verify(connection)
-            assert verdict.faults == [], verdict.faults
-            rows = cursor.execute(
-                "select id, source_id, due_at, overdue_since, received_at from incident order by id"
-            ).fetchall()
-            self.incidents = len(rows)
-            known = [source_id for _, source_id, *_ in rows]
-            assert len(set(known)) == len(known), "a report became two incidents"
-            # What was acknowledged is in the database; what is there was sent.
-            assert self._acknowledged & self._good <= set(known) <= self._good, "a report was lost"
-            alarms = {key: (due, overdue) for key, _, due, overdue, _ in rows}
-            held = store.load(cursor, list(alarms))
-            events: dict[int, list[Event]] = defaultdict(list)
-            for *row, data in cursor.execute(
-                "select incident_id, seq, at, verb, actor, cause, policy_version, data::text from event"
-                " order by incident_id, seq"
-            ).fetchall():
-                events[row[0]].append(Event(*row, _change.decode(data)))  # type: ignore[call-arg]
-            segments: dict[int, list[Segment]] = defaultdict(list)
-            for owner, *segment in cursor.execute(
-                "select incident_id, seq, holder, awaits, paused_why, began_at, ended_at from segment"
-                " order by incident_id, seq"
-            ).fetchall():
-                segments[owner].append(Segment(*segment))
-            raised = cursor.execute("select count(*) from event where cause like 'whistle/%'").fetchone()
-            self.tally["whistle not reported in"] = raised[0] if raised is not None else 0
-            wrong = cursor.execute(
-                "select id, load, n from team, lateral (select count(*) n from assignment a where a.team_id = team.id"
-                " and a.state in ('sent', 'picked_up', 'on_site')) held where load <> n"
-            ).fetchall()
-            assert wrong == [], f"teams whose load is not what they hold: {wrong}"
-        assert events.keys() == alarms.keys()
-        for key, (due, overdue) in alarms.items():
-            try:
-                folded = whole(events[key], segments[key])
-                past, folded.past = folded.past, []
-                assert len(past) + (folded.ended_at is None) == len(segments[key])
-                folded.parts = dict(sorted(folded.parts.items()))
-                stored = held[key].incident
-                wrong_fields = [n for n in Incident.__slots__ if getattr(folded, n) != getattr(stored, n)]
-                assert wrong_fields == [], f"the row is not the fold of its events: {wrong_fields}"
-                if folded.paused_why is not None:
-                    assert due is None, "a suspended incident has an alarm"
-                    assert overdue is None, "a suspended incident has an alarm"
-            except AssertionError as fault:
-                told = [(e.seq, f"{e.at:%m-%d %H:%M}", e.verb, e.actor) for e in events[key]]
-                raise AssertionError(f"incident {key}: {fault}: {told}") from fault
-
-
-def whole(events: Sequence[Event], segments: Sequence[Segment]) -> Incident:
-    """Fold the events of an incident, looking at every step; raise AssertionError where an invariant is broken."""
-    incident = Incident(events[0].incident_id)
-    lives: list[tuple[datetime, datetime | None, int]] = []  # begin, end, last segment
-    life_began = events[0].at
-    causes: set[tuple[str, str]] = set()
-    raised: set[tuple[datetime, int]] = set()
-    for n, event in enumerate(events, 1):
-        assert event.seq == n, "events are not counted through"
-        assert n == 1 or event.at >= incident.last_at, "time ran backwards"
-        assert (event.verb, event.cause) not in causes or event.verb == "absorb", (
-            f"{event.cause} happened twice"
-        )
-        causes.add((event.verb, event.cause))
-        if event.verb in ("report", "reopen"):
-            lives.append((event.at, None, 0))
-            life_began = event.at
-        if event.verb in ("breach", "escalate") and event.actor == SYSTEM.id:
-            assert incident.paused_why is None, "an alarm while suspended"
-            assert incident.ended_at is None, "an alarm after the end"
-            _no_former_timer(event, life_began)
-        if event.verb == "escalate" and event.cause.startswith("ladder/"):
-            since = _silent_since(incident)
-            assert since is not None, "escalated though nothing was awaited"
-            assert since >= life_began, "escalated for the silence of a former life"
-            assert (since, incident.level) not in raised, "escalated twice from one level for one silence"
-            raised.add((since, incident.level))
-        if event.verb == "escalate" and event.cause.startswith("whistle/"):
-            part = incident.parts[int(event.cause.split("/")[1])]
-            assert part.kind == "whistle", "escalated for a report-in that no whistle asked for"
-            assert part.state in ("sent", "picked_up"), "escalated for a whistle that was reported in"
-            assert part.clocks["arrive"].state == "breached", "escalated before the report-in was due"
-        evolve(incident, event)
-        if incident.ended_at is not None and lives[-1][1] is None:
-            lives[-1] = (lives[-1][0], event.at, incident.segment)
-        leads = [p for p in incident.parts.values() if p.role == "lead" and p.state in LIVE]
-        assert len(leads) <= 1, "two live leads"
-        if incident.ended_at is None:
-            assert incident.holder, "an open incident without a holder"
-            assert (incident.state in ("dispatched", "in_hand")) == bool(leads), "no lead where one must be"
-        else:
-            assert not any(p.state in (*LIVE, "review") for p in incident.parts.values()), (
-                "a part outlived it"
-            )
-    _exact(segments, lives)
-    return incident
-
-
-def _silent_since(i: Incident) -> datetime | None:
-    late = [c.due for c in i.running() if c.state == "breached" and c.ended is None and c.due]
-    handed_down = i.facts.get("handed_down_at")
-    at = datetime.fromisoformat(handed_down) if handed_down else None
-    return escalation.silent_since(min(late), at) if late else None
-
-
-def _no_former_timer(event: Event, life_began: datetime) -> None:
-    for clock in event.change.clocks.values():
-        assert clock.due is not None
-        assert clock.due >= life_began, "a timer of a former life fired"
-    for part in event.change.assignments:
-        assert part.sent_at >= life_began, "a timer of a former life fired"
-
-
-def _exact(segments: Sequence[Segment], lives: Sequence[tuple[datetime, datetime | None, int]]) -> None:
-    """Check that segments cover each life from its begin to its end, without gap or overlap."""
-    assert [s.seq for s in segments] == list(range(1, len(segments) + 1)), "segments are not counted through"
-    assert all(s.holder for s in segments), "a segment without a holder"
-    first = 0
-    for began, ended, last in lives:
-        mine = segments[first : last if ended is not None else len(segments)]
-        first = last
-        assert mine, "a life without segments"
-        assert mine[0].began_at == began, "a gap before the first segment of a life"
-        assert mine[-1].ended_at == ended, "a gap after the last segment of a life"
-        assert all(a.ended_at == b.began_at for a, b in pairwise(mine)), (
-            "a gap or an overlap between segments"
-        )
-        if ended is not None:
-            total = sum((s.ended_at - s.began_at for s in mine), timedelta())
-            assert total == ended - began, "segments do not sum to the life"
-    assert lives[-1][1] is None or lives[-1][2] == len(segments), "segments outside of any life"
-
-
-def _people(i: Incident) -> dict[str, Actor]:
-    """Return who may have to do with an incident, by role; the teams that have a part in it too."""
-    area = i.area_code
-    within = {
-        "dispatcher": area[:9], "duty_leader": area[:9], "grid_head": area[:12], "grid_worker": area[:12],
-        "village": area[:12], "county": area[:6], "city": CITY, "leader": CITY,
-    }  # fmt: skip
-    found = {
-        role: Actor(
-            f"{role}/{code}", role, code, GRID_TEAM if role == "grid_worker" and code == VILLAGE else None
-        )
-        for role, code in within.items()
-    }
-    found["resident"] = Actor(reporter_of(i), "resident", area)
-    return found | {f"team/{p.team_id}": _crew(p) for p in i.parts.values()}
-
-
-def _blower(part: Assignment, who: dict[str, Actor]) -> Actor:
-    """Return who asked for a whistle; what nobody asked for is the centre's."""
-    asked_by = part.facts.get("asked_by")
-    return next((a for a in who.values() if a.id == asked_by), who["dispatcher"])
-
-
-def _crew(part: Assignment) -> Actor:
-    return Actor(f"team/{part.team_id}", "team", CITY, part.team_id)
+        found = held(self._database)
+        self.incidents = len(found.reports)
+        self.tally["whistle not reported in"] = found.raised
+        assert len(set(found.reports)) == len(found.reports), "a report became two incidents"
+        # What was acknowledged is in the database; what is there was sent.
+        assert self._acknowledged & self._good <= set(found.reports) <= self._good, "a report was lost"
 
 
 def _slot(at: datetime) -> datetime:

@@ -57,6 +57,7 @@ BEHIND = timedelta(minutes=10)
 KEY_SPACE = 10**16  # receipts are sixteen decimal digits
 
 T = TypeVar("T")
+Monotonic = Callable[[], float]  # seconds that only go forward
 # Lends a connection for one transaction, committed at its end.
 Lend = Callable[[], AbstractContextManager[Connection]]
 # Returns the statement that names those of the ids which stand for incidents of an actor's scope.
@@ -79,7 +80,8 @@ class Outcome:
 class Teams:
     """The teams as they were a moment ago: Desks of one process may share them, and each second one of them looks."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Monotonic = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._roster: Roster | None = None
         self._at = -ROSTER_AGE_S
         self._reading = threading.Lock()
@@ -87,10 +89,10 @@ class Teams:
     def now(self, weights: Weights, read: Callable[[Weights], Roster]) -> Roster:
         """Return the teams, read anew where they are older than `ROSTER_AGE_S` or weighed by other weights."""
         with self._reading:
-            roster, old = self._roster, time.monotonic() - self._at >= ROSTER_AGE_S
+            roster, old = self._roster, self._monotonic() - self._at >= ROSTER_AGE_S
             if roster is None or old or weights != roster.weights:
                 roster = self._roster = read(weights)
-                self._at = time.monotonic()
+                self._at = self._monotonic()
             return roster
 
     def forget(self) -> None:
@@ -102,18 +104,24 @@ class Desk:
     """Apply commands and reports to the city; used by one thread at a time.
 
     Given an address it keeps a connection of its own, opened anew after it broke; else it is lent one for each
-    transaction. Errors of the database are raised as `psycopg.Error` after the whole batch was rolled back.
+    transaction. How old the teams and wartime that it knows are is told by `monotonic`, or by that of the `teams`
+    given. Errors of the database are raised as `psycopg.Error` after the whole batch was rolled back.
     """
 
     def __init__(
-        self, database: str | Lend, stream: redis.Redis | None = None, teams: Teams | None = None
+        self,
+        database: str | Lend,
+        stream: redis.Redis | None = None,
+        teams: Teams | None = None,
+        monotonic: Monotonic = time.monotonic,
     ) -> None:
         self._line = Line(database) if isinstance(database, str) else None
         self._lend: Lend = self._line.lend if self._line is not None else database  # type: ignore[assignment]
         self._nudges = Nudges(stream) if stream is not None else None
         self._incident_ids = Ids("incident_block")
         self._assignment_ids = Ids("assignment_block")
-        self._known_teams = teams or Teams()
+        self._monotonic = monotonic
+        self._known_teams = teams or Teams(monotonic)
         self._policies = PolicyCache(POLICY_AGE_S)
         self._areas_in_wartime: tuple[str, ...] = ()
         self._wartime_at = -WARTIME_AGE_S
@@ -361,9 +369,9 @@ class Desk:
         return _happen(context.roster, main, at, command.verb, SYSTEM.id, command.id, policy.version, change)
 
     def _wartime(self, cursor: store.Cursor, now: datetime) -> tuple[str, ...]:
-        if time.monotonic() - self._wartime_at >= WARTIME_AGE_S:
+        if self._monotonic() - self._wartime_at >= WARTIME_AGE_S:
             self._areas_in_wartime = store.wartime(cursor, now)
-            self._wartime_at = time.monotonic()
+            self._wartime_at = self._monotonic()
         return self._areas_in_wartime
 
     def _suspects(self, cursor: store.Cursor, reports: Sequence[Report], now: datetime) -> dict[int, int]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 import redis
 
-from dispatch.desk import store
+from dispatch.desk import desk, store
+from models.servers.database import psycopg_dsn
 from tests.simulation import Simulation, SimulationError, main
+from tests.templates import CityOf
 
 pytestmark = pytest.mark.city("district")
 
 SEED = 1
 # Half as long as `make simulate` and with twice as many faults, so that as many come.
 DAYS, OFTEN = 100, 2.0
+EVENTS = "select incident_id, seq, at, verb, actor, cause, data::text from event order by incident_id, seq"
 
 
 def test_a_hundred_days_with_faults_leave_every_invariant_whole(database: str, stream: redis.Redis) -> None:
@@ -33,6 +37,23 @@ def test_a_hundred_days_with_faults_leave_every_invariant_whole(database: str, s
     happened = {what for what, count in simulation.tally.items() if count}
     assert happened >= faults | {f"done: {road}" for road in roads}
     assert {"breach", "escalate", "resume by itself", "remind", "whistle not reported in"} <= happened
+
+
+def test_a_seed_lives_the_same_life_however_quick_the_machine_is(
+    city_of: CityOf, stream: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every event is there again, to the last word of it, or a failure could not be looked at a second time."""
+    lives = []
+    # A thousandth of the age is as good as a machine that takes a thousand times as long.
+    for age_s in (desk.ROSTER_AGE_S, desk.ROSTER_AGE_S / 1000):
+        monkeypatch.setattr(desk, "ROSTER_AGE_S", age_s)
+        stream.flushdb()
+        with city_of("district") as database:
+            Simulation(database, stream, SEED, per_day=20, often=OFTEN).run(4)
+            with psycopg.connect(psycopg_dsn(database)) as connection:
+                lives.append(connection.execute(EVENTS).fetchall())
+    assert len(lives[0]) > 100
+    assert lives[0] == lives[1]
 
 
 def test_the_command_explains_itself_and_refuses_nonsense(capsys: pytest.CaptureFixture[str]) -> None:
