@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -11,6 +10,8 @@ import threading
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from tests.forked import READY
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 180.0
@@ -40,14 +41,9 @@ def killed_halfway(program: str, *arguments: str, environment: Mapping[str, str]
         child.wait()
 
 
-# Where jobs are forked from: it has read their code once for all of them.
-_READY = multiprocessing.get_context("forkserver")
-_READY.set_forkserver_preload(["jobs.__main__", "tests.halfway"])
-
-
 def job_begun(words: list[str], environment: Mapping[str, str]) -> BaseProcess:
     """Begin what `python -m jobs` does with these words in a process of its own; return it."""
-    process = _READY.Process(target=_jobs, args=(words, dict(environment)))
+    process = READY.Process(target=_jobs, args=(words, dict(environment)))
     process.start()
     return process
 
