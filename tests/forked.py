@@ -6,7 +6,7 @@ import importlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -16,6 +16,7 @@ SCREENS = ROOT / "dashboard" / "screens"
 CODE = (
     "jobs.__main__",
     "tests.halfway",
+    "dispatch.commands.run",
     "dashboard.__main__",
     *sorted(f"dashboard.screens.{path.stem}" for path in SCREENS.glob("[!_]*")),
 )
@@ -25,14 +26,33 @@ READY.set_forkserver_preload(list(CODE))
 
 def dashboard_begun(environment: Mapping[str, str]) -> BaseProcess:
     """Begin what `python -m dashboard` does in an environment, in a process that ends with this one; return it."""
-    process = READY.Process(target=_dashboard, args=(dict(environment),), daemon=True)
+    return _begun(_dashboard, environment)
+
+
+def dispatcher_begun(environment: Mapping[str, str]) -> BaseProcess:
+    """Begin what `python -m dispatch run` does in an environment, in a process that ends with this one; return it."""
+    return _begun(_dispatcher, environment)
+
+
+def _begun(program: Callable[[dict[str, str]], None], environment: Mapping[str, str]) -> BaseProcess:
+    process = READY.Process(target=program, args=(dict(environment),), daemon=True)
     process.start()
     return process
 
 
 def _dashboard(environment: dict[str, str]) -> None:
+    _stand(environment)
+    sys.exit(importlib.import_module("dashboard.__main__").main())
+
+
+def _dispatcher(environment: dict[str, str]) -> None:
+    _stand(environment)
+    sys.exit(importlib.import_module("dispatch.__main__").main(["run"]))
+
+
+def _stand(environment: dict[str, str]) -> None:
+    """Take the place of a program that was started by itself."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)
-    sys.argv = ["dashboard"]
-    sys.exit(importlib.import_module("dashboard.__main__").main())
+    del sys.argv[1:]
