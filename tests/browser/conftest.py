@@ -42,7 +42,7 @@ _closing = ExitStack()
 def chromium() -> Browser:
     """Lend the browser that is open; where there is none, its tests are skipped and say so."""
     if BROWSER is None:
-        pytest.skip("no Chromium on this machine: install the package chromium to run this test")
+        pytest.skip("no Chromium on this machine: install chromium-headless-shell or chromium to run this test")
     from playwright.sync_api import sync_playwright
 
     if not _open:
