@@ -27,7 +27,7 @@ test-quick: install-dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/rules tests/desk tests/notices \
 	  tests/screens -m "not browser and not processes" -k "not crowded" --ignore tests/desk/test_simulation.py \
 	  --ignore tests/desk/test_simulated_city.py --ignore tests/desk/test_audit.py --ignore tests/desk/test_digests.py \
-	  --ignore tests/rules/test_invariants.py --ignore tests/screens/test_live.py \
+	  --ignore tests/rules/test_invariants.py --ignore tests/screens/live \
 	  --ignore tests/screens/test_leaders.py --ignore tests/screens/test_assessment_page.py
 
 check: install-dev
