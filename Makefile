@@ -28,7 +28,7 @@ test-quick: install-dev
 	  tests/screens -m "not browser and not processes" -k "not crowded" --ignore tests/desk/test_simulation.py \
 	  --ignore tests/desk/test_simulated_city.py --ignore tests/desk/test_audit.py --ignore tests/desk/test_digests.py \
 	  --ignore tests/rules/test_invariants.py --ignore tests/screens/live \
-	  --ignore tests/screens/test_leaders.py --ignore tests/screens/test_charts.py --ignore tests/screens/test_assessment_page.py
+	  --ignore tests/screens/test_leaders.py --ignore tests/screens/test_charts.py --ignore tests/screens/assessment
 
 check: install-dev
 	$(BIN)/ruff check .
