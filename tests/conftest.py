@@ -51,13 +51,27 @@ def _administer(servers: Servers, statement: str) -> None:
         connection.execute(statement.encode())
 
 
+def _memory() -> Path | None:
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED_BYTES else None
+
+
+def open_folder(prefix: str) -> Path:
+    """Make a folder that the account of servers can reach, in memory where there is room for it.
+
+    Not pytest's own, which is private. What a killed server has written is there as it is on a disk.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_memory() or "/tmp"))
+    folder.chmod(0o755)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Start one temporary pair of servers for the whole run, in memory where there is room for it."""
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
-            if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED_BYTES:
-                patch.setattr(tempfile, "tempdir", str(MEMORY))
+            if (memory := _memory()) is not None:
+                patch.setattr(tempfile, "tempdir", str(memory))
             pair = stack.enter_context(temporary())
         _never_wait_for_the_disk(pair)
         yield pair

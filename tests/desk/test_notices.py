@@ -8,7 +8,6 @@ import logging
 import re
 import shutil
 import socketserver
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +39,7 @@ from models.servers import servers
 from models.servers.database import psycopg_dsn
 from tests import small_city
 from tests.at_work import address_of, worked
+from tests.conftest import open_folder
 from tests.small_city import COUNTY, EAST, IN_EAST, IN_WEST, TOWN, WEST
 
 pytestmark = pytest.mark.city("small")
@@ -56,8 +56,7 @@ def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give a data folder that the servers' account can reach; nothing runs in it afterwards."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.delenv("REDIS_URL", raising=False)
-    parent = Path(tempfile.mkdtemp(prefix="gw-test-", dir="/tmp"))
-    parent.chmod(0o755)
+    parent = open_folder("gw-test-")
     yield parent / "data"
     servers.stop(parent / "data")
     shutil.rmtree(parent, ignore_errors=True)
