@@ -154,9 +154,11 @@ def away(servers: Servers, request: pytest.FixtureRequest) -> Away:
 
 
 @pytest.fixture(scope="session")
-def city_of(servers: Servers) -> CityOf:
-    """Return what lends a city of one's own: a copy of the template of that name, see `tests.templates`."""
-    return Templates(servers).city_of
+def city_of(servers: Servers) -> Iterator[CityOf]:
+    """Yield what lends a city of one's own: a copy of the template of that name, see `tests.templates`."""
+    templates = Templates(servers)
+    yield templates.city_of
+    templates.close()
 
 
 @pytest.fixture
