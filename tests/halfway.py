@@ -40,14 +40,14 @@ def killed_halfway(program: str, *arguments: str, environment: Mapping[str, str]
         child.wait()
 
 
-# Where jobs are forked from: it has read their code once for all of them.
-_READY = multiprocessing.get_context("forkserver")
-_READY.set_forkserver_preload(["jobs.__main__", "tests.halfway"])
+# Where processes are forked from that need the desk or the jobs: it has read their code once for all of them.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["jobs.__main__", "tests.halfway"])
 
 
 def job_begun(words: list[str], environment: Mapping[str, str]) -> BaseProcess:
     """Begin what `python -m jobs` does with these words in a process of its own; return it."""
-    process = _READY.Process(target=_jobs, args=(words, dict(environment)))
+    process = PROCESSES.Process(target=_jobs, args=(words, dict(environment)))
     process.start()
     return process
 

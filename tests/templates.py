@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, date, datetime
 
 import psycopg
@@ -100,6 +100,12 @@ class Templates:
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
         self._built: set[str] = set()
+        self._held: psycopg.Connection | None = None
+
+    def close(self) -> None:
+        """Let go of the server."""
+        if self._held is not None:
+            self._held.close()
 
     @contextmanager
     def city_of(self, what: str) -> Iterator[str]:
@@ -128,5 +134,14 @@ class Templates:
         )
 
     def _administer(self, statement: str) -> None:
-        with psycopg.connect(psycopg_dsn(self._address("postgres")), autocommit=True) as connection:
-            connection.execute(statement.encode())
+        # One connection for all that is lent: a fresh one takes a third of the time of a copy.
+        if self._held is not None:
+            with suppress(psycopg.OperationalError):
+                self._held.execute("select 1")
+            if self._held.broken:
+                # Some tests stop the server, and others end every connection to it.
+                self._held.close()
+                self._held = None
+        if self._held is None:
+            self._held = psycopg.connect(psycopg_dsn(self._address("postgres")), autocommit=True)
+        self._held.execute(statement.encode())

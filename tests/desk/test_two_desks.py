@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from dispatch.rules.incident.chain import Actor, Command, Report
 from models.servers.database import psycopg_dsn
 from tests import district
 from tests.at_the_desk import PATIENCE_S, codes, fresh, opened, press, waiting
+from tests.halfway import PROCESSES
 from tests.small_law import CITY_DESK, DISPATCHER, DUTY, MAJOR, MONDAY, POLICE, SMALL
 
 pytestmark = pytest.mark.city("district")
@@ -47,14 +47,13 @@ def test_of_two_desks_one_wins_each_incident_and_the_other_reads_who_did_what(ci
     """Two hundred incidents, pressed by two processes at once: no deadlock, no overwrite, no double."""
     with Desk(city) as desk:
         ids = opened(desk, PRESSES)
-    processes = multiprocessing.get_context("spawn")
-    start, told = processes.Barrier(2), processes.Queue()
+    start, told = PROCESSES.Barrier(2), PROCESSES.Queue()
     people = (DISPATCHER, DUTY)
     # Neighbours change places, so that now one and now the other comes first, and both are always at the same spot.
     turned = [i for n in range(0, PRESSES, 2) for i in (ids[n + 1], ids[n])]
     orders = (ids, turned)
     both = [
-        processes.Process(target=push, args=(city, a, o, start, told))
+        PROCESSES.Process(target=push, args=(city, a, o, start, told))
         for a, o in zip(people, orders, strict=True)
     ]
     for each in both:
@@ -108,11 +107,10 @@ def test_of_two_who_reassign_at_once_the_second_overwrites_nothing_though_it_wou
         sent = [press("dispatch", i, team_id=POLICE) for i in ids]
         assert set(codes(desk.act(sent, MONDAY + MINUTE))) == {"done"}
     seen = dict.fromkeys(ids, 3)
-    processes = multiprocessing.get_context("spawn")
-    start, told = processes.Barrier(2), processes.Queue()
+    start, told = PROCESSES.Barrier(2), PROCESSES.Queue()
     turned = {i: 3 for n in range(0, PRESSES, 2) for i in (ids[n + 1], ids[n])}
     both = [
-        processes.Process(target=take_from_each_other, args=(city, who, mine, start, told))
+        PROCESSES.Process(target=take_from_each_other, args=(city, who, mine, start, told))
         for who, mine in ((DISPATCHER, seen), (DUTY, turned))
     ]
     for each in both:
@@ -179,10 +177,9 @@ def test_batches_that_lock_the_same_incidents_in_any_order_never_wait_in_a_circl
             batch += [press("merge", i, who, into=into) for i in order[size - 6 :]]
             batches.append(batch)
         work.append(batches)
-    processes = multiprocessing.get_context("spawn")
-    start, told = processes.Barrier(len(people)), processes.Queue()
+    start, told = PROCESSES.Barrier(len(people)), PROCESSES.Queue()
     running = [
-        processes.Process(target=push_batches, args=(city, who, batches, start, told))
+        PROCESSES.Process(target=push_batches, args=(city, who, batches, start, told))
         for who, batches in zip(people, work, strict=True)
     ]
     for each in running:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from models.servers import servers
 from models.servers.database import psycopg_dsn
 from tests import small_city
 from tests.at_work import worked
+from tests.conftest import open_folder
 from tests.notified import (
     CENTRE,
     FRAUD,
@@ -49,8 +49,7 @@ def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give a data folder that the servers' account can reach; nothing runs in it afterwards."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.delenv("REDIS_URL", raising=False)
-    parent = Path(tempfile.mkdtemp(prefix="gw-test-", dir="/tmp"))
-    parent.chmod(0o755)
+    parent = open_folder("gw-test-")
     yield parent / "data"
     servers.stop(parent / "data")
     shutil.rmtree(parent, ignore_errors=True)
