@@ -20,8 +20,8 @@ CODE = (
     "dashboard.__main__",
     *sorted(f"dashboard.screens.{path.stem}" for path in SCREENS.glob("[!_]*")),
 )
-READY = multiprocessing.get_context("forkserver")
-READY.set_forkserver_preload(list(CODE))
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(list(CODE))
 
 
 def dashboard_begun(environment: Mapping[str, str]) -> BaseProcess:
@@ -35,7 +35,7 @@ def dispatcher_begun(environment: Mapping[str, str]) -> BaseProcess:
 
 
 def _begun(program: Callable[[dict[str, str]], None], environment: Mapping[str, str]) -> BaseProcess:
-    process = READY.Process(target=program, args=(dict(environment),), daemon=True)
+    process = PROCESSES.Process(target=program, args=(dict(environment),), daemon=True)
     process.start()
     return process
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from tests.forked import READY
+from tests.forked import PROCESSES
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 180.0
@@ -43,7 +43,7 @@ def killed_halfway(program: str, *arguments: str, environment: Mapping[str, str]
 
 def job_begun(words: list[str], environment: Mapping[str, str]) -> BaseProcess:
     """Begin what `python -m jobs` does with these words in a process of its own; return it."""
-    process = READY.Process(target=_jobs, args=(words, dict(environment)))
+    process = PROCESSES.Process(target=_jobs, args=(words, dict(environment)))
     process.start()
     return process
 

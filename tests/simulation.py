@@ -53,7 +53,7 @@ DAYS = 200
 PER_DAY = 1.6  # reports
 BURST = 20  # of them come together, on the average: storms and rush hours
 SLOT = timedelta(minutes=180)  # what falls due within one happens in one batch
-CHECK_EVERY = timedelta(days=50)
+CHECK_EVERY = timedelta(days=25)
 SETTLE = timedelta(days=10)  # after the last report, with people but no faults of the machine
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 

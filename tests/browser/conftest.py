@@ -17,7 +17,7 @@ from models.servers.database import Servers, psycopg_dsn
 from tests.answers import Answers
 from tests.browser.test_wall import BROWSER, FLAGS, WAIT_MS, remembering
 from tests.browser.town import OPEN, Town, enter, people
-from tests.screens.test_workbench import with_second_teams
+from tests.small_city import with_second_teams
 from tests.templates import CityOf
 
 HERE = Path(__file__).parent
@@ -42,7 +42,9 @@ _closing = ExitStack()
 def chromium() -> Browser:
     """Lend the browser that is open; where there is none, its tests are skipped and say so."""
     if BROWSER is None:
-        pytest.skip("no Chromium on this machine: install chromium-headless-shell or chromium to run this test")
+        pytest.skip(
+            "no Chromium on this machine: install chromium-headless-shell or chromium to run this test"
+        )
     from playwright.sync_api import sync_playwright
 
     if not _open:

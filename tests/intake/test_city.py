@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -75,8 +76,8 @@ def test_the_loaded_city_has_exactly_the_published_counts(
 
 def test_a_city_is_loaded_whole_or_not_at_all(database: str, city: City) -> None:
     """One wrong row at the very end, and nothing stays."""
-    broken = build()
-    broken.duties[-1] = broken.duties[-1]._replace(area_code="999999999999")
+    *others, last = city.duties
+    broken = replace(city, duties=[*others, last._replace(area_code="999999999999")])
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         store(database, broken)
     assert is_empty(database)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from models.migrations import migrate
 from models.servers import servers
 from models.servers.database import Servers, addresses, psycopg_dsn
 from tests import small_city as town
+from tests.conftest import open_folder
 
 pytestmark = pytest.mark.processes
 
@@ -44,9 +44,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Start servers of our own, which the test may kill, with the small city; yield their data folder."""
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
-    # Not pytest's own folder: that is private, and as root the servers run under another account.
-    folder = Path(tempfile.mkdtemp(prefix="gridwhistle-kill-", dir="/tmp"))
-    folder.chmod(0o755)
+    folder = open_folder("gridwhistle-kill-")
     where = servers.start(folder)
     try:
         migrate.upgrade(where.database_url)

@@ -24,6 +24,7 @@ from alembic.script import ScriptDirectory
 from models.migrations import migrate
 from models.servers import places, programs, servers
 from models.servers.database import Servers, ServersError, addresses, psycopg_dsn
+from tests.conftest import open_folder
 
 pytestmark = pytest.mark.processes
 WAIT_S = 120.0
@@ -44,8 +45,7 @@ def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give a data folder that the servers' account can reach; stop what runs in it afterwards."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.delenv("REDIS_URL", raising=False)
-    parent = Path(tempfile.mkdtemp(prefix="gw-test-", dir="/tmp"))
-    parent.chmod(0o755)
+    parent = open_folder("gw-test-")
     folder = parent / "data"
     yield folder
     servers.stop(folder)

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from dispatch import __main__ as commands
 from dispatch.ops import supervisor
 from models.servers import servers
 from models.servers.database import Servers, addresses, psycopg_dsn
+from tests.conftest import open_folder
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
@@ -151,8 +151,7 @@ def nothing_left(folder: Path) -> None:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Give a data folder of its own; end whatever a failed test left running in it."""
-    parent = Path(tempfile.mkdtemp(prefix="gw-up-", dir="/tmp"))
-    parent.chmod(0o755)
+    parent = open_folder("gw-up-")
     yield parent / "data"
     servers.stop(parent / "data")
     shutil.rmtree(parent, ignore_errors=True)

@@ -24,7 +24,7 @@ from dashboard.components import words
 from dashboard.data import PAGE_ROWS, CityReads
 from dashboard.data import leaders as leading
 from dashboard.live import Minute, Picture, tiles
-from dashboard.live.queue import DeskLine
+from dashboard.live.queue import ROWS_LIMIT, DeskLine
 from dashboard.live.tiles import TILES
 from dashboard.pages import PLACES
 from dashboard.routes.queue_stream import DeskStream
@@ -43,7 +43,8 @@ from tests.small_city import CITY, COUNTY, EAST, TOWN
 from tests.templates import CityOf
 
 PASSWORD = "correct horse"
-CROWD = 100_000
+# How many incidents there are, and at least how many of them are open: more than one desk's queue holds.
+CROWD, CROWD_OPEN = 20_000, ROWS_LIMIT + 100
 LIVED_DAYS, PER_DAY = 45, 20
 # Login -> role and area: one for every role there is.
 ROLES = {
@@ -124,11 +125,14 @@ def crowd(url: str) -> int | None:
         scoring.assess_month(connection, month, datetime.now(UTC))
         connection.execute("set session_replication_role = replica")
         connection.execute("set synchronous_commit = off")
-        row = connection.execute("select count(*), max(id) from incident").fetchone()
+        row = connection.execute(
+            "select count(*), max(id), array_agg(id) filter (where ended_at is null) from incident"
+        ).fetchone()
         assert row is not None
-        copies, step = CROWD // int(row[0]), int(row[1]) + 1
+        waiting: list[int] = row[2]
+        copies, many, step = CROWD // int(row[0]), -(-CROWD_OPEN // len(waiting)), int(row[1]) + 1
         own = {
-            "incident": {"id": f"id + n * {step}", "number": "(number + n * 7919) % 10000000000000000"},
+            "incident": {"id": f"id + n * {step}", "number": "mod(number + n * 7919, 10000000000000000)"},
             "event": {"incident_id": f"incident_id + n * {step}"},
             "assignment": {"id": f"id + n * {step}", "incident_id": f"incident_id + n * {step}"},
             "segment": {"incident_id": f"incident_id + n * {step}"},
@@ -146,16 +150,20 @@ def crowd(url: str) -> int | None:
             names = ", ".join(c for c, _ in columns)
             connection.execute(
                 f"insert into {table} ({names}) select {', '.join(values)} from {table},"
-                f" generate_series(1, {copies}) n".encode()
+                f" generate_series(1, case when {'id' if table == 'incident' else 'incident_id'} = any(%s)"
+                f" then {many} else {copies} end) n".encode(),
+                (waiting,),
             )
-        connection.execute("analyze")
+        # Rough figures are enough for the plans.
+        connection.execute("set default_statistics_target = 10")
+        connection.execute(f"analyze {', '.join(own)}".encode())
         cohorts.rebuild(connection)
         row = connection.execute(
             "select max(id), count(*) from incident where ended_at is null and area_code like %s",
             (f"{TOWN}%",),
         ).fetchone()
         assert row is not None
-        assert row[1] > 1_000
+        assert row[1] > ROWS_LIMIT
         return int(row[0])
 
 

@@ -72,8 +72,10 @@ class Part:
     @property
     def points(self) -> Fraction | None:
         """Return the weight's share that was earned, unrounded."""
-        share = self.rate.share
-        return None if share is None else self.weight * share
+        if not self.rate.d:
+            return None
+        earned, most = self.rate.earned
+        return Fraction(self.weight * earned, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +162,14 @@ def _bared(indicator: Indicator, stored: Counted, exempted: Exempted) -> Rate:
 
 
 def _summed(card: str, parts: Sequence[Part]) -> Score:
-    weighed = sum(part.weight for part in parts if part.rate.d)
-    points = sum((part.points or 0 for part in parts), Fraction(0))
-    return Score(card, tuple(parts), weighed, points * Fraction(WHOLE, weighed) if weighed else None)
+    weighed, points, over = 0, 0, 1
+    for part in parts:
+        if part.rate.d:
+            earned, most = part.rate.earned
+            weighed += part.weight
+            # Brought to lowest terms once, at the end.
+            points, over = points * most + part.weight * earned * over, over * most
+    return Score(card, tuple(parts), weighed, Fraction(WHOLE * points, over * weighed) if weighed else None)
 
 
 def band(rules: Rules, value: Fraction | None) -> str:

@@ -21,6 +21,8 @@ DEFINITIONS = (1, 2, 3, 4)
 TOP_RATING = 5
 
 _NOTHING = Fraction(0)
+# What a case can earn in hundredths, made once: to make an exact fraction takes longer than all else about a case.
+_HUNDREDTHS = tuple(Fraction(n, 100) for n in range(101))
 
 Credit = Callable[["Case"], Fraction | int]
 Base = Callable[["Case"], bool]
@@ -123,8 +125,13 @@ class Rate:
         """Return how good the value is, from 0 to 1, or None for an empty base."""
         if not self.d:
             return None
-        share = Fraction(self.n, self.d * self.indicator.top)
-        return share if self.indicator.more_is_better else 1 - share
+        return Fraction(*self.earned)
+
+    @property
+    def earned(self) -> tuple[int, int]:
+        """Return the share as two whole numbers, not in lowest terms: of a base that is not empty."""
+        n, most = self.n.numerator, self.n.denominator * self.d * self.indicator.top
+        return (n if self.indicator.more_is_better else most - n), most
 
 
 def _due(verdict: Callable[[Case], bool | None]) -> Base:
@@ -145,8 +152,8 @@ def indicators(rework_base: str = "due_to_close", definitions: int = DEFINITIONS
     }
     base = rework[rework_base]
 
-    def satisfaction(c: Case) -> Fraction:
-        return Fraction(1) if c.satisfied else Fraction(9, 10) if c.mostly else Fraction(0)
+    def satisfaction(c: Case) -> int:
+        return 100 if c.satisfied else 90 if c.mostly else 0
 
     every = (
         Indicator("disposal", "处置率", "disposal rate", lambda c: c.disposed, lambda c: c.dispatched),
@@ -229,10 +236,13 @@ def indicators(rework_base: str = "due_to_close", definitions: int = DEFINITIONS
         ),
         Indicator("response", "响应率", "residents contacted", lambda c: c.contacted, lambda c: c.called_back),
         Indicator("solution", "解决率", "residents' matters solved", lambda c: c.solved, lambda c: c.called_back),
-        Indicator("satisfaction", "满意率", "residents satisfied", satisfaction, lambda c: c.called_back),
+        Indicator(
+            "satisfaction", "满意率", "residents satisfied", lambda c: _HUNDREDTHS[satisfaction(c)],
+            lambda c: c.called_back,
+        ),
         Indicator(
             "three_rates", "三率综合", "three rates combined",
-            lambda c: Fraction(1, 10) * c.contacted + Fraction(1, 2) * c.solved + Fraction(2, 5) * satisfaction(c),
+            lambda c: _HUNDREDTHS[10 * c.contacted + 50 * c.solved + 2 * satisfaction(c) // 5],
             lambda c: c.called_back,
         ),
     )  # fmt: skip
@@ -245,43 +255,52 @@ def evaluate(indicator: Indicator, cases: Iterable[Case]) -> Rate:
     A case that was never the subject's leaves a base only where it would count against the subject: an exemption
     must not cost the one it protects.
     """
-    counted = [(c, indicator.numerator(c)) for c in cases if indicator.denominator(c)]
+    credit_of, counts = indicator.numerator, indicator.denominator
+    counted = [(c, credit_of(c)) for c in cases if counts(c)]
     if not counted:
         return Rate(indicator, _NOTHING, 0, (), ())
     kept, left_out = _without_strangers(indicator, counted)
-    kept.sort(key=lambda each: each[0].id)
+    kept.sort(key=_id)
     # Most credits are whole: exact fractions are kept for the few that are not.
     whole, parts = 0, _NOTHING
-    for _, credit in kept:
-        if isinstance(credit, Fraction):
-            parts += credit
-        else:
-            whole += credit
+    credited, exempt = [], []
+    for case, credit in kept:
+        if credit:
+            credited.append(case.id)
+            if isinstance(credit, int):
+                whole += credit
+            else:
+                parts += credit
+        if case.exempt:
+            exempt.append((case.id, case.exempt))
     return Rate(
         indicator,
-        parts + whole,
+        parts + whole if parts else Fraction(whole),
         len(kept),
-        tuple(case.id for case, credit in kept if credit),
-        tuple(case.id for case, _ in kept),
-        tuple((case.id, case.exempt) for case, _ in kept if case.exempt),
-        tuple((case.id, case.exempt) for case, _ in left_out),
+        tuple(credited),
+        tuple([case.id for case, _ in kept]),
+        tuple(exempt),
+        tuple([(case.id, case.exempt) for case, _ in left_out]),
     )
 
 
 Credited = tuple[Case, Fraction | int]
 
 
+def _id(each: Credited) -> int:
+    return each[0].id
+
+
 def _without_strangers(
     indicator: Indicator, counted: list[Credited]
 ) -> tuple[list[Credited], list[Credited]]:
     """Take out, worst first, the cases that were never the subject's and stand below what the others reach."""
-    kept = [each for each in counted if not each[0].never_theirs]
-    if len(kept) == len(counted):
-        return kept, []
+    strangers = [each for each in counted if each[0].never_theirs]
+    if not strangers:
+        return counted, []
 
-    strangers = sorted(
-        (each for each in counted if each[0].never_theirs), key=lambda e: (goodness(indicator, e), e[0].id)
-    )
+    kept = [each for each in counted if not each[0].never_theirs]
+    strangers.sort(key=lambda e: (goodness(indicator, e), e[0].id))
     total = sum((goodness(indicator, each) for each in counted), Fraction(0))
     left_out: list[Credited] = []
     for each in strangers:
