@@ -53,6 +53,8 @@ def hand(chromium: Any, site: Site, stream: redis.Redis) -> Iterator[Any]:
     page.on("pageerror", lambda fault: page.faults.append(str(fault)))
     page.goto(f"{site.address}/field?lang=en")
     page.wait_for_selector(".gwf .tk, .gwf .none", timeout=WAIT_MS)
+    # The server has answered the phone itself: what it is asked for first waits for what it begins with.
+    page.wait_for_selector(".gwf .net >> text=In step", timeout=WAIT_MS)
     yield page
     assert not page.faults
     context.close()
