@@ -31,8 +31,8 @@ from tests.conftest import open_folder
 pytestmark = pytest.mark.processes
 
 CHUNK = 100
-AHEAD = 1_000  # messages that wait, so that every kill falls into the middle of work
-BETWEEN = 800  # incidents, from the start and from one kill to the next
+AHEAD = 500  # messages that wait, so that every kill falls into the middle of work
+BETWEEN = 400  # incidents, from the start and from one kill to the next
 PATIENCE_S = 300.0
 ROOT = Path(__file__).resolve().parents[2]
 
