@@ -67,10 +67,18 @@ def dispatching(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def launch(folder: Path) -> subprocess.Popen[bytes]:
-    """Start `python -m dispatch run`, small batches, so that a kill falls between many."""
+    """Start what `python -m dispatch run` does, small batches, so that a kill falls between many.
+
+    A dispatcher that no longer says that it lives is given up soon, or the test would wait for that alone.
+    """
     environment = os.environ | {"DATA_DIR": str(folder)}
+    program = (
+        "import sys; from dispatch.__main__ import main; from dispatch.intake import consumer\n"
+        "consumer.HEARTBEAT_EVERY_S, consumer.HEARTBEAT_TTL_S, consumer.DEAD_IDLE_MS = 0.5, 3, 1_000\n"
+        "sys.exit(main(['run', '--batch', '50']))"
+    )
     return subprocess.Popen(
-        [sys.executable, "-m", "dispatch", "run", "--batch", "50"],
+        [sys.executable, "-c", program],
         cwd=ROOT,
         env=environment,
         stderr=subprocess.DEVNULL,
