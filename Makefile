@@ -20,15 +20,15 @@ test: install-dev
 	# The slowest are told at the end, so that nobody has to look for what keeps the whole.
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 1
 
-# For work in between: rules, desk and pages, without a browser, without processes of their own. Left to `make test`:
-# the pages of a crowded city and of one that lived six weeks, what simulated cities and drawn histories prove, and what
-# waits for the live picture.
+# For work in between: rules, desk, notices and pages, without a browser, without processes of their own. Left to
+# `make test`: the pages of a crowded city and of one that lived six weeks, what simulated cities and drawn histories
+# prove, and what waits for the live picture.
 test-quick: install-dev
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/rules tests/desk tests/screens \
-	  -m "not browser and not processes" -k "not crowded" --ignore tests/desk/test_simulation.py \
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/rules tests/desk tests/notices \
+	  tests/screens -m "not browser and not processes" -k "not crowded" --ignore tests/desk/test_simulation.py \
 	  --ignore tests/desk/test_simulated_city.py --ignore tests/desk/test_audit.py --ignore tests/desk/test_digests.py \
-	  --ignore tests/rules/test_invariants.py --ignore tests/screens/test_live.py \
-	  --ignore tests/screens/test_leaders.py --ignore tests/screens/test_assessment_page.py
+	  --ignore tests/rules/test_invariants.py --ignore tests/screens/live \
+	  --ignore tests/screens/test_leaders.py --ignore tests/screens/test_charts.py --ignore tests/screens/assessment
 
 check: install-dev
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 from dispatch.desk.desk import Desk
-from jobs import briefings, clocks, followers, notices, recount, resume, retention, shifts
+from jobs import briefings, clocks, followers, notices, policy, recount, resume, retention, shifts
 from jobs.work import Work
 
 DAY_S = 86_400
@@ -55,6 +55,7 @@ JOBS = (
     Job("forgetting", 86_400, 3_600, "清理过期通知", "forget old notices", notices.forget),
     Job("shifts", 60, 300, "交接班：换班时列出未结件", "list what is open at a shift's end", shifts.change),
     Job("rosters", 3_600, 3_600, "排班：续排演示值班表", "draw up the demo's next rosters", shifts.draw),
+    Job("types", 60, 300, "事项目录：随政策生效", "let types follow the policy in force", policy.follow),
     Job("recount", 3_600, 3_600, "复核队伍在手件数", "recount what each team holds", recount.recount),
     Job(
         "rollup", 10, 60, "小时汇总：跟随事件", "follow the events into the hourly roll-up", followers.follow

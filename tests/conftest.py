@@ -35,7 +35,8 @@ Away = Callable[[Literal["database", "stream"]], AbstractContextManager[None]]
 
 CITY_ZONE = ZoneInfo("Asia/Shanghai")
 # The rooms whose files take longest come first: what is left for the end, where one worker may be alone, is short.
-SLOWEST_FIRST = ("browser", "processes", "screens", "figures", "desk", "intake", "rules")
+SLOWEST_FIRST = ("browser", "processes", "screens", "figures", "desk", "notices", "intake", "rules")
+TESTS = Path(__file__).parent
 # A folder that is no disk: to copy a city there takes a sixth of the work. Two workers hold some gigabytes at most.
 MEMORY, MEMORY_NEEDED_BYTES = Path("/dev/shm"), 8 * 10**9
 # Valkey's last logical database: what a test leaves in it is never mistaken for anybody's data.
@@ -101,7 +102,7 @@ def _never_wait_for_the_disk(servers: Servers) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slowest rooms first; within a room the order stays."""
     rank = {name: n for n, name in enumerate(SLOWEST_FIRST)}
-    items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
+    items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(rank)))
 
 
 def pytest_collection_finish() -> None:

@@ -11,7 +11,8 @@ import psycopg
 import shapely
 
 from dispatch.desk import store
-from dispatch.rules.incident.chain import Event, replay
+from dispatch.desk.desk import Desk
+from dispatch.rules.incident.chain import Event, Report, replay
 from dispatch.rules.incident.links import GENESIS, holds
 from models.servers.database import psycopg_dsn
 from tests.small_law import (
@@ -19,12 +20,14 @@ from tests.small_law import (
     COUNTY,
     FAR_TOWN,
     MICRO,
+    MONDAY,
     NEXT_TOWN,
     NEXT_VILLAGE,
     OTHER_COUNTY,
     TOWN,
     VILLAGE,
     policy_files,
+    report,
     small_policy,
     teams,
 )
@@ -87,6 +90,12 @@ def value(database: str, query: str, *values: object) -> Any:
     """Return the one value that a query finds."""
     [(found,)] = rows(database, query, *values)
     return found
+
+
+def opened(desk: Desk, category: str, count: int = 1, first: int = 1) -> None:
+    """Report some of a kind at Monday nine."""
+    reports: list[Report] = [report(category, number=n) for n in range(first, first + count)]
+    assert {outcome.status for outcome in desk.report(reports, MONDAY)} == {"done"}
 
 
 def check_everything(database: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +46,17 @@ def build() -> loading.City:
     organisations, teams = loading.establish(areas, loading.parsed_policy(policy).trades)
     shapes = [ShapeRow(code, shapely.to_wkb(shapely.box(*box)), True) for code, box in boxes.items()]
     return loading.City(CITY, policy, areas, shapes, organisations, teams, open_key=KEY)
+
+
+def with_second_teams() -> loading.City:
+    """Return the small city with two teams of every kind, so that there is a choice."""
+    small = build()
+    long = "second comprehensive enforcement and patrol squad"
+    more = [
+        team._replace(id=team.id + 50_000, name=f"{team.name}二队", name_en=f"{team.name_en}, {long}")
+        for team in small.teams
+    ]
+    return replace(small, teams=[*small.teams, *more])
 
 
 def message(serial: int = 1, **changes: Any) -> dict[str, Any]:

@@ -24,8 +24,9 @@ CityOf = Callable[[str], AbstractContextManager[str]]
 # Until when the city of `history` and `lived` lived, and how.
 LIVED_UNTIL = datetime(2026, 6, 12, 4, tzinfo=UTC)
 LIVED_DAYS, LIVED_PER_DAY, LIVED_SEED = 46, 20, 11
-# The month that it lived from end to end: assessed as of `LIVED_UNTIL` in `assessed`, and frozen in `frozen`.
-LIVED_MONTH = date(2026, 5, 1)
+# The month that it lived from end to end: assessed as of `LIVED_UNTIL` in `assessed`, and frozen in `frozen`. And the
+# month that it lives in: assessed beside the frozen one in `judged`.
+LIVED_MONTH, LIVING_MONTH = date(2026, 5, 1), date(2026, 6, 1)
 
 
 def _small(url: str) -> None:
@@ -70,9 +71,14 @@ def _frozen(url: str) -> None:
         assert scoring.freeze(connection, LIVED_MONTH, LIVED_UNTIL) > 0
 
 
+def _judged(url: str) -> None:
+    with psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+        assert scoring.assess_month(connection, LIVING_MONTH, LIVED_UNTIL) > 0
+
+
 # Name -> the template that it begins with, and what is added: the empty schema; two villages; with people who carry
 # phones; the city of `tests.small_law`; the demo city; six weeks of its life; the same, counted and published, or
-# followed hour by hour, or with its whole month assessed, or frozen.
+# followed hour by hour, or with its whole month assessed, or frozen; the frozen one, with the month that runs assessed.
 RECIPES: dict[str, tuple[str | None, Callable[[str], object]]] = {
     "migrated": (None, migrate.upgrade),
     "small": ("migrated", _small),
@@ -84,6 +90,7 @@ RECIPES: dict[str, tuple[str | None, Callable[[str], object]]] = {
     "followed": ("history", _followed),
     "assessed": ("history", _assessed),
     "frozen": ("history", _frozen),
+    "judged": ("frozen", _judged),
 }
 
 

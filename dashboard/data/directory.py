@@ -52,12 +52,13 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """An event type's names and its area of work (01..10)."""
+    """An event type's names and its area of work (01..10); one that the policy in force lacks may not be reported."""
 
     code: str
     name: str
     name_en: str
     theme: str
+    retired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class DirectoryReads(Submits):
             )
             by_id = {team.id: team for team in teams}
             types = connection.cursor(row_factory=class_row(Type)).execute(
-                "select code, name, name_en, theme from category"
+                "select code, name, name_en, theme, retired from category"
             )
             by_type = {each.code: each for each in types}
             workers = connection.execute(

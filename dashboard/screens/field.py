@@ -77,7 +77,11 @@ def verbs(lang: str) -> dict[str, str]:
 
 
 def _types(known: Directory, lang: str) -> list[tuple[str, str]]:
-    return [(code, pick(lang, each.name, each.name_en)) for code, each in sorted(known.types.items())]
+    return [
+        (code, pick(lang, each.name, each.name_en))
+        for code, each in sorted(known.types.items())
+        if not each.retired
+    ]
 
 
 @st.cache_data(ttl=OFTEN_AGE_S, show_spinner=False, max_entries=5_000)

@@ -16,12 +16,14 @@ from dispatch.record.policies import Policies
 from dispatch.rules.incident.values import Assignment
 from dispatch.rules.measures.whatif import Case, lives
 from dispatch.rules.policy import policy as policies
+from dispatch.rules.policy.policy import Policy
 from dispatch.rules.time.clocks import Clock
 from models.cities.loading import digest
 
 FETCH_ROWS = 5_000  # events held in memory at a time
 DIFF_LINES = 200  # shown of each file
 LOCK_TIMEOUT = "10s"
+_TYPE = ("code", "name", "name_en", "theme", "severity", "mode")
 
 
 class PublishError(RuntimeError):
@@ -87,18 +89,39 @@ def publish(
             "insert into policy_version (version, valid_from, files, digest, note) values (%s, %s, %s, %s, %s)",
             (last + 1, valid_from, json.dumps(dict(files), ensure_ascii=False), key, note.strip()),
         )
-        connection.cursor().executemany(
-            "insert into category (code, name, name_en, theme, severity, mode) values (%s, %s, %s, %s, %s, %s)"
-            " on conflict (code) do update set name = excluded.name, name_en = excluded.name_en,"
-            " theme = excluded.theme, severity = excluded.severity, mode = excluded.mode, retired = false",
-            [(t.code, t.name, t.name_en, t.theme, t.severity, t.mode) for t in policy.types.values()],
-        )
-        if valid_from == today:
-            # A type that is dropped on a later day is still in use until then.
-            connection.execute(
-                "update category set retired = true where not code = any(%s)", (list(policy.types),)
-            )
+        with connection.cursor() as cursor:
+            if valid_from == today:
+                write_types(cursor, policy)
+            else:
+                # Until its day it is no type of this city; from then on a report finds it, however early it comes.
+                cursor.executemany(
+                    f"insert into category ({', '.join(_TYPE)}, retired) values (%s, %s, %s, %s, %s, %s, true)"
+                    " on conflict (code) do nothing",
+                    _types(policy),
+                )
     return int(last) + 1
+
+
+def write_types(cursor: psycopg.Cursor[Any], policy: Policy) -> int:
+    """Let the table of types say what a policy says, which is to be the one in force; return how many rows differed.
+
+    A type that the policy does not have is kept, for the incidents that are of it, and retired.
+    """
+    held = cursor.execute(f"select {', '.join(_TYPE)} from category where not retired").fetchall()
+    wanted = _types(policy)
+    news = [row for row in wanted if row not in set(held)]
+    cursor.executemany(
+        f"insert into category ({', '.join(_TYPE)}) values (%s, %s, %s, %s, %s, %s) on conflict (code) do update"
+        f" set {', '.join(f'{column} = excluded.{column}' for column in _TYPE[1:])}, retired = false",
+        news,
+    )
+    gone = [row[0] for row in held if row[0] not in policy.types]
+    cursor.execute("update category set retired = true where code = any(%s)", (gone,))
+    return len(news) + len(gone)
+
+
+def _types(policy: Policy) -> list[tuple[Any, ...]]:
+    return [tuple(getattr(each, column) for column in _TYPE) for each in policy.types.values()]
 
 
 def differences(held: Mapping[str, str], files: Mapping[str, str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from models.servers.database import Servers, psycopg_dsn
 from tests.answers import Answers
 from tests.browser.test_wall import BROWSER, FLAGS, WAIT_MS
 from tests.browser.town import OPEN, Town, enter, people
-from tests.screens.test_workbench import with_second_teams
+from tests.small_city import with_second_teams
 from tests.templates import CityOf
 
 HERE = Path(__file__).parent

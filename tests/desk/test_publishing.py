@@ -20,8 +20,10 @@ from dispatch.record import publishing
 from dispatch.record.publishing import PublishError, publish
 from dispatch.rules.incident.chain import Actor, Command, Report
 from dispatch.rules.policy import policy as policies
+from jobs import policy as policy_job
 from models.cities import loading
 from models.servers.database import psycopg_dsn
+from tests.at_work import worked
 from tests.small_city import EAST, IN_EAST, TOWN
 
 pytestmark = pytest.mark.city("small")
@@ -176,22 +178,47 @@ def test_incidents_keep_the_version_they_were_opened_under(
 
 
 def test_a_new_type_can_be_reported_and_a_dropped_one_is_retired_on_its_day(
-    city: psycopg.Connection[Any],
+    city: psycopg.Connection[Any], database: str
 ) -> None:
+    """The table of types, which names and groups every list and figure, says what the policy in force says."""
     files = loading.policy_files()
     lines = files["event_types.csv"].splitlines()
-    first = lines[1]
-    lines[1] = first.replace("0101,", "0199,", 1)
+    name = lines[1].split(",")[1]
+    lines[1] = lines[1].replace("0101,", "0199,", 1)
     files["event_types.csv"] = "\n".join(lines) + "\n"
     today = policies.parse(1, files).calendar.local(NOW).date()
-    query = "select code, retired from category where code in ('0101', '0199')"
+    query = "select code, name, retired from category where code in ('0101', '0199') order by 1"
     assert publish(city, files, "renamed", today) == 2
-    assert dict(city.execute(query).fetchall()) == {"0101": True, "0199": False}
+    assert city.execute(query).fetchall() == [("0101", name, True), ("0199", name, False)]
     back = loading.policy_files()
-    back["limits.toml"] += "\n# and back\n"
-    # On the day it is published, for a later day, nothing is dropped yet.
-    assert publish(city, back, "back", today + timedelta(days=3)) == 3
-    assert dict(city.execute(query).fetchall()) == {"0101": False, "0199": False}
+    back["event_types.csv"] = back["event_types.csv"].replace(f"0101,{name}", "0101,群体斗殴", 1)
+    # On the day it is published, for a later day, nothing is dropped, renamed or taken up again yet.
+    later = today + timedelta(days=3)
+    assert publish(city, back, "back", later) == 3
+    assert city.execute(query).fetchall() == [("0101", name, True), ("0199", name, False)]
+    with Desk(database) as desk:
+        assert worked(policy_job.follow, desk, NOW) == 0
+        assert city.execute(query).fetchall() == [("0101", name, True), ("0199", name, False)]
+        assert worked(policy_job.follow, desk, NOW + timedelta(days=3)) == 2
+        assert city.execute(query).fetchall() == [("0101", "群体斗殴", False), ("0199", name, True)]
+        assert worked(policy_job.follow, desk, NOW + timedelta(days=3)) == 0
+
+
+def test_a_type_of_a_policy_to_come_can_be_reported_from_the_first_second_of_its_day(
+    city: psycopg.Connection[Any], database: str
+) -> None:
+    """However long the table of types takes to follow."""
+    files = loading.policy_files()
+    lines = files["event_types.csv"].splitlines()
+    files["event_types.csv"] = "\n".join([*lines, lines[1].replace("0101,", "0199,", 1)]) + "\n"
+    assert publish(city, files, "one more", TODAY + timedelta(days=2)) == 2
+    query = "select retired from category where code = '0199'"
+    assert city.execute(query).fetchall() == [(True,)]
+    at = NOW + timedelta(days=4)
+    report = Report(number_of("hotline", "1"), "hotline", "1", "0199", "", "", EAST, *IN_EAST, "point", at)
+    with Desk(database) as desk:
+        (outcome,) = desk.report([report], at)
+    assert outcome.refusal is None
 
 
 def test_a_version_is_in_force_from_the_citys_own_midnight_wherever_the_database_stands(

@@ -57,12 +57,21 @@ def test_a_history_without_servers_says_so(
     assert "The stream server does not answer" in capsys.readouterr().err
 
 
-def test_an_audit_without_a_database_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("words", [["audit", "verify"], ["migrate"], ["wartime", "list"]])
+def test_a_command_without_a_database_says_so(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://someone:secret@127.0.0.1:1/nothing")
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
-    assert dispatch(["audit", "verify"]) == 1
+    assert dispatch(words) == 1
     told = capsys.readouterr().err
     assert "The database does not answer" in told
     assert "secret" not in told
+
+
+def test_a_migration_to_what_there_is_not_is_refused_by_its_name(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database)
+    assert dispatch(["migrate", "--revision", "9999"]) == 1
+    assert "9999" in capsys.readouterr().err

@@ -24,9 +24,9 @@ from dispatch.rules.law import STATES, STEPS
 from dispatch.rules.policy.policy import Policy
 from dispatch.rules.refusals import Refusal
 from tests import small_law
-from tests.rules.test_chain import PREPARED, prepared, standing
 from tests.small_law import JOINT, MAJOR, MONDAY, SMALL, WHISTLE, Case, small_policy
 from tests.walks import BUTTONS, DAY, EVERYBODY, HOUR, walk
+from tests.ways import PREPARED, prepared, standing
 
 walks = given(
     st.randoms(use_true_random=False), st.sampled_from([JOINT, MAJOR, SMALL, WHISTLE]), st.booleans()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 from PIL import Image
@@ -26,6 +27,7 @@ from dispatch.intake import photos
 from dispatch.intake.dead_letters import STREAM
 from dispatch.rules.incident.effects import ON_SITE_M
 from jobs import retention
+from models.servers.database import psycopg_dsn
 from tests import phone_city as phones
 from tests import small_city as town
 from tests.at_work import worked
@@ -446,6 +448,16 @@ def test_types_come_by_what_one_reports(phone: Phones, city: str, stream: redis.
     assert who is not None
     assert field.often(reads, who)[0] == "0402"
     reads.close()
+
+
+def test_a_type_that_is_no_longer_or_not_yet_in_force_is_not_offered(city_of: CityOf) -> None:
+    with city_of("phones") as url, psycopg.connect(psycopg_dsn(url), autocommit=True) as connection:
+        connection.execute("update category set retired = true where code = '0402'")
+        reads = CityReads(url)
+        offered = dict(screen._types(reads.directory(), "zh"))
+        reads.close()
+    assert "0402" not in offered
+    assert "0401" in offered
 
 
 def test_a_text_is_told_its_type_and_why(phone: Phones) -> None:

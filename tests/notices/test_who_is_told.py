@@ -1,36 +1,20 @@
-"""Messages leave after the commit, once, only while they are true, and no channel waits for another."""
+"""Whom it concerns is told after the commit, once, in their language, and only what is still true."""
 
 from __future__ import annotations
 
-import email
-import json
-import logging
 import re
 import shutil
-import socketserver
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from email.header import decode_header, make_header
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import chain, repeat
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-import jobs.notices
 from dispatch.desk.desk import Desk
-from dispatch.intake.messages import number_of
-from dispatch.notices import inbox, sender
-from dispatch.notices import outbox as notices
-from dispatch.notices.addresses import addresses_of
-from dispatch.notices.sender import Sender
-from dispatch.rules.incident.chain import Actor, Command, Report
-from dispatch.rules.policy import notices as rules
+from dispatch.notices import inbox
+from dispatch.rules.incident.chain import Actor
 from jobs import clocks
 from jobs.notices import tell
 from models.cities import loading
@@ -38,17 +22,25 @@ from models.migrations import migrate
 from models.servers import servers
 from models.servers.database import psycopg_dsn
 from tests import small_city
-from tests.at_work import address_of, worked
+from tests.at_work import worked
 from tests.conftest import open_folder
-from tests.small_city import COUNTY, EAST, IN_EAST, IN_WEST, TOWN, WEST
+from tests.notified import (
+    CENTRE,
+    FRAUD,
+    MINUTE,
+    NOW,
+    Webhook,
+    act,
+    opened,
+    outbox,
+    police,
+    rows,
+    sent_to_police,
+)
+from tests.small_city import COUNTY, EAST, IN_EAST, TOWN
 
 pytestmark = pytest.mark.city("small")
 
-NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)  # ten in the morning of a working Friday
-MINUTE = timedelta(minutes=1)
-CENTRE = Actor("dispatcher/1", "dispatcher", TOWN)
-FRAUD, THEFT = "0102", "0101"  # severity 1, straight to the team; severity 3, through the dispatcher
-SHUT_S = 0.01  # how often a server of ours looks whether it shall end
 UNLICENSED = "1008"  # severity 3, by whistle, with no arrival of its own: thirty minutes to report in
 
 
@@ -61,106 +53,6 @@ def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield parent / "data"
     servers.stop(parent / "data")
     shutil.rmtree(parent, ignore_errors=True)
-
-
-class Webhook:
-    """A real HTTP server that takes what is posted, slowly or not at all if told so."""
-
-    def __init__(self) -> None:
-        self.got: list[str] = []
-        self.delay_s = 0.0
-        self.gate = threading.Event()  # closed, it takes the connection and says nothing
-        self.gate.set()
-        self.status = 200
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                time.sleep(hook.delay_s)
-                hook.gate.wait(300)
-                if hook.status == 200:
-                    hook.got.append(json.loads(body)["message"])
-                self.send_response(hook.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(SHUT_S,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"json://127.0.0.1:{self.port}/a-secret-token"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
-    one = Webhook()
-    monkeypatch.setenv("GRIDWHISTLE_NOTIFY_GROUP", one.url)
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def desk(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    # Whatever the machine has to do beside: what is looked at here is what was sent, not how soon.
-    monkeypatch.setattr(jobs.notices, "PATIENCE_S", 60.0)
-    with Desk(database) as opened:
-        # What happened before the first look is nobody's news.
-        worked(tell, opened, NOW - timedelta(hours=1))
-        yield opened
-
-
-def rows(desk: Desk, query: str) -> list[tuple[Any, ...]]:
-    return desk.ask(lambda cursor: cursor.execute(query.encode()).fetchall())
-
-
-def opened(
-    desk: Desk,
-    serial: int,
-    category: str,
-    at: datetime = NOW,
-    where: tuple[str, tuple[float, float]] = (EAST, IN_EAST),
-) -> int:
-    number = number_of("hotline", str(serial))
-    area, (lon, lat) = where
-    report = Report(
-        number, "hotline", str(serial), category, "有人反映", f"{serial}号", area, lon, lat, "point", at
-    )
-    (outcome,) = desk.report([report], at)
-    assert outcome.incident_id is not None
-    return outcome.incident_id
-
-
-def act(desk: Desk, incident: int, verb: str, actor: Actor, at: datetime, **args: Any) -> None:
-    (outcome,) = desk.act([Command(verb, incident, actor, f"{verb}/{actor.id}/{at}", args)], at)
-    assert outcome.status == "done", outcome.refusal and outcome.refusal.words("en")
-
-
-def police(desk: Desk) -> Actor:
-    (row,) = rows(desk, f"select id from team where trade = 'police' and area_code = '{TOWN}'")
-    return Actor("crew", "team", TOWN, row[0])
-
-
-def sent_to_police(
-    desk: Desk, serial: int, at: datetime = NOW, where: tuple[str, tuple[float, float]] = (EAST, IN_EAST)
-) -> int:
-    incident = opened(desk, serial, THEFT, at, where)
-    act(desk, incident, "accept", CENTRE, at)
-    act(desk, incident, "dispatch", CENTRE, at, team_id=police(desk).team_id)
-    return incident
-
-
-def outbox(desk: Desk) -> list[tuple[Any, ...]]:
-    return rows(desk, "select channel, state, cause from outbox order by id")
 
 
 def test_a_team_is_told_inside_and_outside_and_only_once(desk: Desk, hook: Webhook) -> None:
@@ -220,13 +112,6 @@ def test_read_is_read_for_its_receivers_only(desk: Desk) -> None:
     assert rows(desk, "select read_by from notice where read_at is not null") == [("crew",)]
 
 
-def test_without_an_address_a_channel_is_silent_and_the_system_still_tells(desk: Desk) -> None:
-    sent_to_police(desk, 1)
-    worked(tell, desk, NOW)
-    assert outbox(desk) == []
-    assert len(rows(desk, "select from notice")) == 1
-
-
 def test_what_has_been_answered_before_it_went_out_is_dropped(desk: Desk, hook: Webhook) -> None:
     hook.status = 500
     incident = sent_to_police(desk, 1)
@@ -274,95 +159,6 @@ def test_a_reminder_counts_what_an_extension_has_added(desk: Desk) -> None:
     assert len(told(desk, crew.team_id)) == before
     worked(tell, desk, policy.calendar.after(since, hours * 3600, working=True) + MINUTE)
     assert told(desk, crew.team_id)[-1] == "盗窃扒窃线索（1号）时限已过 50%，还须反馈结果"
-
-
-def test_a_channel_that_is_down_is_left_alone_and_tried_again_until_it_is_dead(
-    desk: Desk, hook: Webhook
-) -> None:
-    hook.close()
-    sent_to_police(desk, 1)
-    worked(tell, desk, NOW)
-    (health,) = rows(desk, "select failures, closed_until, cause from channel_health")
-    assert health == (1, NOW + rules.wait(1), "no answer")
-    worked(tell, desk, NOW + timedelta(seconds=5))
-    assert rows(desk, "select attempts from outbox") == [(1,)]
-    at = NOW
-    for attempt in range(2, rules.ATTEMPTS_LIMIT + 1):
-        at += rules.wait(attempt - 1)
-        _send(desk, at)
-    assert rows(desk, "select attempts, state, cause from outbox") == [
-        (rules.ATTEMPTS_LIMIT, "dead", "no answer")
-    ]
-    _send(desk, at + timedelta(days=1))
-    assert rows(desk, "select attempts from outbox") == [(rules.ATTEMPTS_LIMIT,)]
-
-
-def _send(desk: Desk, at: datetime) -> None:
-    assert Sender(address_of(desk)).send(desk.in_force(NOW), at, 120.0) == []
-
-
-def test_a_slow_channel_delays_no_other(desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, fast = Webhook(), hook
-    slow.gate.clear()
-    monkeypatch.setattr(jobs.notices, "PATIENCE_S", 0.5)
-    monkeypatch.setenv("GRIDWHISTLE_NOTIFY_SMS", slow.url)
-    opened(desk, 1, FRAUD)  # most urgent: the county by text message, the team in its group
-    worked(tell, desk, NOW)
-    until(lambda: len(fast.got) == 2)  # the lead, and the grid team that assists
-    assert slow.got == []
-    # The next run does not wait for it either, nor start it twice.
-    opened(desk, 2, FRAUD)
-    worked(tell, desk, NOW + timedelta(minutes=3))
-    until(lambda: len(fast.got) == 4)
-    assert slow.got == []
-    slow.gate.set()
-    at = iter(chain(range(30, 600, 15), repeat(600)))
-    until(
-        lambda: (
-            worked(tell, desk, NOW + timedelta(minutes=next(at))) >= 0
-            and len("".join(slow.got).split("特急件")) == 3
-        )
-    )
-    lines = sorted(line for text in slow.got for line in text.split("\n"))
-    assert lines == [f"特急件：电信网络诈骗正在发生（{n}号）" for n in (1, 2)]
-    slow.close()
-
-
-def until(happened: Callable[[], bool]) -> None:
-    """Wait for what must come, however busy the machine is."""
-    deadline = time.monotonic() + 180
-    while not happened():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-
-
-def test_one_areas_address_that_is_down_or_slow_holds_up_no_other_areas(
-    desk: Desk, hook: Webhook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two villages with a chat group each on one channel: the one hangs, then refuses, the other hears at once."""
-    other, group = Webhook(), "GRIDWHISTLE_NOTIFY_GROUP"
-    monkeypatch.setenv(f"{group}_{EAST}", hook.url)
-    monkeypatch.setenv(f"{group}_{WEST}", other.url)
-    hook.gate.clear()
-    sent_to_police(desk, 1)
-    sent_to_police(desk, 2, where=(WEST, IN_WEST))
-    with monkeypatch.context() as hasty:
-        hasty.setattr(jobs.notices, "PATIENCE_S", 0.5)
-        worked(tell, desk, NOW)
-        until(lambda: len(other.got) == 1)
-    assert hook.got == []
-    assert {channel for channel, _, _ in outbox(desk)} == {f"group/{EAST}", f"group/{WEST}"}
-    hook.status = 503
-    hook.gate.set()
-    for minute in range(3, 40, 3):
-        sent_to_police(desk, 10 + minute, NOW + minute * MINUTE)
-        sent_to_police(desk, 60 + minute, NOW + minute * MINUTE, (WEST, IN_WEST))
-        worked(tell, desk, NOW + minute * MINUTE)
-        assert f"{60 + minute}号" in other.got[-1], "a neighbour's dead address held it up"
-    health = dict(rows(desk, "select name, failures from channel_health"))
-    assert health[f"group/{EAST}"] > 1
-    assert health[f"group/{WEST}"] == 0
-    other.close()
 
 
 def test_a_role_is_reached_by_the_addresses_of_its_own_area(
@@ -414,159 +210,6 @@ def test_an_assisting_teams_silence_is_told_to_it_and_not_to_the_lead(desk: Desk
     _hour(desk, NOW + 40 * MINUTE)
     late = "select receiver, zh from notice where key like 'late/%'"
     assert rows(desk, late) == [(f"team/{helper}", "已超时：盗窃扒窃线索（1号），还须签收")]
-
-
-class Mailbox:
-    """A real SMTP server, as much of it as a letter needs."""
-
-    def __init__(self) -> None:
-        self.letters: list[str] = []
-        box = self
-
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                self.wfile.write(b"220 here\r\n")
-                while line := self.rfile.readline():
-                    match line[:4].upper():
-                        case b"DATA":
-                            self.wfile.write(b"354 go on\r\n")
-                            text = b""
-                            while (part := self.rfile.readline()) not in (b".\r\n", b""):
-                                text += part
-                            box.letters.append(text.decode())
-                            self.wfile.write(b"250 taken\r\n")
-                        case b"QUIT":
-                            self.wfile.write(b"221 bye\r\n")
-                            return
-                        case _:
-                            self.wfile.write(b"250 fine\r\n")
-
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(SHUT_S,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def test_a_letter_goes_out_by_a_real_mail_server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    box = Mailbox()
-    monkeypatch.setenv(
-        "GRIDWHISTLE_NOTIFY_MAIL",
-        f"mailto://127.0.0.1:{box.port}?from=desk@city.example&to=county@city.example&mode=insecure&format=text",
-    )
-    policy = desk.in_force(NOW)
-    rule = replace(policy.notices.rules[0], channels=("mail",))
-    mailed = replace(policy, notices=replace(policy.notices, rules=(rule,)))
-    sent_to_police(desk, 1)
-    desk.ask(lambda cursor: notices.follow(cursor, mailed, NOW))
-    assert Sender(address_of(desk)).send(mailed, NOW, 120.0) == []
-    assert outbox(desk) == [("mail", "sent", None)]
-    letter = email.message_from_string(box.letters[0])
-    assert str(make_header(decode_header(letter["Subject"]))) == "网格哨：1 条提醒"
-    text = next(part for part in letter.walk() if part.get_content_type() == "text/plain")
-    body = text.get_payload(decode=True)
-    assert isinstance(body, bytes)
-    assert "新派件：盗窃扒窃线索（1号），请签收" in body.decode()
-    box.close()
-
-
-def test_every_kind_of_address_that_the_documents_name_is_one_that_can_be_sent_to() -> None:
-    """WeCom, DingTalk, Feishu, a text message gateway, e-mail and a plain webhook, with our patience added."""
-    import apprise
-
-    text = Path(__file__).parents[2].joinpath("docs", "assignment.md").read_text("utf-8")
-    table = text.partition("| to reach |")[2].partition("\n\n")[0]
-    examples = re.findall(r"`(\w+://[^`]+)`", table)
-    kinds = [
-        type(apprise.Apprise.instantiate(f"{one}{'&' if '?' in one else '?'}cto=3&rto=5")) for one in examples
-    ]
-    assert [kind.__name__ for kind in kinds] == [
-        "NotifyWeComBot", "NotifyDingTalk", "NotifyFeishu", "NotifyForm", "NotifyEmail", "NotifyJSON",
-    ]  # fmt: skip
-
-
-def test_messages_to_one_receiver_are_bundled_and_spaced(desk: Desk, hook: Webhook) -> None:
-    for serial in range(1, 4):
-        sent_to_police(desk, serial)
-    worked(tell, desk, NOW)
-    assert [text.count("\n") for text in hook.got] == [2]
-    sent_to_police(desk, 4)
-    worked(tell, desk, NOW + timedelta(seconds=10))
-    sent_to_police(desk, 5, NOW + timedelta(seconds=20))
-    worked(tell, desk, NOW + timedelta(seconds=30))
-    assert len(hook.got) == 1
-    worked(tell, desk, NOW + timedelta(minutes=2))
-    assert len(hook.got) == 2
-    assert "4号" in hook.got[1]
-    assert "5号" in hook.got[1]
-
-
-def test_small_matters_wait_through_the_night_outside_but_not_inside(desk: Desk, hook: Webhook) -> None:
-    night = NOW + timedelta(hours=13)  # eleven in the evening
-    sent_to_police(desk, 1, night)
-    worked(tell, desk, night)
-    assert hook.got == []
-    assert len(rows(desk, "select from notice")) == 1
-    worked(tell, desk, NOW + timedelta(hours=21, seconds=-1))
-    assert hook.got == []
-    act_free = rows(desk, "select next_at from outbox where channel = 'group' order by id limit 1")
-    assert act_free == [(NOW + timedelta(hours=21),)]  # seven in the morning
-
-
-def test_what_a_dead_process_had_taken_is_taken_again_when_its_lease_ends(desk: Desk, hook: Webhook) -> None:
-    hook.status = 500
-    sent_to_police(desk, 1)
-    worked(tell, desk, NOW)
-    hook.status = 200
-    lost = NOW + sender.LEASE
-    desk.ask(lambda cursor: cursor.execute("update outbox set state = 'sending', next_at = %s", (lost,)))
-    _send(desk, lost - timedelta(seconds=1))
-    assert hook.got == []
-    _send(desk, lost)
-    assert len(hook.got) == 1
-
-
-def test_two_processes_that_drain_one_channel_send_each_message_once(desk: Desk, hook: Webhook) -> None:
-    hook.status = 500
-    for serial in range(1, 6):
-        sent_to_police(desk, serial)
-    worked(tell, desk, NOW)
-    hook.status, hook.delay_s = 200, 0.2
-    later = NOW + timedelta(minutes=1)
-    senders = [Sender(address_of(desk)) for _ in range(4)]
-    policy = desk.in_force(NOW)
-    threads = [threading.Thread(target=one.send, args=(policy, later, 120.0)) for one in senders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    lines = [line for text in hook.got for line in text.split("\n")]
-    assert sorted(lines) == [f"新派件：盗窃扒窃线索（{n}号），请签收" for n in range(1, 6)]
-
-
-def test_addresses_never_reach_a_log_or_the_database(
-    desk: Desk, hook: Webhook, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    hook.status = 403
-    sent_to_police(desk, 1)
-    worked(tell, desk, NOW)
-    (row,) = rows(desk, "select cause, (select cause from channel_health) from outbox")
-    assert row == ("HTTP 403", "HTTP 403")
-    logged = [record.getMessage() for record in caplog.records]
-    assert any("group failed: HTTP 403" in text for text in logged)
-    assert not any("a-secret-token" in text for text in logged)
-
-
-def test_an_area_may_have_an_address_of_its_own() -> None:
-    held = {"N": "json://all", f"N_{TOWN}": "json://town json://second", f"N_{COUNTY}": "json://county"}
-    assert addresses_of("N", EAST, held) == ["json://town", "json://second"]
-    assert addresses_of("N", f"{COUNTY}002", held) == ["json://county"]
-    assert addresses_of("N", "990902001", held) == ["json://all"]
-    assert addresses_of("M", EAST, held) == []
 
 
 def test_a_change_that_is_not_committed_is_told_after_it_is(desk: Desk, database: str) -> None:
