@@ -18,6 +18,7 @@ NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)  # ten in the morning of a working F
 MINUTE = timedelta(minutes=1)
 CENTRE = Actor("dispatcher/1", "dispatcher", TOWN)
 FRAUD, THEFT = "0102", "0101"  # severity 1, straight to the team; severity 3, through the dispatcher
+SHUT_S = 0.01  # how often a server of ours looks whether it shall end
 
 
 class Webhook:
@@ -47,7 +48,7 @@ class Webhook:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(SHUT_S,), daemon=True).start()
 
     @property
     def url(self) -> str:

@@ -26,7 +26,7 @@ from dispatch.notices.sender import Sender
 from dispatch.rules.policy import notices as rules
 from jobs.notices import tell
 from tests.at_work import address_of, worked
-from tests.notified import FRAUD, MINUTE, NOW, Webhook, opened, outbox, rows, sent_to_police
+from tests.notified import FRAUD, MINUTE, NOW, SHUT_S, Webhook, opened, outbox, rows, sent_to_police
 from tests.small_city import COUNTY, EAST, IN_WEST, TOWN, WEST
 
 pytestmark = pytest.mark.city("small")
@@ -156,7 +156,7 @@ class Mailbox:
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(SHUT_S,), daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()

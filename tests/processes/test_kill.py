@@ -31,8 +31,8 @@ from tests.conftest import open_folder
 pytestmark = pytest.mark.processes
 
 CHUNK = 100
-AHEAD = 1_000  # messages that wait, so that every kill falls into the middle of work
-BETWEEN = 800  # incidents, from the start and from one kill to the next
+AHEAD = 500  # messages that wait, so that every kill falls into the middle of work
+BETWEEN = 400  # incidents, from the start and from one kill to the next
 PATIENCE_S = 300.0
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,10 +67,18 @@ def dispatching(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def launch(folder: Path) -> subprocess.Popen[bytes]:
-    """Start `python -m dispatch run`, small batches, so that a kill falls between many."""
+    """Start what `python -m dispatch run` does, small batches, so that a kill falls between many.
+
+    A dispatcher that no longer says that it lives is given up soon, or the test would wait for that alone.
+    """
     environment = os.environ | {"DATA_DIR": str(folder)}
+    program = (
+        "import sys; from dispatch.__main__ import main; from dispatch.intake import consumer\n"
+        "consumer.HEARTBEAT_EVERY_S, consumer.HEARTBEAT_TTL_S, consumer.DEAD_IDLE_MS = 0.5, 3, 1_000\n"
+        "sys.exit(main(['run', '--batch', '50']))"
+    )
     return subprocess.Popen(
-        [sys.executable, "-m", "dispatch", "run", "--batch", "50"],
+        [sys.executable, "-c", program],
         cwd=ROOT,
         env=environment,
         stderr=subprocess.DEVNULL,

@@ -198,7 +198,7 @@ def test_two_processes_out_of_step_do_each_turn_once(
             assert children[-1].stdout.readline() == b"ready\n"
             wait.sleep(1)
         deadline = wait.monotonic() + 180
-        while not told.exists() or len(told.read_text().splitlines()) < 6:
+        while not told.exists() or len(told.read_text().splitlines()) < 4:
             assert wait.monotonic() < deadline
             wait.sleep(0.2)
     finally:

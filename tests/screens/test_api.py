@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from dashboard.routes import api
 from dashboard.routes.api import BODY_LIMIT_BYTES, IntakeApi
 from dashboard.routes.refused import LIST_LIMIT
+from dispatch.intake import consumer
 from dispatch.intake.consumer import Dispatcher
 from dispatch.intake.dead_letters import FIELD, STREAM
 from dispatch.intake.messages import number_of, parse_number, show_number
@@ -44,8 +45,9 @@ def client(where: Servers) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def dispatcher(where: Servers) -> Iterator[Dispatcher]:
-    """Run a dispatcher."""
+def dispatcher(where: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatcher]:
+    """Run a dispatcher, which ends as soon as it is told to."""
+    monkeypatch.setattr(consumer, "BLOCK_MS", 20)
     dispatcher = Dispatcher(where)
     thread = threading.Thread(target=dispatcher.run)
     thread.start()

@@ -60,12 +60,16 @@ def test_a_history_that_is_written_later_is_held_against_today(city: str, reads:
 @asynccontextmanager
 async def running(url: str, redis_url: str | None = None) -> AsyncIterator[Live]:
     one = Live(CityReads(url), redis_url, True)
-    async with one.running():
-        # The first picture stands before the day that it is held against.
-        async with asyncio.timeout(PATIENCE_S):
-            while one.picture is None or not one.picture.past_known:
-                await asyncio.sleep(0.02)
-        yield one
+    with pytest.MonkeyPatch.context() as patch:
+        if redis_url is None:
+            # Nothing nudges it: what happens would be waited for until it looks.
+            patch.setattr("dashboard.live.push.LOOK_EVERY_S", 0.1)
+        async with one.running():
+            # The first picture stands before the day that it is held against.
+            async with asyncio.timeout(PATIENCE_S):
+                while one.picture is None or not one.picture.past_known:
+                    await asyncio.sleep(0.02)
+            yield one
 
 
 async def until(holds: Callable[[], object]) -> None:
