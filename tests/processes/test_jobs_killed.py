@@ -126,6 +126,8 @@ def _by_hand(connection: Connection) -> None:
             (NOW - timedelta(hours=8), NOW - timedelta(minutes=5)),
         ),
         ("update team set load = load + 3", ()),
+        # What another policy called them: the one in force is to be followed.
+        ("update category set name_en = name_en || ', once'", ()),
         ("update incident set facts = facts || '{\"imported\": true}' where source = 'sensor'", ()),
         ("update incident set rating = 1 where state = 'closed' and rating is null", ()),
         (
