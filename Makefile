@@ -47,7 +47,7 @@ simulate: install-dev
 
 # Each server really stopped for a minute under a wall and under pages in a real browser.
 outages: install-dev
-	$(BIN)/python -m pytest tests/browser/test_wall.py -k "server_is_stopped or database_is_away" --away 60
+	$(BIN)/python -m pytest tests/browser/test_wall_outages.py --away 60
 
 bench: install
 	$(BIN)/python -m benchmarks

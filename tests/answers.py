@@ -9,14 +9,40 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 WAIT_S = 120.0
-# Behind every timer of the workbench after which it says what was chosen, the longest of which is 250 ms; the page
-# itself counts, so that a slow one is waited for.
-LEFT = """() => new Promise((done) => setTimeout(() => done(Number(sessionStorage.wishes ?? 0)), 400))"""
+# Until no short timer runs in the page for a while: behind one of them the workbench says what was chosen, and the
+# longest of them takes 250 ms. The page itself counts, so that a slow one is waited for.
+LEFT = """() => new Promise((done) => {
+    const later = window.plainTimeout ?? setTimeout, timers = window.shortTimers ?? new Set();
+    let looks = 0, quiet = 0;
+    const look = () => {
+        looks += 1;
+        quiet = timers.size ? 0 : quiet + 1;
+        if (quiet < 5 && looks < 20) later(look, 20);
+        else done(Number(sessionStorage.wishes ?? 0));
+    };
+    look();
+})"""
 COUNTING = """
     const plain = WebSocket.prototype.send;
     WebSocket.prototype.send = function (...given) {
         if (this.url.includes("/_stcore/stream")) sessionStorage.wishes = Number(sessionStorage.wishes ?? 0) + 1;
         return plain.apply(this, given);
+    };
+    const later = window.setTimeout, never = window.clearTimeout, timers = new Set();
+    window.plainTimeout = later.bind(window);
+    window.shortTimers = timers;
+    window.setTimeout = function (run, ms, ...given) {
+        if (typeof run !== "function" || ms > 400) return later.call(window, run, ms, ...given);
+        const id = later.call(window, function (...with_) {
+            timers.delete(id);
+            return run.apply(this, with_);
+        }, ms, ...given);
+        timers.add(id);
+        return id;
+    };
+    window.clearTimeout = function (id) {
+        timers.delete(id);
+        return never.call(window, id);
     };
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -11,6 +10,8 @@ import threading
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from tests.forked import PROCESSES
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 180.0
@@ -38,11 +39,6 @@ def killed_halfway(program: str, *arguments: str, environment: Mapping[str, str]
         overdue.cancel()
         child.kill()
         child.wait()
-
-
-# Where processes are forked from that need the desk or the jobs: it has read their code once for all of them.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["jobs.__main__", "tests.halfway"])
 
 
 def job_begun(words: list[str], environment: Mapping[str, str]) -> BaseProcess:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,43 @@ from dispatch.rules.policy import bursts
 from models.cities import loading
 from models.servers.database import Servers, psycopg_dsn
 from tests.answers import Answers
-from tests.browser.test_wall import BROWSER, FLAGS, WAIT_MS
+from tests.browser.test_wall import BROWSER, FLAGS, WAIT_MS, remembering
 from tests.browser.town import OPEN, Town, enter, people
 from tests.small_city import with_second_teams
 from tests.templates import CityOf
 
 HERE = Path(__file__).parent
 
-_open: list[Any] = []
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """The one browser that is open."""
+
+    _driven: Any
+
+    def new_context(self, **options: Any) -> Any:
+        """Open a window of its own in which nothing pulses: without a graphics card each frame is drawn by hand."""
+        return self._driven.new_context(reduced_motion="reduce", **options)
+
+
+_open: list[Browser] = []
 _closing = ExitStack()
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Any:
+def chromium() -> Browser:
     """Lend the browser that is open; where there is none, its tests are skipped and say so."""
     if BROWSER is None:
-        pytest.skip("no Chromium on this machine: install the package chromium to run this test")
+        pytest.skip(
+            "no Chromium on this machine: install chromium-headless-shell or chromium to run this test"
+        )
     from playwright.sync_api import sync_playwright
 
     if not _open:
         playwright = _closing.enter_context(sync_playwright())
-        _open.append(playwright.chromium.launch(executable_path=BROWSER, args=FLAGS))
-        _closing.callback(_open[0].close)
+        driven = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        _closing.callback(driven.close)
+        _open.append(Browser(driven))
     return _open[0]
 
 
@@ -70,7 +85,7 @@ def town(servers: Servers, city_of: CityOf) -> Iterator[Town]:
 
 
 @pytest.fixture(scope="module")
-def window(chromium: Any) -> Iterator[Any]:
+def window(chromium: Browser) -> Iterator[Any]:
     """Open one window for a file's tests: what its tabs have once fetched and compiled of the pages, it keeps."""
     context = chromium.new_context(viewport={"width": 1366, "height": 768})
     context.set_default_timeout(WAIT_MS)
@@ -78,6 +93,16 @@ def window(chromium: Any) -> Iterator[Any]:
     context.new_page()
     yield context
     context.close()
+
+
+@pytest.fixture
+def asleep(chromium: Browser) -> Iterator[Any]:
+    """Open a tab in a window of its own, whose clock and line a test may change."""
+    window = chromium.new_context()
+    window.set_default_timeout(WAIT_MS)
+    with remembering(window) as tab:
+        yield tab
+    window.close()
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ are never loaded again; what each step did must come to both by itself.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -26,9 +24,11 @@ from tests import phone_city as phones
 from tests import small_city as town
 from tests.answers import Answers
 from tests.browser.test_phone import HERE, WAIT_MS, photo
-from tests.browser.test_wall import ROOT, Site
+from tests.browser.test_wall import Site
 from tests.browser.town import rested
 from tests.conftest import STREAM_DATABASE
+from tests.forked import dispatcher_begun
+from tests.halfway import job_begun
 from tests.templates import CityOf
 
 pytestmark = pytest.mark.browser
@@ -46,12 +46,10 @@ def site(servers: Servers, city_of: CityOf, tmp_path_factory: pytest.TempPathFac
             "PHOTOS_URL": str(tmp_path_factory.mktemp("photos")), "CONTACT_KEY": phones.CONTACT_KEY,
         }  # fmt: skip
         one.start(town.CITY)
-        dispatcher = subprocess.Popen(
-            [sys.executable, "-m", "dispatch", "run"], cwd=ROOT, env=one.environment
-        )
+        dispatcher = dispatcher_begun(one.environment)
         yield one
         dispatcher.terminate()
-        dispatcher.wait(120)
+        dispatcher.join(120)
         one.stop()
         one.stream.flushdb()
 
@@ -218,13 +216,9 @@ def test_one_matter_goes_through_five_hands_and_every_screen_follows(
     until(resident, site, lambda r: r[3] == 4)
 
     # A leader opens it from a number of the day.
-    subprocess.run(
-        [sys.executable, "-m", "jobs", "run", "daily"],
-        cwd=ROOT,
-        env=site.environment,
-        check=True,
-        timeout=300,
-    )
+    job = job_begun(["run", "daily"], site.environment)
+    job.join(300)
+    assert job.exitcode == 0
     today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
     leader = people.page(
         "leader", f"/leaders?lang=en&kind=day&day={today}", DESK, ".st-key-gw-card-six [data-open]"

@@ -73,16 +73,18 @@ def test_what_is_dragged_over_the_place_for_files_is_spoken_of_in_the_pages_lang
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_head_of_the_leaders_figures_is_one_line(town: Town, page: Any, lang: str) -> None:
     enter(page, town, "leader")
+    opened(page, town, f"/leaders?lang={lang}&kind=month", ".st-key-brief-pdf button")
+    page.wait_for_selector(".gw-say")
     for width, height in ((1366, 768), (1920, 1080)):
         page.set_viewport_size({"width": width, "height": height})
-        opened(page, town, f"/leaders?lang={lang}&kind=month", ".st-key-brief-pdf button")
-        page.wait_for_selector(".gw-say")
         rested(page)
         page.wait_for_function(
-            "() => document.querySelector('.st-key-gw-head').getBoundingClientRect().height < 60"
+            "(width) => innerWidth === width"
+            " && document.querySelector('.st-key-gw-head').getBoundingClientRect().height < 60",
+            arg=width,
         )
-        # What it is held against stands beside the sentence.
-        expect(page.locator(".gw-say .gw-muted")).to_have_count(1)
+    # What it is held against stands beside the sentence.
+    expect(page.locator(".gw-say .gw-muted")).to_have_count(1)
 
 
 def test_the_list_opens_its_first_incident_and_shows_lights_by_shape_and_colour(

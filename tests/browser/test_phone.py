@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,17 @@ def hand(chromium: Any, site: Site, stream: redis.Redis) -> Iterator[Any]:
     context.close()
 
 
-def photo(folder: Path) -> str:
-    file = folder / "scene.jpg"
+@cache
+def scene() -> bytes:
+    """Return a photo as large as a phone takes them."""
     out = io.BytesIO()
     Image.effect_noise((2400, 1800), 60).convert("RGB").save(out, "JPEG", quality=60)
-    file.write_bytes(out.getvalue())
+    return out.getvalue()
+
+
+def photo(folder: Path) -> str:
+    file = folder / "scene.jpg"
+    file.write_bytes(scene())
     return str(file)
 
 

@@ -10,9 +10,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from dashboard.components import COMPONENTS, streamlit_selectors
 from tests.browser.test_wall import READY_S, ROOT, WAIT_MS
@@ -73,7 +74,7 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page(chromium: Browser, address: str) -> Iterator[Page]:
+def page(chromium: Any, address: str) -> Iterator[Page]:
     context = chromium.new_context(viewport={"width": 1400, "height": 900})
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)

@@ -17,7 +17,7 @@ from dispatch.rules.refusals import Refusal
 from dispatch.rules.wartime import Declaration
 from models.servers.database import Servers
 from tests import crowded_city
-from tests.browser.test_wall import WAIT_MS, Site, page, remembering
+from tests.browser.test_wall import WAIT_MS, Site, page
 from tests.templates import CityOf
 
 __all__ = ["page"]
@@ -45,7 +45,7 @@ def settled(page: Any) -> None:
 
 
 def audited(page: Any) -> dict[str, Any]:
-    """Return what is wrong once nothing is, twice a second apart: wordings are chosen anew for each size."""
+    """Return what is wrong once nothing is, before and after the wall's own second: it chooses wordings anew in it."""
     deadline, clean = time.monotonic() + WAIT_MS / 1000, 0
     while True:
         # Behind the next drawing, and the wordings that it chose.
@@ -54,7 +54,27 @@ def audited(page: Any) -> dict[str, Any]:
         clean = 0 if told["found"] else clean + 1
         if clean == 2 or time.monotonic() > deadline:
             return told
-        page.wait_for_timeout(1_000 if clean else 100)
+        if clean:
+            before = page.inner_text(".gw-wall .clock")
+            page.wait_for_function(
+                "(before) => document.querySelector('.gw-wall .clock').innerText !== before",
+                arg=before,
+                timeout=WAIT_MS,
+            )
+        else:
+            page.wait_for_timeout(100)
+
+
+def resized(page: Any, width: int, height: int) -> None:
+    """Let the wall stand on a screen of another size, and wait until its map fills its place there."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_function(
+        """() => {
+            const plot = document.querySelector('.gw-wall .plot'), drawn = plot.querySelector('canvas');
+            return !drawn || Math.abs(drawn.clientWidth - plot.clientWidth) <= 1;
+        }""",
+        timeout=WAIT_MS,
+    )
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -68,7 +88,7 @@ def test_on_a_crowded_wall_nothing_touches_is_cut_or_scrolls(
     if level == "city":
         page.wait_for_selector(".gw-wall .over .name", timeout=WAIT_MS)
     for width, height in SIZES:
-        page.set_viewport_size({"width": width, "height": height})
+        resized(page, width, height)
         told = audited(page)
         assert told["found"] == [], (width, height)
         assert told["texts"] > 100
@@ -90,15 +110,6 @@ def test_where_no_whistle_waits_a_wall_says_how_the_last_ones_went(
     assert audited(page)["found"] == []
     assert page.locator(".wl li.past").count() == 3
     assert page.locator(".wl li.sum b").all_inner_texts() == ["3", "1"]
-
-
-@pytest.fixture
-def asleep(chromium: Any) -> Iterator[Any]:
-    """Open a tab in a window of its own, whose clock and line a test may change."""
-    window = chromium.new_context()
-    with remembering(window) as tab:
-        yield tab
-    window.close()
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -11,7 +12,7 @@ from playwright.sync_api import expect
 
 from models.servers.database import psycopg_dsn
 from tests.browser.test_wall import WAIT_MS
-from tests.browser.town import OPEN, Town, cut, opened, question, rested, selected, standing, until
+from tests.browser.town import OPEN, Town, cut, enter, opened, question, rested, selected, standing, until
 
 pytestmark = pytest.mark.browser
 
@@ -469,13 +470,18 @@ def test_nothing_of_a_case_is_cut(town: Town, page: Any, size: tuple[int, int], 
     assert page.locator(".wb-tl time").first.inner_text().count(":") == 1
 
 
-def test_a_lost_line_says_so_counts_on_and_comes_back(town: Town, page: Any) -> None:
-    incident_id = town.report(1)[0]
+def test_a_lost_line_says_so_counts_on_and_comes_back(town: Town, asleep: Any) -> None:
+    incident_id, page = town.report(1)[0], asleep
+    enter(page, town, "dispatcher")
+    page.set_viewport_size({"width": 1366, "height": 768})
+    page.clock.install()
     opened(page, town, f"/workbench?id={incident_id}", f'.wb-of[data-case="{incident_id}"]')
     page.wait_for_selector(".gwq-line:has-text('实时')")
     before = page.locator(".gwq-steps [data-due] b").first.inner_text()
-    town.process.send_signal(signal.SIGSTOP)
+    os.kill(town.pid, signal.SIGSTOP)
     try:
+        # Longer than the server may say nothing; it says nothing in this time nor after it.
+        page.clock.fast_forward("00:30")
         page.wait_for_selector(".gwq-line:has-text('已断')", timeout=WAIT_MS)
         expect(page.locator(".gwq-steps [data-due] b").first).not_to_have_text(before)
         said = page.evaluate(
@@ -483,7 +489,7 @@ def test_a_lost_line_says_so_counts_on_and_comes_back(town: Town, page: Any) -> 
         )
         assert "恢复之前什么也不发出" in said
     finally:
-        town.process.send_signal(signal.SIGCONT)
+        os.kill(town.pid, signal.SIGCONT)
     page.wait_for_selector(".gwq-line:has-text('实时')", timeout=WAIT_MS)
     page.wait_for_function(
         "() => getComputedStyle(document.querySelector('.st-key-wb-go'), '::before').content === 'none'"

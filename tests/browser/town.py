@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 import urllib.request
 from contextlib import suppress
@@ -20,7 +18,8 @@ from dispatch.accounts import sessions
 from dispatch.desk.desk import Desk
 from dispatch.rules.incident.chain import Actor, Command, Report
 from models.servers.database import Servers, psycopg_dsn
-from tests.browser.test_wall import READY_S, ROOT, WAIT_MS
+from tests.browser.test_wall import READY_S, WAIT_MS
+from tests.forked import dashboard_begun
 from tests.ports import free_port
 from tests.small_city import EAST, IN_EAST, TOWN
 
@@ -42,18 +41,23 @@ class Town:
         }  # fmt: skip
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "dashboard"], cwd=ROOT, env=self.environment)
+        self.process = dashboard_begun(self.environment)
         deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline and self.process.poll() is None:
+        while time.monotonic() < deadline and self.process.is_alive():
             with suppress(OSError):
                 with urllib.request.urlopen(f"{self.address}/login", timeout=10):
                     return
-            time.sleep(0.2)
+            time.sleep(0.05)
         raise AssertionError("the dashboard did not start")
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(120)
+        self.process.join(120)
 
     def report(self, number: int = 1, category: str = "0104", apart: bool = True) -> list[int]:
         """Report something `number` times, some 15 m from one another or all at one spot."""

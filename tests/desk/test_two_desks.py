@@ -19,7 +19,7 @@ from dispatch.rules.incident.chain import Actor, Command, Report
 from models.servers.database import psycopg_dsn
 from tests import district
 from tests.at_the_desk import PATIENCE_S, codes, fresh, opened, press, waiting
-from tests.halfway import PROCESSES
+from tests.forked import PROCESSES
 from tests.small_law import CITY_DESK, DISPATCHER, DUTY, MAJOR, MONDAY, POLICE, SMALL
 
 pytestmark = pytest.mark.city("district")
