@@ -104,7 +104,7 @@ def _suspend(connection: Connection, desk: Desk) -> None:
 
 
 def _by_hand(connection: Connection) -> None:
-    """Enter what no life of a small city brings: people on shift, old notes and names, and what somebody got wrong."""
+    """Enter what no life of a small city brings: people on shift, old notes, and what somebody got wrong."""
     old = NOW - timedelta(days=800)
     statements: list[tuple[str, tuple[object, ...]]] = [
         (
@@ -126,8 +126,8 @@ def _by_hand(connection: Connection) -> None:
             (NOW - timedelta(hours=8), NOW - timedelta(minutes=5)),
         ),
         ("update team set load = load + 3", ()),
-        # As they were called before the policy's day.
-        ("update category set name = '旧' || name where code < '0105'", ()),
+        # What another policy called them: the one in force is to be followed.
+        ("update category set name_en = name_en || ', once'", ()),
         ("update incident set facts = facts || '{\"imported\": true}' where source = 'sensor'", ()),
         ("update incident set rating = 1 where state = 'closed' and rating is null", ()),
         (
