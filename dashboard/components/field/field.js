@@ -10,6 +10,7 @@ import { Listing } from "./lists.js";
 // Presses that need a report at hand.
 const OF_DRAFT = new Set(["keep", "send", "type", "words", "types", "pick", "zoom", "locate"]);
 const CALMS = ["go", "back", "open", "main", "report"]; // presses after which nothing is said any more
+const FILES = "input[type=file]";
 
 /** The whole phone: which view is seen, and what a press does. */
 export class Field extends Listing {
@@ -27,7 +28,9 @@ export class Field extends Listing {
   /** @override */
   render() {
     const [title, body, foot, back] = this.shown(), { demo, mode, alone } = this.data;
-    const scrolled = this.drawn === this.view ? this.root.querySelector(".bd")?.scrollTop ?? 0 : 0;
+    const same = this.drawn === this.view;
+    const scrolled = same ? this.root.querySelector(".bd")?.scrollTop ?? 0 : 0;
+    const cameras = same ? [.../** @type {NodeListOf<HTMLElement>} */ (this.root.querySelectorAll(FILES))] : [];
     this.drawn = this.view;
     this.root.dataset.mode = mode;
     this.root.toggleAttribute("data-alone", Boolean(alone));
@@ -44,6 +47,10 @@ export class Field extends Listing {
         <main class="bd">${body}</main>
         <footer class="bot">${foot}</footer>`,
     );
+    // A camera may be open that was asked for by one of these: its photo must find the way back here.
+    for (const each of cameras) {
+      this.root.querySelector(`${FILES}[data-slot="${each.dataset.slot ?? ""}"]`)?.replaceWith(each);
+    }
     one(this.root, ".bd").scrollTop = scrolled;
     this.root.dataset.view = this.view;
     this.mapped();
