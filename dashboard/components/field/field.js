@@ -30,7 +30,9 @@ export class Field extends Listing {
     const [title, body, foot, back] = this.shown(), { demo, mode, alone } = this.data;
     const same = this.drawn === this.view;
     const scrolled = same ? this.root.querySelector(".bd")?.scrollTop ?? 0 : 0;
-    const cameras = same ? [.../** @type {NodeListOf<HTMLElement>} */ (this.root.querySelectorAll(FILES))] : [];
+    const cameras = same
+      ? [.../** @type {NodeListOf<HTMLElement>} */ (this.root.querySelectorAll(FILES))]
+      : [];
     this.drawn = this.view;
     this.root.dataset.mode = mode;
     this.root.toggleAttribute("data-alone", Boolean(alone));
